@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# vmmem_warnings(TARGET): the warnings and sanitizers that all of our own code
+# is built with.  Both gcc 12 and clang 14 know every flag.
+
+function(vmmem_warnings target)
+	target_compile_options(${target} PRIVATE
+		-Wall
+		-Wextra
+		-Wpedantic
+		-Wcast-align
+		-Wcast-qual
+		-Wconversion
+		-Wformat=2
+		-Wmissing-prototypes
+		-Wpointer-arith
+		-Wshadow
+		-Wsign-conversion
+		-Wstrict-prototypes
+		-Wundef
+		-Wvla
+		-Wwrite-strings
+		$<$<BOOL:${VMMEM_WERROR}>:-Werror>)
+	if(VMMEM_SANITIZE)
+		target_compile_options(${target} PRIVATE
+			-fsanitize=${VMMEM_SANITIZE}
+			-fno-sanitize-recover=all
+			-fno-omit-frame-pointer)
+		target_link_options(${target} PUBLIC
+			-fsanitize=${VMMEM_SANITIZE})
+	endif()
+endfunction()

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/access.h - reading and writing guest memory by guest physical
+ * address.
+ *
+ * Every function works on a range that may run from one region into the next.
+ * The plain forms are all or nothing: the whole range is checked first, and if
+ * a byte of it is not mapped or does not permit the access, no byte is moved.
+ * The _some forms move bytes up to the first that cannot be.  Where the first
+ * such byte lies, vmmem_collection_check() tells.
+ *
+ * Codes that all of them return:
+ *   VMMEM_EBADADDR   a byte of the range lies in no region
+ *   VMMEM_EPERM      a byte of the range does not permit the access
+ *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_EINVAL     'collection', or another pointer that must not be, is NULL
+ *   VMMEM_ECALLBACK  a custom region's callback returned a positive value
+ *   what a custom region's callback returned; the one way in which a plain
+ *   form can stop part-way.  Bytes of earlier regions have then been moved, and
+ *   'ret_done' tells how many.
+ *
+ * 'ret_done', where there is one, is written always but for VMMEM_EINVAL: the
+ * number of bytes moved, with 0 and with any code.  It may be NULL.
+ *
+ * An access of 1, 2, 4 or 8 bytes at a guest address that is a multiple of its
+ * size is one access to memory, which no other thread, vCPU or device ever
+ * sees half done; however the caller's buffer is aligned.  So is each aligned
+ * group of 8 bytes within a longer one.  Between such groups the order of
+ * accesses is not promised: use vmmem/atomic.h to publish data.
+ *
+ * Any thread that holds a reference to the collection, also in a signal
+ * handler: no lock is taken and nothing is allocated.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_ACCESS_H
+#define VMMEM_ACCESS_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+
+VMMEM_BEGIN_DECLS
+
+/*
+ * vmmem_collection_read() copies the guest's [gpa, gpa + len) to 'buf', all of
+ * it or nothing.  'buf' may be NULL if 'len' is 0.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
+		      void *buf, size_t len, size_t *ret_done);
+
+/*
+ * vmmem_collection_read_some() copies as many bytes from 'gpa' on as it can,
+ * up to 'len', to 'buf'.  Returns 0 if that was all; else the code says why
+ * the byte at gpa + *ret_done could not be read.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_read_some(const struct vmmem_collection *collection,
+			   uint64_t gpa, void *buf, size_t len,
+			   size_t *ret_done);
+
+/*
+ * vmmem_collection_write() copies 'len' bytes from 'buf' to the guest's
+ * [gpa, gpa + len), all of it or nothing.  'buf' may be NULL if 'len' is 0.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
+		       const void *buf, size_t len, size_t *ret_done);
+
+/*
+ * vmmem_collection_write_some() copies as many bytes to 'gpa' and on as it
+ * can, up to 'len', from 'buf'.  Returns 0 if that was all; else the code says
+ * why the byte at gpa + *ret_done could not be written.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_write_some(const struct vmmem_collection *collection,
+			    uint64_t gpa, const void *buf, size_t len,
+			    size_t *ret_done);
+
+/*
+ * vmmem_collection_fill() sets each byte of the guest's [gpa, gpa + len) to
+ * 'value', all of it or nothing.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
+		      uint8_t value, uint64_t len, uint64_t *ret_done);
+
+/*
+ * vmmem_collection_fill_some() sets bytes from 'gpa' on to 'value', as many as
+ * it can, up to 'len'.  Returns 0 if that was all; else the code says why the
+ * byte at gpa + *ret_done could not be written.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_fill_some(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint8_t value, uint64_t len,
+			   uint64_t *ret_done);
+
+/*
+ * vmmem_collection_copy() copies the guest's [source, source + len) to
+ * [target, target + len), all of it or nothing.  The ranges may overlap: the
+ * target ends up with what the source held before.  That holds for guest
+ * addresses; where two ranges meet only through an alias, what is copied is
+ * not defined (but never leaves the two ranges).
+ *
+ * When a callback stops it part-way, the '*ret_done' bytes that were copied
+ * are the first ones, or the last ones if target > source and they overlap.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_copy(const struct vmmem_collection *collection,
+		      uint64_t target, uint64_t source, uint64_t len,
+		      uint64_t *ret_done);
+
+/*
+ * vmmem_collection_read_TYPE() reads one integer at 'gpa', which need not be
+ * aligned: u8 to u64 in the host's byte order, le16 to le64 little-endian,
+ * be16 to be64 big-endian, converted to the host's.  On failure 'ret_value'
+ * is not written.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_read_u8(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint8_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_u16(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_u32(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_u64(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_le16(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_le32(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_le64(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_be16(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_be32(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_read_be64(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint64_t *ret_value);
+
+/*
+ * vmmem_collection_write_TYPE() writes one integer at 'gpa', which need not be
+ * aligned, in the byte order of its TYPE, as vmmem_collection_read_TYPE()
+ * reads it.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_write_u8(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint8_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_u16(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_u32(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_u64(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint64_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_le16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_le32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_le64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_be16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_be32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int
+vmmem_collection_write_be64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/base.h - the few macros that the other headers share.
+ *
+ * None of them is needed to call the library.  VMMEM_INLINE marks a helper
+ * whose body the compiler may use in place of a call; it never emits a copy,
+ * so what is not inlined calls the exported function of the same name, and
+ * that exported function is compiled from the very same body.
+ */
+#ifndef VMMEM_BASE_H
+#define VMMEM_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#define VMMEM_BEGIN_DECLS extern "C" {
+#define VMMEM_END_DECLS }
+#else
+#define VMMEM_BEGIN_DECLS
+#define VMMEM_END_DECLS
+#endif
+
+#define VMMEM_NODISCARD __attribute__((__warn_unused_result__))
+
+#ifndef VMMEM_INLINE
+#define VMMEM_INLINE                                                       \
+	extern __inline__                                                  \
+		__attribute__((__gnu_inline__, __visibility__("default")))
+#endif
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/collection.h - one memory map: a sorted set of regions that do not
+ * overlap.
+ *
+ * A collection is reference counted and never changes once it is made.
+ * Inserting and removing give a new collection and leave the old one as it
+ * was, so readers of the old one need no lock.  A collection holds a reference
+ * to each of its regions.
+ *
+ * Regions may touch; a range that runs from one into the next is one range.
+ * Zero bytes at any address are in every collection: nothing is looked at.
+ * Ranges never wrap from the top of the address space to address 0.
+ *
+ * Regions that a function returns are borrowed: they live at least as long as
+ * the caller's reference to the collection.  Take a reference to keep one.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_COLLECTION_H
+#define VMMEM_COLLECTION_H
+
+#include <vmmem/base.h>
+#include <vmmem/region.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_collection;
+
+/* A range of guest addresses: [gpa, gpa + len). */
+struct vmmem_range {
+	uint64_t gpa;
+	uint64_t len;
+};
+
+/* A range of guest addresses and the part of a file that backs it. */
+struct vmmem_file_range {
+	uint64_t gpa;
+	uint64_t len;
+	uint64_t offset;   /* of the first byte, in the file */
+	int32_t fd;	   /* -1: anonymous memory, and offset is 0 */
+	uint32_t reserved; /* 0 */
+};
+
+/*
+ * vmmem_collection_new() makes a collection of the 'count' regions in
+ * 'regions', which must stand in ascending order.  It takes its own reference
+ * to each; the caller keeps its own.
+ *
+ * On success the caller owns one reference to the collection.  On failure
+ * nothing is left behind and 'ret_collection' is not written.  Any thread.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOREGION  'count' is 0; see vmmem_collection_new_empty()
+ *   VMMEM_EUNSORTED  a region starts below the one before it
+ *   VMMEM_EOVERLAP   a region starts within the one before it
+ *   VMMEM_EINVAL     'regions', one of them, or 'ret_collection' is NULL
+ *   -ENOMEM          from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
+		     struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_new_unsorted() is vmmem_collection_new() for regions in
+ * any order: it sorts its copy of the array and never returns
+ * VMMEM_EUNSORTED.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
+			      size_t count,
+			      struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_new_empty() makes a collection without regions, to insert
+ * into.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'ret_collection' is NULL
+ *   -ENOMEM       from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_new_ranges() makes a region of anonymous memory for each
+ * of 'count' ranges, in ascending order, and a collection of them, which holds
+ * the only references.
+ *
+ * Returns 0, or what vmmem_region_new_anonymous() and vmmem_collection_new()
+ * return.  Sorting and overlap are checked before any memory is mapped.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
+			    struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_new_file_ranges() is vmmem_collection_new_ranges() with a
+ * part of a file behind each range that has one.  Files are mapped shared,
+ * readable and writable; descriptors are duplicated and stay the caller's.
+ *
+ * Returns 0, or what vmmem_region_new_file(), vmmem_region_new_anonymous()
+ * and vmmem_collection_new() return, and
+ *   VMMEM_EINVAL  a 'reserved' is not 0, or an 'fd' is -1 and its 'offset' is
+ *                 not 0
+ */
+VMMEM_NODISCARD int
+vmmem_collection_new_file_ranges(const struct vmmem_file_range *ranges,
+				 size_t count,
+				 struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_ref() takes one more reference and returns 'collection'.
+ * NULL stays NULL.  Any thread that holds one.
+ */
+struct vmmem_collection *
+vmmem_collection_ref(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_unref() drops one reference and returns NULL.  With the
+ * last one the references to its regions are dropped, which may unmap memory
+ * on this thread.  NULL is a no-op.
+ */
+struct vmmem_collection *
+vmmem_collection_unref(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_insert() makes a new collection of the regions of
+ * 'collection' and 'region'.  The old one is left as it was; both caller's
+ * references stay the caller's.
+ *
+ * Returns 0, or
+ *   VMMEM_EOVERLAP  'region' shares an address with a region that is there
+ *   VMMEM_EINVAL    'collection', 'region' or 'ret_collection' is NULL
+ *   -ENOMEM         from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_collection_insert(const struct vmmem_collection *collection,
+			struct vmmem_region *region,
+			struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_remove() makes a new collection without the region that
+ * is exactly [gpa, gpa + len), and stores that region with a reference that
+ * the caller owns.  'ret_region' may be NULL.  The old collection is left as
+ * it was.  Removing the last region gives an empty collection.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOREGION  no region has exactly this start and length
+ *   VMMEM_EINVAL     'collection' or 'ret_collection' is NULL
+ *   -ENOMEM          from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_collection_remove(const struct vmmem_collection *collection,
+			uint64_t gpa, uint64_t len,
+			struct vmmem_collection **ret_collection,
+			struct vmmem_region **ret_region);
+
+/*
+ * What follows only reads: any thread that holds a reference, also in a
+ * signal handler.  No lock is taken and nothing is allocated.
+ */
+
+/* vmmem_collection_count() returns the number of regions; 0 for NULL. */
+size_t vmmem_collection_count(const struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_at() returns the region at 'index', in ascending order of
+ * address from 0 on; NULL if 'index' is not below the count.
+ */
+struct vmmem_region *
+vmmem_collection_at(const struct vmmem_collection *collection, size_t index);
+
+/*
+ * vmmem_collection_for_each() calls visit(region, opaque) for each region in
+ * ascending order, until it returns something other than 0, and returns that;
+ * 0 if it never did; VMMEM_EINVAL if 'collection' or 'visit' is NULL.
+ */
+int vmmem_collection_for_each(const struct vmmem_collection *collection,
+			      int (*visit)(struct vmmem_region *region,
+					   void *opaque),
+			      void *opaque);
+
+/*
+ * vmmem_collection_find() returns the region that holds the guest address
+ * 'gpa'; NULL if none does.
+ */
+struct vmmem_region *
+vmmem_collection_find(const struct vmmem_collection *collection,
+		      uint64_t gpa);
+
+/*
+ * vmmem_collection_locate() stores the region that holds 'gpa' and how far
+ * into it 'gpa' lies, in bytes.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR  'gpa' lies in no region
+ *   VMMEM_EINVAL    a pointer is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_collection_locate(const struct vmmem_collection *collection,
+			uint64_t gpa, struct vmmem_region **ret_region,
+			uint64_t *ret_offset);
+
+/*
+ * vmmem_collection_last() stores the highest guest address that is mapped.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOREGION  the collection is empty
+ *   VMMEM_EINVAL     a pointer is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_collection_last(const struct vmmem_collection *collection,
+		      uint64_t *ret_last);
+
+/*
+ * vmmem_collection_contains() returns 1 if 'gpa' lies in a region, else 0.
+ */
+int vmmem_collection_contains(const struct vmmem_collection *collection,
+			      uint64_t gpa);
+
+/*
+ * vmmem_collection_check() tells whether all of [gpa, gpa + len) is mapped,
+ * in one region or in several that touch, and permits 'access': a set of
+ * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to ask only for mapped.
+ *
+ * With VMMEM_EBADADDR and VMMEM_EPERM it stores the address of the first byte
+ * that fails.  So after any access function returned one of the two, the same
+ * range and access asked here tell where.  'ret_bad' may be NULL.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR   a byte lies in no region
+ *   VMMEM_EPERM      a byte does not permit the access
+ *   VMMEM_EOVERFLOW  all bytes up to 2^64 - 1 are good, but the range goes on
+ *   VMMEM_EINVAL     'collection' is NULL, or 'access' has an unknown bit
+ */
+VMMEM_NODISCARD int
+vmmem_collection_check(const struct vmmem_collection *collection,
+		       uint64_t gpa, uint64_t len, uint32_t access,
+		       uint64_t *ret_bad);
+
+/*
+ * vmmem_collection_offset() stores gpa + offset if that address is mapped.
+ * What lies between the two is not looked at.
+ *
+ * Returns 0, or
+ *   VMMEM_EOVERFLOW  gpa + offset passes 2^64
+ *   VMMEM_EBADADDR   gpa + offset lies in no region
+ *   VMMEM_EINVAL     a pointer is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_collection_offset(const struct vmmem_collection *collection,
+			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa);
+
+/*
+ * vmmem_collection_host_address() stores the host address of the byte at
+ * 'gpa' and how many bytes from there to the end of its region lie there in
+ * one piece, which is never 0.  'access' is what the caller means to do, as
+ * for vmmem_collection_check().  The pointer is good as long as the caller's
+ * reference to the collection; nothing written through it is noted as dirty.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR  'gpa' lies in no region
+ *   VMMEM_EPERM     the region does not permit 'access'
+ *   VMMEM_ENOHOST   a custom region without a host address
+ *   VMMEM_EINVAL    a pointer is NULL, or 'access' has an unknown bit
+ */
+VMMEM_NODISCARD int
+vmmem_collection_host_address(const struct vmmem_collection *collection,
+			      uint64_t gpa, uint32_t access, void **ret_host,
+			      uint64_t *ret_len);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/endian.h - integers of a fixed byte order, as types.
+ *
+ * A vmmem_le32 has the size and the alignment of a uint32_t, but the compiler
+ * refuses to mix it with a plain integer, so a byte swap cannot be forgotten.
+ * Use them as members of structs that a guest shares:
+ *
+ *     struct virtq_desc { vmmem_le64 addr; vmmem_le32 len; ... };
+ *
+ * For each type, _get() returns the value in the host's order, _set() stores
+ * one, and _equal() compares without converting by hand.  They work on the
+ * caller's own memory; guest memory is read and written with vmmem/access.h.
+ *
+ * Each helper is a small inline body here and an exported function of the
+ * same name, compiled from that body.  The pointers must not be NULL and are
+ * aligned as the type is.  Any thread, any time.  Since: 0.1.
+ */
+#ifndef VMMEM_ENDIAN_H
+#define VMMEM_ENDIAN_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+/* A 16-bit integer, least significant byte first. */
+typedef struct {
+	uint16_t raw; /* as it lies in memory; use the helpers */
+} vmmem_le16;
+
+/* A 32-bit integer, least significant byte first. */
+typedef struct {
+	uint32_t raw; /* as it lies in memory; use the helpers */
+} vmmem_le32;
+
+/* A 64-bit integer, least significant byte first. */
+typedef struct {
+	uint64_t raw; /* as it lies in memory; use the helpers */
+} vmmem_le64;
+
+/* A 16-bit integer, most significant byte first. */
+typedef struct {
+	uint16_t raw; /* as it lies in memory; use the helpers */
+} vmmem_be16;
+
+/* A 32-bit integer, most significant byte first. */
+typedef struct {
+	uint32_t raw; /* as it lies in memory; use the helpers */
+} vmmem_be32;
+
+/* A 64-bit integer, most significant byte first. */
+typedef struct {
+	uint64_t raw; /* as it lies in memory; use the helpers */
+} vmmem_be64;
+
+VMMEM_INLINE uint16_t
+vmmem_le16_get(const vmmem_le16 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap16(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_le16_set(vmmem_le16 *value, uint16_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap16(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_le16_equal(const vmmem_le16 *value, uint16_t native)
+{
+	return vmmem_le16_get(value) == native;
+}
+
+VMMEM_INLINE uint32_t
+vmmem_le32_get(const vmmem_le32 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap32(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_le32_set(vmmem_le32 *value, uint32_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap32(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_le32_equal(const vmmem_le32 *value, uint32_t native)
+{
+	return vmmem_le32_get(value) == native;
+}
+
+VMMEM_INLINE uint64_t
+vmmem_le64_get(const vmmem_le64 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap64(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_le64_set(vmmem_le64 *value, uint64_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap64(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_le64_equal(const vmmem_le64 *value, uint64_t native)
+{
+	return vmmem_le64_get(value) == native;
+}
+
+VMMEM_INLINE uint16_t
+vmmem_be16_get(const vmmem_be16 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap16(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_be16_set(vmmem_be16 *value, uint16_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap16(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_be16_equal(const vmmem_be16 *value, uint16_t native)
+{
+	return vmmem_be16_get(value) == native;
+}
+
+VMMEM_INLINE uint32_t
+vmmem_be32_get(const vmmem_be32 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap32(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_be32_set(vmmem_be32 *value, uint32_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap32(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_be32_equal(const vmmem_be32 *value, uint32_t native)
+{
+	return vmmem_be32_get(value) == native;
+}
+
+VMMEM_INLINE uint64_t
+vmmem_be64_get(const vmmem_be64 *value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return value->raw;
+#else
+	return __builtin_bswap64(value->raw);
+#endif
+}
+
+VMMEM_INLINE void
+vmmem_be64_set(vmmem_be64 *value, uint64_t native)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value->raw = native;
+#else
+	value->raw = __builtin_bswap64(native);
+#endif
+}
+
+VMMEM_INLINE int
+vmmem_be64_equal(const vmmem_be64 *value, uint64_t native)
+{
+	return vmmem_be64_get(value) == native;
+}
+
+VMMEM_END_DECLS
+
+#endif

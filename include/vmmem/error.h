@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/error.h - what a call that failed says.
+ *
+ * A function that can fail returns an int: 0, or one negative code.
+ *
+ *   -1 ... -4095    the system's -errno, as a system call or the allocator
+ *                   gave it (-ENOMEM, -EMFILE, -EACCES, ...)
+ *   below -4096     the library's own codes, all of them listed here
+ *
+ * The list is closed: no function returns a code below -4096 that is not in
+ * it.  Numbers are never reused and new ones are only added at its end.
+ */
+#ifndef VMMEM_ERROR_H
+#define VMMEM_ERROR_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+/* An argument is wrong in itself: a NULL handle, an unknown flag bit. */
+#define VMMEM_EINVAL (-4097)
+/* There is no such region, or there is no region at all. */
+#define VMMEM_ENOREGION (-4098)
+/* Two regions share at least one guest address. */
+#define VMMEM_EOVERLAP (-4099)
+/* Regions are not in ascending order of their start addresses. */
+#define VMMEM_EUNSORTED (-4100)
+/* A guest address of the range lies in no region. */
+#define VMMEM_EBADADDR (-4101)
+/* An offset or range lies outside of the object it was asked of. */
+#define VMMEM_EOUTOFRANGE (-4102)
+/* A range passes 2^64, or an address calculation does. */
+#define VMMEM_EOVERFLOW (-4103)
+/* A transfer ended early, with neither an error nor the end of the file. */
+#define VMMEM_EPARTIAL (-4104)
+/* The memory has no host address: it is reached by callbacks only. */
+#define VMMEM_ENOHOST (-4105)
+/* The region does not permit this access. */
+#define VMMEM_EPERM (-4106)
+/* The guest address is not a multiple of the size of an atomic access. */
+#define VMMEM_EMISALIGNED (-4107)
+/* An access that must be one piece crosses from one region into the next. */
+#define VMMEM_ECROSS (-4108)
+/* The memory order is unknown, or does not go with the operation. */
+#define VMMEM_EORDER (-4109)
+/* The length is zero where a range must hold at least one byte. */
+#define VMMEM_EZEROLEN (-4110)
+/* MAP_FIXED or MAP_FIXED_NOREPLACE was asked for. */
+#define VMMEM_EMAPFIXED (-4111)
+/* The mapping would go past the end of its file. */
+#define VMMEM_EPASTEOF (-4112)
+/* The file offset is not a multiple of the page size of the file. */
+#define VMMEM_EFILEOFFSET (-4113)
+/* Guest and host address differ modulo 16. */
+#define VMMEM_ECONGRUENCE (-4114)
+/* The size member of a struct is smaller or larger than any version had. */
+#define VMMEM_ESTRUCTSIZE (-4115)
+/* A struct has bytes set that this version of the library does not know. */
+#define VMMEM_ESTRUCTNEWER (-4116)
+/* The huge page size is unknown, or not that of the backing. */
+#define VMMEM_EHUGEPAGE (-4117)
+/* The number of elements times their size is out of range. */
+#define VMMEM_ETOOBIG (-4118)
+/* The end of the file or stream came before the transfer was complete. */
+#define VMMEM_EEOF (-4119)
+/* An I/O virtual address has no translation. */
+#define VMMEM_EIOMMUMISS (-4120)
+/* A callback returned a value that is neither 0 nor a negative code. */
+#define VMMEM_ECALLBACK (-4121)
+/* The region has no file behind it. */
+#define VMMEM_ENOFILE (-4122)
+/* The name is longer than VMMEM_REGION_NAME_MAX bytes. */
+#define VMMEM_ENAMETOOLONG (-4123)
+
+/*
+ * vmmem_strerror() returns one English sentence, without a full stop, for
+ * 'code': 0, a code of this list or a -errno.  For any other value it returns
+ * "unknown code".  Never NULL.  The string is constant and never freed, and
+ * contains no address.
+ *
+ * Any thread, any time.  Since: 0.1.
+ */
+const char *vmmem_strerror(int code);
+
+/*
+ * vmmem_error_name() returns the name of 'code' as it is written in C:
+ * "VMMEM_EOVERLAP" for a code of this list, "ENOMEM" for a -errno, "0" for 0.
+ * NULL for any other value, so that a binding can walk the list from
+ * VMMEM_EINVAL downwards until it ends.  The string is constant.
+ *
+ * Any thread, any time.  Since: 0.1.
+ */
+const char *vmmem_error_name(int code);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/region.h - one contiguous range of guest physical memory and what
+ * backs it.
+ *
+ * A region is reference counted and never changes once it is made, so any
+ * thread may use it without a lock, and any number of collections may hold it.
+ * What it maps stays mapped until the last reference is dropped; the thread
+ * that drops it unmaps.
+ *
+ * The guest address of a region's first byte and its host address agree
+ * modulo 16.  The library arranges that where it makes the mapping, and
+ * refuses (VMMEM_ECONGRUENCE) what a caller brings otherwise.  So a guest
+ * address alone decides whether an access is aligned.
+ *
+ * This header has the common regions in one call each, and the queries.
+ * vmmem/region_builder.h has every other setting.
+ *
+ * After fork(), a child owns its copy of each reference: it may query, access
+ * and unref.  Private memory is copied on write, as the system does it; shared
+ * memory is shared.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_REGION_H
+#define VMMEM_REGION_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_region;
+
+/* What backs a region: vmmem_region_kind(). */
+#define VMMEM_REGION_ANONYMOUS 1 /* private zeroed memory of this process */
+#define VMMEM_REGION_MEMFD 2	 /* zeroed memory shared by a sealed memfd */
+#define VMMEM_REGION_FILE 3	 /* part of a file or memfd of the caller */
+#define VMMEM_REGION_EXTERNAL 4	 /* memory that the caller mapped */
+#define VMMEM_REGION_ALIAS 5	 /* bytes of another region */
+#define VMMEM_REGION_CUSTOM 6	 /* callbacks of the caller */
+
+/*
+ * What may be done with memory.  The numbers are those of PROT_READ,
+ * PROT_WRITE and PROT_EXEC.  Access functions ask for READ and WRITE.
+ */
+#define VMMEM_PROT_READ 1U
+#define VMMEM_PROT_WRITE 2U
+#define VMMEM_PROT_EXEC 4U
+
+/* Whether huge pages back a region: vmmem_region_huge_pages(). */
+#define VMMEM_HUGE_UNKNOWN 0 /* nobody said, and it cannot be found out */
+#define VMMEM_HUGE_NO 1
+#define VMMEM_HUGE_YES 2
+
+/* The longest name of a region, in bytes, without the final zero byte. */
+#define VMMEM_REGION_NAME_MAX 63
+
+/*
+ * struct vmmem_region_ops is what a custom region does.  'size' is
+ * sizeof(struct vmmem_region_ops); members a caller leaves out are NULL.  The
+ * library copies the table.  Members are only ever added at the end.
+ *
+ * Callbacks get the caller's 'opaque' pointer and may run on any thread that
+ * accesses the region, several at once.  The library holds no lock meanwhile.
+ * They return 0 or a negative code, which the access function passes on; any
+ * positive value is passed on as VMMEM_ECALLBACK.
+ */
+struct vmmem_region_ops {
+	size_t size;
+
+	/*
+	 * Optional.  Called once, when the region is made: stores the host
+	 * address of the region's first byte.  All length bytes stay
+	 * accessible there until destroy(), and then every access goes there
+	 * and read() and write() are never called.  Returns VMMEM_ENOHOST if
+	 * there is no such address; the region is then reached by read() and
+	 * write().  Any other failure is that of making the region.
+	 */
+	int (*host)(void *opaque, void **ret_host);
+
+	/*
+	 * Copies the bytes [offset, offset + len) of the region to 'buf'.
+	 * 'len' is not 0 and the range lies within the region.  Must be there
+	 * unless host() gives an address.
+	 */
+	int (*read)(void *opaque, uint64_t offset, void *buf, size_t len);
+
+	/*
+	 * Copies 'len' bytes from 'buf' to [offset, offset + len) of the
+	 * region.  A region that has neither this nor a host address is
+	 * read-only.
+	 */
+	int (*write)(void *opaque, uint64_t offset, const void *buf,
+		     size_t len);
+
+	/* Optional.  Called once, when the last reference is dropped. */
+	void (*destroy)(void *opaque);
+};
+
+/*
+ * vmmem_region_new_anonymous() makes a region of zeroed memory, private to
+ * this process, readable and writable, at [gpa, gpa + len) of the guest.  No
+ * swap space is reserved (MAP_NORESERVE).
+ *
+ * On success the caller owns one reference.  On failure nothing is left
+ * behind and 'ret_region' is not written.  Any thread.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'ret_region' is NULL
+ *   VMMEM_EZEROLEN   'len' is 0
+ *   VMMEM_EOVERFLOW  gpa + len passes 2^64 (it may end at 2^64 - 1), or 'len'
+ *                    is more than a process can map
+ *   -errno           what mmap(2) said; -ENOMEM also from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
+			   struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_new_memfd() makes a region of zeroed memory that can be shared
+ * with other processes, readable and writable.  It is backed by a new memfd
+ * that is sealed against shrinking and growing, so no peer who gets the
+ * descriptor (vmmem_region_file()) can take the memory away.
+ *
+ * Ownership, threads and codes as for vmmem_region_new_anonymous(), and
+ *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
+		       struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_new_file() makes a region of the bytes [offset, offset + len)
+ * of the file 'fd', shared, readable and writable.  The region duplicates
+ * 'fd'; the caller may close its own.  The file is a regular file, a memfd or
+ * a device that can be mapped.
+ *
+ * A file that is cut short later takes the memory away from under the region;
+ * a memfd with F_SEAL_SHRINK cannot be.
+ *
+ * Ownership and threads as for vmmem_region_new_anonymous().
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'ret_region' is NULL
+ *   VMMEM_EZEROLEN     'len' is 0
+ *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or offset + len passes 2^63 - 1
+ *   VMMEM_EFILEOFFSET  'offset' is not a multiple of the page size (of the
+ *                      huge page size, on hugetlbfs)
+ *   VMMEM_EPASTEOF     a regular file ends before offset + len
+ *   VMMEM_ECONGRUENCE  'gpa' is not a multiple of 16
+ *   -errno             what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said:
+ *                      -EBADF for a bad 'fd', -EACCES for one not open for
+ *                      both reading and writing
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
+		      struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_new_external() makes a region of memory that the caller has:
+ * 'len' bytes at 'host', readable and writable, which must stay so until the
+ * region's last reference is gone.  The library never unmaps them.
+ * vmmem_region_builder_set_external() can have the owner told of that moment.
+ *
+ * Ownership and threads as for vmmem_region_new_anonymous().
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'host' or 'ret_region' is NULL
+ *   VMMEM_EZEROLEN     'len' is 0
+ *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or host + len does
+ *   VMMEM_ECONGRUENCE  'gpa' and 'host' differ modulo 16
+ *   -ENOMEM            from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_external(uint64_t gpa, uint64_t len, void *host,
+			  struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_new_alias() makes a region whose bytes are those of 'target',
+ * [offset, offset + len) of it, at another guest address.  It permits what
+ * 'target' permits, and holds a reference to the region that has the bytes:
+ * an alias of an alias is an alias of what stands behind both.
+ *
+ * Ownership and threads as for vmmem_region_new_anonymous(); the caller keeps
+ * its reference to 'target'.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'target' or 'ret_region' is NULL
+ *   VMMEM_EZEROLEN     'len' is 0
+ *   VMMEM_EOVERFLOW    gpa + len passes 2^64
+ *   VMMEM_EOUTOFRANGE  [offset, offset + len) is not within 'target'
+ *   VMMEM_ECONGRUENCE  'gpa' and the host address of the target's byte at
+ *                      'offset' differ modulo 16
+ *   -ENOMEM            from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
+		       uint64_t offset, struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_new_custom() makes a region that 'ops' read and write, with
+ * 'opaque' passed to each callback.  If making it fails, ops->destroy is not
+ * called and the caller still owns 'opaque'.
+ *
+ * Ownership and threads as for vmmem_region_new_anonymous().
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL        'ops' or 'ret_region' is NULL; or there is neither a
+ *                       host address nor a read callback; or host() stored
+ *                       NULL
+ *   VMMEM_EZEROLEN      'len' is 0
+ *   VMMEM_EOVERFLOW     gpa + len passes 2^64, or host address + len does
+ *   VMMEM_ECONGRUENCE   'gpa' and the host address differ modulo 16
+ *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
+ *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
+ *   VMMEM_ECALLBACK     host() returned a positive value
+ *   -ENOMEM             from the allocator
+ *   what host() returned
+ */
+VMMEM_NODISCARD int
+vmmem_region_new_custom(uint64_t gpa, uint64_t len,
+			const struct vmmem_region_ops *ops, void *opaque,
+			struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_ref() takes one more reference and returns 'region'.  NULL
+ * stays NULL.  Any thread that holds a reference, or a collection that does.
+ */
+struct vmmem_region *vmmem_region_ref(struct vmmem_region *region);
+
+/*
+ * vmmem_region_unref() drops one reference and returns NULL.  With the last
+ * one the memory is unmapped, the file closed, and the owner told.  NULL is a
+ * no-op.  Any thread; the last drop makes system calls and may call back.
+ */
+struct vmmem_region *vmmem_region_unref(struct vmmem_region *region);
+
+/*
+ * The queries below only read what never changes: any thread that holds a
+ * reference, also in a signal handler.  A NULL region answers 0 or NULL.
+ */
+
+/* vmmem_region_start() returns the guest address of the first byte. */
+uint64_t vmmem_region_start(const struct vmmem_region *region);
+
+/* vmmem_region_last() returns the guest address of the last byte. */
+uint64_t vmmem_region_last(const struct vmmem_region *region);
+
+/* vmmem_region_len() returns the length in bytes; it is never 0. */
+uint64_t vmmem_region_len(const struct vmmem_region *region);
+
+/* vmmem_region_kind() returns one of VMMEM_REGION_.... */
+uint32_t vmmem_region_kind(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_protection() returns what the region permits, a set of
+ * VMMEM_PROT_....  A region without VMMEM_PROT_WRITE refuses writes.
+ */
+uint32_t vmmem_region_protection(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_mapping_flags() returns the MAP_... flags of <sys/mman.h> that
+ * the region's memory was mapped with.  0 where the library did not map it:
+ * external memory and custom regions.  An alias answers for its target.
+ */
+uint32_t vmmem_region_mapping_flags(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_huge_pages() returns VMMEM_HUGE_YES if the memory is mapped
+ * from the huge page pool (hugetlb), VMMEM_HUGE_NO if it is known not to be,
+ * else VMMEM_HUGE_UNKNOWN: external memory whose owner said nothing, custom
+ * regions.  Transparent huge pages are not told by this.
+ */
+uint32_t vmmem_region_huge_pages(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_page_size() returns the size in bytes of the pages that back
+ * the region, 0 if unknown.
+ */
+uint64_t vmmem_region_page_size(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_host_address() stores the host address of the byte at
+ * 'offset', and how many bytes of the region lie there from 'offset' on,
+ * which is never 0.  The pointer is good while the caller holds a reference.
+ * It may be written through only if the region permits writing; and nothing
+ * that is written through it is noted as dirty.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'region', 'ret_host' or 'ret_len' is NULL
+ *   VMMEM_EOUTOFRANGE  'offset' is not below the length
+ *   VMMEM_ENOHOST      a custom region without a host address
+ */
+VMMEM_NODISCARD int
+vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
+			  void **ret_host, uint64_t *ret_len);
+
+/*
+ * vmmem_region_file() stores the descriptor of the file behind the region and
+ * the offset in that file of the region's first byte.  The descriptor belongs
+ * to the region and lives as long: duplicate it to keep it.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL   'region', 'ret_fd' or 'ret_offset' is NULL
+ *   VMMEM_ENOFILE  there is no file: anonymous, external, custom, or an alias
+ *                  of such
+ */
+VMMEM_NODISCARD int vmmem_region_file(const struct vmmem_region *region,
+				      int *ret_fd, uint64_t *ret_offset);
+
+/*
+ * vmmem_region_alias_target() returns the region whose bytes an alias shows;
+ * NULL for any other kind.  It lives as long as the alias: take a reference
+ * to keep it.
+ */
+struct vmmem_region *
+vmmem_region_alias_target(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_alias_offset() returns where in its target an alias begins, in
+ * bytes; 0 for any other kind.
+ */
+uint64_t vmmem_region_alias_offset(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_cookie() returns the pointer that the region's maker left with
+ * vmmem_region_builder_set_cookie(), NULL if none.  The library never follows
+ * it.
+ */
+void *vmmem_region_cookie(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_name() returns the region's name, "" if it has none.  The
+ * string lives as long as the region.
+ */
+const char *vmmem_region_name(const struct vmmem_region *region);
+
+VMMEM_END_DECLS
+
+#endif

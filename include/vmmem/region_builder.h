@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/region_builder.h - everything that can be said of a region before it
+ * is made.
+ *
+ * A builder gathers settings; vmmem_region_builder_build() checks them as a
+ * whole and makes the region.  Setters never fail, and do nothing on a NULL
+ * builder: one check, of the code that build returns, covers all.  Of the
+ * setters that say what backs the region (anonymous, memfd, file, external,
+ * alias, custom) the last one called counts; the default is anonymous.
+ *
+ * A builder belongs to one thread at a time.  It can build any number of
+ * regions, with settings changed in between.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_REGION_BUILDER_H
+#define VMMEM_REGION_BUILDER_H
+
+#include <vmmem/base.h>
+#include <vmmem/region.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_region_builder;
+
+/*
+ * vmmem_region_builder_new() returns a builder for anonymous memory that is
+ * readable and writable; its range must still be set.  The caller frees it
+ * with vmmem_region_builder_free().  NULL if there is no memory.
+ */
+struct vmmem_region_builder *vmmem_region_builder_new(void);
+
+/*
+ * vmmem_region_builder_free() frees the builder and returns NULL.  Regions
+ * that it built are not touched.  NULL is a no-op.
+ */
+struct vmmem_region_builder *
+vmmem_region_builder_free(struct vmmem_region_builder *builder);
+
+/*
+ * vmmem_region_builder_set_range() sets where the guest sees the region:
+ * [gpa, gpa + len).  'len' is not 0; the last byte may be at 2^64 - 1.
+ */
+void vmmem_region_builder_set_range(struct vmmem_region_builder *builder,
+				    uint64_t gpa, uint64_t len);
+
+/*
+ * vmmem_region_builder_set_anonymous() backs the region with zeroed memory,
+ * private to this process.
+ */
+void vmmem_region_builder_set_anonymous(struct vmmem_region_builder *builder);
+
+/*
+ * vmmem_region_builder_set_memfd() backs the region with zeroed memory that
+ * can be shared: a new memfd, sealed against shrinking and growing.
+ */
+void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
+
+/*
+ * vmmem_region_builder_set_file() backs the region with the file 'fd' from
+ * the byte 'offset' on, a multiple of the file's page size.  The mapping is
+ * shared unless the mapping flags say MAP_PRIVATE.  'fd' stays the caller's
+ * and must be open while building; a region has its own duplicate.
+ */
+void vmmem_region_builder_set_file(struct vmmem_region_builder *builder,
+				   int fd, uint64_t offset);
+
+/*
+ * vmmem_region_builder_set_external() backs the region with memory of the
+ * caller, which begins at 'host', holds the region's length, and stays so
+ * until the last reference is dropped.  Then release(opaque) is called once
+ * for each region built, on the thread that drops; NULL if nobody need know.
+ * If building fails, 'release' is not called.
+ */
+void vmmem_region_builder_set_external(struct vmmem_region_builder *builder,
+				       void *host,
+				       void (*release)(void *opaque),
+				       void *opaque);
+
+/*
+ * vmmem_region_builder_set_alias() backs the region with the bytes of
+ * 'target' from 'offset' on.  The builder holds a reference to 'target' until
+ * another backing is set or it is freed.
+ */
+void vmmem_region_builder_set_alias(struct vmmem_region_builder *builder,
+				    struct vmmem_region *target,
+				    uint64_t offset);
+
+/*
+ * vmmem_region_builder_set_custom() backs the region with callbacks.  'ops'
+ * is read, and must be valid, when the region is built.
+ */
+void vmmem_region_builder_set_custom(struct vmmem_region_builder *builder,
+				     const struct vmmem_region_ops *ops,
+				     void *opaque);
+
+/*
+ * vmmem_region_builder_set_protection() sets what the region permits, a set
+ * of VMMEM_PROT_....  Default: read and write.  Memory that the library maps
+ * is mapped so; of external memory, an alias or a custom region nothing is
+ * changed but what access functions permit.
+ */
+void vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
+					 uint32_t protection);
+
+/*
+ * vmmem_region_builder_set_read_only() takes writing away from what the
+ * region permits if 'read_only' is not 0, whatever the protection says, and
+ * gives it back if it is 0.  To fill a ROM, build it writable and show the
+ * guest a read-only alias of it.
+ */
+void vmmem_region_builder_set_read_only(struct vmmem_region_builder *builder,
+					int read_only);
+
+/*
+ * vmmem_region_builder_set_mapping_flags() sets the MAP_... flags of
+ * <sys/mman.h> for memory that the library maps: MAP_NORESERVE, MAP_POPULATE,
+ * MAP_LOCKED, MAP_SYNC; and for files, MAP_SHARED (the default),
+ * MAP_SHARED_VALIDATE or MAP_PRIVATE.  For anonymous memory MAP_PRIVATE and
+ * MAP_ANONYMOUS, for a memfd MAP_SHARED, may be given and change nothing.
+ *
+ * Default: MAP_NORESERVE, and none with huge pages, so that a pool with too
+ * few of them is an error here and not a signal later.  Huge pages have their
+ * own setter.
+ */
+void
+vmmem_region_builder_set_mapping_flags(struct vmmem_region_builder *builder,
+				       uint32_t flags);
+
+/*
+ * vmmem_region_builder_set_huge_page_size() asks for pages of 'bytes' from
+ * the huge page pool: 2 MiB (2097152), 1 GiB (1073741824), or another power
+ * of two above the page size that the system has; 0 for none, the default.
+ * Memory is then mapped in whole huge pages, at a host address aligned to
+ * them, and guest address modulo 'bytes' is up to the caller.  A file must be
+ * on a hugetlbfs of that page size.  For external memory it is a statement of
+ * its owner, taken as it is; an alias answers for its target and custom
+ * regions have none.
+ */
+void
+vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
+					uint64_t bytes);
+
+/*
+ * vmmem_region_builder_set_cookie() leaves a pointer with the region for
+ * vmmem_region_cookie().  The library never follows it.
+ */
+void vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
+				     void *cookie);
+
+/*
+ * vmmem_region_builder_set_name() names the region, for people: at most
+ * VMMEM_REGION_NAME_MAX bytes, copied.  A memfd is named so too, and shows in
+ * /proc/PID/maps.  NULL or "" for none.
+ */
+void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
+				   const char *name);
+
+/*
+ * vmmem_region_builder_build() makes a region of the settings.  The caller
+ * owns one reference.  On failure nothing is left behind, 'ret_region' is not
+ * written, and the builder is as it was: it may be changed and built again.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL        'builder' or 'ret_region' is NULL; an unknown bit in
+ *                       the protection or the mapping flags; flags that
+ *                       contradict the backing (MAP_SHARED for anonymous
+ *                       memory, MAP_PRIVATE for a memfd, MAP_ANONYMOUS for
+ *                       a memfd or a file); a NULL target, host address or
+ *                       ops; no read callback
+ *   VMMEM_EZEROLEN      the length is 0, or the range was never set
+ *   VMMEM_EOVERFLOW     the range passes 2^64; file offset + length passes
+ *                       2^63 - 1; host address + length passes 2^64; or the
+ *                       length is more than a process can map
+ *   VMMEM_EMAPFIXED     the mapping flags say MAP_FIXED or
+ *                       MAP_FIXED_NOREPLACE
+ *   VMMEM_EFILEOFFSET   the file offset is not a multiple of the file's page
+ *                       size
+ *   VMMEM_EPASTEOF      a regular file ends before offset + length
+ *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16
+ *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target
+ *   VMMEM_EHUGEPAGE     the huge page size is not a power of two above the
+ *                       page size, the length is not a multiple of it, the
+ *                       system has no such pages, or the file is not on such
+ *                       a hugetlbfs
+ *   VMMEM_ENAMETOOLONG  the name is longer than VMMEM_REGION_NAME_MAX
+ *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER, VMMEM_ECALLBACK
+ *                       as vmmem_region_new_custom() says
+ *   -errno              what the system said: see the vmmem_region_new_...()
+ *                       of the same kind; -ENOMEM also from the allocator, and
+ *                       where the pool has too few free huge pages
+ */
+VMMEM_NODISCARD int
+vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+			   struct vmmem_region **ret_region);
+
+VMMEM_END_DECLS
+
+#endif

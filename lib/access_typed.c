@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* One integer at a time, in the byte order of its type. */
+#include <vmmem/access.h>
+#include <vmmem/endian.h>
+#include <vmmem/error.h>
+
+#include "access_priv.h"
+#include "api.h"
+#include "collection_priv.h"
+#include "copy.h"
+
+#define READ(name, type, native, from)                                     \
+	VMMEM_API int vmmem_collection_read_##name(                        \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native *ret_value)                                         \
+	{                                                                  \
+		const unsigned char *host;                                 \
+		uint64_t done;                                             \
+		type value;                                                \
+		int rc;                                                    \
+                                                                           \
+		if (collection == NULL || ret_value == NULL)               \
+			return VMMEM_EINVAL;                               \
+		host = vmmem_find_direct(collection, gpa, sizeof(value),   \
+					 VMMEM_PROT_READ);                 \
+		if (likely(host != NULL)) {                                \
+			vmmem_copy_from_guest(&value, host,                \
+					      sizeof(value));              \
+		} else {                                                   \
+			rc = vmmem_read_slow(collection, gpa, &value,      \
+					     sizeof(value), &done);        \
+			if (rc != 0)                                       \
+				return rc;                                 \
+		}                                                          \
+		*ret_value = from(&value);                                 \
+		return 0;                                                  \
+	}
+
+#define WRITE(name, type, native, to)                                      \
+	VMMEM_API int vmmem_collection_write_##name(                       \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native value)                                              \
+	{                                                                  \
+		unsigned char *host;                                       \
+		uint64_t done;                                             \
+		type stored;                                               \
+                                                                           \
+		if (collection == NULL)                                    \
+			return VMMEM_EINVAL;                               \
+		to(&stored, value);                                        \
+		host = vmmem_find_direct(collection, gpa, sizeof(stored),  \
+					 VMMEM_PROT_WRITE);                \
+		if (likely(host != NULL)) {                                \
+			vmmem_copy_to_guest(host, &stored,                 \
+					    sizeof(stored));               \
+			return 0;                                          \
+		}                                                          \
+		return vmmem_write_slow(collection, gpa, &stored,          \
+					sizeof(stored), &done);            \
+	}
+
+#define NATIVE_GET(value) (*(value))
+#define NATIVE_SET(stored, value) (*(stored) = (value))
+
+READ(u8, uint8_t, uint8_t, NATIVE_GET)
+READ(u16, uint16_t, uint16_t, NATIVE_GET)
+READ(u32, uint32_t, uint32_t, NATIVE_GET)
+READ(u64, uint64_t, uint64_t, NATIVE_GET)
+READ(le16, vmmem_le16, uint16_t, vmmem_le16_get)
+READ(le32, vmmem_le32, uint32_t, vmmem_le32_get)
+READ(le64, vmmem_le64, uint64_t, vmmem_le64_get)
+READ(be16, vmmem_be16, uint16_t, vmmem_be16_get)
+READ(be32, vmmem_be32, uint32_t, vmmem_be32_get)
+READ(be64, vmmem_be64, uint64_t, vmmem_be64_get)
+
+WRITE(u8, uint8_t, uint8_t, NATIVE_SET)
+WRITE(u16, uint16_t, uint16_t, NATIVE_SET)
+WRITE(u32, uint32_t, uint32_t, NATIVE_SET)
+WRITE(u64, uint64_t, uint64_t, NATIVE_SET)
+WRITE(le16, vmmem_le16, uint16_t, vmmem_le16_set)
+WRITE(le32, vmmem_le32, uint32_t, vmmem_le32_set)
+WRITE(le64, vmmem_le64, uint64_t, vmmem_le64_set)
+WRITE(be16, vmmem_be16, uint16_t, vmmem_be16_set)
+WRITE(be32, vmmem_be32, uint32_t, vmmem_be32_set)
+WRITE(be64, vmmem_be64, uint64_t, vmmem_be64_set)

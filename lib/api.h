@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What every file of the library shares. */
+#ifndef API_H
+#define API_H
+
+/* Stands on the definition of each exported function, and nowhere else. */
+#define VMMEM_API __attribute__((__visibility__("default")))
+
+/* Keeps what is rare out of the way of what is not. */
+#define VMMEM_COLD __attribute__((__noinline__, __cold__))
+
+#define likely(condition) __builtin_expect(!!(condition), 1)
+
+#endif

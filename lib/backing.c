@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include "backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <vmmem/address.h>
+#include <vmmem/error.h>
+
+/* How mmap() and memfd_create() are told a huge page size: log2, shifted. */
+#define HUGE_SHIFT 26
+_Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
+	       "one encoding serves both");
+
+/* A name to look for in /proc/PID/maps where the caller gave none. */
+#define MEMFD_NAME "vmmem"
+
+static uint32_t
+huge_bits(uint64_t page_size)
+{
+	return (uint32_t)__builtin_ctzll(page_size) << HUGE_SHIFT;
+}
+
+/*
+ * plan() tells how many bytes to map and where in them the region begins: at
+ * the guest address modulo 16, so that the two agree.
+ */
+static int
+plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
+     size_t *ret_shift)
+{
+	uint64_t shift = region->start % VMMEM_CONGRUENCE;
+	uint64_t len;
+
+	if (vmmem_address_checked_add(region->last - region->start, shift + 1,
+				      &len) != 0 ||
+	    vmmem_address_align_up(len, page_size, &len) != 0 ||
+	    len > PTRDIFF_MAX)
+		return VMMEM_EOVERFLOW;
+	*ret_len = (size_t)len;
+	*ret_shift = (size_t)shift;
+	return 0;
+}
+
+/* map() maps 'len' bytes; the region begins 'shift' bytes into them. */
+static int
+map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
+    int fd, uint64_t offset)
+{
+	void *address;
+
+	address = mmap(NULL, len, (int)region->protection, (int)flags, fd,
+		       (off_t)offset);
+	if (address == MAP_FAILED)
+		return -errno;
+	region->map = address;
+	region->map_len = len;
+	region->host = (unsigned char *)address + shift;
+	region->mapping_flags = flags;
+	return 0;
+}
+
+/*
+ * Memory of the huge page pool must be reserved, or a pool that runs dry kills
+ * the process when it touches the page.  Other memory need not be: guests are
+ * larger than what they use.
+ */
+static uint32_t
+flags_of(const struct vmmem_region_settings *settings)
+{
+	if (settings->mapping_flags_set)
+		return settings->mapping_flags;
+	return settings->huge_page_size != 0 ? 0 : (uint32_t)MAP_NORESERVE;
+}
+
+/*
+ * new_memory() says what pages fresh memory has, and how much of it to map.
+ */
+static int
+new_memory(struct vmmem_region *region,
+	   const struct vmmem_region_settings *settings, size_t *ret_len,
+	   size_t *ret_shift)
+{
+	uint64_t huge = settings->huge_page_size;
+
+	region->huge_pages = huge != 0 ? VMMEM_HUGE_YES : VMMEM_HUGE_NO;
+	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
+	if (huge != 0 && settings->len % huge != 0)
+		return VMMEM_EHUGEPAGE;
+	return plan(region, region->page_size, ret_len, ret_shift);
+}
+
+int
+vmmem_backing_anonymous(struct vmmem_region *region,
+			const struct vmmem_region_settings *settings)
+{
+	uint32_t flags = flags_of(settings);
+	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	size_t len, shift;
+	int rc;
+
+	if (type != 0 && type != MAP_PRIVATE)
+		return VMMEM_EINVAL;
+	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+	rc = new_memory(region, settings, &len, &shift);
+	if (rc != 0)
+		return rc;
+	if (settings->huge_page_size != 0)
+		flags |= (uint32_t)MAP_HUGETLB |
+			 huge_bits(settings->huge_page_size);
+
+	rc = map(region, len, shift, flags, -1, 0);
+	/* All else is valid, so it is the page size that the system lacks. */
+	if (rc == -EINVAL && settings->huge_page_size != 0)
+		return VMMEM_EHUGEPAGE;
+	return rc;
+}
+
+int
+vmmem_backing_memfd(struct vmmem_region *region,
+		    const struct vmmem_region_settings *settings)
+{
+	uint32_t flags = flags_of(settings);
+	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	size_t len, shift;
+	int rc;
+
+	if (type == MAP_PRIVATE || (flags & (uint32_t)MAP_ANONYMOUS) != 0)
+		return VMMEM_EINVAL;
+	if (type == 0)
+		flags |= MAP_SHARED;
+	rc = new_memory(region, settings, &len, &shift);
+	if (rc != 0)
+		return rc;
+	if (settings->huge_page_size != 0)
+		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
+
+	region->fd = memfd_create(
+		region->name[0] != '\0' ? region->name : MEMFD_NAME, how);
+	if (region->fd < 0) {
+		/* The page size is all that can be wrong about 'how'. */
+		if (settings->huge_page_size != 0 &&
+		    (errno == EINVAL || errno == ENODEV))
+			return VMMEM_EHUGEPAGE;
+		return -errno;
+	}
+	region->fd_offset = shift;
+	if (ftruncate(region->fd, (off_t)len) != 0)
+		return -errno;
+	/* F_SEAL_SEAL too, or a peer could forbid writing later. */
+	if (fcntl(region->fd, F_ADD_SEALS,
+		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		return -errno;
+	return map(region, len, shift, flags, region->fd, 0);
+}
+
+/*
+ * file_pages() finds out what the file's pages are: on hugetlbfs the file
+ * system knows, a device may do as it likes, and all else has the system's.
+ */
+static int
+file_pages(struct vmmem_region *region, const struct stat *status)
+{
+	struct statfs fs;
+
+	region->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (!S_ISREG(status->st_mode)) {
+		region->huge_pages = VMMEM_HUGE_UNKNOWN;
+		return 0;
+	}
+	if (fstatfs(region->fd, &fs) != 0)
+		return -errno;
+	region->huge_pages = VMMEM_HUGE_NO;
+	if (fs.f_type == HUGETLBFS_MAGIC) {
+		region->huge_pages = VMMEM_HUGE_YES;
+		region->page_size = (uint64_t)fs.f_bsize;
+	}
+	return 0;
+}
+
+int
+vmmem_backing_file(struct vmmem_region *region,
+		   const struct vmmem_region_settings *settings)
+{
+	uint32_t flags = flags_of(settings);
+	uint64_t offset = settings->offset;
+	struct stat status;
+	uint64_t end;
+	size_t len, shift;
+	int rc;
+
+	if ((flags & (uint32_t)MAP_ANONYMOUS) != 0)
+		return VMMEM_EINVAL;
+	if ((flags & (uint32_t)MAP_TYPE) == 0)
+		flags |= MAP_SHARED;
+	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
+	    end > INT64_MAX)
+		return VMMEM_EOVERFLOW;
+
+	/* Not below 3: standard streams that somebody closed stay closed. */
+	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, 3);
+	if (region->fd < 0)
+		return -errno;
+	region->fd_offset = offset;
+	if (fstat(region->fd, &status) != 0)
+		return -errno;
+	rc = file_pages(region, &status);
+	if (rc != 0)
+		return rc;
+	if (settings->huge_page_size != 0 &&
+	    (region->huge_pages != VMMEM_HUGE_YES ||
+	     region->page_size != settings->huge_page_size ||
+	     settings->len % region->page_size != 0))
+		return VMMEM_EHUGEPAGE;
+	if (offset % region->page_size != 0)
+		return VMMEM_EFILEOFFSET;
+	/*
+	 * Only a regular file has an end.  It may still be moved after this,
+	 * which no check can prevent and a seal can.
+	 */
+	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size)
+		return VMMEM_EPASTEOF;
+
+	/* A file begins where its pages do: its mapping cannot be shifted. */
+	rc = plan(region, region->page_size, &len, &shift);
+	if (rc != 0)
+		return rc;
+	if (shift != 0)
+		return VMMEM_ECONGRUENCE;
+	rc = map(region, len, 0, flags, region->fd, offset);
+	/* What a device maps with is its own affair. */
+	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
+		region->page_size = 0;
+	return rc;
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/address.h>
+#include <vmmem/collection.h>
+#include <vmmem/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api.h"
+#include "collection_priv.h"
+
+#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/* allocate() gives a collection of 'count' entries that are not yet set. */
+static struct vmmem_collection *
+allocate(size_t count)
+{
+	const size_t each = sizeof(struct vmmem_entry) + sizeof(uint64_t);
+	struct vmmem_collection *collection;
+
+	if (count > (SIZE_MAX - sizeof(*collection)) / each)
+		return NULL;
+	collection = malloc(sizeof(*collection) + count * each);
+	if (collection == NULL)
+		return NULL;
+	atomic_init(&collection->refs, 1);
+	collection->count = count;
+	collection->starts = (uint64_t *)&collection->entries[count];
+	return collection;
+}
+
+/* put() takes a reference to 'region' for the entry at 'index'. */
+static void
+put(struct vmmem_collection *collection, size_t index,
+    struct vmmem_region *region)
+{
+	collection->starts[index] = region->start;
+	collection->entries[index] = (struct vmmem_entry){
+		.span = region->last - region->start,
+		.host = region->host,
+		.region = vmmem_region_ref(region),
+		.access = region->protection,
+		.direct = region->host != NULL ? region->protection : 0,
+	};
+}
+
+/*
+ * copy() copies 'count' entries from 'from' on to the other collection's
+ * entries from 'to' on, and takes a reference to each region.
+ */
+static void
+copy(struct vmmem_collection *collection, size_t to,
+     const struct vmmem_collection *other, size_t from, size_t count)
+{
+	size_t i;
+
+	memcpy(&collection->starts[to], &other->starts[from],
+	       count * sizeof(other->starts[0]));
+	memcpy(&collection->entries[to], &other->entries[from],
+	       count * sizeof(other->entries[0]));
+	for (i = 0; i < count; i++)
+		vmmem_region_ref(other->entries[from + i].region);
+}
+
+/* first_after() returns the index of the first region that starts above gpa. */
+static size_t
+first_after(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	size_t low = 0, high = collection->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (collection->starts[middle] <= gpa)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static uint64_t
+last_of(const struct vmmem_collection *collection, size_t index)
+{
+	return collection->starts[index] + collection->entries[index].span;
+}
+
+VMMEM_API int
+vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
+		     struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *collection;
+	size_t i;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	if (count == 0)
+		return VMMEM_ENOREGION;
+	if (regions == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count; i++) {
+		if (regions[i] == NULL)
+			return VMMEM_EINVAL;
+		if (i == 0)
+			continue;
+		if (regions[i]->start < regions[i - 1]->start)
+			return VMMEM_EUNSORTED;
+		if (regions[i]->start <= regions[i - 1]->last)
+			return VMMEM_EOVERLAP;
+	}
+
+	collection = allocate(count);
+	if (collection == NULL)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		put(collection, i, regions[i]);
+	*ret_collection = collection;
+	return 0;
+}
+
+static int
+compare_starts(const void *left, const void *right)
+{
+	const struct vmmem_region *const *a = left;
+	const struct vmmem_region *const *b = right;
+
+	return ((*a)->start > (*b)->start) - ((*a)->start < (*b)->start);
+}
+
+VMMEM_API int
+vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
+			      size_t count,
+			      struct vmmem_collection **ret_collection)
+{
+	struct vmmem_region **sorted;
+	size_t i;
+	int rc;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	if (count == 0)
+		return VMMEM_ENOREGION;
+	if (regions == NULL)
+		return VMMEM_EINVAL;
+	sorted = reallocarray(NULL, count, sizeof(*sorted));
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		if (regions[i] == NULL) {
+			free(sorted);
+			return VMMEM_EINVAL;
+		}
+		sorted[i] = regions[i];
+	}
+	qsort(sorted, count, sizeof(*sorted), compare_starts);
+	rc = vmmem_collection_new(sorted, count, ret_collection);
+	free(sorted);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *collection;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	collection = allocate(0);
+	if (collection == NULL)
+		return -ENOMEM;
+	*ret_collection = collection;
+	return 0;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_collection_ref(struct vmmem_collection *collection)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (collection != NULL)
+		atomic_fetch_add_explicit(&collection->refs, 1,
+					  memory_order_relaxed);
+	return collection;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_collection_unref(struct vmmem_collection *collection)
+{
+	size_t i;
+
+	if (collection == NULL)
+		return NULL;
+	/*
+	 * Release: this thread's look-ups come before the count drops.
+	 * Acquire, for the last one: all other threads' look-ups come before
+	 * the array is freed.
+	 */
+	if (atomic_fetch_sub_explicit(&collection->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return NULL;
+	for (i = 0; i < collection->count; i++)
+		vmmem_region_unref(collection->entries[i].region);
+	free(collection);
+	return NULL;
+}
+
+VMMEM_API int
+vmmem_collection_insert(const struct vmmem_collection *collection,
+			struct vmmem_region *region,
+			struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *larger;
+	size_t at;
+
+	if (collection == NULL || region == NULL || ret_collection == NULL)
+		return VMMEM_EINVAL;
+	at = first_after(collection, region->start);
+	if (at > 0 && last_of(collection, at - 1) >= region->start)
+		return VMMEM_EOVERLAP;
+	if (at < collection->count && collection->starts[at] <= region->last)
+		return VMMEM_EOVERLAP;
+
+	larger = allocate(collection->count + 1);
+	if (larger == NULL)
+		return -ENOMEM;
+	copy(larger, 0, collection, 0, at);
+	put(larger, at, region);
+	copy(larger, at + 1, collection, at, collection->count - at);
+	*ret_collection = larger;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_remove(const struct vmmem_collection *collection,
+			uint64_t gpa, uint64_t len,
+			struct vmmem_collection **ret_collection,
+			struct vmmem_region **ret_region)
+{
+	struct vmmem_collection *smaller;
+	size_t at;
+
+	if (collection == NULL || ret_collection == NULL)
+		return VMMEM_EINVAL;
+	at = first_after(collection, gpa);
+	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
+	if (at == 0 || collection->starts[at - 1] != gpa ||
+	    collection->entries[at - 1].span != len - 1)
+		return VMMEM_ENOREGION;
+	at--;
+
+	smaller = allocate(collection->count - 1);
+	if (smaller == NULL)
+		return -ENOMEM;
+	copy(smaller, 0, collection, 0, at);
+	copy(smaller, at, collection, at + 1, collection->count - at - 1);
+	*ret_collection = smaller;
+	if (ret_region != NULL)
+		*ret_region =
+			vmmem_region_ref(collection->entries[at].region);
+	return 0;
+}
+
+VMMEM_API size_t
+vmmem_collection_count(const struct vmmem_collection *collection)
+{
+	return collection != NULL ? collection->count : 0;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_collection_at(const struct vmmem_collection *collection, size_t index)
+{
+	if (collection == NULL || index >= collection->count)
+		return NULL;
+	return collection->entries[index].region;
+}
+
+VMMEM_API int
+vmmem_collection_for_each(const struct vmmem_collection *collection,
+			  int (*visit)(struct vmmem_region *region,
+				       void *opaque),
+			  void *opaque)
+{
+	size_t i;
+	int rc = 0;
+
+	if (collection == NULL || visit == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < collection->count && rc == 0; i++)
+		rc = visit(collection->entries[i].region, opaque);
+	return rc;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	if (collection == NULL)
+		return NULL;
+	entry = vmmem_find(collection, gpa, &offset);
+	return entry != NULL ? entry->region : NULL;
+}
+
+VMMEM_API int
+vmmem_collection_locate(const struct vmmem_collection *collection,
+			uint64_t gpa, struct vmmem_region **ret_region,
+			uint64_t *ret_offset)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	if (collection == NULL || ret_region == NULL || ret_offset == NULL)
+		return VMMEM_EINVAL;
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	*ret_region = entry->region;
+	*ret_offset = offset;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_last(const struct vmmem_collection *collection,
+		      uint64_t *ret_last)
+{
+	if (collection == NULL || ret_last == NULL)
+		return VMMEM_EINVAL;
+	if (collection->count == 0)
+		return VMMEM_ENOREGION;
+	*ret_last = last_of(collection, collection->count - 1);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_contains(const struct vmmem_collection *collection,
+			  uint64_t gpa)
+{
+	return vmmem_collection_find(collection, gpa) != NULL;
+}
+
+int
+vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
+	    uint64_t len, uint32_t access, uint64_t *ret_bad)
+{
+	const struct vmmem_entry *entry, *end;
+	uint64_t offset;
+
+	if (len == 0)
+		return 0;
+	end = &collection->entries[collection->count];
+	entry = vmmem_find(collection, gpa, &offset);
+	while (entry != NULL) {
+		if ((access & ~entry->access) != 0) {
+			*ret_bad = gpa;
+			return VMMEM_EPERM;
+		}
+		if (vmmem_range_within(entry->span, offset, len))
+			return 0;
+		/* On to the byte after this region, if there is one. */
+		len -= entry->span - offset + 1;
+		gpa += entry->span - offset;
+		if (gpa == UINT64_MAX)
+			return VMMEM_EOVERFLOW;
+		gpa++;
+		offset = 0;
+		entry++;
+		if (entry == end ||
+		    collection->starts[entry - collection->entries] != gpa)
+			entry = NULL;
+	}
+	*ret_bad = gpa;
+	return VMMEM_EBADADDR;
+}
+
+VMMEM_API int
+vmmem_collection_check(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access, uint64_t *ret_bad)
+{
+	uint64_t bad;
+
+	if (collection == NULL || (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	return vmmem_check(collection, gpa, len, access,
+			   ret_bad != NULL ? ret_bad : &bad);
+}
+
+VMMEM_API int
+vmmem_collection_offset(const struct vmmem_collection *collection,
+			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
+{
+	uint64_t sum;
+	int rc;
+
+	if (collection == NULL || ret_gpa == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_address_checked_add(gpa, offset, &sum);
+	if (rc != 0)
+		return rc;
+	if (!vmmem_collection_contains(collection, sum))
+		return VMMEM_EBADADDR;
+	*ret_gpa = sum;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_host_address(const struct vmmem_collection *collection,
+			      uint64_t gpa, uint32_t access, void **ret_host,
+			      uint64_t *ret_len)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
+	    (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	if ((access & ~entry->access) != 0)
+		return VMMEM_EPERM;
+	if (entry->host == NULL)
+		return VMMEM_ENOHOST;
+	*ret_host = entry->host + offset;
+	*ret_len = entry->span - offset + 1;
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The copy engine: every byte that the library moves to or from guest memory
+ * goes through here, because libc's memcpy() promises nothing about how it
+ * accesses memory (CVE-2020-13759), and a guest, a device or another thread
+ * may look at the same bytes meanwhile.
+ *
+ * The promise: each naturally aligned group of 1, 2, 4 or 8 guest bytes within
+ * the range is accessed once and as a whole.  The alignment that counts is the
+ * guest's; the caller's buffer may lie anywhere.
+ */
+#ifndef COPY_H
+#define COPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Guest bytes as integers, whatever type the compiler thinks they have. */
+typedef uint16_t __attribute__((__may_alias__)) vmmem_guest16;
+typedef uint32_t __attribute__((__may_alias__)) vmmem_guest32;
+typedef uint64_t __attribute__((__may_alias__)) vmmem_guest64;
+
+void vmmem_copy_from_guest_any(void *buf, const void *guest, size_t len);
+void vmmem_copy_to_guest_any(void *guest, const void *buf, size_t len);
+
+/*
+ * vmmem_copy_within_guest() copies between guest addresses; the ranges may
+ * overlap, as for memmove().
+ */
+void vmmem_copy_within_guest(void *target, const void *source, size_t len);
+
+/* vmmem_fill_guest() sets guest bytes to 'value'. */
+void vmmem_fill_guest(void *guest, uint8_t value, size_t len);
+
+/*
+ * The accesses themselves.  Relaxed atomics are what C has for "one access,
+ * and no order": the plain load or store of every machine, which the compiler
+ * may not split, repeat or leave out.  Who needs an order uses atomic.h.
+ */
+#define VMMEM_GUEST_ACCESS(bits)                                           \
+	static inline void vmmem_from_guest_##bits(void *buf,              \
+						   const void *guest)      \
+	{                                                                  \
+		uint##bits##_t value = __atomic_load_n(                    \
+			(const vmmem_guest##bits *)guest,                  \
+			__ATOMIC_RELAXED);                                 \
+                                                                           \
+		memcpy(buf, &value, sizeof(value));                        \
+	}                                                                  \
+                                                                           \
+	static inline void vmmem_to_guest_##bits(void *guest,              \
+						 const void *buf)          \
+	{                                                                  \
+		uint##bits##_t value;                                      \
+                                                                           \
+		memcpy(&value, buf, sizeof(value));                        \
+		__atomic_store_n((vmmem_guest##bits *)guest, value,        \
+				 __ATOMIC_RELAXED);                        \
+	}
+
+typedef uint8_t vmmem_guest8;
+VMMEM_GUEST_ACCESS(8)
+VMMEM_GUEST_ACCESS(16)
+VMMEM_GUEST_ACCESS(32)
+VMMEM_GUEST_ACCESS(64)
+
+#define VMMEM_ALIGNED(pointer, size) (((uintptr_t)(pointer) & ((size)-1)) == 0)
+
+/*
+ * vmmem_copy_from_guest() copies 'len' guest bytes to 'buf'.  Where 'len' is a
+ * constant that a processor can access at once, this is that access.
+ */
+static inline void
+vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
+{
+	if (len == 8 && VMMEM_ALIGNED(guest, 8))
+		vmmem_from_guest_64(buf, guest);
+	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
+		vmmem_from_guest_32(buf, guest);
+	else if (len == 2 && VMMEM_ALIGNED(guest, 2))
+		vmmem_from_guest_16(buf, guest);
+	else if (len == 1)
+		vmmem_from_guest_8(buf, guest);
+	else
+		vmmem_copy_from_guest_any(buf, guest, len);
+}
+
+/* vmmem_copy_to_guest() copies 'len' bytes from 'buf' to the guest. */
+static inline void
+vmmem_copy_to_guest(void *guest, const void *buf, size_t len)
+{
+	if (len == 8 && VMMEM_ALIGNED(guest, 8))
+		vmmem_to_guest_64(guest, buf);
+	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
+		vmmem_to_guest_32(guest, buf);
+	else if (len == 2 && VMMEM_ALIGNED(guest, 2))
+		vmmem_to_guest_16(guest, buf);
+	else if (len == 1)
+		vmmem_to_guest_8(guest, buf);
+	else
+		vmmem_copy_to_guest_any(guest, buf, len);
+}
+
+#endif

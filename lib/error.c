@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+
+#include <string.h>
+
+#include "api.h"
+
+/* The system's codes end here, by the kernel's own convention. */
+#define LAST_ERRNO 4095
+
+struct text {
+	const char *name;
+	const char *sentence;
+};
+
+#define INDEX(code) (VMMEM_EINVAL - (code))
+#define CODE(code, sentence) [INDEX(code)] = { #code, sentence }
+
+static const struct text texts[] = {
+	CODE(VMMEM_EINVAL, "Invalid argument"),
+	CODE(VMMEM_ENOREGION, "No such region, or no region at all"),
+	CODE(VMMEM_EOVERLAP, "Regions overlap"),
+	CODE(VMMEM_EUNSORTED, "Regions are not sorted by address"),
+	CODE(VMMEM_EBADADDR, "Guest address is not mapped"),
+	CODE(VMMEM_EOUTOFRANGE, "Range is outside of its object"),
+	CODE(VMMEM_EOVERFLOW, "Range passes the end of the address space"),
+	CODE(VMMEM_EPARTIAL, "Transfer ended early"),
+	CODE(VMMEM_ENOHOST, "Memory has no host address"),
+	CODE(VMMEM_EPERM, "Region does not permit this access"),
+	CODE(VMMEM_EMISALIGNED, "Guest address is misaligned for the access"),
+	CODE(VMMEM_ECROSS, "Access crosses from one region into the next"),
+	CODE(VMMEM_EORDER, "Memory order is invalid for the operation"),
+	CODE(VMMEM_EZEROLEN, "Length is zero"),
+	CODE(VMMEM_EMAPFIXED, "Mapping at a fixed host address is refused"),
+	CODE(VMMEM_EPASTEOF, "Mapping goes past the end of the file"),
+	CODE(VMMEM_EFILEOFFSET, "File offset is not aligned to a page"),
+	CODE(VMMEM_ECONGRUENCE, "Guest and host address differ modulo 16"),
+	CODE(VMMEM_ESTRUCTSIZE, "Size member of a struct is wrong"),
+	CODE(VMMEM_ESTRUCTNEWER, "Struct uses members of a newer library"),
+	CODE(VMMEM_EHUGEPAGE, "Huge page size is not available here"),
+	CODE(VMMEM_ETOOBIG, "Element count times element size is too big"),
+	CODE(VMMEM_EEOF, "End of file"),
+	CODE(VMMEM_EIOMMUMISS, "I/O virtual address has no translation"),
+	CODE(VMMEM_ECALLBACK, "Callback returned an invalid value"),
+	CODE(VMMEM_ENOFILE, "Region has no file"),
+	CODE(VMMEM_ENAMETOOLONG, "Name is too long"),
+};
+
+static const struct text *
+find(int code)
+{
+	size_t i;
+
+	if (code > VMMEM_EINVAL)
+		return NULL;
+	/* In 64 bits, so that INT_MIN does not overflow. */
+	i = (size_t)((int64_t)VMMEM_EINVAL - code);
+	return i < sizeof(texts) / sizeof(texts[0]) ? &texts[i] : NULL;
+}
+
+VMMEM_API const char *
+vmmem_strerror(int code)
+{
+	const struct text *text = find(code);
+	const char *sentence = NULL;
+
+	if (text != NULL)
+		return text->sentence;
+	if (code == 0)
+		return "Success";
+	/*
+	 * strerror() may translate, and may share its buffer between threads;
+	 * this one does neither.
+	 */
+	if (code < 0 && code >= -LAST_ERRNO)
+		sentence = strerrordesc_np(-code);
+	return sentence != NULL ? sentence : "unknown code";
+}
+
+VMMEM_API const char *
+vmmem_error_name(int code)
+{
+	const struct text *text = find(code);
+
+	if (text != NULL)
+		return text->name;
+	if (code <= 0 && code >= -LAST_ERRNO)
+		return strerrorname_np(-code);
+	return NULL;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/region.h>
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "region_priv.h"
+
+VMMEM_API int
+vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
+			   struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
+		       struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_MEMFD;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
+		      struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_FILE;
+	settings.fd = fd;
+	settings.offset = offset;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_external(uint64_t gpa, uint64_t len, void *host,
+			  struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_EXTERNAL;
+	settings.host = host;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
+		       uint64_t offset, struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_ALIAS;
+	settings.target = target;
+	settings.offset = offset;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_custom(uint64_t gpa, uint64_t len,
+			const struct vmmem_region_ops *ops, void *opaque,
+			struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_CUSTOM;
+	settings.ops = ops;
+	settings.opaque = opaque;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_ref(struct vmmem_region *region)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (region != NULL)
+		atomic_fetch_add_explicit(&region->refs, 1,
+					  memory_order_relaxed);
+	return region;
+}
+
+void
+vmmem_region_free(struct vmmem_region *region)
+{
+	/*
+	 * munmap() of what mmap() gave, whole, can fail only if the kernel is
+	 * out of memory to note it.  Then the mapping stays; there is nobody
+	 * to tell and nothing better to do.
+	 */
+	if (region->map != NULL)
+		munmap(region->map, region->map_len);
+	/* Linux closes the descriptor even where close() fails. */
+	if (region->fd >= 0)
+		close(region->fd);
+	vmmem_region_unref(region->target);
+	free(region);
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_unref(struct vmmem_region *region)
+{
+	void (*release)(void *);
+	void *opaque;
+
+	if (region == NULL)
+		return NULL;
+	/*
+	 * Release: this thread's accesses come before the count drops.
+	 * Acquire, for the last one: all other threads' accesses come before
+	 * the memory is unmapped.
+	 */
+	if (atomic_fetch_sub_explicit(&region->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return NULL;
+
+	release = region->release;
+	opaque = region->opaque;
+	vmmem_region_free(region);
+	/* Last, so that the owner finds nothing of the region left. */
+	if (release != NULL)
+		release(opaque);
+	return NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_start(const struct vmmem_region *region)
+{
+	return region != NULL ? region->start : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_region_last(const struct vmmem_region *region)
+{
+	return region != NULL ? region->last : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_region_len(const struct vmmem_region *region)
+{
+	/* Fits: a region is made from a 64-bit length. */
+	return region != NULL ? region->last - region->start + 1 : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_kind(const struct vmmem_region *region)
+{
+	return region != NULL ? region->kind : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_protection(const struct vmmem_region *region)
+{
+	return region != NULL ? region->protection : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_mapping_flags(const struct vmmem_region *region)
+{
+	return region != NULL ? region->mapping_flags : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_huge_pages(const struct vmmem_region *region)
+{
+	return region != NULL ? region->huge_pages : VMMEM_HUGE_UNKNOWN;
+}
+
+VMMEM_API uint64_t
+vmmem_region_page_size(const struct vmmem_region *region)
+{
+	return region != NULL ? region->page_size : 0;
+}
+
+VMMEM_API int
+vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
+			  void **ret_host, uint64_t *ret_len)
+{
+	uint64_t span;
+
+	if (region == NULL || ret_host == NULL || ret_len == NULL)
+		return VMMEM_EINVAL;
+	span = region->last - region->start;
+	if (offset > span)
+		return VMMEM_EOUTOFRANGE;
+	if (region->host == NULL)
+		return VMMEM_ENOHOST;
+	*ret_host = region->host + offset;
+	*ret_len = span - offset + 1;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_region_file(const struct vmmem_region *region, int *ret_fd,
+		  uint64_t *ret_offset)
+{
+	const struct vmmem_region *owner;
+
+	if (region == NULL || ret_fd == NULL || ret_offset == NULL)
+		return VMMEM_EINVAL;
+	owner = region->target != NULL ? region->target : region;
+	if (owner->fd < 0)
+		return VMMEM_ENOFILE;
+	*ret_fd = owner->fd;
+	*ret_offset = owner->fd_offset + region->target_offset;
+	return 0;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_alias_target(const struct vmmem_region *region)
+{
+	return region != NULL ? region->target : NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_alias_offset(const struct vmmem_region *region)
+{
+	return region != NULL ? region->target_offset : 0;
+}
+
+VMMEM_API void *
+vmmem_region_cookie(const struct vmmem_region *region)
+{
+	return region != NULL ? region->cookie : NULL;
+}
+
+VMMEM_API const char *
+vmmem_region_name(const struct vmmem_region *region)
+{
+	return region != NULL ? region->name : NULL;
+}
+
+/* A positive value would read as neither success nor failure. */
+static int
+callback_code(int returned)
+{
+	return returned > 0 ? VMMEM_ECALLBACK : returned;
+}
+
+int
+vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
+		       void *buf, size_t len)
+{
+	const struct vmmem_region *owner;
+
+	owner = region->target != NULL ? region->target : region;
+	return callback_code(owner->ops.read(
+		owner->opaque, region->target_offset + offset, buf, len));
+}
+
+int
+vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
+			const void *buf, size_t len)
+{
+	const struct vmmem_region *owner;
+
+	owner = region->target != NULL ? region->target : region;
+	return callback_code(owner->ops.write(
+		owner->opaque, region->target_offset + offset, buf, len));
+}

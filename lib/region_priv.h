@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a region, for the files that make one and those that use it. */
+#ifndef REGION_PRIV_H
+#define REGION_PRIV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <vmmem/region.h>
+
+/*
+ * Guest and host address of a region agree modulo this, the widest access that
+ * any processor makes as one, so that either tells whether one is aligned.
+ */
+#define VMMEM_CONGRUENCE 16
+
+struct vmmem_region {
+	atomic_size_t refs;
+
+	uint64_t start;
+	uint64_t last;
+	unsigned char *host; /* of the first byte; NULL: callbacks only */
+
+	uint32_t kind;
+	uint32_t protection;
+	uint32_t mapping_flags;
+	uint32_t huge_pages;
+	uint64_t page_size; /* 0: unknown */
+
+	/*
+	 * An alias holds a reference to the region that has the bytes, which
+	 * is never an alias itself.
+	 */
+	struct vmmem_region *target;
+	uint64_t target_offset;
+
+	/* The file; an alias looks at its target's.  fd is -1 if none. */
+	int fd;
+	uint64_t fd_offset;
+
+	/* What munmap() undoes; NULL if the library mapped nothing. */
+	void *map;
+	size_t map_len;
+
+	/* A custom region's callbacks, and who is told of the end. */
+	struct vmmem_region_ops ops;
+	void (*release)(void *opaque);
+	void *opaque;
+
+	void *cookie;
+	char name[VMMEM_REGION_NAME_MAX + 1];
+};
+
+/* What a region is made of: a builder's settings. */
+struct vmmem_region_settings {
+	uint64_t gpa;
+	uint64_t len;
+	uint32_t kind;
+	uint32_t protection;
+	uint32_t mapping_flags;
+	bool protection_set;	/* else an alias has its target's */
+	bool mapping_flags_set; /* else they depend on the huge page size */
+	bool read_only;
+	bool name_too_long;
+	uint64_t huge_page_size;
+
+	int fd;
+	uint64_t offset; /* in the file, or in the target */
+	struct vmmem_region *target;
+	void *host;
+	void (*release)(void *opaque);
+	void *opaque;
+	const struct vmmem_region_ops *ops;
+
+	void *cookie;
+	char name[VMMEM_REGION_NAME_MAX + 1];
+};
+
+/* vmmem_region_settings_init() gives the settings of a new builder. */
+void vmmem_region_settings_init(struct vmmem_region_settings *settings);
+
+/* vmmem_region_make() is vmmem_region_builder_build() of the settings. */
+int vmmem_region_make(const struct vmmem_region_settings *settings,
+		      struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_free() undoes a region, whole or half made, that nobody refers
+ * to.  It does not tell the owner.
+ */
+void vmmem_region_free(struct vmmem_region *region);
+
+/*
+ * vmmem_region_call_read() and vmmem_region_call_write() reach a region that
+ * has no host address.  They return what the access function returns.
+ */
+int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
+			   void *buf, size_t len);
+int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
+			    const void *buf, size_t len);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Structs of callers that may be older or newer than the library.  Their first
+ * member is their size.
+ */
+#ifndef STRUCT_SIZE_H
+#define STRUCT_SIZE_H
+
+#include <stddef.h>
+#include <string.h>
+
+#include <vmmem/error.h>
+
+/* No struct ever gets there: a size above is not a size but garbage. */
+#define VMMEM_STRUCT_SIZE_MAX 4096
+
+/*
+ * vmmem_struct_take() copies the caller's struct to 'known', which is
+ * 'known_size' bytes, of which version 0.1 had 'first_size'.  What an older
+ * caller does not have becomes zero; what a newer one has must be zero.
+ */
+static inline int
+vmmem_struct_take(const void *caller, void *known, size_t known_size,
+		  size_t first_size)
+{
+	const unsigned char *bytes = caller;
+	size_t size, i;
+
+	memcpy(&size, caller, sizeof(size));
+	if (size < first_size || size > VMMEM_STRUCT_SIZE_MAX)
+		return VMMEM_ESTRUCTSIZE;
+	for (i = known_size; i < size; i++) {
+		if (bytes[i] != 0)
+			return VMMEM_ESTRUCTNEWER;
+	}
+	memset(known, 0, known_size);
+	memcpy(known, caller, size < known_size ? size : known_size);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What every test program has: main() is in support/main.c. */
+#ifndef SUITE_H
+#define SUITE_H
+
+#include <check.h>
+
+/* Each test program defines this. */
+Suite *make_suite(void);
+
+/*
+ * A test program that needs something a machine may lack also defines this:
+ * it returns why the test cannot run, or NULL if it can.
+ */
+const char *skip_reason(void);
+
+#endif
