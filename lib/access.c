@@ -7,19 +7,16 @@
 #include "collection_priv.h"
 #include "copy.h"
 
-/*
- * What is filled or copied into a region without a host address goes through
- * a buffer of this size on the stack.
- */
+/* What is filled without a host address comes from a buffer of this size. */
 #define BOUNCE 1024
 
 /*
- * A step moves the bytes [offset, offset + len) of one entry, which hold the
- * bytes [done, done + len) of the access.  It returns 0, or what a callback
- * returned; then none of these bytes count.
+ * A step moves the bytes [offset, offset + len) of one entry, which are those
+ * of the access from '*done' on, and adds what it moved to '*done'.  It returns
+ * 0, or what a callback returned.
  */
 typedef int (*step_fn)(const struct vmmem_entry *entry, uint64_t offset,
-		       uint64_t len, uint64_t done, void *context);
+		       uint64_t len, uint64_t *done, void *context);
 
 /*
  * walk() makes one step for each region of [gpa, gpa + len), in ascending
@@ -33,11 +30,14 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	uint64_t offset, piece, done = 0;
 	int rc = 0;
 
+	*ret_done = 0;
+	if (len == 0)
+		return 0;
 	end = &collection->entries[collection->count];
-	entry = len != 0 ? vmmem_find(collection, gpa, &offset) : NULL;
-	if (len != 0 && entry == NULL)
-		rc = VMMEM_EBADADDR;
-	while (rc == 0 && done < len) {
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	while (rc == 0) {
 		if ((access & ~entry->access) != 0) {
 			rc = VMMEM_EPERM;
 			break;
@@ -45,11 +45,8 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		piece = len - done;
 		if (!vmmem_range_within(entry->span, offset, piece))
 			piece = entry->span - offset + 1;
-		rc = step(entry, offset, piece, done, context);
-		if (rc != 0)
-			break;
-		done += piece;
-		if (done == len)
+		rc = step(entry, offset, piece, &done, context);
+		if (rc != 0 || done == len)
 			break;
 
 		/* On to the region that begins at gpa + done, if one does. */
@@ -86,50 +83,60 @@ walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 
 static int
 step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t done, void *context)
+	  uint64_t *done, void *context)
 {
 	unsigned char *buf = context;
+	int rc = 0;
 
-	if (entry->host == NULL)
-		return vmmem_region_call_read(entry->region, offset,
-					      buf + done, len);
-	vmmem_copy_from_guest(buf + done, entry->host + offset, len);
-	return 0;
+	if (entry->host != NULL)
+		vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
+	else
+		rc = vmmem_region_call_read(entry->region, offset, buf + *done,
+					    len);
+	if (rc == 0)
+		*done += len;
+	return rc;
 }
 
 static int
 step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	   uint64_t done, void *context)
+	   uint64_t *done, void *context)
 {
 	const unsigned char *const *buf = context;
+	int rc = 0;
 
-	if (entry->host == NULL)
-		return vmmem_region_call_write(entry->region, offset,
-					       *buf + done, len);
-	vmmem_copy_to_guest(entry->host + offset, *buf + done, len);
-	return 0;
+	if (entry->host != NULL)
+		vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
+	else
+		rc = vmmem_region_call_write(entry->region, offset,
+					     *buf + *done, len);
+	if (rc == 0)
+		*done += len;
+	return rc;
 }
 
-/* Callbacks get the bytes in pieces; those of earlier pieces do not count. */
 static int
 step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t done, void *context)
+	  uint64_t *done, void *context)
 {
 	const uint8_t *value = context;
 	unsigned char buf[BOUNCE];
 	uint64_t piece;
 	int rc = 0;
 
-	(void)done;
 	if (entry->host != NULL) {
 		vmmem_fill_guest(entry->host + offset, *value, len);
+		*done += len;
 		return 0;
 	}
 	memset(buf, *value, sizeof(buf));
-	while (len > 0 && rc == 0) {
+	while (len > 0) {
 		piece = len < sizeof(buf) ? len : sizeof(buf);
 		rc = vmmem_region_call_write(entry->region, offset, buf,
 					     piece);
+		if (rc != 0)
+			break;
+		*done += piece;
 		offset += piece;
 		len -= piece;
 	}
@@ -281,49 +288,99 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
 		    ret_done != NULL ? ret_done : &done);
 }
 
-/* copy_piece() copies between two entries, which hold 'len' bytes each. */
+struct guest_ranges {
+	const struct vmmem_collection *collection;
+	uint64_t target;
+	uint64_t source;
+	bool upwards;
+};
+
 static int
-copy_piece(const struct vmmem_entry *target, uint64_t target_offset,
-	   const struct vmmem_entry *source, uint64_t source_offset,
-	   uint64_t len)
+read_guest(void *context, uint64_t position, void *buf, size_t len)
 {
-	unsigned char buf[BOUNCE];
-	int rc;
+	const struct guest_ranges *ranges = context;
+	uint64_t done;
 
-	if (target->host != NULL && source->host != NULL) {
-		vmmem_copy_within_guest(target->host + target_offset,
-					source->host + source_offset, len);
-		return 0;
-	}
-	rc = step_read(source, source_offset, len, 0, buf);
-	if (rc == 0) {
-		const unsigned char *bytes = buf;
+	return walk(ranges->collection, ranges->source + position, len,
+		    VMMEM_PROT_READ, step_read, buf, &done);
+}
 
-		rc = step_write(target, target_offset, len, 0, &bytes);
+/*
+ * Region by region from the end, so that what was written when a callback
+ * fails is what follows.
+ */
+static int
+write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
+		      const unsigned char *buf, size_t len, uint64_t *done)
+{
+	const struct vmmem_entry *entry;
+	const unsigned char *bytes;
+	uint64_t offset, piece, moved;
+	int rc = 0;
+
+	while (rc == 0 && len > 0) {
+		/* It is there: the whole range was checked. */
+		entry = vmmem_find(ranges->collection, gpa + (len - 1),
+				   &offset);
+		if (entry == NULL)
+			return VMMEM_EBADADDR;
+		piece = offset < len ? offset + 1 : len;
+		len -= piece;
+		bytes = buf + len;
+		moved = 0;
+		rc = step_write(entry, offset - (piece - 1), piece, &moved,
+				&bytes);
+		*done += moved;
 	}
 	return rc;
 }
 
-/*
- * fit() cuts 'len' down to what both entries hold and the buffer takes: from
- * the two offsets on upwards, or ending with the two offsets if 'downwards'.
- */
-static uint64_t
-fit(const struct vmmem_entry *target, uint64_t target_offset,
-    const struct vmmem_entry *source, uint64_t source_offset, bool downwards,
-    uint64_t len)
+static int
+write_guest(void *context, uint64_t position, const void *buf, size_t len,
+	    uint64_t *done)
 {
-	uint64_t target_more, source_more;
+	const struct guest_ranges *ranges = context;
+	uint64_t moved;
+	int rc;
 
-	target_more = downwards ? target_offset : target->span - target_offset;
-	source_more = downwards ? source_offset : source->span - source_offset;
-	if (len - 1 > target_more)
-		len = target_more + 1;
-	if (len - 1 > source_more)
-		len = source_more + 1;
-	if ((target->host == NULL || source->host == NULL) && len > BOUNCE)
-		len = BOUNCE;
-	return len;
+	if (!ranges->upwards)
+		return write_guest_downwards(
+			ranges, ranges->target + position, buf, len, done);
+	rc = walk(ranges->collection, ranges->target + position, len,
+		  VMMEM_PROT_WRITE, step_write, &buf, &moved);
+	*done += moved;
+	return rc;
+}
+
+/* copy_slow() copies between regions of any number and kind. */
+static int
+copy_slow(const struct vmmem_collection *collection, uint64_t target,
+	  uint64_t source, uint64_t len, uint64_t *ret_done)
+{
+	struct guest_ranges ranges = {
+		collection, target, source,
+		vmmem_transfer_is_upwards(target, source, len),
+	};
+	/* Guest addresses tell the groups: they agree with the host's. */
+	const struct vmmem_transfer transfer = {
+		.read = read_guest,
+		.write = write_guest,
+		.context = &ranges,
+		.target = target,
+		.source = source,
+		.len = len,
+	};
+	uint64_t bad;
+	int rc;
+
+	*ret_done = 0;
+	rc = vmmem_check(collection, source, len, VMMEM_PROT_READ, &bad);
+	if (rc == 0)
+		rc = vmmem_check(collection, target, len, VMMEM_PROT_WRITE,
+				 &bad);
+	if (rc != 0)
+		return rc;
+	return vmmem_transfer(&transfer, ret_done);
 }
 
 VMMEM_API int
@@ -331,36 +388,23 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 		      uint64_t target, uint64_t source, uint64_t len,
 		      uint64_t *ret_done)
 {
-	const struct vmmem_entry *to, *from;
-	uint64_t to_offset, from_offset, piece, bad, done = 0;
-	bool downwards;
-	int rc;
+	const unsigned char *from = NULL;
+	unsigned char *to = NULL;
+	uint64_t done = len;
+	int rc = 0;
 
 	if (collection == NULL)
 		return VMMEM_EINVAL;
-	rc = vmmem_check(collection, source, len, VMMEM_PROT_READ, &bad);
-	if (rc == 0)
-		rc = vmmem_check(collection, target, len, VMMEM_PROT_WRITE,
-				 &bad);
-
-	/* A target above the source would overwrite what is still to come. */
-	downwards = target > source && target - source < len;
-	while (rc == 0 && done < len) {
-		uint64_t at = downwards ? len - done - 1 : done;
-
-		/* Both are there: the whole ranges were checked. */
-		to = vmmem_find(collection, target + at, &to_offset);
-		from = vmmem_find(collection, source + at, &from_offset);
-		piece = fit(to, to_offset, from, from_offset, downwards,
-			    len - done);
-		if (downwards) {
-			to_offset -= piece - 1;
-			from_offset -= piece - 1;
-		}
-		rc = copy_piece(to, to_offset, from, from_offset, piece);
-		if (rc == 0)
-			done += piece;
+	if (len != 0) {
+		from = vmmem_find_direct(collection, source, len,
+					 VMMEM_PROT_READ);
+		to = vmmem_find_direct(collection, target, len,
+				       VMMEM_PROT_WRITE);
 	}
+	if (from != NULL && to != NULL)
+		vmmem_copy_within_guest(to, from, len);
+	else
+		rc = copy_slow(collection, target, source, len, &done);
 	if (ret_done != NULL)
 		*ret_done = done;
 	return rc;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "copy.h"
 
-#include <stdbool.h>
-
 /*
  * x86-64 moves 16 aligned bytes at once.  Processors with AVX promise that
  * this is one access; older ones may split it, and have only ever been seen to
@@ -173,68 +171,126 @@ vmmem_fill_guest(void *guest, uint8_t value, size_t len)
 #define CHUNK 512
 #define GROUP 8
 
-static void
-copy_upwards(unsigned char *target, const unsigned char *source, size_t len)
+static int
+transfer_upwards(const struct vmmem_transfer *transfer, uint64_t *done)
 {
 	unsigned char buf[GROUP + CHUNK];
+	uint64_t position = 0;
 	size_t have = 0, read, write;
+	int rc;
 
-	while (len > 0 || have > 0) {
-		read = CHUNK - ((uintptr_t)source & (GROUP - 1));
-		if (read > len)
-			read = len;
-		vmmem_copy_from_guest_any(buf + have, source, read);
-		source += read;
-		len -= read;
+	while (*done < transfer->len) {
+		read = CHUNK - ((transfer->source + position) & (GROUP - 1));
+		if (read > transfer->len - position)
+			read = (size_t)(transfer->len - position);
+		if (read != 0) {
+			rc = transfer->read(transfer->context, position,
+					    buf + have, read);
+			if (rc != 0)
+				return rc;
+		}
+		position += read;
 		have += read;
 
 		write = have;
-		if (len > 0)
-			write -= (uintptr_t)(target + have) & (GROUP - 1);
-		vmmem_copy_to_guest_any(target, buf, write);
-		target += write;
+		if (position < transfer->len)
+			write -= (transfer->target + position) & (GROUP - 1);
+		rc = transfer->write(transfer->context, *done, buf, write,
+				     done);
+		if (rc != 0)
+			return rc;
 		have -= write;
 		memmove(buf, buf + write, have);
 	}
+	return 0;
 }
 
-static void
-copy_downwards(unsigned char *target, const unsigned char *source, size_t len)
+static int
+transfer_downwards(const struct vmmem_transfer *transfer, uint64_t *done)
 {
 	unsigned char buf[CHUNK + GROUP];
 	unsigned char *const end = buf + sizeof(buf);
+	uint64_t position = transfer->len;
 	size_t have = 0, read, write;
+	int rc;
 
 	/* The mirror image: what waits stands at the end of the buffer. */
-	source += len;
-	target += len;
-	while (len > 0 || have > 0) {
-		read = CHUNK - (-(uintptr_t)source & (GROUP - 1));
-		if (read > len)
-			read = len;
-		source -= read;
-		len -= read;
+	while (*done < transfer->len) {
+		read = CHUNK -
+		       (-(transfer->source + position) & (GROUP - 1));
+		if (read > position)
+			read = (size_t)position;
+		position -= read;
 		have += read;
-		vmmem_copy_from_guest_any(end - have, source, read);
+		if (read != 0) {
+			rc = transfer->read(transfer->context, position,
+					    end - have, read);
+			if (rc != 0)
+				return rc;
+		}
 
 		write = have;
-		if (len > 0)
-			write -= -(uintptr_t)(target - have) & (GROUP - 1);
-		target -= write;
-		vmmem_copy_to_guest_any(target, end - write, write);
+		if (position > 0)
+			write -= -(transfer->target + position) & (GROUP - 1);
+		rc = transfer->write(transfer->context,
+				     transfer->len - *done - write,
+				     end - write, write, done);
+		if (rc != 0)
+			return rc;
 		have -= write;
 		memmove(end - have, end - have - write, have);
 	}
+	return 0;
+}
+
+int
+vmmem_transfer(const struct vmmem_transfer *transfer, uint64_t *ret_done)
+{
+	*ret_done = 0;
+	if (vmmem_transfer_is_upwards(transfer->target, transfer->source,
+				      transfer->len))
+		return transfer_upwards(transfer, ret_done);
+	return transfer_downwards(transfer, ret_done);
+}
+
+struct host_ranges {
+	unsigned char *target;
+	const unsigned char *source;
+};
+
+static int
+read_host(void *context, uint64_t position, void *buf, size_t len)
+{
+	const struct host_ranges *ranges = context;
+
+	vmmem_copy_from_guest_any(buf, ranges->source + position, len);
+	return 0;
+}
+
+static int
+write_host(void *context, uint64_t position, const void *buf, size_t len,
+	   uint64_t *done)
+{
+	const struct host_ranges *ranges = context;
+
+	vmmem_copy_to_guest_any(ranges->target + position, buf, len);
+	*done += len;
+	return 0;
 }
 
 void
 vmmem_copy_within_guest(void *target, const void *source, size_t len)
 {
-	/* Unsigned: true too if the target lies below the source. */
-	bool overtakes = (uintptr_t)target - (uintptr_t)source < len;
+	struct host_ranges ranges = { target, source };
+	const struct vmmem_transfer transfer = {
+		.read = read_host,
+		.write = write_host,
+		.context = &ranges,
+		.target = (uintptr_t)target,
+		.source = (uintptr_t)source,
+		.len = len,
+	};
+	uint64_t done;
 
-	if (overtakes)
-		copy_downwards(target, source, len);
-	else
-		copy_upwards(target, source, len);
+	vmmem_transfer(&transfer, &done);
 }

@@ -12,6 +12,7 @@
 #ifndef COPY_H
 #define COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +24,41 @@ typedef uint64_t __attribute__((__may_alias__)) vmmem_guest64;
 
 void vmmem_copy_from_guest_any(void *buf, const void *guest, size_t len);
 void vmmem_copy_to_guest_any(void *guest, const void *buf, size_t len);
+
+/*
+ * A transfer reads and writes guest memory by any means: 'read' and 'write'
+ * move the bytes [position, position + len) of it and return 0 or a code, which
+ * ends it.  'write' adds what it wrote to '*done'; if it could not write all,
+ * these are the first bytes of an upwards transfer and the last of any other.
+ * 'target' and 'source' are addresses; modulo 8 they tell where groups begin.
+ */
+struct vmmem_transfer {
+	int (*read)(void *context, uint64_t position, void *buf, size_t len);
+	int (*write)(void *context, uint64_t position, const void *buf,
+		     size_t len, uint64_t *done);
+	void *context;
+	uint64_t target;
+	uint64_t source;
+	uint64_t len;
+};
+
+/*
+ * vmmem_transfer_is_upwards() tells whether a transfer writes its first bytes
+ * first.  It does unless they would overwrite what is still to be read, because
+ * the target begins within the source.  Unsigned: that is false too of a target
+ * below the source.
+ */
+static inline bool
+vmmem_transfer_is_upwards(uint64_t target, uint64_t source, uint64_t len)
+{
+	return target - source >= len;
+}
+
+/*
+ * vmmem_transfer() makes a transfer, as memmove() would.  It returns 0 or the
+ * code that ended it, and stores how many bytes were written.
+ */
+int vmmem_transfer(const struct vmmem_transfer *transfer, uint64_t *ret_done);
 
 /*
  * vmmem_copy_within_guest() copies between guest addresses; the ranges may

@@ -240,6 +240,14 @@ check(const struct vmmem_region_settings *settings)
 	return 0;
 }
 
+/* allowed() is what 'read_only' leaves of a protection. */
+static uint32_t
+allowed(const struct vmmem_region_settings *settings, uint32_t protection)
+{
+	return settings->read_only ? protection & ~VMMEM_PROT_WRITE :
+				     protection;
+}
+
 static int
 back_external(struct vmmem_region *region,
 	      const struct vmmem_region_settings *settings)
@@ -276,7 +284,7 @@ back_alias(struct vmmem_region *region,
 	if (target->host != NULL)
 		region->host = target->host + settings->offset;
 	if (!settings->protection_set)
-		region->protection = target->protection;
+		region->protection = allowed(settings, target->protection);
 	region->protection &= target->protection;
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
@@ -378,10 +386,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->last = last;
 	region->kind = settings->kind;
 	region->fd = -1;
-	region->protection = settings->protection;
-	/* Before the backing, which maps what is left. */
-	if (settings->read_only)
-		region->protection &= ~VMMEM_PROT_WRITE;
+	region->protection = allowed(settings, settings->protection);
 	region->cookie = settings->cookie;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
