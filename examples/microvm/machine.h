@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * A machine is one vCPU and what it sees as memory.  There are two: one runs
+ * the guest under KVM (kvm.c), one interprets it (soft.c).
+ */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vmmem/vmmem.h>
+
+/* Why the vCPU stopped. */
+enum exit_kind {
+	EXIT_PORT_WRITE,
+	EXIT_MEMORY_READ,  /* where the map has nothing; the guest got ones */
+	EXIT_MEMORY_WRITE, /* where the map has nothing that can be written */
+	EXIT_HALT,
+	EXIT_ERROR, /* the vCPU cannot go on: 'text' says why */
+};
+
+struct vcpu_exit {
+	enum exit_kind kind;
+	uint64_t address; /* guest physical address, or port */
+	uint32_t len;	  /* 1, 2 or 4 bytes */
+	uint32_t value;	  /* what the guest wrote, or read */
+	char text[80];
+};
+
+struct machine;
+
+struct machine_ops {
+	const char *name;
+
+	/*
+	 * Makes 'map' the guest's memory, also while the vCPU runs: what the
+	 * guest does after it learnt of the change, it does to the new map.
+	 * Takes references of its own.  Returns 0 or a code for
+	 * vmmem_strerror().
+	 */
+	int (*set_memory)(struct machine *machine,
+			  struct vmmem_collection *map);
+
+	/* Runs the vCPU until its next exit.  One thread calls this. */
+	void (*run)(struct machine *machine, struct vcpu_exit *ret_exit);
+
+	/* The vCPU does not run any more. */
+	void (*free)(struct machine *machine);
+};
+
+/* Each kind of machine begins with this. */
+struct machine {
+	const struct machine_ops *ops;
+};
+
+/*
+ * Both make a machine without memory, its vCPU about to start at the reset
+ * vector.  NULL on failure, and then 'reason' says why.
+ */
+struct machine *kvm_machine_new(char *reason, size_t reason_len);
+struct machine *soft_machine_new(char *reason, size_t reason_len);
+
+/*
+ * A vCPU is the thread that runs a machine.  It hands over one exit at a time
+ * and goes on at once; it waits only if the one before was not taken yet.
+ * After EXIT_HALT or EXIT_ERROR there is no other.
+ */
+struct vcpu;
+
+struct vcpu *vcpu_start(struct machine *machine);
+void vcpu_take_exit(struct vcpu *vcpu, struct vcpu_exit *ret_exit);
+bool vcpu_has_exit(struct vcpu *vcpu);
+/* After the last exit was taken. */
+void vcpu_join(struct vcpu *vcpu);
+
+#endif

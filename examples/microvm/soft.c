@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The machine that interprets the guest, for hosts without KVM.  It fetches,
+ * reads and writes through libvmmem only; what the memory map refuses becomes
+ * an exit, as it does under KVM.
+ */
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "i8086.h"
+#include "machine.h"
+
+struct bus {
+	const struct vmmem_collection *map;
+
+	/*
+	 * The exit that the running instruction caused, if any.  The
+	 * instruction still completes: reads give ones, writes are lost.
+	 */
+	bool has_exit;
+	struct vcpu_exit exit;
+};
+
+struct soft_machine {
+	struct machine machine;
+	struct i8086 cpu;
+	struct bus bus;
+	struct vmmem_collection *map; /* what the vCPU uses; its own */
+
+	/*
+	 * The map to use from the next instruction on; NULL to go on with
+	 * the one there is.  Whoever exchanges it out owns the reference.
+	 */
+	_Atomic(struct vmmem_collection *) next;
+};
+
+static void
+bus_exit(struct bus *bus, enum exit_kind kind, uint64_t address,
+	 unsigned int len, uint16_t value)
+{
+	if (bus->has_exit)
+		return;
+	bus->has_exit = true;
+	bus->exit = (struct vcpu_exit){
+		.kind = kind, .address = address, .len = len, .value = value,
+	};
+}
+
+static void
+bus_error(struct bus *bus, const char *what, uint64_t address, int rc)
+{
+	if (bus->has_exit)
+		return;
+	bus_exit(bus, EXIT_ERROR, address, 0, 0);
+	snprintf(bus->exit.text, sizeof(bus->exit.text), "%s %08llx: %s", what,
+		 (unsigned long long)address, vmmem_strerror(rc));
+}
+
+uint8_t
+bus_fetch(struct bus *bus, uint64_t address)
+{
+	uint8_t byte = 0;
+	int rc = vmmem_collection_read_u8(bus->map, address, &byte);
+
+	if (rc < 0)
+		bus_error(bus, "no instruction at", address, rc);
+	return byte;
+}
+
+/*
+ * On an x86, loads acquire and stores release.  The guest relies on that, so
+ * it must have it on every host.  What is not aligned is not one access on an
+ * 8086 either.
+ */
+static int
+load(const struct vmmem_collection *map, uint64_t address, unsigned int len,
+     uint16_t *ret_value)
+{
+	vmmem_le16 word = { 0 };
+	uint8_t byte = 0;
+	int rc;
+
+	if (len == 1) {
+		rc = vmmem_collection_load_u8(map, address,
+					      VMMEM_ORDER_ACQUIRE, &byte);
+		*ret_value = byte;
+		return rc;
+	}
+	if (!vmmem_address_is_aligned(address, 2))
+		return vmmem_collection_read_le16(map, address, ret_value);
+	rc = vmmem_collection_load_u16(map, address, VMMEM_ORDER_ACQUIRE,
+				       &word.raw);
+	*ret_value = vmmem_le16_get(&word);
+	return rc;
+}
+
+static int
+store(const struct vmmem_collection *map, uint64_t address, unsigned int len,
+      uint16_t value)
+{
+	vmmem_le16 word;
+
+	if (len == 1)
+		return vmmem_collection_store_u8(map, address, (uint8_t)value,
+						 VMMEM_ORDER_RELEASE);
+	if (!vmmem_address_is_aligned(address, 2))
+		return vmmem_collection_write_le16(map, address, value);
+	vmmem_le16_set(&word, value);
+	return vmmem_collection_store_u16(map, address, word.raw,
+					  VMMEM_ORDER_RELEASE);
+}
+
+uint16_t
+bus_read(struct bus *bus, uint64_t address, unsigned int len)
+{
+	uint16_t ones = len == 1 ? 0xff : 0xffff;
+	uint16_t value;
+	int rc = load(bus->map, address, len, &value);
+
+	if (rc == 0)
+		return value;
+	if (rc == VMMEM_EBADADDR)
+		bus_exit(bus, EXIT_MEMORY_READ, address, len, ones);
+	else
+		bus_error(bus, "read of", address, rc);
+	return ones;
+}
+
+void
+bus_write(struct bus *bus, uint64_t address, unsigned int len, uint16_t value)
+{
+	int rc = store(bus->map, address, len, value);
+
+	if (rc == VMMEM_EBADADDR || rc == VMMEM_EPERM)
+		bus_exit(bus, EXIT_MEMORY_WRITE, address, len, value);
+	else if (rc < 0)
+		bus_error(bus, "write of", address, rc);
+}
+
+static int
+soft_set_memory(struct machine *machine, struct vmmem_collection *map)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+
+	vmmem_collection_unref(atomic_exchange(&soft->next,
+					       vmmem_collection_ref(map)));
+	return 0;
+}
+
+/*
+ * Looking before each instruction is soon enough: what tells the guest of the
+ * change is stored after 'next', so an instruction that saw the one is
+ * followed by one that sees the other.
+ */
+static void
+take_next_map(struct soft_machine *soft)
+{
+	struct vmmem_collection *next;
+
+	if (atomic_load_explicit(&soft->next, memory_order_relaxed) == NULL)
+		return;
+	next = atomic_exchange(&soft->next, NULL);
+	vmmem_collection_unref(soft->map);
+	soft->map = next;
+	soft->bus.map = next;
+}
+
+static void
+soft_run(struct machine *machine, struct vcpu_exit *ret_exit)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+	struct i8086 *cpu = &soft->cpu;
+	struct bus *bus = &soft->bus;
+
+	bus->has_exit = false;
+	while (!bus->has_exit) {
+		take_next_map(soft);
+		switch (i8086_step(cpu, bus)) {
+		case I8086_NONE:
+			break;
+		case I8086_PAUSE:
+			sched_yield();
+			break;
+		case I8086_OUT:
+			bus_exit(bus, EXIT_PORT_WRITE, cpu->port, cpu->out_len,
+				 cpu->out);
+			break;
+		case I8086_HALT:
+			bus_exit(bus, EXIT_HALT, 0, 0, 0);
+			break;
+		case I8086_UNKNOWN:
+			bus_exit(bus, EXIT_ERROR, 0, 0, 0);
+			snprintf(bus->exit.text, sizeof(bus->exit.text),
+				 "unknown instruction at %04x:%04x",
+				 (unsigned int)cpu->segment[CS],
+				 (unsigned int)cpu->ip);
+			break;
+		}
+	}
+	*ret_exit = bus->exit;
+}
+
+static void
+soft_free(struct machine *machine)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+
+	vmmem_collection_unref(atomic_load(&soft->next));
+	vmmem_collection_unref(soft->map);
+	free(soft);
+}
+
+static const struct machine_ops soft_ops = {
+	.name = "software",
+	.set_memory = soft_set_memory,
+	.run = soft_run,
+	.free = soft_free,
+};
+
+struct machine *
+soft_machine_new(char *reason, size_t reason_len)
+{
+	struct soft_machine *soft = calloc(1, sizeof(*soft));
+
+	if (soft == NULL) {
+		snprintf(reason, reason_len, "out of memory");
+		return NULL;
+	}
+	soft->machine.ops = &soft_ops;
+	atomic_init(&soft->next, NULL);
+	i8086_reset(&soft->cpu);
+	return &soft->machine;
+}
