@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Every number that a program compiles in: macros, sizes, offsets.  It is a
+ * promise, written down a second time so that it cannot be changed by a slip.
+ * Lines are only ever added.  What has no line here, tools/abi finds.
+ */
+#include <vmmem/access.h>
+#include <vmmem/address.h>
+#include <vmmem/atomic.h>
+#include <vmmem/collection.h>
+#include <vmmem/endian.h>
+#include <vmmem/error.h>
+#include <vmmem/region.h>
+#include <vmmem/region_builder.h>
+#include <vmmem/version.h>
+
+#define VALUE(name, value)                                                 \
+	_Static_assert((name) == (value), #name " changed")
+#define SIZE(type, size, alignment)                                        \
+	_Static_assert(sizeof(type) == (size) &&                           \
+		       _Alignof(type) == (alignment), #type " changed size")
+#define MEMBER(type, member, offset, size)                                 \
+	_Static_assert(offsetof(type, member) == (offset) &&               \
+		       sizeof(((type *)0)->member) == (size),              \
+		       #type "." #member " moved or changed size")
+
+/* The widths that everything below stands on. */
+_Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8,
+	       "libvmmem is for 64-bit systems");
+_Static_assert(sizeof(void (*)(void)) == 8, "libvmmem is for 64-bit systems");
+
+/* vmmem/error.h, since 0.1 */
+VALUE(VMMEM_EINVAL, -4097);
+VALUE(VMMEM_ENOREGION, -4098);
+VALUE(VMMEM_EOVERLAP, -4099);
+VALUE(VMMEM_EUNSORTED, -4100);
+VALUE(VMMEM_EBADADDR, -4101);
+VALUE(VMMEM_EOUTOFRANGE, -4102);
+VALUE(VMMEM_EOVERFLOW, -4103);
+VALUE(VMMEM_EPARTIAL, -4104);
+VALUE(VMMEM_ENOHOST, -4105);
+VALUE(VMMEM_EPERM, -4106);
+VALUE(VMMEM_EMISALIGNED, -4107);
+VALUE(VMMEM_ECROSS, -4108);
+VALUE(VMMEM_EORDER, -4109);
+VALUE(VMMEM_EZEROLEN, -4110);
+VALUE(VMMEM_EMAPFIXED, -4111);
+VALUE(VMMEM_EPASTEOF, -4112);
+VALUE(VMMEM_EFILEOFFSET, -4113);
+VALUE(VMMEM_ECONGRUENCE, -4114);
+VALUE(VMMEM_ESTRUCTSIZE, -4115);
+VALUE(VMMEM_ESTRUCTNEWER, -4116);
+VALUE(VMMEM_EHUGEPAGE, -4117);
+VALUE(VMMEM_ETOOBIG, -4118);
+VALUE(VMMEM_EEOF, -4119);
+VALUE(VMMEM_EIOMMUMISS, -4120);
+VALUE(VMMEM_ECALLBACK, -4121);
+VALUE(VMMEM_ENOFILE, -4122);
+VALUE(VMMEM_ENAMETOOLONG, -4123);
+
+/* vmmem/region.h, since 0.1 */
+VALUE(VMMEM_REGION_ANONYMOUS, 1);
+VALUE(VMMEM_REGION_MEMFD, 2);
+VALUE(VMMEM_REGION_FILE, 3);
+VALUE(VMMEM_REGION_EXTERNAL, 4);
+VALUE(VMMEM_REGION_ALIAS, 5);
+VALUE(VMMEM_REGION_CUSTOM, 6);
+VALUE(VMMEM_PROT_READ, 1U);
+VALUE(VMMEM_PROT_WRITE, 2U);
+VALUE(VMMEM_PROT_EXEC, 4U);
+VALUE(VMMEM_HUGE_UNKNOWN, 0);
+VALUE(VMMEM_HUGE_NO, 1);
+VALUE(VMMEM_HUGE_YES, 2);
+VALUE(VMMEM_REGION_NAME_MAX, 63);
+
+/* vmmem/atomic.h, since 0.1 */
+VALUE(VMMEM_ORDER_RELAXED, 0);
+VALUE(VMMEM_ORDER_CONSUME, 1);
+VALUE(VMMEM_ORDER_ACQUIRE, 2);
+VALUE(VMMEM_ORDER_RELEASE, 3);
+VALUE(VMMEM_ORDER_ACQ_REL, 4);
+VALUE(VMMEM_ORDER_SEQ_CST, 5);
+
+/* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
+SIZE(struct vmmem_region_ops, 40, 8);
+MEMBER(struct vmmem_region_ops, size, 0, 8);
+MEMBER(struct vmmem_region_ops, host, 8, 8);
+MEMBER(struct vmmem_region_ops, read, 16, 8);
+MEMBER(struct vmmem_region_ops, write, 24, 8);
+MEMBER(struct vmmem_region_ops, destroy, 32, 8);
+
+/* vmmem/collection.h, since 0.1 */
+SIZE(struct vmmem_range, 16, 8);
+MEMBER(struct vmmem_range, gpa, 0, 8);
+MEMBER(struct vmmem_range, len, 8, 8);
+SIZE(struct vmmem_file_range, 32, 8);
+MEMBER(struct vmmem_file_range, gpa, 0, 8);
+MEMBER(struct vmmem_file_range, len, 8, 8);
+MEMBER(struct vmmem_file_range, offset, 16, 8);
+MEMBER(struct vmmem_file_range, fd, 24, 4);
+MEMBER(struct vmmem_file_range, reserved, 28, 4);
+
+/* vmmem/endian.h, since 0.1 */
+SIZE(vmmem_le16, 2, 2);
+MEMBER(vmmem_le16, raw, 0, 2);
+SIZE(vmmem_le32, 4, 4);
+MEMBER(vmmem_le32, raw, 0, 4);
+SIZE(vmmem_le64, 8, 8);
+MEMBER(vmmem_le64, raw, 0, 8);
+SIZE(vmmem_be16, 2, 2);
+MEMBER(vmmem_be16, raw, 0, 2);
+SIZE(vmmem_be32, 4, 4);
+MEMBER(vmmem_be32, raw, 0, 4);
+SIZE(vmmem_be64, 8, 8);
+MEMBER(vmmem_be64, raw, 0, 8);

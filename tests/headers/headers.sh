@@ -1,0 +1,186 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# headers.sh SHARED STATIC - the public headers as programs in C and
+# in C++ see them, with each compiler that is here.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/tests/headers
+include=$top/include
+shared=$1
+static=$2
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+rc=0
+
+warnings='-pedantic -Wall -Wextra -Wundef -Wconversion -Wsign-conversion
+	-Wshadow -Wcast-qual -Wcast-align -Werror'
+
+fail() {
+	echo "FAIL: $*"
+	rc=1
+}
+
+# compile COMPILER FLAGS...: failing is a finding, not the end of the test.
+compile() {
+	# shellcheck disable=SC2086 # the warnings are words
+	"$@" $warnings -I"$include" 2>"$tmp/messages" || {
+		cat "$tmp/messages"
+		fail "$*"
+		return 1
+	}
+}
+
+# Each header alone, and twice, in each language that a program may be in.
+alone() {
+	compiler=$1
+	shift
+	for header in "$include"/vmmem/*.h; do
+		name=vmmem/${header##*/}
+		for language in "$@"; do
+			source=$tmp/alone.c
+			case $language in *++*) source=$tmp/alone.cc ;; esac
+			printf '#include <%s>\n#include <%s>\nextern int x;\n' \
+				"$name" "$name" >"$source"
+			compile "$compiler" "-std=$language" -O1 -c "$source" \
+				-o /dev/null || :
+		done
+	done
+}
+
+# What is no function of the library begins with VMMEM_, nothing is included
+# but stddef.h and stdint.h, and no type in the ABI has a size that depends on
+# anything.
+contents() {
+	compiler=$1
+	printf '#include <stddef.h>\n#include <stdint.h>\n' >"$tmp/std.c"
+	cp "$tmp/std.c" "$tmp/all.c"
+	for header in "$include"/vmmem/*.h; do
+		printf '#include <vmmem/%s>\n' "${header##*/}" >>"$tmp/all.c"
+	done
+	for file in std all; do
+		"$compiler" -std=c11 -I"$include" -E -dM "$tmp/$file.c" | sort \
+			>"$tmp/$file.macros"
+	done
+	comm -13 "$tmp/std.macros" "$tmp/all.macros" |
+		grep -v '^#define VMMEM_[A-Z0-9_]*' &&
+		fail "$compiler: a public macro does not begin with VMMEM_"
+
+	if grep -h '^#[ ]*include' "$include"/vmmem/*.h | sort -u |
+		grep -v -e '<stddef\.h>' -e '<stdint\.h>' -e '<vmmem/'; then
+		fail "a public header includes more than it may"
+	fi
+	"$compiler" -std=c11 -I"$include" -E -P "$tmp/all.c" |
+		sed '1,/vmmem/{/vmmem/!d}' >"$tmp/text"
+	if grep -n -w -e enum -e union -e long -e off_t -e ssize_t -e time_t \
+		-e bool -e _Bool -e char -e '\.\.\.' "$tmp/text" |
+		grep -v -e 'const char \*'; then
+		fail "$compiler: a public header has a type that the ABI has not"
+	fi
+}
+
+# Every function, by its address: declared, with C linkage, and exported.
+addresses() {
+	{
+		printf '#include <stdio.h>\n#include <vmmem/vmmem.h>\n'
+		printf 'extern void (*volatile all[])(void);\n'
+		printf 'void (*volatile all[])(void) = {\n'
+		sed 's/.*/	(void (*)(void))&,/' "$tmp/functions"
+		printf '};\n'
+		printf 'int main(void)\n{\n'
+		printf '	size_t i, n = sizeof(all) / sizeof(all[0]);\n'
+		printf '	for (i = 0; i < n; i++)\n'
+		printf '		if (all[i] == NULL) return 1;\n'
+		printf '	printf("%%zu\\n", n);\n	return 0;\n}\n'
+	} >"$tmp/addresses.c"
+	cp "$tmp/addresses.c" "$tmp/addresses.cc"
+}
+
+# run NAME LIBRARY EXPECTED: link an object with the library, and run it.
+run() {
+	case $2 in
+	*.a) libraries="$2 -lbsd" ;;
+	*) libraries="$2 -Wl,-rpath,${2%/*}" ;;
+	esac
+	# shellcheck disable=SC2086 # several libraries
+	"$compiler" -o "$tmp/program" "$tmp/$1.o" $libraries || {
+		fail "$label: $1 does not link with ${2##*/}"
+		return
+	}
+	output=$("$tmp/program") || fail "$label: $1 failed with ${2##*/}"
+	[ "$output" = "$3" ] || fail "$label: $1 with ${2##*/} said '$output'"
+}
+
+# No object of a program may hold a copy of a helper: it would be a second
+# definition, of another version of the library perhaps.
+no_copies() {
+	if nm --defined-only "$tmp/$1.o" | grep ' vmmem_'; then
+		fail "$label: $1 holds a copy of a function of the library"
+	fi
+}
+
+programs() {
+	compiler=$1
+	standard=$2
+	suffix=$3
+	cp "$here/inline_use.c" "$tmp/inline_use.$suffix"
+	for level in -O0 -O2; do
+		label="$compiler $standard $level"
+		for name in addresses inline_use; do
+			compile "$compiler" "-std=$standard" "$level" -c \
+				"$tmp/$name.$suffix" -o "$tmp/$name.o" ||
+				continue
+			no_copies "$name"
+			expected=
+			[ "$name" = inline_use ] ||
+				expected=$(wc -l <"$tmp/functions")
+			run "$name" "$shared" "$expected"
+			run "$name" "$static" "$expected"
+		done
+
+		# Without optimisation calls go to the library; with it, none.
+		compile "$compiler" "-std=$standard" "$level" -DCALLS_ONLY -c \
+			"$tmp/inline_use.$suffix" -o "$tmp/calls.o" || continue
+		no_copies calls
+		nm --undefined-only "$tmp/calls.o" |
+			sed -n 's/.* \(vmmem_\)/\1/p' >"$tmp/called"
+		case $level in
+		-O0) diff -u "$tmp/inlines" "$tmp/called" ||
+			fail "$label: helpers are not called, or not all tested" ;;
+		*) [ ! -s "$tmp/called" ] || {
+			cat "$tmp/called"
+			fail "$label: helpers are called, not expanded"
+		} ;;
+		esac
+	done
+}
+
+"$here/functions.sh" "$include" >"$tmp/functions"
+cat "$include"/vmmem/*.h | awk '
+	/^(VMMEM_NODISCARD )?VMMEM_INLINE / { inline = 1 }
+	inline && match($0, /vmmem_[a-z0-9_]*[(]/) {
+		print substr($0, RSTART, RLENGTH - 1)
+		inline = 0
+	}' | sort >"$tmp/inlines"
+addresses
+
+tried=
+for c in gcc clang clang-14; do
+	command -v "$c" >/dev/null || continue
+	tried="$tried $c"
+	alone "$c" c11 c17
+	contents "$c"
+	programs "$c" c11 c
+done
+for cxx in g++ clang++ clang++-14; do
+	command -v "$cxx" >/dev/null || continue
+	tried="$tried $cxx"
+	alone "$cxx" c++11 c++17
+	programs "$cxx" c++11 cc
+done
+[ -n "$tried" ] || fail "there is no compiler"
+
+[ "$rc" -ne 0 ] || echo "compiled and run with:$tried"
+exit "$rc"

@@ -1,0 +1,149 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# install.sh STAGE PREFIX LIBDIR INCLUDEDIR - what was installed under STAGE is
+# all that a program needs, wherever it is moved to, and no more.
+# CC, CMAKE and GENERATOR are those of the build.
+set -eu
+LC_ALL=C
+export LC_ALL
+unset PKG_CONFIG_PATH PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+: "${CC:=cc}" "${CMAKE:=cmake}" "${GENERATOR:=Unix Makefiles}"
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+consumer=$top/tests/install/consumer
+stage=$1
+prefix=$2
+libdir=$3
+includedir=$4
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+rc=0
+
+fail() {
+	echo "FAIL: $*"
+	rc=1
+}
+
+# number NAME: the value of VMMEM_VERSION_NAME.
+number() {
+	sed -n "s/^#define VMMEM_VERSION_$1 //p" "$top/include/vmmem/version.h"
+}
+version=$(number MAJOR).$(number MINOR).$(number PATCH)
+
+# runs PROGRAM [LIBDIR]: the consumer works.
+runs() {
+	output=$(LD_LIBRARY_PATH=${2-} "$1") || fail "${1##*/} exits with $?"
+	[ "$output" = guest ] || fail "${1##*/} said '$output'"
+}
+
+# needs PROGRAM: whether it is linked to the shared library.
+needs() {
+	readelf -dW "$1" | grep -q 'NEEDED.*\[libvmmem\.so\.0\]'
+}
+
+# The public headers and no other; the libraries and what finds them.
+find "$stage" -name '*.h' | sed "s|^$stage||" | sort >"$tmp/headers"
+for header in "$top"/include/vmmem/*.h; do
+	echo "$includedir/vmmem/${header##*/}"
+done | sort | diff -u - "$tmp/headers" ||
+	fail "the installed headers are not the public ones"
+for file in "libvmmem.so.$version" libvmmem.a pkgconfig/vmmem.pc \
+	cmake/vmmem/vmmem-config.cmake \
+	cmake/vmmem/vmmem-config-version.cmake; do
+	if [ ! -f "$stage$libdir/$file" ] || [ -L "$stage$libdir/$file" ]; then
+		fail "there is no file $libdir/$file"
+	fi
+done
+[ "$(readlink "$stage$libdir/libvmmem.so")" = libvmmem.so.0 ] ||
+	fail "libvmmem.so is no link to libvmmem.so.0"
+[ "$(readlink "$stage$libdir/libvmmem.so.0")" = "libvmmem.so.$version" ] ||
+	fail "libvmmem.so.0 is no link to libvmmem.so.$version"
+if find "$stage" ! -type d | grep -v "^$stage$prefix/"; then
+	fail "something was installed outside of $prefix"
+fi
+# A path of the build machine in what is shipped is wrong on every other.
+if grep -r -l -F -e "$top" "$stage"; then
+	fail "the path of the source tree is in what was installed"
+fi
+
+# pkg-config, in place below a system root.
+in_place() {
+	PKG_CONFIG_SYSROOT_DIR=$stage PKG_CONFIG_PATH=$stage$libdir/pkgconfig \
+		PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
+		PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config "$@" vmmem
+}
+[ "$(in_place --modversion)" = "$version" ] ||
+	fail "vmmem.pc is of version $(in_place --modversion), not $version"
+in_place --static --libs | grep -q -w -e -lbsd ||
+	fail "--static --libs lacks -lbsd: $(in_place --static --libs)"
+# shellcheck disable=SC2046 # flags are words, here and below
+"$CC" -std=c11 -o "$tmp/in_place" "$consumer/main.c" \
+	$(in_place --cflags --libs)
+needs "$tmp/in_place" || fail "not linked to libvmmem.so.0"
+runs "$tmp/in_place" "$stage$libdir"
+
+# The whole prefix moved elsewhere: in vmmem.pc, one line says where it is.
+moved=$tmp/moved
+cp -a "$stage$prefix" "$moved"
+moved_libdir=$moved${libdir#"$prefix"}
+sed -i "s|^prefix=.*|prefix=$moved|" "$moved_libdir/pkgconfig/vmmem.pc"
+at_moved() {
+	PKG_CONFIG_PATH=$moved_libdir/pkgconfig pkg-config "$@" vmmem
+}
+# Programs get the path of the headers and nothing that changes how they are
+# compiled; libbsd is the shared library's own business.
+[ "$(at_moved --cflags | xargs)" = "-I$moved${includedir#"$prefix"}" ] ||
+	fail "--cflags is $(at_moved --cflags)"
+[ "$(at_moved --libs | xargs)" = "-L$moved_libdir -lvmmem" ] ||
+	fail "--libs is $(at_moved --libs)"
+# shellcheck disable=SC2046
+"$CC" -std=c11 -o "$tmp/moved_shared" "$consumer/main.c" \
+	$(at_moved --cflags --libs)
+runs "$tmp/moved_shared" "$moved_libdir"
+
+echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+if "$CC" -static -o "$tmp/empty" "$tmp/empty.c" 2>/dev/null; then
+	# shellcheck disable=SC2046
+	"$CC" -std=c11 -static -o "$tmp/moved_static" "$consumer/main.c" \
+		$(at_moved --static --cflags --libs)
+	if readelf -lW "$tmp/moved_static" | grep -q INTERP; then
+		fail "-static gave a dynamic program"
+	fi
+	runs "$tmp/moved_static"
+else
+	echo "there is no static libc: not linked with -static"
+fi
+
+# configure VERSION: find_package() in another project.
+configure() {
+	rm -rf "$tmp/build"
+	"$CMAKE" -G "$GENERATOR" -S "$consumer" -B "$tmp/build" \
+		"-DCMAKE_C_COMPILER=$CC" "-DCMAKE_PREFIX_PATH=$moved" \
+		"-DWANT=$1" >"$tmp/messages" 2>&1
+}
+for other in 0.0 0.2 1.0; do
+	if configure "$other"; then
+		fail "find_package(vmmem $other) takes version $version"
+	fi
+	grep -q "version: $version" "$tmp/messages" ||
+		fail "find_package(vmmem $other) fails, but not by the version"
+done
+configure 0.1 || {
+	cat "$tmp/messages"
+	fail "find_package(vmmem 0.1) does not find version $version"
+}
+grep -q "$moved" "$tmp/build/CMakeCache.txt" ||
+	fail "find_package(vmmem) found another library than the one moved"
+"$CMAKE" --build "$tmp/build" >"$tmp/messages" 2>&1 || {
+	cat "$tmp/messages"
+	fail "the consumer's project does not build"
+}
+needs "$tmp/build/consumer_shared" || fail "vmmem::vmmem is not shared"
+runs "$tmp/build/consumer_shared" "$moved_libdir"
+if needs "$tmp/build/consumer_static"; then
+	fail "vmmem::vmmem_static is not static"
+fi
+runs "$tmp/build/consumer_static"
+
+[ "$rc" -ne 0 ] || echo "version $version installs, moves and links"
+exit "$rc"
