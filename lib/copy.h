@@ -45,13 +45,13 @@ struct vmmem_transfer {
 /*
  * vmmem_transfer_is_upwards() tells whether a transfer writes its first bytes
  * first.  It does unless they would overwrite what is still to be read, because
- * the target begins within the source.  Unsigned: that is false too of a target
- * below the source.
+ * the target begins within the source, behind its first byte.  Unsigned: true
+ * too where the target is the source, or lies below it.
  */
 static inline bool
 vmmem_transfer_is_upwards(uint64_t target, uint64_t source, uint64_t len)
 {
-	return target - source >= len;
+	return target - source - 1 >= len - 1;
 }
 
 /*
