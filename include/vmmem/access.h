@@ -25,7 +25,8 @@
  * An access of 1, 2, 4 or 8 bytes at a guest address that is a multiple of its
  * size is one access to memory, which no other thread, vCPU or device ever
  * sees half done; however the caller's buffer is aligned.  So is each aligned
- * group of 8 bytes within a longer one.  Between such groups the order of
+ * group of 8 bytes within a longer one.  (A group of which a part lies in
+ * another region is one access for each region.)  Between groups the order of
  * accesses is not promised: use vmmem/atomic.h to publish data.
  *
  * Any thread that holds a reference to the collection, also in a signal

@@ -268,8 +268,9 @@ uint32_t vmmem_region_mapping_flags(const struct vmmem_region *region);
 /*
  * vmmem_region_huge_pages() returns VMMEM_HUGE_YES if the memory is mapped
  * from the huge page pool (hugetlb), VMMEM_HUGE_NO if it is known not to be,
- * else VMMEM_HUGE_UNKNOWN: external memory whose owner said nothing, custom
- * regions.  Transparent huge pages are not told by this.
+ * else VMMEM_HUGE_UNKNOWN: external memory whose owner said nothing, files
+ * that are devices, custom regions.  Transparent huge pages are not told by
+ * this.
  */
 uint32_t vmmem_region_huge_pages(const struct vmmem_region *region);
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Each helper is tried twice: as the body in the header and, through a pointer
+ * that the compiler cannot see through, as the exported function.
+ */
+#include <stdalign.h>
+#include <string.h>
+
+#include <vmmem/endian.h>
+
+#include "suite.h"
+
+/*
+ * What a value looks like in memory is worked out with shifts, without asking
+ * what the host's byte order is.
+ */
+static void
+expected_bytes(uint64_t value, size_t size, int big, uint8_t *bytes)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		size_t shift = 8 * (big ? size - 1 - i : i);
+
+		bytes[i] = (uint8_t)(value >> shift);
+	}
+}
+
+#define TEST_TYPE(name, bits, big)                                         \
+	_Static_assert(sizeof(vmmem_##name) == bits / 8, "size");          \
+	_Static_assert(alignof(vmmem_##name) == alignof(uint##bits##_t),   \
+		       "alignment");                                       \
+	START_TEST(name)                                                   \
+	{                                                                  \
+		uint##bits##_t (*volatile get)(const vmmem_##name *) =     \
+			vmmem_##name##_get;                                \
+		void (*volatile set)(vmmem_##name *, uint##bits##_t) =     \
+			vmmem_##name##_set;                                \
+		int (*volatile equal)(const vmmem_##name *,                \
+				      uint##bits##_t) =                    \
+			vmmem_##name##_equal;                              \
+		uint##bits##_t value = (uint##bits##_t)values[_i];         \
+		uint##bits##_t other = (uint##bits##_t)(value ^ 1U);       \
+		uint8_t bytes[bits / 8];                                   \
+		vmmem_##name in_header, exported;                          \
+                                                                           \
+		expected_bytes(value, sizeof(bytes), big, bytes);          \
+		vmmem_##name##_set(&in_header, value);                     \
+		set(&exported, value);                                     \
+		ck_assert_mem_eq(&in_header, bytes, sizeof(bytes));        \
+		ck_assert_mem_eq(&exported, bytes, sizeof(bytes));         \
+		ck_assert_uint_eq(vmmem_##name##_get(&exported), value);   \
+		ck_assert_uint_eq(get(&in_header), value);                 \
+		ck_assert_int_eq(vmmem_##name##_equal(&exported, value), 1); \
+		ck_assert_int_eq(vmmem_##name##_equal(&exported, other), 0); \
+		ck_assert_int_eq(equal(&in_header, value), 1);             \
+		ck_assert_int_eq(equal(&in_header, other), 0);             \
+	}                                                                  \
+	END_TEST
+
+static const uint64_t values[] = {
+	0,
+	1,
+	UINT64_MAX,
+	UINT64_C(0x0123456789abcdef),
+	UINT64_C(0xfedcba9876543210),
+	UINT64_C(0x8000000080008080),
+};
+
+TEST_TYPE(le16, 16, 0)
+TEST_TYPE(le32, 32, 0)
+TEST_TYPE(le64, 64, 0)
+TEST_TYPE(be16, 16, 1)
+TEST_TYPE(be32, 32, 1)
+TEST_TYPE(be64, 64, 1)
+
+/* A struct as a guest lays it out: no padding, and each field in its order. */
+START_TEST(struct_of_a_guest)
+{
+	struct descriptor {
+		vmmem_le64 addr;
+		vmmem_le32 len;
+		vmmem_be16 flags;
+		vmmem_le16 next;
+	} descriptor;
+	static const uint8_t expected[] = {
+		0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01,
+		0x44, 0x33, 0x22, 0x11, 0xaa, 0xbb, 0x02, 0x01,
+	};
+
+	_Static_assert(sizeof(struct descriptor) == sizeof(expected),
+		       "padding");
+	vmmem_le64_set(&descriptor.addr, UINT64_C(0x0123456789abcdef));
+	vmmem_le32_set(&descriptor.len, 0x11223344);
+	vmmem_be16_set(&descriptor.flags, 0xaabb);
+	vmmem_le16_set(&descriptor.next, 0x0102);
+	ck_assert_mem_eq(&descriptor, expected, sizeof(expected));
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("endian");
+	TCase *tcase = tcase_create("endian");
+	int count = (int)(sizeof(values) / sizeof(values[0]));
+
+	tcase_add_loop_test(tcase, le16, 0, count);
+	tcase_add_loop_test(tcase, le32, 0, count);
+	tcase_add_loop_test(tcase, le64, 0, count);
+	tcase_add_loop_test(tcase, be16, 0, count);
+	tcase_add_loop_test(tcase, be32, 0, count);
+	tcase_add_loop_test(tcase, be64, 0, count);
+	tcase_add_test(tcase, struct_of_a_guest);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
