@@ -353,7 +353,8 @@ layout_all(struct window window, unsigned int kinds, unsigned int most,
 
 		if (start <= last)
 			piece_open(&all.table[i], window.base + start,
-				   window.base + last, kind_of[i % kinds].access,
+				   window.base + last,
+				   kind_of[i % kinds].access,
 				   kind_of[i % kinds].host);
 	}
 	layout_all_from(&all, 0);

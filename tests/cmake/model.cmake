@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# check_model.c is the sequence of operations; what each does is in model/.
+
+target_sources(check_model PRIVATE
+	model/atomics.c
+	model/maps.c
+	model/queries.c
+	model/ranges.c
+	model/regions.c
+	model/transfer.c
+	model/typed.c
+	model/world.c)
+set_tests_properties(model PROPERTIES TIMEOUT 1800)

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Each call on the way to a region fails once: every kind, every setting. */
+#include "fault.h"
+#include "suite.h"
+
+#include <stdalign.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define GPA UINT64_C(0x12340000)
+#define LEN UINT64_C(0x1000)
+
+static alignas(16) unsigned char memory[LEN];
+
+static int
+anonymous(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_new_anonymous(GPA + 8, LEN, &region);
+
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+static int
+memfd(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_new_memfd(GPA + 8, LEN, &region);
+
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+static int
+file(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_new_file(GPA, LEN, fault_file(), fault_page(),
+				       &region);
+
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+static int
+external(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_new_external(GPA, LEN, memory, &region);
+
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+/* An alias of an alias, which outlives both. */
+static int
+alias(void)
+{
+	struct vmmem_region *target = no_region;
+	struct vmmem_region *first = no_region;
+	struct vmmem_region *second = no_region;
+	int rc;
+
+	rc = vmmem_region_new_memfd(GPA, LEN, &target);
+	if (rc != 0)
+		return failed_region(rc, target);
+	rc = vmmem_region_new_alias(0, LEN / 2, target, 64, &first);
+	if (rc != 0)
+		failed_region(rc, first);
+	vmmem_region_unref(target);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_region_new_alias(LEN, 64, first, 32, &second);
+	if (rc != 0)
+		failed_region(rc, second);
+	vmmem_region_unref(first);
+	if (rc == 0)
+		vmmem_region_unref(second);
+	return rc;
+}
+
+static unsigned int destroyed;
+
+static void
+destroy(void *opaque)
+{
+	(void)opaque;
+	destroyed++;
+}
+
+static int
+host(void *opaque, void **ret_host)
+{
+	*ret_host = opaque;
+	return 0;
+}
+
+static int
+read_nothing(void *opaque, uint64_t offset, void *buf, size_t len)
+{
+	(void)opaque;
+	(void)offset;
+	(void)buf;
+	(void)len;
+	return 0;
+}
+
+static const struct vmmem_region_ops host_ops = {
+	.size = sizeof(host_ops),
+	.host = host,
+	.destroy = destroy,
+};
+
+static const struct vmmem_region_ops callback_ops = {
+	.size = sizeof(callback_ops),
+	.read = read_nothing,
+	.destroy = destroy,
+};
+
+/* What could not be made is not destroyed, and what was made is, once. */
+static int
+custom(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc;
+
+	destroyed = 0;
+	rc = vmmem_region_new_custom(GPA, LEN, &host_ops, memory, &region);
+	if (rc == 0) {
+		vmmem_region_unref(region);
+		REQUIRE(destroyed == 1);
+	} else {
+		REQUIRE(destroyed == 0);
+		return failed_region(rc, region);
+	}
+	region = no_region;
+	rc = vmmem_region_new_custom(GPA, LEN, &callback_ops, NULL, &region);
+	if (rc == 0) {
+		vmmem_region_unref(region);
+		REQUIRE(destroyed == 2);
+	} else {
+		REQUIRE(destroyed == 1);
+		return failed_region(rc, region);
+	}
+	return 0;
+}
+
+/* Build twice: what failed once must leave the builder fit for use. */
+static int
+build(struct vmmem_region_builder *builder)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_builder_build(builder, &region);
+	int again;
+
+	if (rc == 0) {
+		vmmem_region_unref(region);
+		return 0;
+	}
+	failed_region(rc, region);
+	again = vmmem_region_builder_build(builder, &region);
+	REQUIRE(again == 0 || again == rc);
+	if (again == 0)
+		vmmem_region_unref(region);
+	return rc;
+}
+
+/* Every setting; which of them goes with which kind is the caller's affair. */
+static struct vmmem_region_builder *
+new_builder(uint32_t mapping_flags)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+
+	if (builder == NULL)
+		return NULL;
+	vmmem_region_builder_set_range(builder, GPA, LEN);
+	vmmem_region_builder_set_protection(builder,
+					    VMMEM_PROT_READ | VMMEM_PROT_WRITE |
+						    VMMEM_PROT_EXEC);
+	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_mapping_flags(builder, mapping_flags);
+	vmmem_region_builder_set_huge_page_size(builder, 0);
+	vmmem_region_builder_set_cookie(builder, memory);
+	vmmem_region_builder_set_name(builder, "a name of some length");
+	return builder;
+}
+
+static int
+built_anonymous(void)
+{
+	struct vmmem_region_builder *builder = new_builder(MAP_POPULATE);
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	vmmem_region_builder_set_anonymous(builder);
+	rc = build(builder);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static int
+built_memfd(void)
+{
+	struct vmmem_region_builder *builder = new_builder(MAP_NORESERVE);
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	vmmem_region_builder_set_memfd(builder);
+	rc = build(builder);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static int
+built_file(void)
+{
+	struct vmmem_region_builder *builder = new_builder(MAP_PRIVATE);
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	vmmem_region_builder_set_file(builder, fault_file(), 0);
+	rc = build(builder);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+/* The owner is told of each region that was built, and of no other. */
+static int
+built_external(void)
+{
+	struct vmmem_region_builder *builder = new_builder(0);
+	struct vmmem_region *region = no_region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	destroyed = 0;
+	vmmem_region_builder_set_external(builder, memory, destroy, NULL);
+	rc = vmmem_region_builder_build(builder, &region);
+	vmmem_region_builder_free(builder);
+	REQUIRE(destroyed == 0);
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	REQUIRE(destroyed == 1);
+	return 0;
+}
+
+/* The builder holds the target, and lets go of it for another backing. */
+static int
+built_alias(void)
+{
+	struct vmmem_region_builder *builder = new_builder(0);
+	struct vmmem_region *target = no_region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	rc = vmmem_region_new_anonymous(GPA, LEN, &target);
+	if (rc != 0) {
+		vmmem_region_builder_free(builder);
+		return failed_region(rc, target);
+	}
+	vmmem_region_builder_set_alias(builder, target, 0);
+	vmmem_region_unref(target);
+	rc = build(builder);
+	if (rc == 0) {
+		vmmem_region_builder_set_memfd(builder);
+		rc = build(builder);
+	}
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static int
+built_custom(void)
+{
+	struct vmmem_region_builder *builder = new_builder(0);
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	vmmem_region_builder_set_custom(builder, &callback_ops, NULL);
+	rc = build(builder);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static const scenario_fn scenarios[] = {
+	anonymous,
+	memfd,
+	file,
+	external,
+	alias,
+	custom,
+	built_anonymous,
+	built_memfd,
+	built_file,
+	built_external,
+	built_alias,
+	built_custom,
+};
+#define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
+
+START_TEST(test_scenario)
+{
+	fault_sweep(scenarios[_i], 0);
+}
+END_TEST
+
+/* Huge pages may be there or not; no failure on the way may leave anything. */
+#define HUGE_SIZE UINT64_C(0x200000)
+
+static int
+build_huge(bool shared)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region = no_region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	vmmem_region_builder_set_range(builder, 0, HUGE_SIZE);
+	vmmem_region_builder_set_huge_page_size(builder, HUGE_SIZE);
+	if (shared)
+		vmmem_region_builder_set_memfd(builder);
+	rc = vmmem_region_builder_build(builder, &region);
+	vmmem_region_builder_free(builder);
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+static int
+huge_anonymous(void)
+{
+	return build_huge(false);
+}
+
+static int
+huge_memfd(void)
+{
+	return build_huge(true);
+}
+
+START_TEST(test_huge)
+{
+	fault_sweep(huge_anonymous, huge_anonymous());
+	fault_sweep(huge_memfd, huge_memfd());
+}
+END_TEST
+
+/* fail_call() makes the call of 'function' fail with 'error', and no other. */
+static int
+fail_call(scenario_fn scenario, const char *function, int error)
+{
+	unsigned int n = 0;
+	int rc;
+
+	do {
+		inject_start(++n, error, false);
+		rc = scenario();
+		inject_stop();
+		ck_assert_ptr_nonnull(inject_fired());
+	} while (strcmp(inject_fired(), function) != 0);
+	return rc;
+}
+
+/* How the system says that it has no such pages; only then is it told so. */
+START_TEST(test_no_huge_pages)
+{
+	ck_assert_int_eq(fail_call(huge_anonymous, "mmap", EINVAL),
+			 VMMEM_EHUGEPAGE);
+	ck_assert_int_eq(fail_call(huge_anonymous, "mmap", ENOMEM), -ENOMEM);
+	ck_assert_int_eq(fail_call(anonymous, "mmap", EINVAL), -EINVAL);
+	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", EINVAL),
+			 VMMEM_EHUGEPAGE);
+	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", ENODEV),
+			 VMMEM_EHUGEPAGE);
+	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", EMFILE),
+			 -EMFILE);
+	ck_assert_int_eq(fail_call(memfd, "memfd_create", EINVAL), -EINVAL);
+	ck_assert_int_eq(fail_call(memfd, "memfd_create", ENODEV), -ENODEV);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("faults, regions");
+	TCase *tcase = tcase_create("regions");
+
+	tcase_set_timeout(tcase, 0);
+	tcase_add_loop_test(tcase, test_scenario, 0, SCENARIOS);
+	tcase_add_test(tcase, test_huge);
+	tcase_add_test(tcase, test_no_huge_pages);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The model test: random operations on the library, each compared with a
+ * model that is too simple to be wrong.
+ *
+ * In the model, memory is an array of cells.  A region is a run of cells; an
+ * alias is a run of another region's cells, so shared bytes need no care.  A
+ * collection is a table that says for each guest address which region is
+ * there.  Guest addresses come from three small windows, so that regions
+ * collide, touch and leave holes all the time, and lie at both ends of the
+ * address space.  Everything is found out one byte after another.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmmem/vmmem.h>
+
+#include "rng.h"
+
+#define WINDOWS 3
+#define WINDOW_SIZE 4096U
+#define SLOTS 64
+#define MAPS 10
+#define LEN_MAX 1600U
+#define GUARD 32U
+#define STORE_SIZE (GUARD + 16U + LEN_MAX + GUARD)
+#define FILE_PAGES 3U
+/* Longer than any window, so that a transfer can run out of each end. */
+#define TRANSFER_MAX (WINDOW_SIZE + 64U)
+
+/* A region of the library, and all that the model knows of it. */
+struct slot {
+	struct vmmem_region *region; /* NULL: the slot is free */
+	uint64_t start;
+	uint64_t last;
+	uint32_t kind;
+	uint32_t protection;
+	unsigned char *cells; /* what the bytes should be */
+	unsigned char *bytes; /* where they are; NULL: only callbacks know */
+
+	unsigned int refs; /* the test's own, of maps and of aliases */
+	bool held;	   /* the test has one of them */
+	bool told;	   /* the library says when the last one is gone */
+	bool ended;	   /* and has said so */
+
+	struct slot *owner;  /* of an alias: the region with the bytes */
+	int read_code;	     /* what a custom region's callbacks return */
+	int write_code;
+	bool backed;	     /* the bytes are in 'store' */
+	alignas(16) unsigned char store[STORE_SIZE];
+};
+
+/* A collection of the library, and the map that it should be. */
+struct map {
+	struct vmmem_collection *collection; /* NULL: the map is free */
+	uint8_t owner[WINDOWS][WINDOW_SIZE]; /* slot number + 1; 0: a hole */
+};
+
+/* What an operation is, and how often it is drawn. */
+struct operation {
+	const char *name;
+	unsigned int weight;
+	void (*run)(struct map *map);
+};
+
+struct world {
+	struct rng rng;
+	uint64_t seed;
+	uint64_t number; /* of the operation that runs */
+	const struct operation *operation;
+	uint64_t gpa, len; /* what it looks at, for the report */
+
+	struct slot slots[SLOTS];
+	struct map maps[MAPS];
+	int file; /* FILE_PAGES pages, shared by all file regions */
+	uint64_t page_size;
+	/* What is in the stores, and at the head of each page of the file. */
+	unsigned char cells[SLOTS + FILE_PAGES][STORE_SIZE];
+};
+
+extern struct world world;
+
+/* A failed expectation ends the test with the seed and the operation. */
+_Noreturn void model_fail(const char *file, int line, const char *what,
+			  int64_t got, int64_t want);
+#define EXPECT(condition)                                                  \
+	do {                                                               \
+		if (!(condition))                                          \
+			model_fail(__FILE__, __LINE__, #condition, 0, 1);  \
+	} while (0)
+#define EXPECT_CODE(got, want) expect_code(__FILE__, __LINE__, got, want)
+
+/* expect_code() also notes that the operation gave this code. */
+void expect_code(const char *file, int line, int got, int want);
+void note_code(int code);
+bool noted_code(const struct operation *operation, int code);
+
+/* world.c: the model itself. */
+void world_open(void);
+void world_close(void);
+uint64_t window_base(unsigned int window);
+struct slot *map_at(const struct map *map, uint64_t gpa);
+unsigned char *cell_at(const struct map *map, uint64_t gpa);
+/*
+ * reach() finds how many of 'len' bytes from 'gpa' on are mapped and permit
+ * 'access', and returns why the next one is not good; 0 if all are.
+ */
+int reach(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
+	  uint64_t *ret_good);
+/*
+ * stop() finds where in a range that is good a callback is going to fail, and
+ * with what; broken_code() tells it of one region.
+ */
+int stop(const struct map *map, uint64_t gpa, uint64_t len, bool write,
+	 uint64_t *ret_good);
+int broken_code(const struct slot *slot, bool write);
+bool by_callback(const struct slot *slot);
+/* verify_bytes() compares all memory of all regions with their cells. */
+void verify_bytes(void);
+uint64_t pick_address(const struct map *map);
+uint64_t pick_length(void);
+uint32_t pick_access(void);
+
+/* regions.c: regions of all kinds, and their lifetime. */
+struct slot *slot_free(void);
+void slot_get(struct slot *slot);
+void slot_put(struct slot *slot);
+void slot_adopt(struct slot *slot, struct vmmem_region *region, uint64_t start,
+		uint64_t len, uint32_t kind);
+void slot_back_by_file(struct slot *slot, unsigned int page);
+void pick_range(uint64_t *ret_start, uint64_t *ret_len);
+void run_make_region(struct map *map);
+void run_drop_region(struct map *map);
+void run_break_region(struct map *map);
+
+/* maps.c: collections made, changed and dropped. */
+size_t map_slots(const struct map *map, struct slot **list);
+void map_verify(const struct map *map);
+void map_verify_all_addresses(const struct map *map);
+void map_put(struct map *map);
+void map_adopt(struct vmmem_collection *collection, struct slot *const *list,
+	       size_t count);
+void run_new(struct map *map);
+void run_new_unsorted(struct map *map);
+void run_new_empty(struct map *map);
+void run_insert(struct map *map);
+void run_remove(struct map *map);
+
+/* ranges.c: collections made with their regions. */
+void run_new_ranges(struct map *map);
+void run_new_file_ranges(struct map *map);
+
+/* queries.c */
+void run_find(struct map *map);
+void run_locate(struct map *map);
+void run_last(struct map *map);
+void run_check(struct map *map);
+void run_offset(struct map *map);
+void run_host_address(struct map *map);
+
+/* transfer.c */
+void run_read(struct map *map);
+void run_read_some(struct map *map);
+void run_write(struct map *map);
+void run_write_some(struct map *map);
+void run_fill(struct map *map);
+void run_fill_some(struct map *map);
+void run_copy(struct map *map);
+
+/* typed.c */
+void run_typed_read(struct map *map);
+void run_typed_write(struct map *map);
+uint64_t value_get(const struct map *map, uint64_t gpa, unsigned int size,
+		   bool big);
+void value_put(const struct map *map, uint64_t gpa, unsigned int size, bool big,
+	       uint64_t value);
+extern const bool native_is_big;
+
+/* atomics.c */
+void run_atomic(struct map *map);
+
+#endif

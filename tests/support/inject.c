@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include "inject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* No scenario takes more than this of anything. */
+#define LIVE_MAX 256
+
+struct mapping {
+	void *address;
+	size_t len;
+	bool left; /* by an munmap() that failed */
+};
+
+static struct {
+	bool on;
+	unsigned int countdown;
+	int error;
+	bool clean_up;
+	const char *fired;
+	int code;
+
+	void *blocks[LIVE_MAX];
+	struct mapping mappings[LIVE_MAX];
+	int descriptors[LIVE_MAX];
+	struct inject_live live;
+} state;
+
+void
+inject_start(unsigned int n, int error, bool clean_up)
+{
+	memset(&state, 0, sizeof(state));
+	state.countdown = n;
+	state.error = error;
+	state.clean_up = clean_up;
+	state.on = true;
+}
+
+void
+inject_stop(void)
+{
+	state.on = false;
+}
+
+const char *
+inject_fired(void)
+{
+	return state.fired;
+}
+
+int
+inject_code(void)
+{
+	return state.code;
+}
+
+struct inject_live
+inject_live(void)
+{
+	return state.live;
+}
+
+/* fails() tells whether this call is the one, and sets errno if so. */
+static bool
+fails(const char *function, int error)
+{
+	if (!state.on || state.countdown == 0 || --state.countdown != 0)
+		return false;
+	state.fired = function;
+	state.code = -error;
+	errno = error;
+	return true;
+}
+
+static bool
+clean_up_fails(const char *function)
+{
+	if (!state.on || !state.clean_up)
+		return fails(function, state.error);
+	errno = state.error;
+	return true;
+}
+
+/*
+ * A call that succeeds may leave anything in errno.  Undoing what was done
+ * before a failure must not change what is said about that failure.
+ */
+static void
+spoil_errno(void)
+{
+	if (state.on)
+		errno = EDOM;
+}
+
+static void
+take_block(void *block)
+{
+	unsigned int i;
+
+	if (!state.on || block == NULL)
+		return;
+	for (i = 0; i < LIVE_MAX; i++) {
+		if (state.blocks[i] == NULL) {
+			state.blocks[i] = block;
+			state.live.allocations++;
+			return;
+		}
+	}
+	abort();
+}
+
+static void
+give_block(const void *block)
+{
+	unsigned int i;
+
+	if (block == NULL)
+		return;
+	for (i = 0; i < LIVE_MAX; i++) {
+		if (state.blocks[i] == block) {
+			state.blocks[i] = NULL;
+			state.live.allocations--;
+			return;
+		}
+	}
+	if (state.on)
+		state.live.strangers++;
+}
+
+static struct mapping *
+find_mapping(const void *address)
+{
+	unsigned int i;
+
+	for (i = 0; i < LIVE_MAX; i++) {
+		if (state.mappings[i].address == address)
+			return &state.mappings[i];
+	}
+	return NULL;
+}
+
+static void
+take_mapping(void *address, size_t len)
+{
+	struct mapping *mapping = find_mapping(NULL);
+
+	if (!state.on || address == MAP_FAILED)
+		return;
+	if (mapping == NULL)
+		abort();
+	mapping->address = address;
+	mapping->len = len;
+	state.live.mappings++;
+}
+
+static void
+take_descriptor(int fd)
+{
+	unsigned int i;
+
+	if (!state.on || fd < 0)
+		return;
+	for (i = 0; i < LIVE_MAX; i++) {
+		/* Free is 0, so that all can be cleared at once. */
+		if (state.descriptors[i] == 0) {
+			state.descriptors[i] = fd + 1;
+			state.live.descriptors++;
+			return;
+		}
+	}
+	abort();
+}
+
+static void
+give_descriptor(int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < LIVE_MAX; i++) {
+		if (state.descriptors[i] == fd + 1) {
+			state.descriptors[i] = 0;
+			state.live.descriptors--;
+			return;
+		}
+	}
+	if (state.on)
+		state.live.strangers++;
+}
+
+/* The linker gives the real function this name, and ours to its callers. */
+#define WRAP(type, name, ...)                                              \
+	type __real_##name(__VA_ARGS__);                                   \
+	type __wrap_##name(__VA_ARGS__);                                   \
+	type __wrap_##name(__VA_ARGS__)
+
+WRAP(void *, malloc, size_t size)
+{
+	void *block;
+
+	if (fails("malloc", ENOMEM))
+		return NULL;
+	block = __real_malloc(size);
+	take_block(block);
+	return block;
+}
+
+WRAP(void *, calloc, size_t count, size_t size)
+{
+	void *block;
+
+	if (fails("calloc", ENOMEM))
+		return NULL;
+	block = __real_calloc(count, size);
+	take_block(block);
+	return block;
+}
+
+WRAP(void *, realloc, void *old, size_t size)
+{
+	uintptr_t was = (uintptr_t)old;
+	void *block;
+
+	if (fails("realloc", ENOMEM))
+		return NULL;
+	block = __real_realloc(old, size);
+	if (block != NULL || size == 0)
+		give_block((const void *)was);
+	take_block(block);
+	return block;
+}
+
+WRAP(void *, reallocarray, void *old, size_t count, size_t size)
+{
+	uintptr_t was = (uintptr_t)old;
+	void *block;
+
+	if (fails("reallocarray", ENOMEM))
+		return NULL;
+	block = __real_reallocarray(old, count, size);
+	if (block != NULL)
+		give_block((const void *)was);
+	take_block(block);
+	return block;
+}
+
+WRAP(int, posix_memalign, void **ret_block, size_t alignment, size_t size)
+{
+	int error;
+
+	if (fails("posix_memalign", ENOMEM))
+		return ENOMEM;
+	error = __real_posix_memalign(ret_block, alignment, size);
+	if (error == 0)
+		take_block(*ret_block);
+	return error;
+}
+
+WRAP(char *, strdup, const char *text)
+{
+	char *block;
+
+	if (fails("strdup", ENOMEM))
+		return NULL;
+	block = __real_strdup(text);
+	take_block(block);
+	return block;
+}
+
+WRAP(void, free, void *block)
+{
+	give_block(block);
+	__real_free(block);
+}
+
+WRAP(void *, mmap, void *hint, size_t len, int protection, int flags, int fd,
+     off_t offset)
+{
+	void *address;
+
+	if (fails("mmap", state.error))
+		return MAP_FAILED;
+	address = __real_mmap(hint, len, protection, flags, fd, offset);
+	take_mapping(address, len);
+	return address;
+}
+
+WRAP(int, munmap, void *address, size_t len)
+{
+	struct mapping *mapping = find_mapping(address);
+	int rc;
+
+	if (clean_up_fails("munmap")) {
+		if (mapping != NULL && mapping->len == len)
+			mapping->left = true;
+		return -1;
+	}
+	rc = __real_munmap(address, len);
+	if (mapping != NULL && mapping->len == len) {
+		mapping->address = NULL;
+		state.live.mappings--;
+	} else if (state.on) {
+		state.live.strangers++;
+	}
+	spoil_errno();
+	return rc;
+}
+
+unsigned int
+inject_reclaim(void)
+{
+	unsigned int count = 0;
+	unsigned int i;
+
+	for (i = 0; i < LIVE_MAX; i++) {
+		struct mapping *mapping = &state.mappings[i];
+
+		if (mapping->address == NULL || !mapping->left)
+			continue;
+		if (__real_munmap(mapping->address, mapping->len) != 0)
+			abort();
+		mapping->address = NULL;
+		state.live.mappings--;
+		count++;
+	}
+	return count;
+}
+
+WRAP(int, madvise, void *address, size_t len, int advice)
+{
+	if (fails("madvise", state.error))
+		return -1;
+	return __real_madvise(address, len, advice);
+}
+
+WRAP(int, memfd_create, const char *name, unsigned int flags)
+{
+	int fd;
+
+	if (fails("memfd_create", state.error))
+		return -1;
+	fd = __real_memfd_create(name, flags);
+	take_descriptor(fd);
+	return fd;
+}
+
+WRAP(int, ftruncate, int fd, off_t len)
+{
+	if (fails("ftruncate", state.error))
+		return -1;
+	return __real_ftruncate(fd, len);
+}
+
+WRAP(int, fstat, int fd, struct stat *ret_status)
+{
+	if (fails("fstat", state.error))
+		return -1;
+	return __real_fstat(fd, ret_status);
+}
+
+WRAP(int, fstatfs, int fd, struct statfs *ret_status)
+{
+	if (fails("fstatfs", state.error))
+		return -1;
+	return __real_fstatfs(fd, ret_status);
+}
+
+WRAP(int, fcntl, int fd, int command, ...)
+{
+	va_list list;
+	void *argument;
+	int rc;
+
+	/* As the C library does, which cannot know the type either. */
+	va_start(list, command);
+	argument = va_arg(list, void *);
+	va_end(list);
+	if (fails("fcntl", state.error))
+		return -1;
+	rc = __real_fcntl(fd, command, argument);
+	if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+		take_descriptor(rc);
+	return rc;
+}
+
+WRAP(int, ioctl, int fd, unsigned long request, ...)
+{
+	va_list list;
+	void *argument;
+
+	va_start(list, request);
+	argument = va_arg(list, void *);
+	va_end(list);
+	if (fails("ioctl", state.error))
+		return -1;
+	return __real_ioctl(fd, request, argument);
+}
+
+/* Linux has closed the descriptor also where close() fails. */
+WRAP(int, close, int fd)
+{
+	bool failed = clean_up_fails("close");
+	int error = errno;
+	int rc;
+
+	rc = __real_close(fd);
+	if (rc == 0)
+		give_descriptor(fd);
+	else if (state.on)
+		state.live.strangers++;
+	if (failed) {
+		errno = error;
+		return -1;
+	}
+	spoil_errno();
+	return rc;
+}

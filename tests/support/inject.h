@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Making the n-th allocation or system call fail.
+ *
+ * A test that is linked with this, and with --wrap for each function of
+ * fault/wrapped.txt, goes through it whenever it, the static library or Check
+ * calls one of them.  Only between inject_start() and inject_stop() is
+ * anything counted, remembered or made to fail; one thread at a time.
+ */
+#ifndef INJECT_H
+#define INJECT_H
+
+#include <stdbool.h>
+
+/* What was taken since inject_start() and has not been given back. */
+struct inject_live {
+	unsigned int allocations;
+	unsigned int mappings;
+	unsigned int descriptors;
+	/* Given back without having been taken, or only in part. */
+	unsigned int strangers;
+};
+
+/*
+ * inject_start() lets the 'n'-th call from now on fail, none if 'n' is 0: with
+ * ENOMEM if it allocates memory, else with 'error'.  With 'clean_up' every
+ * munmap() and close() fails too, and those do not count.
+ */
+void inject_start(unsigned int n, int error, bool clean_up);
+void inject_stop(void);
+
+/* inject_fired() returns what failed as the n-th call; NULL if nothing did. */
+const char *inject_fired(void);
+
+/* inject_code() is the negative errno that it failed with. */
+int inject_code(void);
+
+struct inject_live inject_live(void);
+
+/*
+ * inject_reclaim() unmaps what an munmap() that was made to fail has left, and
+ * returns how many mappings that were.
+ */
+unsigned int inject_reclaim(void);
+
+#endif
