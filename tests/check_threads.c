@@ -269,7 +269,7 @@ END_TEST
  */
 START_TEST(fork_inherits)
 {
-	struct vmmem_collection *collection, *smaller;
+	struct vmmem_collection *collection, *smaller = NULL;
 	struct vmmem_region *regions[2];
 	uint32_t value;
 	int status;
