@@ -104,6 +104,37 @@ VMMEM_GUEST_ACCESS(64)
 #define VMMEM_ALIGNED(pointer, size) (((uintptr_t)(pointer) & ((size)-1)) == 0)
 
 /*
+ * vmmem_copy_aligned_from_guest() copies 1, 2, 4 or 8 guest bytes, a constant,
+ * that are aligned to their number.
+ */
+static inline void
+vmmem_copy_aligned_from_guest(void *buf, const void *guest, size_t len)
+{
+	if (len == 8)
+		vmmem_from_guest_64(buf, guest);
+	else if (len == 4)
+		vmmem_from_guest_32(buf, guest);
+	else if (len == 2)
+		vmmem_from_guest_16(buf, guest);
+	else
+		vmmem_from_guest_8(buf, guest);
+}
+
+/* vmmem_copy_aligned_to_guest() copies as many to the guest. */
+static inline void
+vmmem_copy_aligned_to_guest(void *guest, const void *buf, size_t len)
+{
+	if (len == 8)
+		vmmem_to_guest_64(guest, buf);
+	else if (len == 4)
+		vmmem_to_guest_32(guest, buf);
+	else if (len == 2)
+		vmmem_to_guest_16(guest, buf);
+	else
+		vmmem_to_guest_8(guest, buf);
+}
+
+/*
  * vmmem_copy_from_guest() copies 'len' guest bytes to 'buf'.  Where 'len' is a
  * constant that a processor can access at once, this is that access.
  */
