@@ -15,7 +15,8 @@
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
  * 0, or what a callback returned.
  */
-typedef int (*step_fn)(const struct vmmem_entry *entry, uint64_t offset,
+typedef int (*step_fn)(const struct vmmem_collection *collection,
+		       const struct vmmem_entry *entry, uint64_t offset,
 		       uint64_t len, uint64_t *done, void *context);
 
 /*
@@ -45,7 +46,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		piece = len - done;
 		if (!vmmem_range_within(entry->span, offset, piece))
 			piece = entry->span - offset + 1;
-		rc = step(entry, offset, piece, &done, context);
+		rc = step(collection, entry, offset, piece, &done, context);
 		if (rc != 0 || done == len)
 			break;
 
@@ -82,7 +83,8 @@ walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 }
 
 static int
-step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+step_read(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context)
 {
 	unsigned char *buf = context;
@@ -91,16 +93,17 @@ step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	if (entry->host != NULL)
 		vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
 	else
-		rc = vmmem_region_call_read(entry->region, offset, buf + *done,
-					    len);
+		rc = vmmem_region_call_read(vmmem_region_of(collection, entry),
+					    offset, buf + *done, len);
 	if (rc == 0)
 		*done += len;
 	return rc;
 }
 
 static int
-step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	   uint64_t *done, void *context)
+step_write(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context)
 {
 	const unsigned char *const *buf = context;
 	int rc = 0;
@@ -108,17 +111,22 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	if (entry->host != NULL)
 		vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
 	else
-		rc = vmmem_region_call_write(entry->region, offset,
-					     *buf + *done, len);
+		rc = vmmem_region_call_write(
+			vmmem_region_of(collection, entry), offset,
+			*buf + *done, len);
+	/* A callback that failed may have written some of it. */
+	vmmem_written(collection, entry, offset, len);
 	if (rc == 0)
 		*done += len;
 	return rc;
 }
 
 static int
-step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+step_fill(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context)
 {
+	const struct vmmem_region *region;
 	const uint8_t *value = context;
 	unsigned char buf[BOUNCE];
 	uint64_t piece;
@@ -126,17 +134,21 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 
 	if (entry->host != NULL) {
 		vmmem_fill_guest(entry->host + offset, *value, len);
+		vmmem_written(collection, entry, offset, len);
 		*done += len;
 		return 0;
 	}
+	region = vmmem_region_of(collection, entry);
 	memset(buf, *value, sizeof(buf));
-	while (len > 0) {
-		piece = len < sizeof(buf) ? len : sizeof(buf);
-		rc = vmmem_region_call_write(entry->region, offset, buf,
-					     piece);
-		if (rc != 0)
-			break;
-		*done += piece;
+	while (len > 0 && rc == 0) {
+		/* To where a group of 8 ends, so that none is cut in two. */
+		piece = sizeof(buf) - (region->start + offset) % 8;
+		if (piece > len)
+			piece = len;
+		rc = vmmem_region_call_write(region, offset, buf, piece);
+		vmmem_written(collection, entry, offset, piece);
+		if (rc == 0)
+			*done += piece;
 		offset += piece;
 		len -= piece;
 	}
@@ -183,15 +195,16 @@ VMMEM_API int
 vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 		      void *buf, size_t len, size_t *ret_done)
 {
-	const unsigned char *host;
+	const struct vmmem_entry *entry;
+	uint64_t offset;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
 	if (likely(len != 0)) {
-		host = vmmem_find_direct(collection, gpa, len,
-					 VMMEM_PROT_READ);
-		if (likely(host != NULL)) {
-			vmmem_copy_from_guest(buf, host, len);
+		entry = vmmem_find_direct(collection, gpa, len,
+					  VMMEM_PROT_READ, &offset);
+		if (likely(entry != NULL)) {
+			vmmem_copy_from_guest(buf, entry->host + offset, len);
 			report(ret_done, len);
 			return 0;
 		}
@@ -231,15 +244,17 @@ VMMEM_API int
 vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 		       const void *buf, size_t len, size_t *ret_done)
 {
-	unsigned char *host;
+	const struct vmmem_entry *entry;
+	uint64_t offset;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
 	if (likely(len != 0)) {
-		host = vmmem_find_direct(collection, gpa, len,
-					 VMMEM_PROT_WRITE);
-		if (likely(host != NULL)) {
-			vmmem_copy_to_guest(host, buf, len);
+		entry = vmmem_find_direct(collection, gpa, len,
+					  VMMEM_PROT_WRITE, &offset);
+		if (likely(entry != NULL)) {
+			vmmem_copy_to_guest(entry->host + offset, buf, len);
+			vmmem_written(collection, entry, offset, len);
 			report(ret_done, len);
 			return 0;
 		}
@@ -328,8 +343,8 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 		len -= piece;
 		bytes = buf + len;
 		moved = 0;
-		rc = step_write(entry, offset - (piece - 1), piece, &moved,
-				&bytes);
+		rc = step_write(ranges->collection, entry,
+				offset - (piece - 1), piece, &moved, &bytes);
 		*done += moved;
 	}
 	return rc;
@@ -388,23 +403,25 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 		      uint64_t target, uint64_t source, uint64_t len,
 		      uint64_t *ret_done)
 {
-	const unsigned char *from = NULL;
-	unsigned char *to = NULL;
-	uint64_t done = len;
+	const struct vmmem_entry *from = NULL, *to = NULL;
+	uint64_t from_offset, to_offset, done = len;
 	int rc = 0;
 
 	if (collection == NULL)
 		return VMMEM_EINVAL;
 	if (len != 0) {
 		from = vmmem_find_direct(collection, source, len,
-					 VMMEM_PROT_READ);
+					 VMMEM_PROT_READ, &from_offset);
 		to = vmmem_find_direct(collection, target, len,
-				       VMMEM_PROT_WRITE);
+				       VMMEM_PROT_WRITE, &to_offset);
 	}
-	if (from != NULL && to != NULL)
-		vmmem_copy_within_guest(to, from, len);
-	else
+	if (from != NULL && to != NULL) {
+		vmmem_copy_within_guest(to->host + to_offset,
+					from->host + from_offset, len);
+		vmmem_written(collection, to, to_offset, len);
+	} else {
 		rc = copy_slow(collection, target, source, len, &done);
+	}
 	if (ret_done != NULL)
 		*ret_done = done;
 	return rc;

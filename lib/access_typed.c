@@ -9,54 +9,84 @@
 #include "collection_priv.h"
 #include "copy.h"
 
+/*
+ * The fast path has no call in it, so that it needs no stack; what else there
+ * is goes on in a function of its own.
+ */
 #define READ(name, type, native, from)                                     \
-	VMMEM_API int vmmem_collection_read_##name(                        \
+	static VMMEM_COLD int read_##name(                                 \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		native *ret_value)                                         \
 	{                                                                  \
-		const unsigned char *host;                                 \
 		uint64_t done;                                             \
 		type value;                                                \
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EINVAL;                               \
-		host = vmmem_find_direct(collection, gpa, sizeof(value),   \
-					 VMMEM_PROT_READ);                 \
-		if (likely(host != NULL)) {                                \
-			vmmem_copy_from_guest(&value, host,                \
+		rc = vmmem_read_slow(collection, gpa, &value,              \
+				     sizeof(value), &done);                \
+		if (rc == 0)                                               \
+			*ret_value = from(&value);                         \
+		return rc;                                                 \
+	}                                                                  \
+                                                                           \
+	VMMEM_API int vmmem_collection_read_##name(                        \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native *ret_value)                                         \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint64_t offset;                                           \
+		type value;                                                \
+                                                                           \
+		if (!likely(collection != NULL && ret_value != NULL &&     \
+			    VMMEM_ALIGNED(gpa, sizeof(value))))            \
+			return read_##name(collection, gpa, ret_value);    \
+		entry = vmmem_find_direct(collection, gpa, sizeof(value),  \
+					  VMMEM_PROT_READ, &offset);       \
+		if (!likely(entry != NULL))                                \
+			return read_##name(collection, gpa, ret_value);    \
+		vmmem_copy_aligned_from_guest(&value, entry->host + offset, \
 					      sizeof(value));              \
-		} else {                                                   \
-			rc = vmmem_read_slow(collection, gpa, &value,      \
-					     sizeof(value), &done);        \
-			if (rc != 0)                                       \
-				return rc;                                 \
-		}                                                          \
 		*ret_value = from(&value);                                 \
 		return 0;                                                  \
 	}
 
 #define WRITE(name, type, native, to)                                      \
-	VMMEM_API int vmmem_collection_write_##name(                       \
+	static VMMEM_COLD int write_##name(                                \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		native value)                                              \
 	{                                                                  \
-		unsigned char *host;                                       \
 		uint64_t done;                                             \
 		type stored;                                               \
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
 		to(&stored, value);                                        \
-		host = vmmem_find_direct(collection, gpa, sizeof(stored),  \
-					 VMMEM_PROT_WRITE);                \
-		if (likely(host != NULL)) {                                \
-			vmmem_copy_to_guest(host, &stored,                 \
-					    sizeof(stored));               \
-			return 0;                                          \
-		}                                                          \
 		return vmmem_write_slow(collection, gpa, &stored,          \
 					sizeof(stored), &done);            \
+	}                                                                  \
+                                                                           \
+	VMMEM_API int vmmem_collection_write_##name(                       \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native value)                                              \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint64_t offset;                                           \
+		type stored;                                               \
+                                                                           \
+		if (!likely(collection != NULL &&                          \
+			    VMMEM_ALIGNED(gpa, sizeof(stored))))           \
+			return write_##name(collection, gpa, value);       \
+		entry = vmmem_find_direct(collection, gpa, sizeof(stored), \
+					  VMMEM_PROT_WRITE, &offset);      \
+		if (!likely(entry != NULL))                                \
+			return write_##name(collection, gpa, value);       \
+		to(&stored, value);                                        \
+		vmmem_copy_aligned_to_guest(entry->host + offset, &stored, \
+					    sizeof(stored));               \
+		return vmmem_written_all(collection, entry, offset,        \
+					 sizeof(stored));                  \
 	}
 
 #define NATIVE_GET(value) (*(value))

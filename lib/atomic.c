@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Atomic operations by guest address.  The operations themselves are those of
+ * vmmem/inline.h: here is only how an address finds its place.
+ */
 #include <vmmem/atomic.h>
 #include <vmmem/error.h>
+#include <vmmem/inline.h>
 
 #include "api.h"
 #include "collection_priv.h"
-#include "copy.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_CONSUME == __ATOMIC_CONSUME &&
@@ -14,37 +18,19 @@ _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_SEQ_CST == __ATOMIC_SEQ_CST,
 	       "users pass C11's own orders");
 
-/* Sets of orders, a bit for each. */
-#define ORDER(order) (1U << (order))
-#define ORDERS_LOAD                                                        \
-	(ORDER(VMMEM_ORDER_RELAXED) | ORDER(VMMEM_ORDER_CONSUME) |         \
-	 ORDER(VMMEM_ORDER_ACQUIRE) | ORDER(VMMEM_ORDER_SEQ_CST))
-#define ORDERS_STORE                                                       \
-	(ORDER(VMMEM_ORDER_RELAXED) | ORDER(VMMEM_ORDER_RELEASE) |         \
-	 ORDER(VMMEM_ORDER_SEQ_CST))
-#define ORDERS_ALL                                                         \
-	(ORDERS_LOAD | ORDERS_STORE | ORDER(VMMEM_ORDER_ACQ_REL))
-
 #define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
-static inline bool
-order_is_in(int order, unsigned int set)
-{
-	return order >= 0 && order <= VMMEM_ORDER_SEQ_CST &&
-	       (set & ORDER(order)) != 0;
-}
-
 /*
- * locate() returns the host address of the 'size' bytes at 'gpa', which is
- * aligned because 'gpa' is; or NULL, and refuse() knows why.
+ * locate() returns the entry that holds the 'size' bytes at 'gpa', which are
+ * aligned in the host because 'gpa' is; or NULL, and refuse() knows why.
  */
-static inline void *
+static inline const struct vmmem_entry *
 locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
-       uint32_t access)
+       uint32_t access, uint64_t *ret_offset)
 {
 	if (!likely((gpa & (size - 1)) == 0))
 		return NULL;
-	return vmmem_find_direct(collection, gpa, size, access);
+	return vmmem_find_direct(collection, gpa, size, access, ret_offset);
 }
 
 static VMMEM_COLD int
@@ -68,45 +54,25 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 	return VMMEM_ENOHOST;
 }
 
-/*
- * The built-ins take an order that is not a constant for the strongest one, so
- * each order that a processor tells apart is written out.  Every operation
- * below stands for "the order the caller asked for": who races with whom is
- * the caller's protocol.
- */
 #define LOAD(bits)                                                         \
 	VMMEM_API int vmmem_collection_load_u##bits(                       \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
-		void *host;                                                \
+		const struct vmmem_entry *entry;                           \
+		uint64_t offset;                                           \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EINVAL;                               \
-		if (!order_is_in(order, ORDERS_LOAD))                      \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_LOADS))  \
 			return VMMEM_EORDER;                               \
-		host = locate(collection, gpa, (bits) / 8,                 \
-			      VMMEM_PROT_READ);                            \
-		if (!likely(host != NULL))                                 \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_READ, &offset);                  \
+		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      VMMEM_PROT_READ);                    \
-		switch (order) {                                           \
-		case VMMEM_ORDER_RELAXED:                                  \
-			*ret_value = __atomic_load_n(                      \
-				(vmmem_guest##bits *)host,                 \
-				__ATOMIC_RELAXED);                         \
-			break;                                             \
-		case VMMEM_ORDER_SEQ_CST:                                  \
-			*ret_value = __atomic_load_n(                      \
-				(vmmem_guest##bits *)host,                 \
-				__ATOMIC_SEQ_CST);                         \
-			break;                                             \
-		default:                                                   \
-			*ret_value = __atomic_load_n(                      \
-				(vmmem_guest##bits *)host,                 \
-				__ATOMIC_ACQUIRE);                         \
-			break;                                             \
-		}                                                          \
+		*ret_value = vmmem_inline_load_u##bits(                    \
+			entry->host + offset, order);                      \
 		return 0;                                                  \
 	}
 
@@ -115,102 +81,50 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t value, int order)                           \
 	{                                                                  \
-		void *host;                                                \
+		const struct vmmem_entry *entry;                           \
+		uint64_t offset;                                           \
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
-		if (!order_is_in(order, ORDERS_STORE))                     \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_STORES)) \
 			return VMMEM_EORDER;                               \
-		host = locate(collection, gpa, (bits) / 8,                 \
-			      VMMEM_PROT_WRITE);                           \
-		if (!likely(host != NULL))                                 \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_WRITE, &offset);                 \
+		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      VMMEM_PROT_WRITE);                   \
-		switch (order) {                                           \
-		case VMMEM_ORDER_RELAXED:                                  \
-			__atomic_store_n((vmmem_guest##bits *)host, value, \
-					 __ATOMIC_RELAXED);                \
-			break;                                             \
-		case VMMEM_ORDER_RELEASE:                                  \
-			__atomic_store_n((vmmem_guest##bits *)host, value, \
-					 __ATOMIC_RELEASE);                \
-			break;                                             \
-		default:                                                   \
-			__atomic_store_n((vmmem_guest##bits *)host, value, \
-					 __ATOMIC_SEQ_CST);                \
-			break;                                             \
-		}                                                          \
+		vmmem_inline_store_u##bits(entry->host + offset, value,    \
+					   order);                         \
+		vmmem_written(collection, entry, offset, (bits) / 8);      \
 		return 0;                                                  \
 	}
 
-/* An operation that reads and writes, as the built-in 'builtin' does. */
-#define MODIFY(name, builtin, bits)                                        \
+#define MODIFY(name, bits)                                                 \
 	VMMEM_API int vmmem_collection_##name##_u##bits(                   \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t operand, int order,                         \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
+		const struct vmmem_entry *entry;                           \
 		uint##bits##_t previous;                                   \
-		void *host;                                                \
+		uint64_t offset;                                           \
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
-		if (!order_is_in(order, ORDERS_ALL))                       \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_ORDERS)) \
 			return VMMEM_EORDER;                               \
-		host = locate(collection, gpa, (bits) / 8,                 \
-			      READ_WRITE);                                 \
-		if (!likely(host != NULL))                                 \
+		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+			       &offset);                                   \
+		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      READ_WRITE);                         \
-		switch (order) {                                           \
-		case VMMEM_ORDER_RELAXED:                                  \
-			previous = builtin((vmmem_guest##bits *)host,      \
-					   operand, __ATOMIC_RELAXED);     \
-			break;                                             \
-		case VMMEM_ORDER_CONSUME:                                  \
-		case VMMEM_ORDER_ACQUIRE:                                  \
-			previous = builtin((vmmem_guest##bits *)host,      \
-					   operand, __ATOMIC_ACQUIRE);     \
-			break;                                             \
-		case VMMEM_ORDER_RELEASE:                                  \
-			previous = builtin((vmmem_guest##bits *)host,      \
-					   operand, __ATOMIC_RELEASE);     \
-			break;                                             \
-		case VMMEM_ORDER_ACQ_REL:                                  \
-			previous = builtin((vmmem_guest##bits *)host,      \
-					   operand, __ATOMIC_ACQ_REL);     \
-			break;                                             \
-		default:                                                   \
-			previous = builtin((vmmem_guest##bits *)host,      \
-					   operand, __ATOMIC_SEQ_CST);     \
-			break;                                             \
-		}                                                          \
+		previous = vmmem_inline_##name##_u##bits(                  \
+			entry->host + offset, operand, order);             \
+		vmmem_written(collection, entry, offset, (bits) / 8);      \
 		if (ret_previous != NULL)                                  \
 			*ret_previous = previous;                          \
 		return 0;                                                  \
 	}
-
-/*
- * join() gives one order that is at least as strong as both: what the success
- * must have, and the acquire of the failure.
- */
-static int
-join(int success, int failure)
-{
-	if (success == VMMEM_ORDER_SEQ_CST || failure == VMMEM_ORDER_SEQ_CST)
-		return VMMEM_ORDER_SEQ_CST;
-	if (failure == VMMEM_ORDER_RELAXED)
-		return success;
-	/* The failure acquires. */
-	if (success == VMMEM_ORDER_RELEASE || success == VMMEM_ORDER_ACQ_REL)
-		return VMMEM_ORDER_ACQ_REL;
-	return VMMEM_ORDER_ACQUIRE;
-}
-
-#define EXCHANGE_IF(bits, success, failure)                                \
-	(void)__atomic_compare_exchange_n((vmmem_guest##bits *)host,       \
-					  &previous, desired, 0, success,  \
-					  failure)
 
 #define COMPARE_EXCHANGE(bits)                                             \
 	VMMEM_API int vmmem_collection_compare_exchange_u##bits(           \
@@ -218,42 +132,28 @@ join(int success, int failure)
 		uint##bits##_t expected, uint##bits##_t desired,           \
 		int success, int failure, uint##bits##_t *ret_previous)    \
 	{                                                                  \
-		uint##bits##_t previous = expected;                        \
-		void *host;                                                \
+		const struct vmmem_entry *entry;                           \
+		uint##bits##_t previous;                                   \
+		uint64_t offset;                                           \
                                                                            \
 		if (collection == NULL || ret_previous == NULL)            \
 			return VMMEM_EINVAL;                               \
-		if (!order_is_in(success, ORDERS_ALL) ||                   \
-		    !order_is_in(failure, ORDERS_LOAD))                    \
+		if (!vmmem_inline_order_is_in(success,                     \
+					      VMMEM_INLINE_ORDERS) ||      \
+		    !vmmem_inline_order_is_in(failure, VMMEM_INLINE_LOADS)) \
 			return VMMEM_EORDER;                               \
-		host = locate(collection, gpa, (bits) / 8,                 \
-			      READ_WRITE);                                 \
-		if (!likely(host != NULL))                                 \
+		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+			       &offset);                                   \
+		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      READ_WRITE);                         \
-		switch (join(success, failure)) {                          \
-		case VMMEM_ORDER_RELAXED:                                  \
-			EXCHANGE_IF(bits, __ATOMIC_RELAXED,                \
-				    __ATOMIC_RELAXED);                     \
-			break;                                             \
-		case VMMEM_ORDER_CONSUME:                                  \
-		case VMMEM_ORDER_ACQUIRE:                                  \
-			EXCHANGE_IF(bits, __ATOMIC_ACQUIRE,                \
-				    __ATOMIC_ACQUIRE);                     \
-			break;                                             \
-		case VMMEM_ORDER_RELEASE:                                  \
-			EXCHANGE_IF(bits, __ATOMIC_RELEASE,                \
-				    __ATOMIC_RELAXED);                     \
-			break;                                             \
-		case VMMEM_ORDER_ACQ_REL:                                  \
-			EXCHANGE_IF(bits, __ATOMIC_ACQ_REL,                \
-				    __ATOMIC_ACQUIRE);                     \
-			break;                                             \
-		default:                                                   \
-			EXCHANGE_IF(bits, __ATOMIC_SEQ_CST,                \
-				    __ATOMIC_SEQ_CST);                     \
-			break;                                             \
-		}                                                          \
+		previous = vmmem_inline_compare_exchange_u##bits(          \
+			entry->host + offset, expected, desired,           \
+			vmmem_inline_join(success, failure));              \
+		/* What was not stored need not be sent. */                \
+		if (previous == expected)                                  \
+			vmmem_written(collection, entry, offset,           \
+				      (bits) / 8);                         \
 		*ret_previous = previous;                                  \
 		return 0;                                                  \
 	}
@@ -261,10 +161,10 @@ join(int success, int failure)
 #define ALL(bits)                                                          \
 	LOAD(bits)                                                         \
 	STORE(bits)                                                        \
-	MODIFY(exchange, __atomic_exchange_n, bits)                        \
-	MODIFY(fetch_add, __atomic_fetch_add, bits)                        \
-	MODIFY(fetch_or, __atomic_fetch_or, bits)                          \
-	MODIFY(fetch_and, __atomic_fetch_and, bits)                        \
+	MODIFY(exchange, bits)                                             \
+	MODIFY(fetch_add, bits)                                            \
+	MODIFY(fetch_or, bits)                                             \
+	MODIFY(fetch_and, bits)                                            \
 	COMPARE_EXCHANGE(bits)
 
 ALL(8)

@@ -8,15 +8,19 @@
 #include <string.h>
 
 #include "api.h"
+#include "bitmap_priv.h"
 #include "collection_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+const uint32_t vmmem_never_logging;
 
 /* allocate() gives a collection of 'count' entries that are not yet set. */
 static struct vmmem_collection *
 allocate(size_t count)
 {
-	const size_t each = sizeof(struct vmmem_entry) + sizeof(uint64_t);
+	const size_t each = sizeof(struct vmmem_entry) + sizeof(uint64_t) +
+			    sizeof(struct vmmem_region *);
 	struct vmmem_collection *collection;
 
 	if (count > (SIZE_MAX - sizeof(*collection)) / each)
@@ -26,7 +30,13 @@ allocate(size_t count)
 		return NULL;
 	atomic_init(&collection->refs, 1);
 	collection->count = count;
+	/* The greatest power of two below 'count'. */
+	collection->half =
+		count > 1 ? (size_t)1 << (63 - __builtin_clzll(count - 1)) : 0;
+	collection->upper = count > 1 ? count - collection->half : 0;
 	collection->starts = (uint64_t *)&collection->entries[count];
+	collection->regions =
+		(struct vmmem_region **)&collection->starts[count];
 	return collection;
 }
 
@@ -36,10 +46,12 @@ put(struct vmmem_collection *collection, size_t index,
     struct vmmem_region *region)
 {
 	collection->starts[index] = region->start;
+	collection->regions[index] = vmmem_region_ref(region);
 	collection->entries[index] = (struct vmmem_entry){
 		.span = region->last - region->start,
 		.host = region->host,
-		.region = vmmem_region_ref(region),
+		.logging = region->bitmap != NULL ? &region->bitmap->logging :
+						    &vmmem_never_logging,
 		.access = region->protection,
 		.direct = region->host != NULL ? region->protection : 0,
 	};
@@ -57,10 +69,12 @@ copy(struct vmmem_collection *collection, size_t to,
 
 	memcpy(&collection->starts[to], &other->starts[from],
 	       count * sizeof(other->starts[0]));
+	memcpy(&collection->regions[to], &other->regions[from],
+	       count * sizeof(other->regions[0]));
 	memcpy(&collection->entries[to], &other->entries[from],
 	       count * sizeof(other->entries[0]));
 	for (i = 0; i < count; i++)
-		vmmem_region_ref(other->entries[from + i].region);
+		vmmem_region_ref(other->regions[from + i]);
 }
 
 /* first_after() returns the index of the first region that starts above gpa. */
@@ -202,7 +216,7 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 				      memory_order_acq_rel) != 1)
 		return NULL;
 	for (i = 0; i < collection->count; i++)
-		vmmem_region_unref(collection->entries[i].region);
+		vmmem_region_unref(collection->regions[i]);
 	free(collection);
 	return NULL;
 }
@@ -258,8 +272,7 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 	copy(smaller, at, collection, at + 1, collection->count - at - 1);
 	*ret_collection = smaller;
 	if (ret_region != NULL)
-		*ret_region =
-			vmmem_region_ref(collection->entries[at].region);
+		*ret_region = vmmem_region_ref(collection->regions[at]);
 	return 0;
 }
 
@@ -274,7 +287,7 @@ vmmem_collection_at(const struct vmmem_collection *collection, size_t index)
 {
 	if (collection == NULL || index >= collection->count)
 		return NULL;
-	return collection->entries[index].region;
+	return collection->regions[index];
 }
 
 VMMEM_API int
@@ -289,20 +302,21 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 	if (collection == NULL || visit == NULL)
 		return VMMEM_EINVAL;
 	for (i = 0; i < collection->count && rc == 0; i++)
-		rc = visit(collection->entries[i].region, opaque);
+		rc = visit(collection->regions[i], opaque);
 	return rc;
 }
 
 VMMEM_API struct vmmem_region *
 vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 {
-	const struct vmmem_entry *entry;
-	uint64_t offset;
+	size_t at;
 
-	if (collection == NULL)
+	if (collection == NULL || collection->count == 0)
 		return NULL;
-	entry = vmmem_find(collection, gpa, &offset);
-	return entry != NULL ? entry->region : NULL;
+	at = vmmem_search(collection, gpa);
+	return gpa - collection->starts[at] <= collection->entries[at].span ?
+		       collection->regions[at] :
+		       NULL;
 }
 
 VMMEM_API int
@@ -318,7 +332,7 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
-	*ret_region = entry->region;
+	*ret_region = vmmem_region_of(collection, entry);
 	*ret_offset = offset;
 	return 0;
 }
@@ -340,6 +354,21 @@ vmmem_collection_contains(const struct vmmem_collection *collection,
 			  uint64_t gpa)
 {
 	return vmmem_collection_find(collection, gpa) != NULL;
+}
+
+/* Not cold: while logging is on, each write comes here. */
+__attribute__((__noinline__)) int
+vmmem_mark_entry(const struct vmmem_collection *collection,
+		 const struct vmmem_entry *entry, uint64_t offset,
+		 uint64_t len)
+{
+	const struct vmmem_region *region = vmmem_region_of(collection, entry);
+
+	/* Const is for readers; the word is a bitmap's first. */
+	vmmem_bitmap_mark_within(
+		(struct vmmem_bitmap *)(uintptr_t)entry->logging,
+		region->bitmap_offset + offset, len);
+	return 0;
 }
 
 int

@@ -8,31 +8,75 @@
 
 #include <vmmem/collection.h>
 
+#include "api.h"
 #include "range.h"
 #include "region_priv.h"
 
 /*
  * What an access needs of a region, beside each other in 32 bytes, so that one
- * cache line serves it and the region itself is never looked at.
+ * cache line serves it and the region itself is not looked at.
  */
 struct vmmem_entry {
-	uint64_t span;		    /* length - 1 */
-	unsigned char *host;	    /* of the first byte, or NULL */
-	struct vmmem_region *region;
-	uint32_t access;	    /* what the region permits */
-	uint32_t direct;	    /* the same, or 0 if host is NULL */
+	uint64_t span;		 /* length - 1 */
+	unsigned char *host;	 /* of the first byte, or NULL */
+	const uint32_t *logging; /* is not 0 while writes are marked */
+	uint32_t access;	 /* what the region permits */
+	uint32_t direct;	 /* the same, or 0 if host is NULL */
 };
 
 /*
  * The start addresses stand in an array of their own: a search touches
- * nothing else.
+ * nothing else.  The regions stand in theirs because accesses do not.
  */
 struct vmmem_collection {
 	atomic_size_t refs;
 	size_t count;
+	/*
+	 * What a search begins with: 'half' is the greatest power of two below
+	 * 'count', and the last 'half' starts begin at 'upper'.  Both are 0 if
+	 * there is nothing to search.
+	 */
+	size_t half;
+	size_t upper;
 	uint64_t *starts;
+	struct vmmem_region **regions;
 	struct vmmem_entry entries[];
 };
+
+/* Where 'logging' points for what has no bitmap: never anything but 0. */
+extern const uint32_t vmmem_never_logging;
+
+static inline struct vmmem_region *
+vmmem_region_of(const struct vmmem_collection *collection,
+		const struct vmmem_entry *entry)
+{
+	return collection->regions[entry - collection->entries];
+}
+
+/*
+ * vmmem_search() returns the number of the last region that does not start
+ * above 'gpa', or 0.  There is a region.
+ */
+static inline size_t
+vmmem_search(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	const uint64_t *starts = collection->starts;
+	size_t step, at, next;
+
+	/*
+	 * Written so that the compiler makes conditional moves of it: guests'
+	 * addresses cannot be predicted, and a branch that misses costs more
+	 * than the search.  The first step leaves a power of two, whichever
+	 * way it goes; the halves may overlap.
+	 */
+	at = collection->upper;
+	at &= -(size_t)(starts[at] <= gpa);
+	for (step = collection->half / 2; step != 0; step /= 2) {
+		next = at + step;
+		at = starts[next] <= gpa ? next : at;
+	}
+	return at;
+}
 
 /*
  * vmmem_find() returns the entry that holds 'gpa' and how far into it 'gpa'
@@ -42,49 +86,76 @@ static inline const struct vmmem_entry *
 vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t *ret_offset)
 {
-	const uint64_t *base = collection->starts;
-	size_t count = collection->count;
 	const struct vmmem_entry *entry;
+	size_t at;
 
-	if (count == 0)
+	if (!likely(collection->count != 0))
 		return NULL;
-	/*
-	 * To the last start that is not above 'gpa'.  Written so that the
-	 * compiler makes a conditional move of it: guests' addresses cannot be
-	 * predicted, and a branch that misses costs more than the search.
-	 */
-	while (count > 1) {
-		size_t half = count / 2;
-
-		base = base[half] <= gpa ? base + half : base;
-		count -= half;
-	}
-	entry = &collection->entries[base - collection->starts];
+	at = vmmem_search(collection, gpa);
+	entry = &collection->entries[at];
 	/*
 	 * Below the first start this wraps to at least 2^64 - start, which is
 	 * more than the span of any region that begins at start.
 	 */
-	*ret_offset = gpa - *base;
+	*ret_offset = gpa - collection->starts[at];
 	return *ret_offset <= entry->span ? entry : NULL;
 }
 
 /*
- * vmmem_find_direct() returns the host address of [gpa, gpa + len) if one
- * region holds all of it, permits 'access' and has host addresses: the case
- * that is worth being fast.  NULL says nothing about why.  'len' is not 0.
+ * vmmem_find_direct() returns the entry that holds 'gpa', and how far into it
+ * 'gpa' lies, if it holds all of [gpa, gpa + len), permits 'access' and has
+ * host addresses: the case that is worth being fast.  NULL says nothing about
+ * why.  'len' is not 0.
  */
-static inline unsigned char *
+static inline const struct vmmem_entry *
 vmmem_find_direct(const struct vmmem_collection *collection, uint64_t gpa,
-		  uint64_t len, uint32_t access)
+		  uint64_t len, uint32_t access, uint64_t *ret_offset)
 {
 	const struct vmmem_entry *entry;
-	uint64_t offset;
 
-	entry = vmmem_find(collection, gpa, &offset);
-	if (entry == NULL || !vmmem_range_within(entry->span, offset, len) ||
+	entry = vmmem_find(collection, gpa, ret_offset);
+	if (entry == NULL ||
+	    !vmmem_range_within(entry->span, *ret_offset, len) ||
 	    (access & ~entry->direct) != 0)
 		return NULL;
-	return entry->host + offset;
+	return entry;
+}
+
+/*
+ * vmmem_mark_entry() marks [offset, offset + len) of an entry, not empty.
+ * Returns 0, so that it can be the last call.
+ */
+int vmmem_mark_entry(const struct vmmem_collection *collection,
+		     const struct vmmem_entry *entry, uint64_t offset,
+		     uint64_t len);
+
+/* vmmem_written() follows each write: it marks if somebody wants to know. */
+static inline void
+vmmem_written(const struct vmmem_collection *collection,
+	      const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
+{
+	/*
+	 * No instruction: keeps the compiler from asking before it writes.
+	 * The processor may; who starts logging waits for that.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Relaxed: for the same reason. */
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		vmmem_mark_entry(collection, entry, offset, len);
+}
+
+/* vmmem_written_all() is that, as the last thing of a function: returns 0. */
+static inline int
+vmmem_written_all(const struct vmmem_collection *collection,
+		  const struct vmmem_entry *entry, uint64_t offset,
+		  uint64_t len)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		return vmmem_mark_entry(collection, entry, offset, len);
+	return 0;
 }
 
 /*

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/bitmap.h>
 #include <vmmem/error.h>
 #include <vmmem/region.h>
 
@@ -120,6 +121,8 @@ vmmem_region_free(struct vmmem_region *region)
 	/* Linux closes the descriptor even where close() fails. */
 	if (region->fd >= 0)
 		close(region->fd);
+	if (region->target == NULL)
+		vmmem_bitmap_unref(region->bitmap);
 	vmmem_region_unref(region->target);
 	free(region);
 }
@@ -245,6 +248,18 @@ vmmem_region_alias_offset(const struct vmmem_region *region)
 	return region != NULL ? region->target_offset : 0;
 }
 
+VMMEM_API struct vmmem_bitmap *
+vmmem_region_bitmap(const struct vmmem_region *region)
+{
+	return region != NULL ? region->bitmap : NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_bitmap_offset(const struct vmmem_region *region)
+{
+	return region != NULL ? region->bitmap_offset : 0;
+}
+
 VMMEM_API void *
 vmmem_region_cookie(const struct vmmem_region *region)
 {
@@ -257,31 +272,3 @@ vmmem_region_name(const struct vmmem_region *region)
 	return region != NULL ? region->name : NULL;
 }
 
-/* A positive value would read as neither success nor failure. */
-static int
-callback_code(int returned)
-{
-	return returned > 0 ? VMMEM_ECALLBACK : returned;
-}
-
-int
-vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
-		       void *buf, size_t len)
-{
-	const struct vmmem_region *owner;
-
-	owner = region->target != NULL ? region->target : region;
-	return callback_code(owner->ops.read(
-		owner->opaque, region->target_offset + offset, buf, len));
-}
-
-int
-vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
-			const void *buf, size_t len)
-{
-	const struct vmmem_region *owner;
-
-	owner = region->target != NULL ? region->target : region;
-	return callback_code(owner->ops.write(
-		owner->opaque, region->target_offset + offset, buf, len));
-}

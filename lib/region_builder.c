@@ -53,8 +53,10 @@ vmmem_region_builder_new(void)
 VMMEM_API struct vmmem_region_builder *
 vmmem_region_builder_free(struct vmmem_region_builder *builder)
 {
-	if (builder != NULL)
+	if (builder != NULL) {
 		vmmem_region_unref(builder->settings.target);
+		vmmem_bitmap_unref(builder->settings.bitmap);
+	}
 	free(builder);
 	return NULL;
 }
@@ -196,6 +198,30 @@ vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
 }
 
 VMMEM_API void
+vmmem_region_builder_set_tracking(struct vmmem_region_builder *builder,
+				  uint64_t page_size)
+{
+	if (builder != NULL)
+		builder->settings.tracking = page_size;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
+				struct vmmem_bitmap *bitmap, uint64_t offset)
+{
+	struct vmmem_region_settings *settings;
+
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	/* First, as 'bitmap' may be the very one that is let go. */
+	vmmem_bitmap_ref(bitmap);
+	vmmem_bitmap_unref(settings->bitmap);
+	settings->bitmap = bitmap;
+	settings->bitmap_offset = offset;
+}
+
+VMMEM_API void
 vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
 				void *cookie)
 {
@@ -289,6 +315,10 @@ back_alias(struct vmmem_region *region,
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
 	region->page_size = owner->page_size;
+	region->bitmap = owner->bitmap;
+	if (owner->bitmap != NULL)
+		region->bitmap_offset =
+			owner->bitmap_offset + region->target_offset;
 	return 0;
 }
 
@@ -320,9 +350,9 @@ back_custom(struct vmmem_region *region,
 	if (rc != VMMEM_ENOHOST)
 		return rc;
 
-	if (ops->read == NULL)
+	if (ops->read == NULL && ops->acquire == NULL)
 		return VMMEM_EINVAL;
-	if (ops->write == NULL)
+	if (ops->write == NULL && ops->acquire == NULL)
 		region->protection &= ~VMMEM_PROT_WRITE;
 	return 0;
 }
@@ -344,6 +374,31 @@ back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 	default:
 		return back_custom(region, settings);
 	}
+}
+
+/* track() sees to where writes are marked. */
+static int
+track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+{
+	uint64_t span = region->last - region->start;
+	uint64_t len;
+
+	if (settings->tracking == 0 && settings->bitmap == NULL)
+		return 0;
+	if (settings->kind == VMMEM_REGION_ALIAS ||
+	    (settings->tracking != 0 && settings->bitmap != NULL))
+		return VMMEM_EINVAL;
+	if (settings->tracking != 0)
+		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
+					&region->bitmap);
+	/* A bitmap never shrinks, so what fits now fits for good. */
+	len = vmmem_bitmap_len(settings->bitmap);
+	if (settings->bitmap_offset >= len ||
+	    span > len - settings->bitmap_offset - 1)
+		return VMMEM_EOUTOFRANGE;
+	region->bitmap = vmmem_bitmap_ref(settings->bitmap);
+	region->bitmap_offset = settings->bitmap_offset;
+	return 0;
 }
 
 /* Where the bytes are, whoever put them there, must agree with guarantee 1. */
@@ -393,6 +448,8 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	rc = back(region, settings);
 	if (rc == 0)
 		rc = check_host(region);
+	if (rc == 0)
+		rc = track(region, settings);
 	if (rc != 0) {
 		vmmem_region_free(region);
 		return rc;

@@ -42,6 +42,13 @@ struct vmmem_region {
 	void *map;
 	size_t map_len;
 
+	/*
+	 * Where writes are marked, and where in it the region begins.  An
+	 * alias uses its target's, without a reference of its own.
+	 */
+	struct vmmem_bitmap *bitmap;
+	uint64_t bitmap_offset;
+
 	/* A custom region's callbacks, and who is told of the end. */
 	struct vmmem_region_ops ops;
 	void (*release)(void *opaque);
@@ -72,6 +79,10 @@ struct vmmem_region_settings {
 	void *opaque;
 	const struct vmmem_region_ops *ops;
 
+	uint64_t tracking; /* the page size of a new bitmap, or 0 */
+	struct vmmem_bitmap *bitmap;
+	uint64_t bitmap_offset;
+
 	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
 };
@@ -88,6 +99,15 @@ int vmmem_region_make(const struct vmmem_region_settings *settings,
  * to.  It does not tell the owner.
  */
 void vmmem_region_free(struct vmmem_region *region);
+
+/*
+ * vmmem_region_acquire() maps bytes of a region without a host address, and
+ * vmmem_region_release() undoes it.  VMMEM_ENOHOST if the region cannot.
+ */
+int vmmem_region_acquire(const struct vmmem_region *region, uint64_t offset,
+			 uint64_t len, uint32_t access, void **ret_host);
+void vmmem_region_release(const struct vmmem_region *region, uint64_t offset,
+			  uint64_t len, uint32_t access, void *host);
 
 /*
  * vmmem_region_call_read() and vmmem_region_call_write() reach a region that

@@ -7,11 +7,14 @@
 #include <vmmem/access.h>
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
+#include <vmmem/bitmap.h>
 #include <vmmem/collection.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/inline.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/slice.h>
 #include <vmmem/version.h>
 
 #define VALUE(name, value)                                                 \
@@ -82,12 +85,14 @@ VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
 /* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
-SIZE(struct vmmem_region_ops, 40, 8);
+SIZE(struct vmmem_region_ops, 56, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);
-MEMBER(struct vmmem_region_ops, read, 16, 8);
-MEMBER(struct vmmem_region_ops, write, 24, 8);
-MEMBER(struct vmmem_region_ops, destroy, 32, 8);
+MEMBER(struct vmmem_region_ops, acquire, 16, 8);
+MEMBER(struct vmmem_region_ops, release, 24, 8);
+MEMBER(struct vmmem_region_ops, read, 32, 8);
+MEMBER(struct vmmem_region_ops, write, 40, 8);
+MEMBER(struct vmmem_region_ops, destroy, 48, 8);
 
 /* vmmem/collection.h, since 0.1 */
 SIZE(struct vmmem_range, 16, 8);
@@ -99,6 +104,24 @@ MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
 MEMBER(struct vmmem_file_range, reserved, 28, 4);
+
+/* vmmem/bitmap.h, since 0.1 */
+VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
+
+/* vmmem/slice.h, since 0.1; inline accessors read it, so it never grows */
+SIZE(struct vmmem_slice, 48, 8);
+MEMBER(struct vmmem_slice, host, 0, 8);
+MEMBER(struct vmmem_slice, len, 8, 8);
+MEMBER(struct vmmem_slice, logging, 16, 8);
+MEMBER(struct vmmem_slice, log_offset, 24, 8);
+MEMBER(struct vmmem_slice, owner, 32, 8);
+MEMBER(struct vmmem_slice, access, 40, 4);
+MEMBER(struct vmmem_slice, reserved, 44, 4);
+
+/* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
+VALUE(VMMEM_INLINE_LOADS, 0x27U);
+VALUE(VMMEM_INLINE_STORES, 0x29U);
+VALUE(VMMEM_INLINE_ORDERS, 0x3fU);
 
 /* vmmem/endian.h, since 0.1 */
 SIZE(vmmem_le16, 2, 2);

@@ -378,6 +378,19 @@ END_TEST
 #define ADD_TABLE(tcase, test, rows)                                       \
 	tcase_add_loop_test(tcase, test, 0, (int)ARRAY_LEN(rows))
 
+/* No group of 8 aligned bytes is filled by two calls. */
+START_TEST(fill_cuts_no_group)
+{
+	uint64_t done = 77;
+
+	device.fail_from = 1100;
+	assert_code(vmmem_collection_fill(guest, DEVICE + 3, 0x5a, 2000, &done),
+		    -EIO);
+	ck_assert_uint_eq(done, 1024 - 3);
+	ck_assert_uint_eq(device.last_offset, 1024);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -402,6 +415,7 @@ make_suite(void)
 	tcase_add_test(tcase, copy_stopped_on_the_way_down);
 	tcase_add_test(tcase, checks_come_before_callbacks);
 	tcase_add_test(tcase, no_host_address_no_atomics);
+	tcase_add_test(tcase, fill_cuts_no_group);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

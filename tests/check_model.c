@@ -42,6 +42,11 @@ static const struct operation operations[] = {
 	{ "typed read", 90, run_typed_read },
 	{ "typed write", 90, run_typed_write },
 	{ "atomic", 180, run_atomic },
+	{ "log", 60, run_log },
+	{ "harvest", 60, run_harvest },
+	{ "slice", 150, run_slice },
+	{ "walk", 50, run_walk },
+	{ "kept slice", 80, run_kept_slice },
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -129,11 +134,11 @@ expect_coverage(void)
 {
 	static const struct {
 		const char *name;
-		int codes[12];
+		int codes[14];
 	} expected[] = {
 		{ "make region",
 		  { 0, VMMEM_EZEROLEN, VMMEM_EOVERFLOW, VMMEM_ECONGRUENCE,
-		    VMMEM_EOUTOFRANGE } },
+		    VMMEM_EOUTOFRANGE, VMMEM_EINVAL } },
 		{ "new",
 		  { 0, VMMEM_ENOREGION, VMMEM_EUNSORTED, VMMEM_EOVERLAP,
 		    VMMEM_EINVAL } },
@@ -182,6 +187,20 @@ expect_coverage(void)
 		  { 0, VMMEM_EORDER, VMMEM_EBADADDR, VMMEM_EOVERFLOW,
 		    VMMEM_ECROSS, VMMEM_EMISALIGNED, VMMEM_EPERM,
 		    VMMEM_ENOHOST } },
+		{ "log", { 0, VMMEM_EOUTOFRANGE, VMMEM_EINVAL } },
+		{ "harvest", { 0 } },
+		{ "slice",
+		  { 0, VMMEM_EINVAL, VMMEM_EOUTOFRANGE, VMMEM_EPERM,
+		    VMMEM_ENOHOST, VMMEM_ECONGRUENCE, VMMEM_ECALLBACK, -EIO,
+		    VMMEM_EBADADDR, VMMEM_EOVERFLOW, VMMEM_ECROSS,
+		    VMMEM_EORDER, VMMEM_EMISALIGNED } },
+		{ "walk",
+		  { 0, VMMEM_EPERM, VMMEM_ENOHOST, VMMEM_ECONGRUENCE,
+		    VMMEM_ECALLBACK, -EIO, VMMEM_EBADADDR,
+		    VMMEM_EOVERFLOW } },
+		{ "kept slice",
+		  { 0, VMMEM_EOUTOFRANGE, VMMEM_EPERM, VMMEM_EINVAL,
+		    VMMEM_ETOOBIG, VMMEM_EORDER, VMMEM_EMISALIGNED } },
 	};
 	size_t i, j, k;
 
@@ -197,6 +216,7 @@ expect_coverage(void)
 				      expected[i].name,
 				      vmmem_error_name(expected[i].codes[k]));
 	}
+	ck_assert_msg(slices_were_joined(), "no slice was of two regions");
 }
 
 START_TEST(test_model)

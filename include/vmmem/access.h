@@ -15,12 +15,16 @@
  *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
  *   VMMEM_EINVAL     'collection', or another pointer that must not be, is NULL
  *   VMMEM_ECALLBACK  a custom region's callback returned a positive value
+ *   VMMEM_ECONGRUENCE, VMMEM_EINVAL
+ *                    a custom region's acquire() stored a host address that
+ *                    differs from the guest address modulo 16, or NULL
  *   what a custom region's callback returned; the one way in which a plain
  *   form can stop part-way.  Bytes of earlier regions have then been moved, and
  *   'ret_done' tells how many.
  *
- * 'ret_done', where there is one, is written always but for VMMEM_EINVAL: the
- * number of bytes moved, with 0 and with any code.  It may be NULL.
+ * 'ret_done', where there is one, is the number of bytes moved, with 0 and with
+ * any code; only where an argument is NULL that must not be, it is not written.
+ * It may be NULL.
  *
  * An access of 1, 2, 4 or 8 bytes at a guest address that is a multiple of its
  * size is one access to memory, which no other thread, vCPU or device ever

@@ -29,4 +29,12 @@
 		__attribute__((__gnu_inline__, __visibility__("default")))
 #endif
 
+/*
+ * A piece of such a body.  It has no exported function to fall back to, so it
+ * is made part of its caller even where nothing is optimised.
+ */
+#define VMMEM_INLINE_PART                                                  \
+	extern __inline__                                                  \
+		__attribute__((__gnu_inline__, __always_inline__))
+
 #endif

@@ -29,6 +29,7 @@
 
 VMMEM_BEGIN_DECLS
 
+struct vmmem_bitmap;
 struct vmmem_region;
 
 /* What backs a region: vmmem_region_kind(). */
@@ -79,16 +80,35 @@ struct vmmem_region_ops {
 	int (*host)(void *opaque, void **ret_host);
 
 	/*
+	 * Optional, for memory that must be mapped before use: grants of
+	 * another domain, encrypted or remote memory.  Makes the bytes
+	 * [offset, offset + len) of the region accessible for 'access', a set
+	 * of VMMEM_PROT_READ and VMMEM_PROT_WRITE, and stores the host address
+	 * of the first.  It agrees with its guest address modulo 16.  'len' is
+	 * not 0 and the range lies within the region.  The bytes stay
+	 * accessible until release().
+	 */
+	int (*acquire)(void *opaque, uint64_t offset, uint64_t len,
+		       uint32_t access, void **ret_host);
+
+	/*
+	 * Optional.  Called once for each acquire() that returned 0, with the
+	 * same arguments and the host address that it stored.
+	 */
+	void (*release)(void *opaque, uint64_t offset, uint64_t len,
+			uint32_t access, void *host);
+
+	/*
 	 * Copies the bytes [offset, offset + len) of the region to 'buf'.
 	 * 'len' is not 0 and the range lies within the region.  Must be there
-	 * unless host() gives an address.
+	 * unless host() gives an address or there is acquire().
 	 */
 	int (*read)(void *opaque, uint64_t offset, void *buf, size_t len);
 
 	/*
 	 * Copies 'len' bytes from 'buf' to [offset, offset + len) of the
-	 * region.  A region that has neither this nor a host address is
-	 * read-only.
+	 * region.  A region that has neither this, nor a host address, nor
+	 * acquire() is read-only.
 	 */
 	int (*write)(void *opaque, uint64_t offset, const void *buf,
 		     size_t len);
@@ -205,9 +225,9 @@ vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'ops' or 'ret_region' is NULL; or there is neither a
- *                       host address nor a read callback; or host() stored
- *                       NULL
+ *   VMMEM_EINVAL        'ops' or 'ret_region' is NULL; or there is no host
+ *                       address and neither read() nor acquire(); or host()
+ *                       stored NULL
  *   VMMEM_EZEROLEN      'len' is 0
  *   VMMEM_EOVERFLOW     gpa + len passes 2^64, or host address + len does
  *   VMMEM_ECONGRUENCE   'gpa' and the host address differ modulo 16
@@ -322,6 +342,19 @@ vmmem_region_alias_target(const struct vmmem_region *region);
  * bytes; 0 for any other kind.
  */
 uint64_t vmmem_region_alias_offset(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_bitmap() returns the bitmap in which writes to the region are
+ * marked; NULL if there is none.  An alias answers for its target.  The bitmap
+ * lives as long as the region: take a reference to keep it.
+ */
+struct vmmem_bitmap *vmmem_region_bitmap(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_bitmap_offset() returns where in its bitmap a region begins, in
+ * bytes: 0 for a bitmap of its own, and for none.
+ */
+uint64_t vmmem_region_bitmap_offset(const struct vmmem_region *region);
 
 /*
  * vmmem_region_cookie() returns the pointer that the region's maker left with

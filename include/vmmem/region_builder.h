@@ -18,6 +18,7 @@
 #define VMMEM_REGION_BUILDER_H
 
 #include <vmmem/base.h>
+#include <vmmem/bitmap.h>
 #include <vmmem/region.h>
 
 VMMEM_BEGIN_DECLS
@@ -143,6 +144,26 @@ vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
 					uint64_t bytes);
 
 /*
+ * vmmem_region_builder_set_tracking() gives the region a bitmap of its own, in
+ * pages of 'page_size' bytes, a power of two from 64 on; 0, the default, for
+ * none.  Logging is off until somebody starts it: see vmmem/bitmap.h.  An alias
+ * is tracked where its target is, and takes no setting of its own.
+ */
+void
+vmmem_region_builder_set_tracking(struct vmmem_region_builder *builder,
+				  uint64_t page_size);
+
+/*
+ * vmmem_region_builder_set_bitmap() has writes to the region marked in
+ * 'bitmap', which may serve several regions: the region's first byte is the
+ * bitmap's byte at 'offset'.  The builder holds a reference until another is
+ * set or it is freed, and each region built holds one.  NULL for none.
+ */
+void vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
+				     struct vmmem_bitmap *bitmap,
+				     uint64_t offset);
+
+/*
  * vmmem_region_builder_set_cookie() leaves a pointer with the region for
  * vmmem_region_cookie().  The library never follows it.
  */
@@ -168,7 +189,9 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       contradict the backing (MAP_SHARED for anonymous
  *                       memory, MAP_PRIVATE for a memfd, MAP_ANONYMOUS for
  *                       a memfd or a file); a NULL target, host address or
- *                       ops; no read callback
+ *                       ops; neither read nor acquire callback; both tracking
+ *                       and a bitmap, or either for an alias; a page size to
+ *                       track that is no power of two or below 64
  *   VMMEM_EZEROLEN      the length is 0, or the range was never set
  *   VMMEM_EOVERFLOW     the range passes 2^64; file offset + length passes
  *                       2^63 - 1; host address + length passes 2^64; or the
@@ -179,7 +202,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       size
  *   VMMEM_EPASTEOF      a regular file ends before offset + length
  *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16
- *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target
+ *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target, or a
+ *                       region past the end of its bitmap
  *   VMMEM_EHUGEPAGE     the huge page size is not a power of two above the
  *                       page size, the length is not a multiple of it, the
  *                       system has no such pages, or the file is not on such

@@ -16,7 +16,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_VERSION_MINOR 1
 #define VMMEM_VERSION_PATCH 0
 
-/* One number that grows with each release: major * 2^16 + minor * 2^8 + patch. */
+/* One number that grows with each release: major, minor, patch, 8 bits each. */
 #define VMMEM_VERSION                                                      \
 	((VMMEM_VERSION_MAJOR << 16) | (VMMEM_VERSION_MINOR << 8) |        \
 	 VMMEM_VERSION_PATCH)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/vmmem.h - all of libvmmem's core.  Each header also stands alone.
+ * vmmem/vmmem.h - all of libvmmem's core but vmmem/inline.h.  Each header
+ * also stands alone.
  */
 #ifndef VMMEM_VMMEM_H
 #define VMMEM_VMMEM_H
@@ -8,11 +9,15 @@
 #include <vmmem/access.h>
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
+#include <vmmem/bitmap.h>
 #include <vmmem/collection.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/harvester.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/slice.h>
+#include <vmmem/slice_atomic.h>
 #include <vmmem/version.h>
 
 #endif

@@ -54,6 +54,11 @@ fi
 	fail "symbols of $static do not begin with vmmem_"
 }
 
+# The pieces of inline bodies are part of their callers, never on their own.
+if nm -A "$shared" "$static" | grep ' vmmem_inline_'; then
+	fail "a piece of an inline body became a function"
+fi
+
 readelf -dW "$shared" >"$tmp/dynamic"
 grep -q '(SONAME).*\[libvmmem\.so\.0\]' "$tmp/dynamic" ||
 	fail "the SONAME is not libvmmem.so.0"

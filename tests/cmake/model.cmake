@@ -3,10 +3,16 @@
 
 target_sources(check_model PRIVATE
 	model/atomics.c
+	model/custom.c
+	model/harvests.c
+	model/logs.c
 	model/maps.c
 	model/queries.c
 	model/ranges.c
 	model/regions.c
+	model/slice_access.c
+	model/slice_values.c
+	model/slices.c
 	model/transfer.c
 	model/typed.c
 	model/world.c)

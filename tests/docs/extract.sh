@@ -13,8 +13,8 @@ library=$3
 shift 3
 
 # The pages of objects; a page whose program got lost fails here.
-objects='access address atomic collection endian error region region_builder
-	version'
+objects='access address atomic bitmap collection endian error harvester inline
+	region region_builder slice slice_atomic version'
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -7,11 +7,13 @@
 #include "suite.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -150,6 +152,31 @@ call_ioctl(void)
 	return ioctl(fault_file(), FIOCLEX, NULL) != 0 ? -errno : 0;
 }
 
+static int
+call_pthread_mutex_init(void)
+{
+	pthread_mutex_t mutex;
+	int error = pthread_mutex_init(&mutex, NULL);
+
+	if (error != 0)
+		return -error;
+	return -pthread_mutex_destroy(&mutex);
+}
+
+/* One with all six arguments. */
+static int
+call_syscall(void)
+{
+	size_t len = fault_page();
+	long address = syscall(SYS_mmap, NULL, len, (long)PROT_READ,
+			       (long)MAP_SHARED, (long)fault_file(), (long)len);
+
+	if (address == -1)
+		return -errno;
+	/* Not through munmap(), which would find a stranger. */
+	return syscall(SYS_munmap, address, len) != 0 ? -errno : 0;
+}
+
 static const struct {
 	const char *calls[3]; /* that can fail, in their order */
 	scenario_fn run;
@@ -168,6 +195,8 @@ static const struct {
 	{ { "fstat" }, call_fstat },
 	{ { "fstatfs" }, call_fstatfs },
 	{ { "ioctl" }, call_ioctl },
+	{ { "pthread_mutex_init" }, call_pthread_mutex_init },
+	{ { "syscall", "syscall" }, call_syscall },
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
 

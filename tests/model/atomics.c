@@ -3,24 +3,10 @@
 
 #define UNTOUCHED UINT64_C(0x5aa555aa00ff33cc)
 
-enum kind { LOAD, STORE, EXCHANGE, COMPARE, ADD, OR, AND, KINDS };
-
-/* One call of any kind; 'previous' is also what a load gives. */
-struct call {
-	enum kind kind;
-	uint64_t gpa;
-	uint64_t operand;
-	uint64_t expected;
-	int order;
-	int failure;
-	bool forget; /* pass NULL for the previous value */
-	uint64_t previous;
-};
-
 /* One signature for all widths. */
 #define WIDTH(suffix, type)                                                \
 	static int call_##suffix(const struct vmmem_collection *collection, \
-				 struct call *call)                        \
+				 struct atomic_call *call)                 \
 	{                                                                  \
 		type previous = (type)UNTOUCHED;                           \
 		type operand = (type)call->operand;                        \
@@ -29,32 +15,32 @@ struct call {
                                                                            \
 		if (call->kind == LOAD)                                    \
 			rc = vmmem_collection_load_##suffix(               \
-				collection, call->gpa, call->order,        \
+				collection, call->at, call->order,        \
 				&previous);                                \
 		else if (call->kind == STORE)                              \
 			rc = vmmem_collection_store_##suffix(              \
-				collection, call->gpa, operand,            \
+				collection, call->at, operand,            \
 				call->order);                              \
 		else if (call->kind == EXCHANGE)                           \
 			rc = vmmem_collection_exchange_##suffix(           \
-				collection, call->gpa, operand,            \
+				collection, call->at, operand,            \
 				call->order, ret);                         \
 		else if (call->kind == COMPARE)                            \
 			rc = vmmem_collection_compare_exchange_##suffix(   \
-				collection, call->gpa,                     \
+				collection, call->at,                     \
 				(type)call->expected, operand,             \
 				call->order, call->failure, &previous);    \
 		else if (call->kind == ADD)                                \
 			rc = vmmem_collection_fetch_add_##suffix(          \
-				collection, call->gpa, operand,            \
+				collection, call->at, operand,            \
 				call->order, ret);                         \
 		else if (call->kind == OR)                                 \
 			rc = vmmem_collection_fetch_or_##suffix(           \
-				collection, call->gpa, operand,            \
+				collection, call->at, operand,            \
 				call->order, ret);                         \
 		else if (call->kind == AND)                                \
 			rc = vmmem_collection_fetch_and_##suffix(          \
-				collection, call->gpa, operand,            \
+				collection, call->at, operand,            \
 				call->order, ret);                         \
 		call->previous = previous;                                 \
 		return rc;                                                 \
@@ -66,7 +52,7 @@ WIDTH(u32, uint32_t)
 WIDTH(u64, uint64_t)
 
 static int (*const widths[])(const struct vmmem_collection *collection,
-			     struct call *call) = {
+			     struct atomic_call *call) = {
 	call_u8,
 	call_u16,
 	call_u32,
@@ -80,8 +66,8 @@ loads(int order)
 	       order == VMMEM_ORDER_ACQUIRE || order == VMMEM_ORDER_SEQ_CST;
 }
 
-static bool
-order_good(const struct call *call)
+bool
+atomic_order_good(const struct atomic_call *call)
 {
 	if (call->order < VMMEM_ORDER_RELAXED ||
 	    call->order > VMMEM_ORDER_SEQ_CST)
@@ -99,29 +85,26 @@ order_good(const struct call *call)
 
 /* The codes in the order that vmmem/atomic.h gives. */
 static int
-atomic_code(const struct map *map, const struct call *call, unsigned int size)
+atomic_code(const struct map *map, const struct atomic_call *call,
+	    unsigned int size)
 {
-	uint32_t access = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
-	const struct slot *slot = map_at(map, call->gpa);
+	uint32_t access = atomic_access(call);
+	const struct slot *slot = map_at(map, call->at);
 	uint64_t good;
 	unsigned int i;
 	int rc;
 
-	if (!order_good(call))
+	if (!atomic_order_good(call))
 		return VMMEM_EORDER;
-	rc = reach(map, call->gpa, size, 0, &good);
+	rc = reach(map, call->at, size, 0, &good);
 	if (rc != 0)
 		return rc;
 	for (i = 1; i < size; i++) {
-		if (map_at(map, call->gpa + i) != slot)
+		if (map_at(map, call->at + i) != slot)
 			return VMMEM_ECROSS;
 	}
-	if (call->gpa % size != 0)
+	if (call->at % size != 0)
 		return VMMEM_EMISALIGNED;
-	if (call->kind == LOAD)
-		access = VMMEM_PROT_READ;
-	else if (call->kind == STORE)
-		access = VMMEM_PROT_WRITE;
 	if ((slot->protection & access) != access)
 		return VMMEM_EPERM;
 	if (by_callback(slot))
@@ -129,8 +112,32 @@ atomic_code(const struct map *map, const struct call *call, unsigned int size)
 	return 0;
 }
 
-static uint64_t
-result(const struct call *call, uint64_t previous)
+uint32_t
+atomic_access(const struct atomic_call *call)
+{
+	if (call->kind == LOAD)
+		return VMMEM_PROT_READ;
+	if (call->kind == STORE)
+		return VMMEM_PROT_WRITE;
+	return VMMEM_PROT_READ | VMMEM_PROT_WRITE;
+}
+
+bool
+atomic_writes(const struct atomic_call *call, uint64_t previous)
+{
+	return call->kind != LOAD &&
+	       (call->kind != COMPARE || previous == call->expected);
+}
+
+bool
+atomic_gives(const struct atomic_call *call)
+{
+	return call->kind == LOAD || call->kind == COMPARE ||
+	       (call->kind != STORE && !call->forget);
+}
+
+uint64_t
+atomic_result(const struct atomic_call *call, uint64_t previous)
 {
 	switch (call->kind) {
 	case STORE:
@@ -160,47 +167,54 @@ pick_order(void)
 }
 
 void
-run_atomic(struct map *map)
+pick_atomic(struct atomic_call *call, uint64_t at, uint64_t mask)
 {
 	struct rng *rng = &world.rng;
-	unsigned int width = (unsigned int)rng_below(rng, 4);
-	unsigned int size = 1U << width;
-	uint64_t mask = UINT64_MAX >> (64 - 8 * size);
-	struct call call = {
-		.kind = (enum kind)rng_below(rng, KINDS),
-		.gpa = pick_address(map),
+
+	*call = (struct atomic_call){
+		.kind = (enum atomic_kind)rng_below(rng, ATOMICS),
+		.at = at,
 		.operand = rng_next(rng) & mask,
 		.expected = rng_next(rng) & mask,
 		.order = pick_order(),
 		.failure = pick_order(),
 		.forget = rng_chance(rng, 10),
 	};
+	if (rng_chance(rng, 60)) {
+		call->order = VMMEM_ORDER_SEQ_CST;
+		call->failure = VMMEM_ORDER_RELAXED;
+	}
+}
+
+void
+run_atomic(struct map *map)
+{
+	struct rng *rng = &world.rng;
+	unsigned int width = (unsigned int)rng_below(rng, 4);
+	unsigned int size = 1U << width;
+	uint64_t mask = UINT64_MAX >> (64 - 8 * size);
 	uint64_t previous = UNTOUCHED & mask;
-	bool gives;
+	struct atomic_call call;
 	int rc, want;
 
+	pick_atomic(&call, pick_address(map), mask);
 	if (rng_chance(rng, 75))
-		call.gpa -= call.gpa % size;
-	if (rng_chance(rng, 60)) {
-		call.order = VMMEM_ORDER_SEQ_CST;
-		call.failure = VMMEM_ORDER_RELAXED;
-	}
-	world.gpa = call.gpa;
+		call.at -= call.at % size;
+	world.gpa = call.at;
 	world.len = size;
 	want = atomic_code(map, &call, size);
 	if (want == 0) {
-		previous = value_get(map, call.gpa, size, native_is_big);
+		previous = value_get(map, call.at, size, NATIVE_IS_BIG);
 		if (rng_chance(rng, 50))
 			call.expected = previous;
-		value_put(map, call.gpa, size, native_is_big,
-			  result(&call, previous));
+		if (atomic_writes(&call, previous))
+			value_put(map, call.at, size, NATIVE_IS_BIG,
+				  atomic_result(&call, previous));
 	}
-	/* A load and a compare-exchange have to give back the value. */
-	gives = call.kind == LOAD || call.kind == COMPARE ||
-		(call.kind != STORE && !call.forget);
 
 	rc = widths[width](map->collection, &call);
 	EXPECT_CODE(rc, want);
-	EXPECT(call.previous == (gives ? previous : UNTOUCHED & mask));
+	EXPECT(call.previous ==
+	       (atomic_gives(&call) ? previous : UNTOUCHED & mask));
 	verify_bytes();
 }

@@ -310,6 +310,34 @@ run_new_empty(struct map *map)
 	map_adopt(collection, NULL, 0);
 }
 
+/*
+ * pick_follower() finds a region that goes on, in the guest and in memory,
+ * where one of 'list' ends, so that there are slices of both; else any.
+ */
+static struct slot *
+pick_follower(struct slot *const *list, size_t count)
+{
+	uint64_t first = rng_below(&world.rng, SLOTS);
+	unsigned int tries;
+	size_t i;
+
+	for (tries = 0; tries < SLOTS; tries++) {
+		struct slot *slot = &world.slots[(first + tries) % SLOTS];
+
+		if (slot->region == NULL || slot->start == 0)
+			continue;
+		for (i = 0; i < count; i++) {
+			if (list[i]->last == slot->start - 1 &&
+			    owner_of(list[i]) == owner_of(slot) &&
+			    slot->cells == list[i]->cells + (list[i]->last -
+							     list[i]->start +
+							     1))
+				return slot;
+		}
+	}
+	return &world.slots[first];
+}
+
 void
 run_insert(struct map *map)
 {
@@ -321,6 +349,8 @@ run_insert(struct map *map)
 	int want = 0;
 	int rc;
 
+	if (rng_chance(&world.rng, 30))
+		slot = pick_follower(list, count);
 	if (slot->region == NULL)
 		return;
 	world.gpa = slot->start;

@@ -9,6 +9,10 @@
  * there.  Guest addresses come from three small windows, so that regions
  * collide, touch and leave holes all the time, and lie at both ends of the
  * address space.  Everything is found out one byte after another.
+ *
+ * A bitmap is a set of pages, to which each byte that is written adds its own;
+ * a harvester is a set of those that it has yet to see.  A slice is a list of
+ * bytes, each of some region.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -30,8 +34,42 @@
 #define GUARD 32U
 #define STORE_SIZE (GUARD + 16U + LEN_MAX + GUARD)
 #define FILE_PAGES 3U
+/* The bitmap of each slot's own, and some that regions may share. */
+#define SHARED_LOGS 4
+#define LOGS (SLOTS + SHARED_LOGS)
+#define LOG_WORDS 3
+#define LOG_PAGES (LOG_WORDS * 64U)
+#define LOG_HARVESTERS 3
+/* Slices that are kept while other operations run. */
+#define PIECES 8
 /* Longer than any window, so that a transfer can run out of each end. */
 #define TRANSFER_MAX (WINDOW_SIZE + 64U)
+
+struct pages {
+	uint64_t words[LOG_WORDS];
+};
+
+struct log_harvester {
+	struct vmmem_harvester *harvester; /* NULL: free */
+	struct pages must;  /* marked since its last harvest, or put back */
+	struct pages may;   /* marked before it was made */
+	struct pages taken; /* the last harvest */
+};
+
+/* A bitmap of the library, and what should be marked there. */
+struct log {
+	struct vmmem_bitmap *bitmap; /* NULL: free */
+	uint64_t page_size;
+	uint64_t len;
+	uint64_t max_len;
+	bool always; /* logging cannot be switched off */
+	unsigned int starts;
+	struct pages marks;
+	struct pages maybe; /* by callbacks that failed, until it is seen */
+	struct log_harvester harvesters[LOG_HARVESTERS];
+	uint64_t external[LOG_WORDS]; /* the bits, if they are not its own */
+	bool told, ended;
+};
 
 /* A region of the library, and all that the model knows of it. */
 struct slot {
@@ -49,8 +87,16 @@ struct slot {
 	bool ended;	   /* and has said so */
 
 	struct slot *owner;  /* of an alias: the region with the bytes */
+	struct log *log;     /* where writes are marked; NULL: nowhere */
+	uint64_t log_offset; /* of the first byte there */
 	int read_code;	     /* what a custom region's callbacks return */
 	int write_code;
+	int acquire_code;
+	enum { HONEST, STORES_NULL, STORES_ODD } acquire_lie;
+	const struct vmmem_region_ops *ops;
+	unsigned int acquired; /* what has not been released, */
+	uint64_t acquired_sum; /* and which it is */
+	unsigned int kept;     /* slices that must be released */
 	bool backed;	     /* the bytes are in 'store' */
 	alignas(16) unsigned char store[STORE_SIZE];
 };
@@ -59,6 +105,20 @@ struct slot {
 struct map {
 	struct vmmem_collection *collection; /* NULL: the map is free */
 	uint8_t owner[WINDOWS][WINDOW_SIZE]; /* slot number + 1; 0: a hole */
+};
+
+/* A slice of the library, and the bytes that it should be. */
+struct place {
+	struct slot *slot;
+	uint64_t offset;
+};
+
+struct piece {
+	bool used;
+	struct vmmem_slice slice;
+	uint64_t gpa; /* of the first byte */
+	size_t count;
+	struct place places[WINDOW_SIZE];
 };
 
 /* What an operation is, and how often it is drawn. */
@@ -77,6 +137,8 @@ struct world {
 
 	struct slot slots[SLOTS];
 	struct map maps[MAPS];
+	struct log logs[LOGS];
+	struct piece pieces[PIECES];
 	int file; /* FILE_PAGES pages, shared by all file regions */
 	uint64_t page_size;
 	/* What is in the stores, and at the head of each page of the file. */
@@ -106,6 +168,10 @@ void world_close(void);
 uint64_t window_base(unsigned int window);
 struct slot *map_at(const struct map *map, uint64_t gpa);
 unsigned char *cell_at(const struct map *map, uint64_t gpa);
+/* cell_write() is a byte that the library writes: it is marked, too. */
+void cell_write(const struct map *map, uint64_t gpa, unsigned char value);
+/* cells_failed() is what a failing callback may have written, or not. */
+void cells_failed(const struct map *map, uint64_t gpa, uint64_t len);
 /*
  * reach() finds how many of 'len' bytes from 'gpa' on are mapped and permit
  * 'access', and returns why the next one is not good; 0 if all are.
@@ -120,7 +186,13 @@ int stop(const struct map *map, uint64_t gpa, uint64_t len, bool write,
 	 uint64_t *ret_good);
 int broken_code(const struct slot *slot, bool write);
 bool by_callback(const struct slot *slot);
-/* verify_bytes() compares all memory of all regions with their cells. */
+/* acquire_code() is what acquiring one byte of a region must return. */
+int acquire_code(const struct slot *slot, uint64_t offset);
+struct slot *owner_of(struct slot *slot);
+/*
+ * verify_bytes() compares all memory of all regions with their cells, and all
+ * bitmaps with their marks.
+ */
 void verify_bytes(void);
 uint64_t pick_address(const struct map *map);
 uint64_t pick_length(void);
@@ -136,6 +208,13 @@ void slot_back_by_file(struct slot *slot, unsigned int page);
 void pick_range(uint64_t *ret_start, uint64_t *ret_len);
 void run_make_region(struct map *map);
 void run_drop_region(struct map *map);
+
+/* custom.c: what custom regions do. */
+#define CUSTOM_OPS 7
+extern const struct vmmem_region_ops custom_ops[CUSTOM_OPS];
+unsigned char *store_bytes(struct slot *slot);
+int custom_host(void *opaque, void **ret_host);
+void slot_ended(void *opaque);
 void run_break_region(struct map *map);
 
 /* maps.c: collections made, changed and dropped. */
@@ -179,9 +258,77 @@ uint64_t value_get(const struct map *map, uint64_t gpa, unsigned int size,
 		   bool big);
 void value_put(const struct map *map, uint64_t gpa, unsigned int size, bool big,
 	       uint64_t value);
-extern const bool native_is_big;
+#define NATIVE_IS_BIG (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
 /* atomics.c */
 void run_atomic(struct map *map);
+enum atomic_kind { LOAD, STORE, EXCHANGE, COMPARE, ADD, OR, AND, ATOMICS };
+
+/* One call of any kind; 'previous' is also what a load gives. */
+struct atomic_call {
+	enum atomic_kind kind;
+	uint64_t at; /* a guest address, or an offset */
+	uint64_t operand;
+	uint64_t expected;
+	int order;
+	int failure;
+	bool forget; /* pass NULL for the previous value */
+	uint64_t previous;
+};
+
+void pick_atomic(struct atomic_call *call, uint64_t at, uint64_t mask);
+bool atomic_order_good(const struct atomic_call *call);
+uint32_t atomic_access(const struct atomic_call *call);
+uint64_t atomic_result(const struct atomic_call *call, uint64_t previous);
+bool atomic_writes(const struct atomic_call *call, uint64_t previous);
+/* A load and a compare-exchange have to give back the value. */
+bool atomic_gives(const struct atomic_call *call);
+
+/* logs.c: bitmaps, and what is marked. */
+void logs_open(void);
+void logs_close(void);
+/* log_own() is the log of a slot's own bitmap, which it takes over. */
+struct log *log_own(struct slot *slot, struct vmmem_bitmap *bitmap,
+		    uint64_t page_size, uint64_t len);
+void log_drop(struct log *log);
+bool log_is_logging(const struct log *log);
+/* log_note() marks the page of one byte; if not 'sure' it may be marked. */
+void log_note(struct slot *slot, uint64_t offset, bool sure);
+void verify_logs(void);
+
+/* harvests.c: what is done to bitmaps apart from writing. */
+void run_log(struct map *map);
+void run_harvest(struct map *map);
+struct pages log_range(const struct log *log, uint64_t offset, uint64_t len,
+		       bool whole);
+void log_mark(struct log *log, const struct pages *pages);
+bool pages_has(const struct pages *pages, uint64_t page);
+void pages_add(struct pages *pages, uint64_t page);
+
+/* slices.c: slices given and taken back. */
+void run_slice(struct map *map);
+void run_walk(struct map *map);
+void run_kept_slice(struct map *map);
+void pieces_close(void);
+bool slices_were_joined(void);
+
+/* slice_access.c: through a slice, which is a part of a piece. */
+struct view {
+	const struct piece *piece;
+	size_t first; /* of its bytes */
+	struct vmmem_slice slice;
+};
+
+void view_access(const struct view *view);
+unsigned char *view_cell(const struct view *view, uint64_t offset);
+void view_write(const struct view *view, uint64_t offset, unsigned char value);
+int view_code(const struct view *view, uint64_t offset, uint64_t len,
+	      uint32_t access);
+uint64_t pick_offset(const struct view *view);
+
+/* slice_values.c: the same, of integers and atomics. */
+void view_read_value(const struct view *view);
+void view_write_value(const struct view *view);
+void view_atomic(const struct view *view);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "model.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* What a region is going to be made of. */
@@ -17,76 +16,9 @@ struct recipe {
 	uint64_t offset; /* in the target */
 	unsigned int page;
 	const struct vmmem_region_ops *ops;
-};
-
-static unsigned char *
-store_bytes(struct slot *slot)
-{
-	return slot->store + GUARD + slot->start % 16;
-}
-
-static int
-custom_host(void *opaque, void **ret_host)
-{
-	*ret_host = store_bytes(opaque);
-	return 0;
-}
-
-static int
-custom_no_host(void *opaque, void **ret_host)
-{
-	(void)opaque;
-	(void)ret_host;
-	return VMMEM_ENOHOST;
-}
-
-static void
-expect_within(const struct slot *slot, uint64_t offset, size_t len)
-{
-	EXPECT(!slot->ended);
-	EXPECT(len != 0);
-	EXPECT(offset <= slot->last - slot->start);
-	EXPECT(len - 1 <= slot->last - slot->start - offset);
-}
-
-static int
-custom_read(void *opaque, uint64_t offset, void *buf, size_t len)
-{
-	struct slot *slot = opaque;
-
-	expect_within(slot, offset, len);
-	if (slot->read_code == 0)
-		memcpy(buf, store_bytes(slot) + offset, len);
-	return slot->read_code;
-}
-
-static int
-custom_write(void *opaque, uint64_t offset, const void *buf, size_t len)
-{
-	struct slot *slot = opaque;
-
-	expect_within(slot, offset, len);
-	EXPECT((slot->protection & VMMEM_PROT_WRITE) != 0);
-	if (slot->write_code == 0)
-		memcpy(store_bytes(slot) + offset, buf, len);
-	return slot->write_code;
-}
-
-static void
-ended(void *opaque)
-{
-	struct slot *slot = opaque;
-
-	EXPECT(!slot->ended);
-	slot->ended = true;
-}
-
-static const struct vmmem_region_ops custom_ops[] = {
-	{ sizeof(custom_ops[0]), NULL, custom_read, custom_write, ended },
-	{ sizeof(custom_ops[0]), custom_no_host, custom_read, custom_write,
-	  ended },
-	{ sizeof(custom_ops[0]), NULL, custom_read, NULL, ended },
-	{ sizeof(custom_ops[0]), custom_host, NULL, NULL, ended },
+	uint64_t tracking;
+	struct log *log; /* that others share */
+	uint64_t log_offset;
 };
 
 struct slot *
@@ -118,6 +50,9 @@ slot_put(struct slot *slot)
 	if (--slot->refs != 0)
 		return;
 	EXPECT(slot->ended == slot->told);
+	EXPECT(slot->acquired == 0);
+	if (slot->log == &world.logs[slot - world.slots])
+		log_drop(slot->log);
 	slot->region = NULL;
 	slot->owner = NULL;
 	if (owner != NULL)
@@ -206,6 +141,7 @@ pick_range(uint64_t *ret_start, uint64_t *ret_len)
 static void
 region_verify(const struct slot *slot)
 {
+	const struct slot *owner = slot->owner != NULL ? slot->owner : slot;
 	const struct vmmem_region *region = slot->region;
 	uint64_t len = slot->last - slot->start + 1;
 	uint64_t offset = rng_below(&world.rng, len + 8);
@@ -223,6 +159,13 @@ region_verify(const struct slot *slot)
 	EXPECT(vmmem_region_alias_offset(region) ==
 	       (slot->owner != NULL ?
 			(uint64_t)(slot->cells - slot->owner->cells) :
+			0));
+	EXPECT(vmmem_region_bitmap(region) ==
+	       (owner->log != NULL ? owner->log->bitmap : NULL));
+	EXPECT(vmmem_region_bitmap_offset(region) ==
+	       (owner->log != NULL ?
+			owner->log_offset +
+				(uint64_t)(slot->cells - owner->cells) :
 			0));
 	rc = vmmem_region_host_address(region, offset, &host, &host_len);
 	if (offset >= len) {
@@ -281,7 +224,7 @@ make_built(struct slot *slot, const struct recipe *recipe,
 					      recipe->page * world.page_size);
 	else if (recipe->kind == VMMEM_REGION_EXTERNAL)
 		vmmem_region_builder_set_external(builder, store_bytes(slot),
-						  ended, slot);
+						  slot_ended, slot);
 	else if (recipe->kind == VMMEM_REGION_ALIAS)
 		vmmem_region_builder_set_alias(builder, recipe->target->region,
 					       recipe->offset);
@@ -291,6 +234,10 @@ make_built(struct slot *slot, const struct recipe *recipe,
 		vmmem_region_builder_set_protection(builder,
 						    recipe->protection);
 	vmmem_region_builder_set_read_only(builder, recipe->read_only);
+	vmmem_region_builder_set_tracking(builder, recipe->tracking);
+	if (recipe->log != NULL)
+		vmmem_region_builder_set_bitmap(builder, recipe->log->bitmap,
+						recipe->log_offset);
 	rc = vmmem_region_builder_build(builder, ret_region);
 	EXPECT(vmmem_region_builder_free(builder) == NULL);
 	return rc;
@@ -312,9 +259,27 @@ protection_of(const struct recipe *recipe)
 	if (!recipe->plain && recipe->read_only)
 		protection &= ~VMMEM_PROT_WRITE;
 	if (recipe->ops != NULL && recipe->ops->host != custom_host &&
-	    recipe->ops->write == NULL)
+	    recipe->ops->write == NULL && recipe->ops->acquire == NULL)
 		protection &= ~VMMEM_PROT_WRITE;
 	return protection;
+}
+
+/* tracking_code() is what the settings of the bitmap lead to. */
+static int
+tracking_code(const struct recipe *recipe)
+{
+	uint64_t most;
+
+	if (recipe->plain || (recipe->tracking == 0 && recipe->log == NULL))
+		return 0;
+	if (recipe->kind == VMMEM_REGION_ALIAS ||
+	    (recipe->tracking != 0 && recipe->log != NULL) ||
+	    recipe->tracking % 64 != 0)
+		return VMMEM_EINVAL;
+	if (recipe->log == NULL)
+		return 0;
+	most = recipe->log->len - recipe->log_offset;
+	return recipe->len > most ? VMMEM_EOUTOFRANGE : 0;
 }
 
 /* recipe_code() is what making the region must return. */
@@ -331,14 +296,68 @@ recipe_code(const struct recipe *recipe)
 	if (recipe->kind == VMMEM_REGION_FILE && recipe->start % 16 != 0)
 		return VMMEM_ECONGRUENCE;
 	if (recipe->kind != VMMEM_REGION_ALIAS)
-		return 0;
+		return tracking_code(recipe);
 	if (recipe->offset > target->last - target->start ||
 	    len - 1 > target->last - target->start - recipe->offset)
 		return VMMEM_EOUTOFRANGE;
 	if (!by_callback(target) &&
 	    (recipe->start - target->start - recipe->offset) % 16 != 0)
 		return VMMEM_ECONGRUENCE;
-	return 0;
+	return tracking_code(recipe);
+}
+
+/* An alias goes on where another ends, so that slices can be joined. */
+static void
+pick_continuation(struct recipe *recipe)
+{
+	struct slot *slot, *owner;
+	unsigned int tries = 0, window = 0;
+	uint64_t offset, most, base;
+
+	do {
+		if (tries++ == SLOTS)
+			return;
+		slot = &world.slots[rng_below(&world.rng, SLOTS)];
+		owner = owner_of(slot);
+		offset = (uint64_t)(slot->cells - owner->cells) +
+			 (slot->last - slot->start) + 1;
+	} while (slot->region == NULL || slot->last == UINT64_MAX ||
+		 offset > owner->last - owner->start);
+	while (slot->start < window_base(window) ||
+	       slot->start - window_base(window) >= WINDOW_SIZE)
+		window++;
+	base = window_base(window);
+	if (slot->last + 1 - base >= WINDOW_SIZE)
+		return;
+	most = owner->last - owner->start - offset + 1;
+	if (most > WINDOW_SIZE - (slot->last + 1 - base))
+		most = WINDOW_SIZE - (slot->last + 1 - base);
+	recipe->target = owner;
+	recipe->offset = offset;
+	recipe->start = slot->last + 1;
+	recipe->len = rng_chance(&world.rng, 30) ?
+			      most :
+			      1 + rng_below(&world.rng, most);
+}
+
+static void
+pick_tracking(struct recipe *recipe)
+{
+	struct rng *rng = &world.rng;
+	uint64_t choice = rng_below(rng, 100);
+	bool alias = recipe->kind == VMMEM_REGION_ALIAS;
+
+	if (recipe->plain || (alias && !rng_chance(rng, 4)))
+		return;
+	if (choice < 45 || choice == 99) {
+		recipe->tracking = UINT64_C(64) << rng_below(rng, 3);
+		if (rng_chance(rng, 2))
+			recipe->tracking--;
+	}
+	if (choice >= 50) {
+		recipe->log = &world.logs[SLOTS + rng_below(rng, SHARED_LOGS)];
+		recipe->log_offset = rng_below(rng, recipe->log->len);
+	}
 }
 
 static void
@@ -348,6 +367,11 @@ pick_alias(struct recipe *recipe, struct slot *target)
 	uint64_t span = target->last - target->start;
 
 	recipe->target = target;
+	if (rng_chance(rng, 40)) {
+		pick_continuation(recipe);
+		if (recipe->target != target || recipe->offset != 0)
+			return;
+	}
 	recipe->offset = rng_below(rng, span + 1);
 	if (rng_chance(rng, 90)) {
 		/* Congruent if the target lets it. */
@@ -383,7 +407,7 @@ pick_recipe(struct recipe *recipe)
 	if (recipe->kind == VMMEM_REGION_FILE && rng_chance(rng, 90))
 		recipe->start -= recipe->start % 16;
 	if (recipe->kind == VMMEM_REGION_CUSTOM)
-		recipe->ops = &custom_ops[rng_below(rng, 4)];
+		recipe->ops = &custom_ops[rng_below(rng, CUSTOM_OPS)];
 	if (recipe->kind == VMMEM_REGION_ALIAS)
 		pick_alias(recipe, target);
 
@@ -399,6 +423,7 @@ pick_recipe(struct recipe *recipe)
 	else if (rng_chance(rng, 3))
 		recipe->len = UINT64_MAX - recipe->start + 2 +
 			      rng_below(rng, 16);
+	pick_tracking(recipe);
 }
 
 void
@@ -430,6 +455,14 @@ run_make_region(struct map *map)
 	slot_adopt(slot, region, recipe.start, recipe.len, recipe.kind);
 	slot->protection = protection_of(&recipe);
 	slot->held = true;
+	slot->ops = recipe.ops;
+	if (!recipe.plain) {
+		slot->log = recipe.log;
+		slot->log_offset = recipe.log_offset;
+		if (recipe.tracking != 0)
+			slot->log = log_own(slot, vmmem_region_bitmap(region),
+					    recipe.tracking, recipe.len);
+	}
 	slot_get(slot);
 	if (recipe.kind == VMMEM_REGION_CUSTOM ||
 	    recipe.kind == VMMEM_REGION_EXTERNAL) {
@@ -449,6 +482,8 @@ run_make_region(struct map *map)
 		slot->owner = target->owner != NULL ? target->owner : target;
 		slot->cells = target->cells + recipe.offset;
 		EXPECT(by_callback(slot) == by_callback(target));
+		/* An odd address might suit an alias. */
+		slot->owner->acquire_lie = HONEST;
 		slot_get(slot->owner);
 	}
 	region_verify(slot);
@@ -471,19 +506,4 @@ run_drop_region(struct map *map)
 	EXPECT(vmmem_region_unref(slot->region) == NULL);
 	slot_put(slot);
 	note_code(0);
-}
-
-/* Callbacks begin to fail, or stop failing. */
-void
-run_break_region(struct map *map)
-{
-	static const int codes[] = { 0, 0, 0, 0, -EIO, VMMEM_EPARTIAL, 1,
-				     VMMEM_EBADADDR };
-	struct slot *slot = &world.slots[rng_below(&world.rng, SLOTS)];
-
-	(void)map;
-	if (slot->region == NULL || slot->kind != VMMEM_REGION_CUSTOM)
-		return;
-	slot->read_code = codes[rng_below(&world.rng, 8)];
-	slot->write_code = codes[rng_below(&world.rng, 8)];
 }

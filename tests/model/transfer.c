@@ -14,6 +14,17 @@ struct verdict {
 	uint64_t done;
 };
 
+/* same_region() is how many of 'len' bytes one region has. */
+static uint64_t
+same_region(const struct map *map, uint64_t gpa, uint64_t len)
+{
+	uint64_t i;
+
+	for (i = 0; i < len && map_at(map, gpa + i) == map_at(map, gpa); i++)
+		;
+	return i;
+}
+
 static struct verdict
 judge(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
       bool some)
@@ -34,6 +45,9 @@ judge(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
 	if (rc != 0)
 		verdict.rc = rc;
 	verdict.done = moved;
+	if (rc != 0 && access == VMMEM_PROT_WRITE)
+		cells_failed(map, gpa + moved, same_region(map, gpa + moved,
+							   good - moved));
 	return verdict;
 }
 
@@ -87,7 +101,7 @@ transfer_write(struct map *map, bool some)
 		buf[at + i] = (unsigned char)rng_next(rng);
 	/* Upwards: where one byte is there twice, the later write stays. */
 	for (i = 0; i < verdict.done; i++)
-		*cell_at(map, gpa + i) = buf[at + i];
+		cell_write(map, gpa + i, buf[at + i]);
 
 	rc = some ? vmmem_collection_write_some(map->collection, gpa, buf + at,
 						len, count ? &done : NULL) :
@@ -113,7 +127,7 @@ transfer_fill(struct map *map, bool some)
 
 	verdict = judge(map, gpa, len, VMMEM_PROT_WRITE, some);
 	for (i = 0; i < verdict.done; i++)
-		*cell_at(map, gpa + i) = value;
+		cell_write(map, gpa + i, value);
 	rc = some ? vmmem_collection_fill_some(map->collection, gpa, value, len,
 					       count ? &done : NULL) :
 		    vmmem_collection_fill(map->collection, gpa, value, len,
@@ -278,6 +292,21 @@ copy_code(const struct map *map, uint64_t target, uint64_t source,
 	return want;
 }
 
+/* note_copy() marks what was copied; what was not may have been tried. */
+static void
+note_copy(const struct map *map, uint64_t target, uint64_t len, uint64_t done,
+	  bool downwards)
+{
+	uint64_t i;
+
+	for (i = 0; i < len; i++) {
+		uint64_t gpa = target + (downwards ? len - 1 - i : i);
+		struct slot *slot = map_at(map, gpa);
+
+		log_note(slot, gpa - slot->start, i < done);
+	}
+}
+
 void
 run_copy(struct map *map)
 {
@@ -316,6 +345,7 @@ run_copy(struct map *map)
 		/* Whatever it is now; that no other byte changed is sure. */
 		for (i = 0; i < len; i++)
 			*cell_at(map, target + i) = *byte_at(map, target + i);
+		note_copy(map, target, len, done, downwards);
 		verify_bytes();
 		return;
 	}
@@ -327,5 +357,6 @@ run_copy(struct map *map)
 		at = downwards ? len - 1 - i : i;
 		*cell_at(map, target + at) = old[at];
 	}
+	note_copy(map, target, len, done, downwards);
 	verify_bytes();
 }

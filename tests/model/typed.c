@@ -3,8 +3,6 @@
 
 #define UNTOUCHED UINT64_C(0x5aa555aa00ff33cc)
 
-const bool native_is_big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-
 /* value_get() puts a number together byte by byte, as the bytes lie. */
 uint64_t
 value_get(const struct map *map, uint64_t gpa, unsigned int size, bool big)
@@ -29,7 +27,7 @@ value_put(const struct map *map, uint64_t gpa, unsigned int size, bool big,
 	for (i = 0; i < size; i++) {
 		unsigned int shift = 8 * (big ? size - 1 - i : i);
 
-		*cell_at(map, gpa + i) = (unsigned char)(value >> shift);
+		cell_write(map, gpa + i, (unsigned char)(value >> shift));
 	}
 }
 
@@ -73,9 +71,9 @@ static const struct {
 	bool big;
 } types[] = {
 	{ read_u8, write_u8, 1, false },
-	{ read_u16, write_u16, 2, native_is_big },
-	{ read_u32, write_u32, 4, native_is_big },
-	{ read_u64, write_u64, 8, native_is_big },
+	{ read_u16, write_u16, 2, NATIVE_IS_BIG },
+	{ read_u32, write_u32, 4, NATIVE_IS_BIG },
+	{ read_u64, write_u64, 8, NATIVE_IS_BIG },
 	{ read_le16, write_le16, 2, false },
 	{ read_le32, write_le32, 4, false },
 	{ read_le64, write_le64, 8, false },
@@ -135,9 +133,11 @@ run_typed_write(struct map *map)
 			unsigned int shift =
 				8 * (unsigned int)(big ? size - 1 - i : i);
 
-			*cell_at(map, gpa + i) =
-				(unsigned char)(value >> shift);
+			cell_write(map, gpa + i,
+				   (unsigned char)(value >> shift));
 		}
+		if (want != 0)
+			cells_failed(map, gpa + good, size - good);
 	}
 	rc = types[type].write(map->collection, gpa, value);
 	EXPECT_CODE(rc, want);

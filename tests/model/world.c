@@ -60,6 +60,33 @@ cell_at(const struct map *map, uint64_t gpa)
 	return slot->cells + (gpa - slot->start);
 }
 
+struct slot *
+owner_of(struct slot *slot)
+{
+	return slot->owner != NULL ? slot->owner : slot;
+}
+
+void
+cell_write(const struct map *map, uint64_t gpa, unsigned char value)
+{
+	struct slot *slot = map_at(map, gpa);
+
+	*cell_at(map, gpa) = value;
+	log_note(slot, gpa - slot->start, true);
+}
+
+void
+cells_failed(const struct map *map, uint64_t gpa, uint64_t len)
+{
+	uint64_t i;
+
+	for (i = 0; i < len; i++) {
+		struct slot *slot = map_at(map, gpa + i);
+
+		log_note(slot, gpa + i - slot->start, false);
+	}
+}
+
 int
 reach(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
       uint64_t *ret_good)
@@ -95,6 +122,25 @@ by_callback(const struct slot *slot)
 }
 
 int
+acquire_code(const struct slot *slot, uint64_t offset)
+{
+	const struct slot *owner = slot->owner != NULL ? slot->owner : slot;
+	uint64_t there = (uint64_t)(slot->cells - owner->cells) + offset;
+
+	if (owner->ops->acquire == NULL)
+		return VMMEM_ENOHOST;
+	if (owner->acquire_code != 0)
+		return owner->acquire_code > 0 ? VMMEM_ECALLBACK :
+						 owner->acquire_code;
+	if (owner->acquire_lie == STORES_NULL)
+		return VMMEM_EINVAL;
+	if (owner->acquire_lie == STORES_ODD ||
+	    (owner->start + there - slot->start - offset) % 16 != 0)
+		return VMMEM_ECONGRUENCE;
+	return 0;
+}
+
+int
 broken_code(const struct slot *slot, bool write)
 {
 	const struct slot *owner = slot->owner != NULL ? slot->owner : slot;
@@ -102,6 +148,8 @@ broken_code(const struct slot *slot, bool write)
 
 	if (!by_callback(slot))
 		return 0;
+	if (write ? owner->ops->write == NULL : owner->ops->read == NULL)
+		return acquire_code(slot, 0);
 	return code > 0 ? VMMEM_ECALLBACK : code;
 }
 
@@ -139,6 +187,8 @@ verify_bytes(void)
 		if (slot->region == NULL || slot->owner != NULL)
 			continue;
 		EXPECT(!slot->ended);
+		EXPECT(slot->acquired == slot->kept);
+		EXPECT(slot->acquired != 0 || slot->acquired_sum == 0);
 		len = slot->last - slot->start + 1;
 		if (slot->backed)
 			EXPECT(memcmp(slot->store, world.cells[i],
@@ -146,6 +196,7 @@ verify_bytes(void)
 		else
 			EXPECT(memcmp(slot->bytes, slot->cells, len) == 0);
 	}
+	verify_logs();
 }
 
 /* Near the ends of regions, of windows and of holes is where mistakes are. */
@@ -224,6 +275,7 @@ world_open(void)
 		EXPECT(vmmem_collection_new_empty(&collection) == 0);
 		world.maps[i].collection = collection;
 	}
+	logs_open();
 }
 
 /* With the last references, every owner must have been told. */
@@ -232,6 +284,7 @@ world_close(void)
 {
 	unsigned int i;
 
+	pieces_close();
 	for (i = 0; i < MAPS; i++)
 		map_put(&world.maps[i]);
 	for (i = 0; i < SLOTS; i++) {
@@ -245,5 +298,6 @@ world_close(void)
 	}
 	for (i = 0; i < SLOTS; i++)
 		EXPECT(world.slots[i].region == NULL);
+	logs_close();
 	EXPECT(close(world.file) == 0);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ static struct {
 	bool clean_up;
 	const char *fired;
 	int code;
+	unsigned int calls;
 
 	void *blocks[LIVE_MAX];
 	struct mapping mappings[LIVE_MAX];
@@ -65,6 +67,12 @@ inject_code(void)
 	return state.code;
 }
 
+unsigned int
+inject_calls(void)
+{
+	return state.calls;
+}
+
 struct inject_live
 inject_live(void)
 {
@@ -75,7 +83,10 @@ inject_live(void)
 static bool
 fails(const char *function, int error)
 {
-	if (!state.on || state.countdown == 0 || --state.countdown != 0)
+	if (!state.on)
+		return false;
+	state.calls++;
+	if (state.countdown == 0 || --state.countdown != 0)
 		return false;
 	state.fired = function;
 	state.code = -error;
@@ -404,6 +415,36 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
 	if (fails("ioctl", state.error))
 		return -1;
 	return __real_ioctl(fd, request, argument);
+}
+
+/* It returns what is wrong, and leaves errno alone. */
+WRAP(int, pthread_mutex_init, pthread_mutex_t *mutex,
+     const pthread_mutexattr_t *attributes)
+{
+	int error = errno;
+
+	if (fails("pthread_mutex_init", state.error)) {
+		errno = error;
+		return state.error;
+	}
+	return __real_pthread_mutex_init(mutex, attributes);
+}
+
+WRAP(long, syscall, long number, ...)
+{
+	long arguments[6];
+	va_list list;
+	size_t i;
+
+	/* The most that any has; what the caller did not give is not used. */
+	va_start(list, number);
+	for (i = 0; i < 6; i++)
+		arguments[i] = va_arg(list, long);
+	va_end(list);
+	if (fails("syscall", state.error))
+		return -1;
+	return __real_syscall(number, arguments[0], arguments[1], arguments[2],
+			      arguments[3], arguments[4], arguments[5]);
 }
 
 /* Linux has closed the descriptor also where close() fails. */

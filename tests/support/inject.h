@@ -35,6 +35,9 @@ const char *inject_fired(void);
 /* inject_code() is the negative errno that it failed with. */
 int inject_code(void);
 
+/* inject_calls() is how many calls were made since inject_start(). */
+unsigned int inject_calls(void);
+
 struct inject_live inject_live(void);
 
 /*

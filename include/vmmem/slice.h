@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/slice.h - a checked window into one piece of guest memory.
+ *
+ * A device looks its ring up once and holds on to the slice: from then on an
+ * access is a comparison and a load.  A slice knows where the memory is, how
+ * long it is, what may be done with it, and where writes are logged.  It is a
+ * plain struct of the caller's, to be copied and dropped at will; only a slice
+ * that vmmem_region_slice(), vmmem_collection_slice() or
+ * vmmem_collection_next_slice() gave must be released.
+ *
+ * A slice is good as long as the reference to the region or collection it came
+ * from.  Any number of threads may use one at once.
+ *
+ * Every function checks its range against the slice.  Offsets are in bytes
+ * from the slice's start; zero bytes at any offset succeed and do nothing.
+ * Codes that the functions on a slice return:
+ *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
+ *   VMMEM_EPERM        the slice does not permit the access
+ *   VMMEM_EINVAL       a pointer that must not be is NULL
+ * On failure nothing is moved and no output is written.
+ *
+ * No access tears, as vmmem/access.h says: an aligned group of 1, 2, 4 or 8
+ * bytes is one access, whatever function moves it.  Whatever is written is
+ * marked in the region's bitmap while logging is on.  No function takes a lock
+ * or allocates; all may run in a signal handler.
+ *
+ * <vmmem/inline.h> compiles the integer and atomic functions, and
+ * vmmem_slice_sub(), into the caller.  struct vmmem_slice is one of the two
+ * layouts that programs may read; it is frozen with 1.0.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_SLICE_H
+#define VMMEM_SLICE_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+#include <vmmem/region.h>
+
+VMMEM_BEGIN_DECLS
+
+/*
+ * struct vmmem_slice: 'host' and 'len' are for all to read.  'logging' points
+ * to a word that is not 0 while writes are to be marked; it is never NULL.
+ * Whoever writes through 'host' calls vmmem_slice_mark() afterwards.
+ */
+struct vmmem_slice {
+	void *host;		    /* of the first byte; NULL if len is 0 */
+	uint64_t len;		    /* in bytes */
+	const uint32_t *logging;    /* the library's */
+	uint64_t log_offset;	    /* of the first byte, in the bitmap */
+	struct vmmem_region *owner; /* to be released; else NULL */
+	uint32_t access;	    /* VMMEM_PROT_READ, VMMEM_PROT_WRITE */
+	uint32_t reserved;	    /* 0 */
+};
+
+/*
+ * vmmem_region_slice() gives the slice [offset, offset + len) of 'region', for
+ * 'access', a set of VMMEM_PROT_READ and VMMEM_PROT_WRITE.  A region whose
+ * memory is mapped on demand maps it now.
+ *
+ * Returns 0, or
+ *   VMMEM_EOUTOFRANGE  the range does not lie within the region
+ *   VMMEM_EPERM        the region does not permit 'access'
+ *   VMMEM_ENOHOST      a custom region that has no host address to give
+ *   VMMEM_ECONGRUENCE  acquire() stored a host address that differs from the
+ *                      guest address modulo 16
+ *   VMMEM_ECALLBACK    acquire() returned a positive value
+ *   VMMEM_EINVAL       'region' or 'ret_slice' is NULL, 'access' has an unknown
+ *                      bit, or acquire() stored NULL
+ *   what acquire() returned
+ */
+VMMEM_NODISCARD int
+vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
+		   uint32_t access, struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_collection_slice() gives the slice of the guest's [gpa, gpa + len),
+ * which must lie within one region.
+ *
+ * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
+ *   VMMEM_EBADADDR   a byte of the range lies in no region
+ *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_ECROSS     the range is mapped, but not by one region alone
+ */
+VMMEM_NODISCARD int
+vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access,
+		       struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_collection_next_slice() gives the longest slice that begins at 'gpa'
+ * and is no longer than 'len'.  Regions that touch are joined where they lie
+ * side by side in host memory too and are logged side by side in one bitmap,
+ * or not at all.  To walk over a range:
+ *
+ *     for (; len != 0; gpa += slice.len, len -= slice.len) {
+ *             rc = vmmem_collection_next_slice(map, gpa, len, access, &slice);
+ *             if (rc != 0)
+ *                     break;
+ *             ...
+ *             vmmem_slice_release(&slice);
+ *     }
+ *
+ * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
+ *   VMMEM_EBADADDR   the byte at 'gpa' lies in no region
+ *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ */
+VMMEM_NODISCARD int
+vmmem_collection_next_slice(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t len, uint32_t access,
+			    struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_slice_release() gives a slice back.  For memory that was mapped on
+ * demand this calls the region's release(); for any other, and for a slice
+ * made from a slice, it does nothing.  Call it once for a slice that was
+ * acquired, when neither it nor a slice made from it is used any more.  NULL
+ * is a no-op.
+ */
+void vmmem_slice_release(const struct vmmem_slice *slice);
+
+/*
+ * vmmem_slice_sub() gives the part [offset, offset + len) of 'slice'.
+ * 'ret_slice' may be 'slice' itself, unless that must be released.
+ */
+VMMEM_NODISCARD int vmmem_slice_sub(const struct vmmem_slice *slice,
+				    uint64_t offset, uint64_t len,
+				    struct vmmem_slice *ret_slice);
+
+/* vmmem_slice_offset() gives what follows the first 'offset' bytes. */
+VMMEM_NODISCARD int vmmem_slice_offset(const struct vmmem_slice *slice,
+				       uint64_t offset,
+				       struct vmmem_slice *ret_slice);
+
+/* vmmem_slice_split() gives the first 'at' bytes, and what follows them. */
+VMMEM_NODISCARD int vmmem_slice_split(const struct vmmem_slice *slice,
+				      uint64_t at,
+				      struct vmmem_slice *ret_first,
+				      struct vmmem_slice *ret_second);
+
+/*
+ * vmmem_slice_mark() marks [offset, offset + len) as written if logging is on:
+ * for those who write through 'host', after they have.
+ */
+int vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
+		     uint64_t len);
+
+/* vmmem_slice_read() copies [offset, offset + len) to 'buf'. */
+VMMEM_NODISCARD int vmmem_slice_read(const struct vmmem_slice *slice,
+				     uint64_t offset, void *buf, size_t len);
+
+/* vmmem_slice_write() copies 'len' bytes from 'buf' to 'offset'. */
+VMMEM_NODISCARD int vmmem_slice_write(const struct vmmem_slice *slice,
+				      uint64_t offset, const void *buf,
+				      size_t len);
+
+/*
+ * vmmem_slice_read_some() copies what there is from 'offset' on, up to 'len'
+ * bytes.  'ret_done', which may be NULL, gets the count, whatever is returned
+ * but VMMEM_EINVAL.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
+ */
+VMMEM_NODISCARD int vmmem_slice_read_some(const struct vmmem_slice *slice,
+					  uint64_t offset, void *buf,
+					  size_t len, size_t *ret_done);
+
+/* vmmem_slice_write_some() is the same for writing. */
+VMMEM_NODISCARD int vmmem_slice_write_some(const struct vmmem_slice *slice,
+					   uint64_t offset, const void *buf,
+					   size_t len, size_t *ret_done);
+
+/* vmmem_slice_fill() sets [offset, offset + len) to 'value'. */
+VMMEM_NODISCARD int vmmem_slice_fill(const struct vmmem_slice *slice,
+				     uint64_t offset, uint8_t value,
+				     uint64_t len);
+
+/*
+ * vmmem_slice_copy() copies 'len' bytes from one slice to another, or within
+ * one.  They may overlap: the target ends up with what the source held before.
+ * Two mappings of the same bytes at different host addresses are not known to
+ * overlap; what is copied between those is not defined, within the target.
+ */
+VMMEM_NODISCARD int vmmem_slice_copy(const struct vmmem_slice *target,
+				     uint64_t target_offset,
+				     const struct vmmem_slice *source,
+				     uint64_t source_offset, uint64_t len);
+
+/*
+ * The slice as an array of elements of 'element_size' bytes each, from its
+ * start on: integers, descriptors, any struct.  These move elements [index,
+ * index + count), and besides the codes above return
+ *   VMMEM_EINVAL   'element_size' is 0
+ *   VMMEM_ETOOBIG  (index + count) * element_size is 2^64 or more
+ * An element of 1, 2, 4 or 8 bytes at an aligned address is one access.
+ */
+VMMEM_NODISCARD int
+vmmem_slice_read_elements(const struct vmmem_slice *slice, uint64_t index,
+			  size_t element_size, size_t count, void *buf);
+VMMEM_NODISCARD int
+vmmem_slice_write_elements(const struct vmmem_slice *slice, uint64_t index,
+			   size_t element_size, size_t count, const void *buf);
+
+/*
+ * vmmem_slice_copy_elements() copies 'count' elements from one array to
+ * another; they may overlap.
+ */
+VMMEM_NODISCARD int
+vmmem_slice_copy_elements(const struct vmmem_slice *target,
+			  uint64_t target_index,
+			  const struct vmmem_slice *source,
+			  uint64_t source_index, size_t element_size,
+			  size_t count);
+
+/* vmmem_slice_load_element() reads one element. */
+VMMEM_NODISCARD int
+vmmem_slice_load_element(const struct vmmem_slice *slice, uint64_t index,
+			 size_t element_size, void *ret_element);
+
+/* vmmem_slice_store_element() writes one element. */
+VMMEM_NODISCARD int
+vmmem_slice_store_element(const struct vmmem_slice *slice, uint64_t index,
+			  size_t element_size, const void *element);
+
+/*
+ * vmmem_slice_read_TYPE() reads one integer at 'offset', which need not be
+ * aligned: u8 to u64 in the host's byte order, le16 to le64 little-endian,
+ * be16 to be64 big-endian, converted to the host's.
+ */
+VMMEM_NODISCARD int vmmem_slice_read_u8(const struct vmmem_slice *slice,
+					uint64_t offset, uint8_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_u16(const struct vmmem_slice *slice,
+					 uint64_t offset, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_u32(const struct vmmem_slice *slice,
+					 uint64_t offset, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_u64(const struct vmmem_slice *slice,
+					 uint64_t offset, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_le16(const struct vmmem_slice *slice,
+					  uint64_t offset, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_le32(const struct vmmem_slice *slice,
+					  uint64_t offset, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_le64(const struct vmmem_slice *slice,
+					  uint64_t offset, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_be16(const struct vmmem_slice *slice,
+					  uint64_t offset, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_be32(const struct vmmem_slice *slice,
+					  uint64_t offset, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_slice_read_be64(const struct vmmem_slice *slice,
+					  uint64_t offset, uint64_t *ret_value);
+
+/*
+ * vmmem_slice_write_TYPE() writes one integer at 'offset', which need not be
+ * aligned, in the byte order of its TYPE.
+ */
+VMMEM_NODISCARD int vmmem_slice_write_u8(const struct vmmem_slice *slice,
+					 uint64_t offset, uint8_t value);
+VMMEM_NODISCARD int vmmem_slice_write_u16(const struct vmmem_slice *slice,
+					  uint64_t offset, uint16_t value);
+VMMEM_NODISCARD int vmmem_slice_write_u32(const struct vmmem_slice *slice,
+					  uint64_t offset, uint32_t value);
+VMMEM_NODISCARD int vmmem_slice_write_u64(const struct vmmem_slice *slice,
+					  uint64_t offset, uint64_t value);
+VMMEM_NODISCARD int vmmem_slice_write_le16(const struct vmmem_slice *slice,
+					   uint64_t offset, uint16_t value);
+VMMEM_NODISCARD int vmmem_slice_write_le32(const struct vmmem_slice *slice,
+					   uint64_t offset, uint32_t value);
+VMMEM_NODISCARD int vmmem_slice_write_le64(const struct vmmem_slice *slice,
+					   uint64_t offset, uint64_t value);
+VMMEM_NODISCARD int vmmem_slice_write_be16(const struct vmmem_slice *slice,
+					   uint64_t offset, uint16_t value);
+VMMEM_NODISCARD int vmmem_slice_write_be32(const struct vmmem_slice *slice,
+					   uint64_t offset, uint32_t value);
+VMMEM_NODISCARD int vmmem_slice_write_be64(const struct vmmem_slice *slice,
+					   uint64_t offset, uint64_t value);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a bitmap, for its harvesters and for those who mark. */
+#ifndef BITMAP_PRIV_H
+#define BITMAP_PRIV_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <vmmem/bitmap.h>
+
+#include "bits.h"
+
+struct vmmem_bitmap {
+	/*
+	 * Not 0 while writes are to be marked.  First, because slices point
+	 * here: this is all that the inline accessors know of a bitmap.
+	 */
+	uint32_t logging;
+	unsigned int page_shift;
+	atomic_size_t refs;
+
+	/* Grows under the lock, and is looked at by markers without. */
+	uint64_t len;
+	uint64_t max_len;
+	struct vmmem_bits bits;
+
+	void (*release)(void *opaque);
+	void *opaque;
+
+	/*
+	 * The lock of those who harvest, start, stop and grow; never of those
+	 * who mark.
+	 */
+	pthread_mutex_t lock;
+	LIST_HEAD(, vmmem_harvester) harvesters;
+	size_t starts;	     /* that harvesters made, and others */
+	size_t other_starts; /* that vmmem_bitmap_stop() may take back */
+	bool always;	  /* logging is never switched off */
+	bool barrier_due; /* bits were cleared, the barrier has yet to be */
+};
+
+struct vmmem_harvester {
+	struct vmmem_bitmap *bitmap;
+	LIST_ENTRY(vmmem_harvester) link;
+	/*
+	 * Marks that were moved out of the bitmap, by whichever harvester, and
+	 * that this one has not taken.  Under the bitmap's lock.
+	 */
+	struct vmmem_bits pending;
+	/* The last harvest; its bits are this harvester's alone. */
+	struct vmmem_bitmap taken;
+};
+
+/*
+ * vmmem_bitmap_init() and vmmem_bitmap_fini() make and undo a bitmap within
+ * another object; 'like' says how long it is and what its pages are.
+ */
+int vmmem_bitmap_init(struct vmmem_bitmap *bitmap,
+		      const struct vmmem_bitmap *like);
+void vmmem_bitmap_fini(struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_drain() moves the marks to all harvesters, and then sees to the
+ * barrier.  Under the lock.  Returns 0, or -errno: there was no barrier, and
+ * what the harvesters have must not be given out.
+ */
+int vmmem_bitmap_drain(struct vmmem_bitmap *bitmap);
+
+/* The two under the lock. */
+int vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap);
+void vmmem_bitmap_stop_locked(struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_pages() returns how many pages 'len' bytes are, the last of
+ * which may be a part of one.
+ */
+static inline uint64_t
+vmmem_bitmap_pages(uint64_t len, unsigned int page_shift)
+{
+	return len != 0 ? ((len - 1) >> page_shift) + 1 : 0;
+}
+
+/* vmmem_bitmap_len_now() is the length; a marker may see it grow. */
+static inline uint64_t
+vmmem_bitmap_len_now(const struct vmmem_bitmap *bitmap)
+{
+	/* Relaxed: the bits for the greatest length were there before. */
+	return __atomic_load_n(&bitmap->len, __ATOMIC_RELAXED);
+}
+
+/*
+ * vmmem_bitmap_mark_within() marks the pages of [offset, offset + len), which
+ * lies within the bitmap; 'len' is not 0.
+ */
+static inline void
+vmmem_bitmap_mark_within(struct vmmem_bitmap *bitmap, uint64_t offset,
+			 uint64_t len)
+{
+	uint64_t first = offset >> bitmap->page_shift;
+	uint64_t last = (offset + (len - 1)) >> bitmap->page_shift;
+
+	if (first == last)
+		vmmem_bits_set_bit(&bitmap->bits, first);
+	else
+		vmmem_bits_set(&bitmap->bits, first, last);
+}
+
+#endif

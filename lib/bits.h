@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Atomic bits with a summary, on which bitmaps stand.
+ *
+ * Level 0 has the bits.  Bit n of level 1 says that word n of level 0 may have
+ * bits set, and level 2 says the same of level 1.  A marker goes up, bit before
+ * summary; a harvester comes down, summary before bit.  So a bit that a
+ * harvester misses has a summary that the next one finds.  docs/dirty-log.md
+ * explains it and docs/models/ proves it.
+ */
+#ifndef BITS_H
+#define BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VMMEM_BITS_LEVELS 3
+#define VMMEM_BITS_WORD 64
+
+struct vmmem_bits {
+	uint64_t *words[VMMEM_BITS_LEVELS];
+	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
+	/*
+	 * A bit that is set need not be set again.  Only where whoever clears
+	 * bits makes vmmem_barrier() before looking at the data.
+	 */
+	bool skip;
+	/* Someone else's words: little-endian, and no summary. */
+	bool external;
+	/* 'skip' and not 'external': one question for the most common case. */
+	bool plain;
+	void *memory;
+	size_t memory_len;
+	bool mapped; /* memory came from mmap(), not from calloc() */
+};
+
+/* vmmem_bits_init() returns 0 or -errno.  All bits are clear. */
+int vmmem_bits_init(struct vmmem_bits *bits, uint64_t count, bool skip);
+
+/* vmmem_bits_init_external() uses the caller's words, and never frees them. */
+void vmmem_bits_init_external(struct vmmem_bits *bits, uint64_t *words,
+			      uint64_t count);
+
+void vmmem_bits_destroy(struct vmmem_bits *bits);
+
+/* vmmem_bits_mask() returns a word's bits [first, first + count), count > 0. */
+static inline uint64_t
+vmmem_bits_mask(unsigned int first, unsigned int count)
+{
+	return (UINT64_MAX >> (VMMEM_BITS_WORD - count)) << first;
+}
+
+/* The order of external words; own ones have the machine's. */
+static inline uint64_t
+vmmem_bits_order(const struct vmmem_bits *bits, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	(void)bits;
+	return word;
+#else
+	return bits->external ? __builtin_bswap64(word) : word;
+#endif
+}
+
+/* vmmem_bits_word() returns a word of level 0. */
+static inline uint64_t
+vmmem_bits_word(const struct vmmem_bits *bits, uint64_t index)
+{
+	/* Acquire: what was written before a bit was set is seen after it. */
+	return vmmem_bits_order(bits, __atomic_load_n(&bits->words[0][index],
+						      __ATOMIC_ACQUIRE));
+}
+
+/*
+ * set() sets the bits of 'mask' in '*word'.  If 'skip', bits that are set
+ * already are left alone, which spares the line and the locked instruction.
+ */
+static inline void
+vmmem_bits_set_word(uint64_t *word, uint64_t mask, bool skip)
+{
+	/*
+	 * Acquire: the summary is looked at after the bit.  Else a summary
+	 * from before a harvest could vouch for a bit from after it.
+	 */
+	if (skip && (__atomic_load_n(word, __ATOMIC_ACQUIRE) & mask) == mask)
+		return;
+	/*
+	 * Release: the data comes before the mark.  Acquire: if a harvester
+	 * cleared this word before, its clearing of the summary, which came
+	 * earlier still, is seen by the look at the summary that follows.
+	 */
+	__atomic_fetch_or(word, mask, __ATOMIC_ACQ_REL);
+}
+
+/* vmmem_bits_set_in_word() sets the bits of 'mask' in word 'index'. */
+static inline void
+vmmem_bits_set_in_word(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
+{
+	/*
+	 * No instruction: only keeps the compiler from moving the look at the
+	 * bit ahead of the writing of the data.  The processor is kept from it
+	 * by the harvester's vmmem_barrier().
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	vmmem_bits_set_word(&bits->words[0][index],
+			    vmmem_bits_order(bits, mask), bits->skip);
+	if (bits->external)
+		return;
+	/*
+	 * The summary may be skipped even where bits may not: level 0 was
+	 * looked at or set before.  It must be looked at even if the bit was
+	 * set, because who set it may not have come this far yet.
+	 */
+	vmmem_bits_set_word(&bits->words[1][index / VMMEM_BITS_WORD],
+			    UINT64_C(1) << index % VMMEM_BITS_WORD, true);
+	index /= VMMEM_BITS_WORD;
+	vmmem_bits_set_word(&bits->words[2][index / VMMEM_BITS_WORD],
+			    UINT64_C(1) << index % VMMEM_BITS_WORD, true);
+}
+
+/*
+ * vmmem_bits_add() sets the bits of 'mask' in word 'index' of bits that nobody
+ * else looks at meanwhile: no atomic operations, which cost the most of moving
+ * many marks.
+ */
+static inline void
+vmmem_bits_add(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
+{
+	bits->words[0][index] |= mask;
+	bits->words[1][index / VMMEM_BITS_WORD] |= UINT64_C(1)
+						   << index % VMMEM_BITS_WORD;
+	index /= VMMEM_BITS_WORD;
+	bits->words[2][index / VMMEM_BITS_WORD] |= UINT64_C(1)
+						   << index % VMMEM_BITS_WORD;
+}
+
+/* vmmem_bits_empty() clears all bits, of which the same holds. */
+void vmmem_bits_empty(struct vmmem_bits *bits);
+/* vmmem_bits_set_any() sets one bit of bits that are not plain. */
+void vmmem_bits_set_any(struct vmmem_bits *bits, uint64_t bit);
+
+/* vmmem_bits_set_one() is vmmem_bits_set_word() of one bit, and skips. */
+static inline void
+vmmem_bits_set_one(uint64_t *word, unsigned int bit)
+{
+	if ((__atomic_load_n(word, __ATOMIC_ACQUIRE) >> bit & 1) == 0)
+		__atomic_fetch_or(word, UINT64_C(1) << bit, __ATOMIC_ACQ_REL);
+}
+
+/* vmmem_bits_set_bit() sets one bit: what most marks are. */
+static inline void
+vmmem_bits_set_bit(struct vmmem_bits *bits, uint64_t bit)
+{
+	const uint64_t word = bit / VMMEM_BITS_WORD;
+	const uint64_t above = word / VMMEM_BITS_WORD;
+
+	if (!__builtin_expect(bits->plain, 1)) {
+		vmmem_bits_set_any(bits, bit);
+		return;
+	}
+	/* For the reasons that vmmem_bits_set_in_word() gives. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	vmmem_bits_set_one(&bits->words[0][word], bit % VMMEM_BITS_WORD);
+	vmmem_bits_set_one(&bits->words[1][above], word % VMMEM_BITS_WORD);
+	vmmem_bits_set_one(&bits->words[2][above / VMMEM_BITS_WORD],
+			   above % VMMEM_BITS_WORD);
+}
+
+/* vmmem_bits_set() sets the bits [first, last]. */
+void vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last);
+
+/* vmmem_bits_clear() clears the bits [first, last]. */
+void vmmem_bits_clear(struct vmmem_bits *bits, uint64_t first, uint64_t last);
+
+/*
+ * vmmem_bits_next() returns the first set bit in [first, last]; last + 1 if
+ * there is none, which does not wrap.
+ */
+uint64_t vmmem_bits_next(const struct vmmem_bits *bits, uint64_t first,
+			 uint64_t last);
+
+/* vmmem_bits_next_clear() returns the first clear bit, likewise. */
+uint64_t vmmem_bits_next_clear(const struct vmmem_bits *bits, uint64_t first,
+			       uint64_t last);
+
+/* vmmem_bits_count() counts what is set; there are 'count' bits. */
+uint64_t vmmem_bits_count(const struct vmmem_bits *bits, uint64_t count);
+
+/*
+ * vmmem_bits_drain() clears all bits, and calls take(index, word, context) for
+ * each word of level 0 in which some were set.  Returns whether any were.
+ */
+typedef void (*vmmem_take_fn)(uint64_t index, uint64_t word, void *context);
+bool vmmem_bits_drain(struct vmmem_bits *bits, vmmem_take_fn take,
+		      void *context);
+
+#endif

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Every path that writes guest memory marks it, and nothing else does.  Each
+ * function of tests/marking/writers.h, on each kind of region: while logging
+ * is off nothing is marked, while it is on exactly the pages that were written
+ * are.  Failures and reads mark nothing.
+ */
+#include "marking/readers_writers.h"
+#include "marking/worlds.h"
+#include "suite.h"
+
+static const struct kind *kind;
+
+static int
+has(const struct path *path, unsigned int trait)
+{
+	return (path->traits & trait) != 0;
+}
+
+static void
+open_kind(int index)
+{
+	kind = &kinds[index];
+	world_open(kind);
+}
+
+static void
+teardown(void)
+{
+	world_close();
+}
+
+/* Whether the page at 'offset' of the i-th bitmap holds a byte of a range. */
+static int
+is_written(unsigned int i, uint64_t page, uint64_t gpa, uint64_t len)
+{
+	uint64_t low, high;
+	unsigned int j;
+
+	for (j = 0; j < 2; j++) {
+		const uint64_t start = GPA + j * LEN;
+
+		if (world.bitmaps[j] != world.bitmaps[i])
+			continue;
+		low = gpa > start ? gpa : start;
+		high = gpa + len < start + LEN ? gpa + len : start + LEN;
+		if (low >= high)
+			continue;
+		/* From guest addresses to bytes of the bitmap. */
+		low = low - start + world.offsets[j];
+		high = high - start + world.offsets[j];
+		if (low < page + PAGE && page < high)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Exactly the pages of [gpa, gpa + len) are marked; with 'most', a page may
+ * also be clean.
+ */
+static void
+expect_marks(const struct path *path, const char *when, uint64_t gpa,
+	     uint64_t len, int most)
+{
+	uint64_t page, end;
+	unsigned int i;
+	int is, must;
+
+	for (i = 0; i < 2; i++) {
+		end = vmmem_bitmap_len(world.bitmaps[i]);
+		for (page = 0; page < end; page += PAGE) {
+			is = vmmem_bitmap_test(world.bitmaps[i], page);
+			must = is_written(i, page, gpa, len);
+			if (is == must || (most && must))
+				continue;
+			ck_abort_msg("%s, %s, %s: %#jx bytes at %#jx: page "
+				     "at %#jx of bitmap %u is %s",
+				     path->name, kind->name, when,
+				     (uintmax_t)len, (uintmax_t)gpa,
+				     (uintmax_t)page, i,
+				     is ? "marked" : "clean");
+		}
+	}
+	/* Reading the source is not writing. */
+	if (vmmem_bitmap_count(vmmem_region_bitmap(world.source)) != 0)
+		ck_abort_msg("%s marks what it reads", path->name);
+}
+
+static void
+clean(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		assert_ok(vmmem_bitmap_clear(world.bitmaps[i], 0, BITMAP_LEN));
+	assert_ok(vmmem_bitmap_clear(vmmem_region_bitmap(world.source), 0,
+				     2 * LEN));
+}
+
+/* All bytes are 0x11, those to copy from 0xee, and no page is marked. */
+static void
+reset(void)
+{
+	assert_ok(vmmem_collection_fill(world.map, GPA, 0x11, 2 * LEN, NULL));
+	assert_ok(vmmem_collection_fill(world.map, SOURCE, 0xee, 2 * LEN,
+					NULL));
+	clean();
+}
+
+static void
+start(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		assert_ok(vmmem_bitmap_start(world.bitmaps[i]));
+		ck_assert_int_eq(vmmem_bitmap_is_logging(world.bitmaps[i]),
+				 1);
+	}
+	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(world.source)));
+}
+
+static void
+stop(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		assert_ok(vmmem_bitmap_stop(world.bitmaps[i]));
+	assert_ok(vmmem_bitmap_stop(vmmem_region_bitmap(world.source)));
+}
+
+/* Where and how much is written; 'len' is for those that write any number. */
+static const struct {
+	uint64_t at, len;
+	int from_end; /* 'at' is where it ends */
+} spots[] = {
+	{ 0x108, 40, 0 },
+	{ 0x180, 17, 1 },	   /* up to the end of a page */
+	{ 0x240 - 3, 20, 0 },	   /* across it */
+	{ 0x2f1, 0x777, 0 },	   /* several pages */
+	{ 0x48, LEN - 0x48, 0 },   /* more than a word of the bitmap */
+	{ LEN, 5, 1 },		   /* up to the end of the region */
+	{ LEN + 0x48, 9, 0 },	   /* in the other one */
+	{ LEN - 1, 7, 0 },	   /* across the seam */
+	{ LEN - 0x234, 0x567, 0 }, /* the same, by far */
+	{ 2 * LEN, 23, 1 },	   /* up to the end of all */
+};
+
+/* What slices do not reach: the seam, and what is before the slice begins. */
+#define SLICE_AT UINT64_C(0x48)
+
+static void
+put(struct vmmem_slice *slice)
+{
+	vmmem_slice_release(slice);
+	*slice = (struct vmmem_slice){ .len = 0 };
+}
+
+/*
+ * Makes a call of the spot's bytes.  Returns 0 if the path does not go there;
+ * the code is in 'place'.
+ */
+static int
+go(const struct path *path, struct place *place, size_t spot)
+{
+	const uint64_t size = path->size != 0 ? path->size : spots[spot].len;
+	uint64_t at = spots[spot].at;
+	struct vmmem_slice slice = { .len = 0 };
+	struct vmmem_slice source = { .len = 0 };
+	const unsigned int i = at >= LEN && !(at == LEN &&
+					      spots[spot].from_end);
+
+	if (spots[spot].from_end)
+		at -= size;
+	if (has(path, ALIGNED) && at % size != 0)
+		return 0;
+	place->map = world.map;
+	place->gpa = GPA + at;
+	place->len = size;
+	if (has(path, BY_SLICE)) {
+		at -= i * LEN;
+		if (kind->backing == CALLS || at + size > LEN)
+			return 0;
+		slice = slice_of(world.regions[i], SLICE_AT, LEN - SLICE_AT);
+		source = slice_of(world.source, 0, 2 * LEN);
+		place->slice = &slice;
+		place->source = &source;
+		place->offset = at - SLICE_AT;
+	} else if (has(path, ATOMIC) && !has_host(kind)) {
+		return 0;
+	} else if (has(path, ALIGNED) && at < LEN && at + size > LEN) {
+		return 0;
+	}
+	place->code = path->call(place);
+	put(&slice);
+	put(&source);
+	return 1;
+}
+
+/* Whether no byte of the place is what it was before. */
+static int
+has_changed(const struct place *place)
+{
+	static uint8_t now[2 * LEN];
+	uint64_t i;
+
+	assert_ok(vmmem_collection_read(world.map, place->gpa, now,
+					place->len, NULL));
+	for (i = 0; i < place->len; i++)
+		if (now[i] == 0x11)
+			return 0;
+	return 1;
+}
+
+static void
+check_path(const struct path *path, int stores)
+{
+	struct place place = { .order = VMMEM_ORDER_SEQ_CST };
+	unsigned int visited = 0;
+	int marks; /* before logging is switched on */
+	size_t spot;
+
+	for (spot = 0; spot < ARRAY_LEN(spots); spot++) {
+		reset();
+		/* With external bits, or without membarrier(2), it is on. */
+		marks = stores && vmmem_bitmap_is_logging(world.bitmaps[0]);
+		if (!go(path, &place, spot))
+			continue;
+		visited++;
+		assert_ok(place.code);
+		if (has_changed(&place) != stores)
+			ck_abort_msg("%s, %s: wrote %#jx bytes at %#jx?",
+				     path->name, kind->name,
+				     (uintmax_t)place.len,
+				     (uintmax_t)place.gpa);
+		expect_marks(path, "off", place.gpa, marks ? place.len : 0, 0);
+		reset();
+		start();
+		go(path, &place, spot);
+		assert_ok(place.code);
+		expect_marks(path, "on", place.gpa, stores ? place.len : 0, 0);
+		stop();
+		/* Marks stay, and no more are made. */
+		expect_marks(path, "stopped", place.gpa,
+			     stores ? place.len : 0, 0);
+	}
+	/* What needs an address is refused where there is none. */
+	if (visited == 0)
+		ck_assert(!has_host(kind) && has(path, BY_SLICE | ATOMIC));
+}
+
+START_TEST(writing)
+{
+	size_t i;
+
+	open_kind(_i);
+	for (i = 0; i < ARRAY_LEN(writers); i++)
+		check_path(&writers[i], 1);
+}
+END_TEST
+
+START_TEST(reading)
+{
+	size_t i;
+
+	open_kind(_i);
+	for (i = 0; i < ARRAY_LEN(readers); i++)
+		check_path(&readers[i], 0);
+}
+END_TEST
+
+/* One call that must fail with 'code' and may mark the first 'some' bytes. */
+static void
+refuse(const struct path *path, struct place *place, int code, uint64_t some)
+{
+	int got;
+
+	reset();
+	start();
+	got = path->call(place);
+	if (got != code)
+		ck_abort_msg("%s, %s: got %s, not %s", path->name, kind->name,
+			     vmmem_strerror(got), vmmem_strerror(code));
+	expect_marks(path, "refused", place->gpa, some, 0);
+	stop();
+}
+
+/*
+ * Past the end, not permitted, misaligned, in no order, nothing: none of it
+ * marks, but the part that a _some form wrote.
+ */
+static void
+refuse_collection(const struct path *path)
+{
+	const uint64_t size = path->size != 0 ? path->size : 7;
+	struct place place = {
+		.map = world.map,
+		.order = VMMEM_ORDER_SEQ_CST,
+		.len = size,
+	};
+
+	if (has(path, ATOMIC) && !has_host(kind)) {
+		place.gpa = GPA + 0x100;
+		refuse(path, &place, VMMEM_ENOHOST, 0);
+	}
+	place.gpa = GPA + 2 * LEN - (size - 1);
+	refuse(path, &place, VMMEM_EBADADDR, has(path, SOME) ? size - 1 : 0);
+	place.gpa = GPA + 2 * LEN;
+	refuse(path, &place, VMMEM_EBADADDR, 0);
+	place.gpa = TOP - 3;
+	refuse(path, &place, VMMEM_EBADADDR, 0);
+	place.gpa = ROM + 0x100;
+	refuse(path, &place, VMMEM_EPERM, 0);
+	place.gpa = GPA + 0x101;
+	if (has(path, ALIGNED) && size > 1)
+		refuse(path, &place, VMMEM_EMISALIGNED, 0);
+	if (has(path, ATOMIC)) {
+		place.order = 99;
+		refuse(path, &place, VMMEM_EORDER, 0);
+	}
+	place.map = NULL;
+	refuse(path, &place, VMMEM_EINVAL, 0);
+	if (path->size == 0) {
+		place.map = world.map;
+		place.len = 0;
+		refuse(path, &place, 0, 0);
+	}
+}
+
+static void
+refuse_slice(const struct path *path)
+{
+	const uint64_t size = path->size != 0 ? path->size : 7;
+	struct vmmem_slice slice, rom, source, none;
+	struct place place = {
+		.slice = &slice,
+		.source = &source,
+		.order = VMMEM_ORDER_SEQ_CST,
+		.len = size,
+	};
+
+	if (kind->backing == CALLS) {
+		assert_code(vmmem_region_slice(world.regions[0], 0, 8,
+					       READ_WRITE, &slice),
+			    VMMEM_ENOHOST);
+		return;
+	}
+	slice = slice_of(world.regions[0], SLICE_AT, 0x100);
+	rom = slice_with(world.regions[0], SLICE_AT, 0x100, VMMEM_PROT_READ);
+	source = slice_of(world.source, 0, LEN);
+	none = slice_of(world.regions[0], 0, 0);
+
+	place.offset = 0x100 - (size - 1);
+	place.gpa = GPA + SLICE_AT + place.offset;
+	/* An element's place is a multiple of its size, by its index. */
+	if (has(path, ATOMIC) || !has(path, ALIGNED))
+		refuse(path, &place, VMMEM_EOUTOFRANGE,
+		       has(path, SOME) ? size - 1 : 0);
+	place.offset = 0x100;
+	refuse(path, &place, VMMEM_EOUTOFRANGE, 0);
+	place.offset = TOP - 63;
+	refuse(path, &place, VMMEM_EOUTOFRANGE, 0);
+	place.slice = &none;
+	place.offset = 0;
+	refuse(path, &place, VMMEM_EOUTOFRANGE, 0);
+	place.slice = &rom;
+	/* Whoever marks by hand has written by hand. */
+	if (!has(path, BY_HAND))
+		refuse(path, &place, VMMEM_EPERM, 0);
+	place.slice = &slice;
+	if (has(path, ATOMIC)) {
+		place.offset = 1;
+		if (size > 1)
+			refuse(path, &place, VMMEM_EMISALIGNED, 0);
+		place.offset = 0;
+		place.order = 99;
+		refuse(path, &place, VMMEM_EORDER, 0);
+	}
+	place.slice = NULL;
+	refuse(path, &place, VMMEM_EINVAL, 0);
+	if (path->size == 0) {
+		place.slice = &slice;
+		place.len = 0;
+		refuse(path, &place, 0, 0);
+	}
+	vmmem_slice_release(&slice);
+	vmmem_slice_release(&rom);
+	vmmem_slice_release(&source);
+}
+
+START_TEST(refusing)
+{
+	size_t i;
+
+	open_kind(_i);
+	for (i = 0; i < ARRAY_LEN(writers); i++) {
+		if (has(&writers[i], BY_SLICE))
+			refuse_slice(&writers[i]);
+		else
+			refuse_collection(&writers[i]);
+	}
+}
+END_TEST
+
+/* A compare-exchange that finds another value writes nothing. */
+START_TEST(comparing_in_vain)
+{
+	struct place place = {
+		.order = VMMEM_ORDER_SEQ_CST,
+		.miss = 1,
+	};
+	unsigned int found = 0;
+	size_t i;
+
+	open_kind(_i);
+	for (i = 0; i < ARRAY_LEN(writers); i++) {
+		if (!has(&writers[i], COMPARES))
+			continue;
+		found++;
+		reset();
+		start();
+		if (go(&writers[i], &place, 0)) {
+			assert_ok(place.code);
+			ck_assert(!has_changed(&place));
+			expect_marks(&writers[i], "in vain", 0, 0, 0);
+		}
+		stop();
+	}
+	ck_assert_uint_eq(found, 8);
+}
+END_TEST
+
+/*
+ * A callback that fails has written, or not: what came before it is marked,
+ * what comes after is not, and its own piece may be.
+ */
+static void
+check_failing(const struct path *path)
+{
+	/* Into the second region, which fails from its byte 'from' on. */
+	const uint64_t from = UINT64_C(0x300);
+	struct place place = {
+		.map = world.map,
+		.gpa = GPA + LEN - 0x80,
+		.len = 0x800,
+		.order = VMMEM_ORDER_SEQ_CST,
+	};
+	const uint64_t all = path->size != 0 ? path->size : place.len;
+
+	if (path->size != 0)
+		place.gpa = GPA + LEN - path->size / 2;
+	reset();
+	start();
+	world.fail_from[1] = path->size != 0 ? 0 : from;
+	if (kind->alias)
+		world.fail_from[1] += SHIFT;
+	if (path->size == 1) {
+		/* It lies in one region, as one byte does. */
+		place.gpa = GPA + LEN;
+	}
+	assert_code(path->call(&place), -EIO);
+	world.fail_from[1] = TOP;
+	/* No page outside of the range; all of those in the first region. */
+	expect_marks(path, "failing", place.gpa, all, 1);
+	if (place.gpa < GPA + LEN)
+		ck_assert_int_eq(vmmem_bitmap_test(world.bitmaps[0],
+						   world.offsets[0] + LEN - 1),
+				 1);
+	stop();
+}
+
+START_TEST(failing)
+{
+	size_t i;
+
+	if (has_host(&kinds[_i])) {
+		/* There is no callback that could. */
+		open_kind(_i);
+		return;
+	}
+	open_kind(_i);
+	for (i = 0; i < ARRAY_LEN(writers); i++)
+		if (!has(&writers[i], BY_SLICE) && !has(&writers[i], ATOMIC))
+			check_failing(&writers[i]);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("marking");
+	TCase *tcase = tcase_create("marking");
+
+	tcase_set_timeout(tcase, 300);
+	tcase_add_checked_fixture(tcase, NULL, teardown);
+	tcase_add_loop_test(tcase, writing, 0, KINDS);
+	tcase_add_loop_test(tcase, reading, 0, KINDS);
+	tcase_add_loop_test(tcase, refusing, 0, KINDS);
+	tcase_add_loop_test(tcase, comparing_in_vain, 0, KINDS);
+	tcase_add_loop_test(tcase, failing, 0, KINDS);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# The tests of slices once more, with the accessors of vmmem/inline.h compiled
+# into them: both ways of calling must behave alike.
+
+foreach(name slice slice_atomic slice_bytes slice_elements marking)
+	if(NOT TARGET check_${name})
+		continue()
+	endif()
+	vmmem_test(${name}_inline check_${name}.c vmmem)
+	target_compile_options(check_${name}_inline PRIVATE
+		-include ${PROJECT_SOURCE_DIR}/include/vmmem/inline.h)
+endforeach()
+
+# ThreadSanitizer runs this too.
+if(TARGET check_tearing_slice)
+	set_tests_properties(tearing_slice PROPERTIES LABELS "program;threads")
+endif()

@@ -1,0 +1,55 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# names.sh - every exported function is known to write guest memory, or to read
+# it, or to do neither; check_marking.c tests those of the first two kinds.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+here=$(cd "$(dirname "$0")" && pwd)
+map=${1-$here/../../lib/vmmem.map}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+rc=0
+
+fail() {
+	echo "FAIL: $*"
+	rc=1
+}
+
+# Whatever is called so writes, unless somebody says here that it does not.
+writes() {
+	case $1 in
+	*_write* | *_store* | *_fill* | *_copy* | *_exchange_* | *_fetch_*) ;;
+	*) return 1 ;;
+	esac
+}
+
+sed -n 's/^WRITER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/writers.h" \
+	>"$tmp/writers"
+sed -n 's/^READER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/readers.h" \
+	>"$tmp/readers"
+grep '^vmmem_' "$here/others.txt" >"$tmp/others"
+sed -n 's/^	\(vmmem_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$tmp/map"
+[ "$(wc -l <"$tmp/map")" -gt 200 ] || fail "found too few functions in $map"
+
+while read -r name; do
+	if grep -q -x -F -e "$name" "$tmp/writers"; then
+		continue
+	elif writes "$name"; then
+		fail "$name writes, and is not in tests/marking/writers.h"
+	elif ! grep -q -x -F -e "$name" "$tmp/readers" "$tmp/others"; then
+		fail "does $name write?  It is in none of the lists in" \
+			"tests/marking"
+	fi
+done <"$tmp/map"
+
+sort "$tmp/writers" "$tmp/readers" "$tmp/others" >"$tmp/listed"
+uniq -d "$tmp/listed" >"$tmp/twice"
+[ ! -s "$tmp/twice" ] || fail "listed twice: $(cat "$tmp/twice")"
+comm -13 "$tmp/map" "$tmp/listed" >"$tmp/strange"
+[ ! -s "$tmp/strange" ] || fail "not exported: $(cat "$tmp/strange")"
+
+[ "$rc" -ne 0 ] || echo "$(wc -l <"$tmp/writers") functions write," \
+	"$(wc -l <"$tmp/readers") read, $(wc -l <"$tmp/others") do neither"
+exit "$rc"

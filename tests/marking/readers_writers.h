@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * How each function of writers.h and readers.h is called.  The memory holds
+ * 0x11 everywhere; what is written has no such byte, and what is compared with
+ * is what is there, or is not if 'miss' is set.
+ */
+#ifndef READERS_WRITERS_H
+#define READERS_WRITERS_H
+
+#include <string.h>
+
+#include <vmmem/vmmem.h>
+
+/* What to write, and where: by guest address or in a slice. */
+struct place {
+	const struct vmmem_collection *map;
+	uint64_t gpa;
+	const struct vmmem_slice *slice, *source;
+	uint64_t offset;
+	uint64_t len;
+	int order;
+	int miss;
+	int code; /* what came of it */
+};
+
+struct path {
+	const char *name;
+	int (*call)(struct place *place);
+	uint64_t size; /* 0: any */
+	unsigned int traits;
+};
+
+/* The traits of a way to call. */
+#define BY_SLICE 1U
+#define ALIGNED 2U  /* goes to multiples of its size only */
+#define ATOMIC 4U   /* has an order, needs an address, and says so if not */
+#define COMPARES 8U /* writes if it finds what it expects */
+#define SOME 16U    /* writes what there is */
+#define BY_HAND 32U /* marks what its caller has written */
+
+static _Alignas(8) uint8_t local[0x4000];
+#define LOCAL ((void *)local)
+
+#define NEW_1 0xee
+#define NEW_2 0xeeee
+#define NEW_4 0xeeeeeeee
+#define NEW_8 0xeeeeeeeeeeeeeeee
+#define OLD_1(place) (uint8_t)(0x11 + (place)->miss)
+#define OLD_2(place) (uint16_t)(0x1111 + (place)->miss)
+#define OLD_4(place) (0x11111111U + (uint32_t)(place)->miss)
+#define OLD_8(place) (UINT64_C(0x1111111111111111) + (uint64_t)(place)->miss)
+#define TYPE_1 uint8_t
+#define TYPE_2 uint16_t
+#define TYPE_4 uint32_t
+#define TYPE_8 uint64_t
+
+#define TRAITS_collection_bytes 0
+#define CALL_collection_bytes(name, size)                                  \
+	name(place->map, place->gpa, memset(local, 0xee, place->len),      \
+	     place->len, NULL)
+#define TRAITS_collection_some SOME
+#define CALL_collection_some CALL_collection_bytes
+#define TRAITS_collection_fill_some SOME
+#define CALL_collection_fill_some CALL_collection_fill
+#define TRAITS_collection_fill 0
+#define CALL_collection_fill(name, size)                                   \
+	name(place->map, place->gpa, 0xee, place->len, NULL)
+#define TRAITS_collection_copy 0
+#define CALL_collection_copy(name, size)                                   \
+	name(place->map, place->gpa, UINT64_C(0x300000), place->len, NULL)
+#define TRAITS_collection_integer 0
+#define CALL_collection_integer(name, size)                                \
+	name(place->map, place->gpa, NEW_##size)
+#define TRAITS_collection_store (ATOMIC | ALIGNED)
+#define CALL_collection_store(name, size)                                  \
+	name(place->map, place->gpa, NEW_##size, place->order)
+#define TRAITS_collection_modify (ATOMIC | ALIGNED)
+#define CALL_collection_modify(name, size)                                 \
+	name(place->map, place->gpa, NEW_##size, place->order, NULL)
+#define TRAITS_collection_compare (ATOMIC | ALIGNED | COMPARES)
+#define CALL_collection_compare(name, size)                                \
+	name(place->map, place->gpa, OLD_##size(place), NEW_##size,        \
+	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
+
+#define TRAITS_slice_bytes BY_SLICE
+#define CALL_slice_bytes(name, size)                                       \
+	name(place->slice, place->offset, memset(local, 0xee, place->len), \
+	     place->len)
+#define TRAITS_slice_some (BY_SLICE | SOME)
+#define CALL_slice_some(name, size)                                        \
+	name(place->slice, place->offset, memset(local, 0xee, place->len), \
+	     place->len, NULL)
+#define TRAITS_slice_fill BY_SLICE
+#define CALL_slice_fill(name, size)                                        \
+	name(place->slice, place->offset, 0xee, place->len)
+#define TRAITS_slice_copy BY_SLICE
+#define CALL_slice_copy(name, size)                                        \
+	name(place->slice, place->offset, place->source, 0, place->len)
+#define TRAITS_slice_elements BY_SLICE
+#define CALL_slice_elements(name, size)                                    \
+	name(place->slice, place->offset, 1, place->len,                   \
+	     memset(local, 0xee, place->len))
+#define TRAITS_slice_copy_elements BY_SLICE
+#define CALL_slice_copy_elements(name, size)                               \
+	name(place->slice, place->offset, place->source, 0, 1, place->len)
+#define TRAITS_slice_element (BY_SLICE | ALIGNED)
+#define CALL_slice_element(name, size)                                     \
+	name(place->slice, place->offset / 8, 8, memset(local, 0xee, 8))
+#define TRAITS_slice_mark (BY_SLICE | BY_HAND)
+#define CALL_slice_mark(name, size)                                        \
+	write_and_mark(name, place->slice, place->offset, place->len)
+#define TRAITS_slice_integer BY_SLICE
+#define CALL_slice_integer(name, size)                                     \
+	name(place->slice, place->offset, NEW_##size)
+#define TRAITS_slice_store (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_slice_store(name, size)                                       \
+	name(place->slice, place->offset, NEW_##size, place->order)
+#define TRAITS_slice_modify (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_slice_modify(name, size)                                      \
+	name(place->slice, place->offset, NEW_##size, place->order, NULL)
+#define TRAITS_slice_compare (BY_SLICE | ATOMIC | ALIGNED | COMPARES)
+#define CALL_slice_compare(name, size)                                     \
+	name(place->slice, place->offset, OLD_##size(place), NEW_##size,   \
+	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
+
+#define TRAITS_collection_bytes_out 0
+#define CALL_collection_bytes_out(name, size)                              \
+	name(place->map, place->gpa, local, place->len, NULL)
+#define TRAITS_collection_integer_out 0
+#define CALL_collection_integer_out(name, size)                            \
+	name(place->map, place->gpa, (TYPE_##size *)LOCAL)
+#define TRAITS_collection_load (ATOMIC | ALIGNED)
+#define CALL_collection_load(name, size)                                   \
+	name(place->map, place->gpa, place->order, (TYPE_##size *)LOCAL)
+#define TRAITS_slice_bytes_out BY_SLICE
+#define CALL_slice_bytes_out(name, size)                                   \
+	name(place->slice, place->offset, local, place->len)
+#define TRAITS_slice_some_out BY_SLICE
+#define CALL_slice_some_out(name, size)                                    \
+	name(place->slice, place->offset, local, place->len, NULL)
+#define TRAITS_slice_integer_out BY_SLICE
+#define CALL_slice_integer_out(name, size)                                 \
+	name(place->slice, place->offset, (TYPE_##size *)LOCAL)
+#define TRAITS_slice_load (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_slice_load(name, size)                                        \
+	name(place->slice, place->offset, place->order,                    \
+	     (TYPE_##size *)LOCAL)
+#define TRAITS_slice_elements_out BY_SLICE
+#define CALL_slice_elements_out(name, size)                                \
+	name(place->slice, place->offset, 1, place->len, local)
+#define TRAITS_slice_element_out (BY_SLICE | ALIGNED)
+#define CALL_slice_element_out(name, size)                                 \
+	name(place->slice, place->offset / 8, 8, local)
+
+/* One who writes through the pointer, and says so afterwards. */
+static inline int
+write_and_mark(int (*mark)(const struct vmmem_slice *, uint64_t, uint64_t),
+	       const struct vmmem_slice *slice, uint64_t offset, uint64_t len)
+{
+	if (slice != NULL && len <= slice->len && offset <= slice->len - len &&
+	    len != 0)
+		memset((uint8_t *)slice->host + offset, 0xee, len);
+	return mark(slice, offset, len);
+}
+
+#define WRITER(name, how, size)                                            \
+	static int call_##name(struct place *place)                        \
+	{                                                                  \
+		return CALL_##how(name, size);                             \
+	}
+#define READER WRITER
+#include "readers.h"
+#include "writers.h"
+#undef READER
+#undef WRITER
+
+#define WRITER(name, how, size) { #name, call_##name, size, TRAITS_##how },
+#define READER WRITER
+static const struct path writers[] = {
+#include "writers.h"
+};
+static const struct path readers[] = {
+#include "readers.h"
+};
+#undef READER
+#undef WRITER
+
+#endif

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include "model.h"
+
+/* Enough for any bitmap in the smallest pages. */
+#define UNIT_WORDS (LOG_WORDS * 8)
+
+/* Often one that regions share. */
+static struct log *
+pick_log(void)
+{
+	struct rng *rng = &world.rng;
+	unsigned int tries;
+
+	for (tries = 0; tries < 12; tries++) {
+		struct log *log = &world.logs[rng_below(rng, LOGS)];
+
+		if (log->bitmap != NULL)
+			return log;
+	}
+	return &world.logs[SLOTS + rng_below(rng, SHARED_LOGS)];
+}
+
+static uint64_t
+pick_log_len(const struct log *log)
+{
+	struct rng *rng = &world.rng;
+
+	if (rng_chance(rng, 3))
+		return rng_next(rng);
+	return rng_chance(rng, 50) ? rng_below(rng, 3 * log->page_size) :
+				     rng_below(rng, log->len + 70);
+}
+
+static void
+pages_remove(struct pages *pages, const struct pages *gone)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOG_WORDS; i++)
+		pages->words[i] &= ~gone->words[i];
+}
+
+static unsigned int
+pages_count(const struct pages *pages)
+{
+	unsigned int count = 0;
+	uint64_t page;
+
+	for (page = 0; page < LOG_PAGES; page++)
+		count += pages_has(pages, page);
+	return count;
+}
+
+static void
+switch_logging(struct log *log)
+{
+	if (rng_chance(&world.rng, 50)) {
+		EXPECT_CODE(vmmem_bitmap_start(log->bitmap), 0);
+		log->starts++;
+	} else if (log->starts != 0) {
+		EXPECT_CODE(vmmem_bitmap_stop(log->bitmap), 0);
+		log->starts--;
+	} else if (log->always || !log_is_logging(log)) {
+		/* A stop too many would be at a harvester's expense. */
+		unsigned int i;
+
+		for (i = 0; i < LOG_HARVESTERS; i++) {
+			if (log->harvesters[i].harvester != NULL)
+				return;
+		}
+		EXPECT_CODE(vmmem_bitmap_stop(log->bitmap), VMMEM_EINVAL);
+	}
+}
+
+static void
+mark(struct log *log)
+{
+	uint64_t offset = rng_below(&world.rng, log->len + 70);
+	uint64_t len = pick_log_len(log);
+	struct pages pages = log_range(log, offset, len, false);
+	bool out = len != 0 &&
+		   (offset >= log->len || len > log->len - offset);
+
+	world.gpa = offset;
+	world.len = len;
+	EXPECT_CODE(vmmem_bitmap_mark(log->bitmap, offset, len),
+		    out ? VMMEM_EOUTOFRANGE : 0);
+	log_mark(log, &pages);
+}
+
+static void
+clear(struct log *log)
+{
+	uint64_t offset = rng_below(&world.rng, log->len + 70);
+	uint64_t len = pick_log_len(log);
+	struct pages pages = log_range(log, offset, len, true);
+	unsigned int i;
+
+	world.gpa = offset;
+	world.len = len;
+	EXPECT_CODE(vmmem_bitmap_clear(log->bitmap, offset, len), 0);
+	pages_remove(&log->marks, &pages);
+	for (i = 0; i < LOG_HARVESTERS; i++) {
+		pages_remove(&log->harvesters[i].must, &pages);
+		pages_remove(&log->harvesters[i].may, &pages);
+	}
+}
+
+static void
+grow(struct log *log)
+{
+	struct rng *rng = &world.rng;
+	uint64_t len = rng_chance(rng, 80) ? log->len + rng_below(rng, 100) :
+					     rng_below(rng, log->max_len + 2);
+	int want = 0;
+
+	if (len > log->max_len)
+		want = VMMEM_EOUTOFRANGE;
+	else if (len < log->len)
+		want = VMMEM_EINVAL;
+	EXPECT_CODE(vmmem_bitmap_grow(log->bitmap, len), want);
+	if (want == 0)
+		log->len = len;
+	EXPECT(vmmem_bitmap_len(log->bitmap) == log->len);
+}
+
+static void
+merge(struct log *log)
+{
+	struct rng *rng = &world.rng;
+	uint64_t page_size = UINT64_C(64) << rng_below(rng, 6);
+	size_t count = (size_t)rng_below(rng, UNIT_WORDS + 1);
+	vmmem_le64 words[UNIT_WORDS];
+	uint64_t bit;
+	int want = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		uint64_t word = rng_next(rng);
+
+		/* Runs, few bits, or none; rather none past the end. */
+		if (rng_chance(rng, 30))
+			word = UINT64_MAX << word % 64;
+		else
+			word &= rng_next(rng) & rng_next(rng);
+		if (rng_chance(rng, 30) ||
+		    (i * 64 * page_size >= log->len && rng_chance(rng, 90)))
+			word = 0;
+		vmmem_le64_set(&words[i], word);
+		for (bit = i * 64; bit < (i + 1) * 64; bit++) {
+			struct pages pages;
+
+			if ((word >> bit % 64 & 1) == 0)
+				continue;
+			if (bit * page_size >= log->len)
+				want = VMMEM_EOUTOFRANGE;
+			pages = log_range(log, bit * page_size, page_size,
+					  false);
+			log_mark(log, &pages);
+		}
+	}
+	EXPECT_CODE(vmmem_bitmap_merge(log->bitmap, page_size, words, count),
+		    want);
+}
+
+/* The marks as an array in pages of another size. */
+static void
+look_at_words(const struct log *log)
+{
+	struct rng *rng = &world.rng;
+	uint64_t page_size = UINT64_C(64) << rng_below(rng, 6);
+	uint64_t pages = (log->len + page_size - 1) / page_size;
+	size_t count = (size_t)rng_below(rng, UNIT_WORDS + 1);
+	vmmem_le64 words[UNIT_WORDS];
+	uint64_t bit, at;
+	int rc;
+
+	rc = vmmem_bitmap_export(log->bitmap, page_size, words, count);
+	EXPECT_CODE(rc, count * 64 < pages ? VMMEM_EOUTOFRANGE : 0);
+	if (rc != 0)
+		return;
+	for (bit = 0; bit < count * 64; bit++) {
+		uint64_t got = vmmem_le64_get(&words[bit / 64]) >> bit % 64;
+		bool any = false;
+
+		for (at = bit * page_size;
+		     at < (bit + 1) * page_size && at < log->len; at += 64)
+			any |= pages_has(&log->marks, at / log->page_size);
+		EXPECT((got & 1) == any);
+	}
+}
+
+static void
+look_at_next(const struct log *log, uint64_t from)
+{
+	uint64_t at = from, start = log->len, end, offset, len;
+
+	while (at < log->len && !pages_has(&log->marks, at / log->page_size))
+		at = (at / log->page_size + 1) * log->page_size;
+	if (at < log->len)
+		start = at;
+	end = start;
+	while (end < log->len && pages_has(&log->marks, end / log->page_size))
+		end = (end / log->page_size + 1) * log->page_size;
+	if (end > log->len)
+		end = log->len;
+	EXPECT(vmmem_bitmap_next(log->bitmap, from, &offset, &len) == 0);
+	EXPECT(offset == start);
+	EXPECT(len == end - start);
+}
+
+static void
+look(const struct log *log)
+{
+	uint64_t at = rng_below(&world.rng, log->len + 70);
+
+	world.gpa = at;
+	EXPECT(vmmem_bitmap_count(log->bitmap) == pages_count(&log->marks));
+	EXPECT(vmmem_bitmap_test(log->bitmap, at) ==
+	       (at < log->len && pages_has(&log->marks, at / log->page_size)));
+	look_at_next(log, at);
+	look_at_words(log);
+}
+
+void
+run_log(struct map *map)
+{
+	struct log *log = pick_log();
+	uint64_t choice = rng_below(&world.rng, 100);
+
+	(void)map;
+	if (choice < 30)
+		switch_logging(log);
+	else if (choice < 45)
+		mark(log);
+	else if (choice < 60)
+		clear(log);
+	else if (choice < 65)
+		grow(log);
+	else if (choice < 75)
+		merge(log);
+	else
+		look(log);
+	verify_logs();
+}
+
+static void
+take(struct log *log, struct log_harvester *harvester)
+{
+	static const struct pages none;
+	vmmem_le64 words[LOG_WORDS];
+	uint64_t pages = UINT64_MAX;
+	unsigned int i;
+
+	EXPECT_CODE(vmmem_harvester_take(harvester->harvester, &pages), 0);
+	EXPECT(vmmem_bitmap_export(vmmem_harvester_taken(harvester->harvester),
+				   log->page_size, words, LOG_WORDS) == 0);
+	for (i = 0; i < LOG_WORDS; i++) {
+		uint64_t got = vmmem_le64_get(&words[i]);
+
+		EXPECT((harvester->must.words[i] & ~got) == 0);
+		EXPECT((got & ~(harvester->must.words[i] |
+				harvester->may.words[i])) == 0);
+		harvester->taken.words[i] = got;
+	}
+	EXPECT(pages == pages_count(&harvester->taken));
+	harvester->must = none;
+	harvester->may = none;
+	/* Other harvesters have them, but nobody else finds them here. */
+	log->marks = none;
+}
+
+static void
+put_back(const struct log *log, struct log_harvester *harvester)
+{
+	uint64_t offset = rng_below(&world.rng, log->len + 70);
+	uint64_t len = pick_log_len(log);
+	struct pages pages = log_range(log, offset, len, false);
+	unsigned int i;
+
+	world.gpa = offset;
+	world.len = len;
+	EXPECT_CODE(vmmem_harvester_put_back(harvester->harvester, offset, len),
+		    0);
+	for (i = 0; i < LOG_WORDS; i++)
+		harvester->must.words[i] |= pages.words[i] &
+					    harvester->taken.words[i];
+	pages_remove(&harvester->taken, &pages);
+}
+
+void
+run_harvest(struct map *map)
+{
+	static const struct log_harvester nothing;
+	struct rng *rng = &world.rng;
+	struct log *log = pick_log();
+	struct log_harvester *harvester =
+		&log->harvesters[rng_below(rng, LOG_HARVESTERS)];
+	uint64_t choice = rng_below(rng, 100);
+
+	(void)map;
+	if (harvester->harvester == NULL) {
+		if (choice < 60)
+			return;
+		*harvester = nothing;
+		harvester->may = log->marks;
+		EXPECT_CODE(vmmem_harvester_new(log->bitmap,
+						&harvester->harvester), 0);
+	} else if (choice < 50) {
+		take(log, harvester);
+	} else if (choice < 85) {
+		put_back(log, harvester);
+	} else {
+		harvester->harvester =
+			vmmem_harvester_free(harvester->harvester);
+		EXPECT(harvester->harvester == NULL);
+	}
+	verify_logs();
+}
