@@ -296,29 +296,29 @@ vmmem_bitmap_drain(struct vmmem_bitmap *bitmap)
 	return rc;
 }
 
-VMMEM_API int
-vmmem_bitmap_clear(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
+/*
+ * clear_locked() clears the pages that lie wholly within the range.  Under the
+ * lock, as what the last page is changes when the bitmap grows.
+ */
+static int
+clear_locked(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 {
 	struct vmmem_harvester *harvester;
-	uint64_t size, first, end;
+	uint64_t size = bitmap->len, first, end;
 	int rc = 0;
 
-	if (bitmap == NULL)
-		return VMMEM_EINVAL;
-	size = vmmem_bitmap_len_now(bitmap);
 	if (offset >= size)
 		return 0;
 	if (len > size - offset)
 		len = size - offset;
 	/* Up to the first whole page, and down from the last. */
-	first = offset == 0 ? 0 : vmmem_bitmap_pages(offset, bitmap->page_shift);
+	first = vmmem_bitmap_pages(offset, bitmap->page_shift);
 	end = len == size - offset ?
 		      vmmem_bitmap_pages(size, bitmap->page_shift) :
 		      (offset + len) >> bitmap->page_shift;
 	if (first >= end)
 		return 0;
 
-	pthread_mutex_lock(&bitmap->lock);
 	vmmem_bits_clear(&bitmap->bits, first, end - 1);
 	LIST_FOREACH(harvester, &bitmap->harvesters, link)
 		vmmem_bits_clear(&harvester->pending, first, end - 1);
@@ -328,6 +328,18 @@ vmmem_bitmap_clear(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 	/* Which of them were marked is gone; too many is safe. */
 	if (rc != 0)
 		vmmem_bits_set(&bitmap->bits, first, end - 1);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_bitmap_clear(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
+{
+	int rc;
+
+	if (bitmap == NULL)
+		return VMMEM_EINVAL;
+	pthread_mutex_lock(&bitmap->lock);
+	rc = clear_locked(bitmap, offset, len);
 	pthread_mutex_unlock(&bitmap->lock);
 	return rc;
 }

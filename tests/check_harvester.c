@@ -90,6 +90,9 @@ START_TEST(switches_logging)
 	struct vmmem_harvester *first = new_harvester(bitmap), *second;
 
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
+	/* A harvester's start is its own. */
+	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	second = new_harvester(bitmap);
 	ck_assert_ptr_null(vmmem_harvester_free(first));
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
