@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The hot functions, each called often enough to see what one call takes.
+ * tools/instructions runs this under callgrind, which counts instructions and
+ * writes one dump for each name.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <valgrind/callgrind.h>
+#include <vmmem/vmmem.h>
+
+#include "instructions.h"
+
+#define CALLS 1000
+#define PAGE UINT64_C(4096)
+#define GIB (UINT64_C(1) << 30)
+#define REGION (UINT64_C(1) << 20)
+
+/* The few addresses that all functions get in turn. */
+#define ADDRESSES 64
+
+static struct vmmem_collection *few, *many, *logged;
+static struct vmmem_bitmap *bitmap;
+static struct vmmem_harvester *harvester;
+static struct vmmem_slice slice;
+static uint64_t few_gpas[ADDRESSES], many_gpas[ADDRESSES];
+
+static void
+must(int rc)
+{
+	if (rc != 0) {
+		fprintf(stderr, "instructions: code %d\n", rc);
+		exit(1);
+	}
+}
+
+static void
+make(size_t count, struct vmmem_collection **ret_collection, uint64_t *gpas)
+{
+	struct vmmem_range *ranges = calloc(count, sizeof(*ranges));
+	uint64_t random = 1;
+	size_t i;
+
+	if (ranges == NULL)
+		exit(1);
+	for (i = 0; i < count; i++)
+		ranges[i] = (struct vmmem_range){ 2 * i * REGION, REGION };
+	must(vmmem_collection_new_ranges(ranges, count, ret_collection));
+	free(ranges);
+	/* Always the same ones: what is counted must not depend on luck. */
+	for (i = 0; i < ADDRESSES; i++) {
+		random = random * UINT64_C(6364136223846793005) + 1;
+		gpas[i] = 2 * ((random >> 33) % count) * REGION +
+			  (random >> 40) % (REGION / 64) * 64;
+	}
+}
+
+/* make_logged() makes a map of the first of few's regions, with a log. */
+static void
+make_logged(void)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region;
+
+	vmmem_region_builder_set_range(builder, few_gpas[0] / REGION * REGION,
+				       REGION);
+	vmmem_region_builder_set_tracking(builder, PAGE);
+	must(vmmem_region_builder_build(builder, &region));
+	vmmem_region_builder_free(builder);
+	must(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	must(vmmem_collection_new(&region, 1, &logged));
+	vmmem_region_unref(region);
+}
+
+/* nothing() is the loop, which is taken off from what the others take. */
+static void
+nothing(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		__asm__ volatile("" ::"r"(few_gpas[i % ADDRESSES]) : "memory");
+}
+
+static void
+find_8(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		(void)vmmem_collection_find(few, few_gpas[i % ADDRESSES]);
+}
+
+static void
+find_256(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		(void)vmmem_collection_find(many, many_gpas[i % ADDRESSES]);
+}
+
+static void
+read_8_bytes(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read(few, few_gpas[i % ADDRESSES],
+					   &value, sizeof(value), NULL));
+}
+
+static void
+write_8_bytes(void)
+{
+	uint64_t value = 0;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_write(few, few_gpas[i % ADDRESSES],
+					    &value, sizeof(value), NULL));
+}
+
+static void
+read_64_bytes(void)
+{
+	char buf[64];
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read(few, few_gpas[i % ADDRESSES], buf,
+					   sizeof(buf), NULL));
+}
+
+static void
+read_u64(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read_u64(few, few_gpas[i % ADDRESSES],
+					       &value));
+}
+
+static void
+write_u64(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_write_u64(few, few_gpas[i % ADDRESSES],
+						i));
+}
+
+static void
+write_u64_logged(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_write_u64(logged, few_gpas[0], i));
+}
+
+static void
+load_u32(void)
+{
+	uint32_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_load_u32(few, few_gpas[i % ADDRESSES],
+					       VMMEM_ORDER_ACQUIRE, &value));
+}
+
+static void
+store_u32(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_store_u32(few, few_gpas[i % ADDRESSES],
+						0, VMMEM_ORDER_RELEASE));
+}
+
+static void
+slice_load_inline(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(inline_slice_load(&slice, i % ADDRESSES * 8));
+}
+
+static void
+slice_load(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_slice_load_u64(&slice, i % ADDRESSES * 8,
+					  VMMEM_ORDER_RELAXED, &value));
+}
+
+static void
+mark_page(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_bitmap_mark(bitmap, few_gpas[i % ADDRESSES] % GIB,
+				       1));
+}
+
+static void
+harvest_1_gib_clean(void)
+{
+	uint64_t pages;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_harvester_take(harvester, &pages));
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} functions[] = {
+	{ "nothing", nothing },
+	{ "find_8", find_8 },
+	{ "find_256", find_256 },
+	{ "read_8_bytes", read_8_bytes },
+	{ "write_8_bytes", write_8_bytes },
+	{ "read_64_bytes", read_64_bytes },
+	{ "read_u64", read_u64 },
+	{ "write_u64", write_u64 },
+	{ "write_u64_logged", write_u64_logged },
+	{ "load_u32", load_u32 },
+	{ "store_u32", store_u32 },
+	{ "slice_load", slice_load },
+	{ "slice_load_inline", slice_load_inline },
+	{ "mark_page", mark_page },
+	{ "harvest_1_gib_clean", harvest_1_gib_clean },
+};
+
+/* One place to dump from, for each function. */
+static void
+measure(const char *name, void (*run)(void))
+{
+	/* What is done once only is not what is counted. */
+	run();
+	if (run == harvest_1_gib_clean) {
+		/* mark_page() left marks. */
+		must(vmmem_harvester_take(harvester, NULL));
+		must(vmmem_harvester_take(harvester, NULL));
+	}
+	CALLGRIND_ZERO_STATS;
+	run();
+	CALLGRIND_DUMP_STATS_AT(name);
+}
+
+int
+main(void)
+{
+	struct vmmem_region *region;
+	size_t i;
+
+	make(8, &few, few_gpas);
+	make(256, &many, many_gpas);
+	make_logged();
+	region = vmmem_collection_at(few, 0);
+	must(vmmem_region_slice(region, 0, REGION,
+				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
+	must(vmmem_bitmap_new(GIB, 0, PAGE, &bitmap));
+	must(vmmem_harvester_new(bitmap, &harvester));
+	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		measure(functions[i].name, functions[i].run);
+
+	vmmem_slice_release(&slice);
+	vmmem_harvester_free(harvester);
+	vmmem_bitmap_unref(bitmap);
+	vmmem_collection_unref(few);
+	vmmem_collection_unref(many);
+	vmmem_collection_unref(logged);
+	return 0;
+}
