@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,7 @@ one_region(struct release *release)
 
 	release->memory = aligned_alloc(PAGE, PAGE);
 	ck_assert_ptr_nonnull(release->memory);
+	memset(release->memory, 0, PAGE);
 	vmmem_region_builder_set_range(builder, 0, PAGE);
 	vmmem_region_builder_set_external(builder, release->memory,
 					  note_release, release);

@@ -168,8 +168,15 @@ static int
 call_syscall(void)
 {
 	size_t len = fault_page();
+#ifdef __s390x__
+	/* Six arguments are one too many for this machine's registers. */
+	unsigned long arguments[6] = { 0, len, PROT_READ, MAP_SHARED,
+				       (unsigned long)fault_file(), len };
+	long address = syscall(SYS_mmap, arguments);
+#else
 	long address = syscall(SYS_mmap, NULL, len, (long)PROT_READ,
 			       (long)MAP_SHARED, (long)fault_file(), (long)len);
+#endif
 
 	if (address == -1)
 		return -errno;
