@@ -152,8 +152,13 @@ elements(uint64_t index, size_t element_size, size_t count,
 {
 	uint64_t end;
 
+	*ret_offset = 0;
+	*ret_len = 0;
 	if (element_size == 0)
 		return VMMEM_EINVAL;
+	/* None of them are nowhere, whatever the index. */
+	if (count == 0)
+		return 0;
 	if (__builtin_add_overflow(index, count, &end) ||
 	    __builtin_mul_overflow(end, element_size, &end))
 		return VMMEM_ETOOBIG;

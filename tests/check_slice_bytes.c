@@ -317,7 +317,7 @@ START_TEST(permissions)
 	struct vmmem_slice rom, port, slice = slice_of(region, 0, 64);
 	uint8_t buf[8] = "unread";
 	uint32_t value = 7;
-	size_t done = 0;
+	size_t done = 7;
 
 	rom = slice_with(region, 0, 64, VMMEM_PROT_READ);
 	port = slice_with(region, 0, 64, VMMEM_PROT_WRITE);
@@ -325,8 +325,12 @@ START_TEST(permissions)
 	assert_code(vmmem_slice_write(&rom, 0, buf, 8), VMMEM_EPERM);
 	assert_code(vmmem_slice_write_some(&rom, 0, buf, 8, &done),
 		    VMMEM_EPERM);
+	ck_assert_uint_eq(done, 0);
+	done = 7;
 	assert_code(vmmem_slice_write_some(&rom, 60, buf, 8, &done),
 		    VMMEM_EPERM);
+	ck_assert_uint_eq(done, 0);
+	done = 7;
 	assert_code(vmmem_slice_fill(&rom, 0, 9, 8), VMMEM_EPERM);
 	assert_code(vmmem_slice_copy(&rom, 0, &slice, 8, 8), VMMEM_EPERM);
 	assert_code(vmmem_slice_write_u8(&rom, 0, 9), VMMEM_EPERM);

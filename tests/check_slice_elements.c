@@ -177,6 +177,9 @@ static const struct {
 	{ 0, SIZE_MAX, 1, VMMEM_EOUTOFRANGE },
 	{ 1, SIZE_MAX, 1, VMMEM_ETOOBIG },
 	{ 0, SIZE_MAX, 2, VMMEM_ETOOBIG },
+	/* None at all are no bytes. */
+	{ UINT64_C(1) << 62, 8, 0, 0 },
+	{ UINT64_MAX, SIZE_MAX, 0, 0 },
 	{ 0, SIZE_MAX, SIZE_MAX, VMMEM_ETOOBIG },
 	{ UINT64_MAX, SIZE_MAX, SIZE_MAX, VMMEM_ETOOBIG },
 	{ UINT64_MAX / 2 - 1, 2, 1, VMMEM_EOUTOFRANGE },

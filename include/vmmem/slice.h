@@ -191,7 +191,8 @@ VMMEM_NODISCARD int vmmem_slice_copy(const struct vmmem_slice *target,
  * start on: integers, descriptors, any struct.  These move elements [index,
  * index + count), and besides the codes above return
  *   VMMEM_EINVAL   'element_size' is 0
- *   VMMEM_ETOOBIG  (index + count) * element_size is 2^64 or more
+ *   VMMEM_ETOOBIG  'count' is not 0, and (index + count) * element_size is
+ *                  2^64 or more
  * An element of 1, 2, 4 or 8 bytes at an aligned address is one access.
  */
 VMMEM_NODISCARD int

@@ -101,7 +101,8 @@ pick_elements(const struct view *view, struct move *move)
 	end = move->index + move->elements;
 	if (move->element_size == 0)
 		move->want = VMMEM_EINVAL;
-	else if (end < move->index || end > UINT64_MAX / move->element_size)
+	else if (move->elements != 0 &&
+		 (end < move->index || end > UINT64_MAX / move->element_size))
 		move->want = VMMEM_ETOOBIG;
 }
 
