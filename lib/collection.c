@@ -29,6 +29,7 @@ allocate(size_t count)
 	if (collection == NULL)
 		return NULL;
 	atomic_init(&collection->refs, 1);
+	atomic_init(&collection->kept, 0);
 	collection->count = count;
 	/* The greatest power of two below 'count'. */
 	collection->half =
@@ -219,6 +220,42 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 		vmmem_region_unref(collection->regions[i]);
 	free(collection);
 	return NULL;
+}
+
+void
+vmmem_collection_keep(struct vmmem_collection *collection)
+{
+	vmmem_collection_ref(collection);
+	/* Relaxed: too small a number only delays. */
+	atomic_fetch_add_explicit(&collection->kept, 1, memory_order_relaxed);
+}
+
+void
+vmmem_collection_unkeep(struct vmmem_collection *collection)
+{
+	/*
+	 * Before the reference goes: at no time may 'kept' count one that is
+	 * gone, as it would hide somebody else's.  Release, and the unref after
+	 * it releases too, keep that order for those who look.
+	 */
+	atomic_fetch_sub_explicit(&collection->kept, 1, memory_order_release);
+	vmmem_collection_unref(collection);
+}
+
+bool
+vmmem_collection_is_held(const struct vmmem_collection *collection)
+{
+	size_t refs, kept;
+
+	/*
+	 * Acquire: who let go did so after the last use, which comes before
+	 * what is done about it; and the second look comes after the first.
+	 * References first: if a space drops its own in between, 'kept' is too
+	 * small, and the answer only cautious.
+	 */
+	refs = atomic_load_explicit(&collection->refs, memory_order_acquire);
+	kept = atomic_load_explicit(&collection->kept, memory_order_acquire);
+	return refs != kept;
 }
 
 VMMEM_API int

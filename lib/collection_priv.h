@@ -30,6 +30,7 @@ struct vmmem_entry {
  */
 struct vmmem_collection {
 	atomic_size_t refs;
+	atomic_size_t kept; /* of these, by spaces */
 	size_t count;
 	/*
 	 * What a search begins with: 'half' is the greatest power of two below
@@ -42,6 +43,20 @@ struct vmmem_collection {
 	struct vmmem_region **regions;
 	struct vmmem_entry entries[];
 };
+
+/*
+ * vmmem_collection_keep() and vmmem_collection_unkeep() are ref and unref for a
+ * space, which wants to know whether others hold references.
+ */
+void vmmem_collection_keep(struct vmmem_collection *collection);
+void vmmem_collection_unkeep(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_is_held() tells whether anybody but spaces may hold a
+ * reference.  Once that is false, and nobody can see the collection through
+ * this space, it stays false but through another space that keeps it.
+ */
+bool vmmem_collection_is_held(const struct vmmem_collection *collection);
 
 /* Where 'logging' points for what has no bitmap: never anything but 0. */
 extern const uint32_t vmmem_never_logging;

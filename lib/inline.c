@@ -4,6 +4,7 @@
  * the header; here they are compiled as ordinary functions.
  */
 #include <vmmem/endian.h>
+#include <vmmem/reader.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
 

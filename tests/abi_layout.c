@@ -12,6 +12,8 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
+#include <vmmem/listener.h>
+#include <vmmem/reader.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/slice.h>
@@ -136,3 +138,23 @@ SIZE(vmmem_be32, 4, 4);
 MEMBER(vmmem_be32, raw, 0, 4);
 SIZE(vmmem_be64, 8, 8);
 MEMBER(vmmem_be64, raw, 0, 8);
+
+/* vmmem/reader.h, since 0.1; inline functions read it, so it never grows */
+SIZE(struct vmmem_reader, 32, 8);
+MEMBER(struct vmmem_reader, section, 0, 8);
+MEMBER(struct vmmem_reader, nested, 8, 8);
+MEMBER(struct vmmem_reader, map, 16, 8);
+MEMBER(struct vmmem_reader, view, 24, 8);
+SIZE(struct vmmem_reader_view, 16, 8);
+MEMBER(struct vmmem_reader_view, generation, 0, 8);
+MEMBER(struct vmmem_reader_view, current, 8, 8);
+
+/* vmmem/listener.h, since 0.1; it may grow at its end */
+SIZE(struct vmmem_listener_ops, 56, 8);
+MEMBER(struct vmmem_listener_ops, size, 0, 8);
+MEMBER(struct vmmem_listener_ops, begin, 8, 8);
+MEMBER(struct vmmem_listener_ops, removed, 16, 8);
+MEMBER(struct vmmem_listener_ops, added, 24, 8);
+MEMBER(struct vmmem_listener_ops, commit, 32, 8);
+MEMBER(struct vmmem_listener_ops, published, 40, 8);
+MEMBER(struct vmmem_listener_ops, abort, 48, 8);

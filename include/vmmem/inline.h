@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/inline.h - the accessors of a slice, compiled into the caller.
+ * vmmem/inline.h - the accessors of a slice, and a reader's sections, compiled
+ * into the caller.
  *
  * Include this where a call per access is too much.  Nothing else changes: the
- * functions are those of vmmem/slice.h and vmmem/slice_atomic.h, by the same
- * names, with the same checks and codes.  Each also exists in the library,
- * compiled from these very bodies, which is what other languages call.
+ * functions are those of vmmem/slice.h, vmmem/slice_atomic.h and
+ * vmmem/reader.h, by the same names, with the same checks and codes.  Each also
+ * exists in the library, compiled from these very bodies, which is what other
+ * languages call.
  *
- * A program that includes this header reads struct vmmem_slice; from 1.0 on
- * that layout does not change while the library's soname stays.  Names that
- * begin with vmmem_inline_ are not for use.
+ * A program that includes this header reads struct vmmem_slice and struct
+ * vmmem_reader; from 1.0 on these layouts do not change while the library's
+ * soname stays.  Names that begin with vmmem_inline_ are not for use.
  *
  * Since: 0.1, all of it.
  */
@@ -19,6 +21,7 @@
 #include <vmmem/base.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/reader.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
 
@@ -381,6 +384,61 @@ VMMEM_INLINE_INTEGER(le64, vmmem_le64, 64, vmmem_le64_get, vmmem_le64_set)
 VMMEM_INLINE_INTEGER(be16, vmmem_be16, 16, vmmem_be16_get, vmmem_be16_set)
 VMMEM_INLINE_INTEGER(be32, vmmem_be32, 32, vmmem_be32_get, vmmem_be32_set)
 VMMEM_INLINE_INTEGER(be64, vmmem_be64, 64, vmmem_be64_get, vmmem_be64_set)
+
+/*
+ * A reader's sections.  docs/space.md says why they are right, and
+ * docs/models/section.pml checks it.
+ */
+VMMEM_INLINE struct vmmem_collection *
+vmmem_reader_take(struct vmmem_reader *reader)
+{
+	const struct vmmem_reader_view *view;
+	struct vmmem_collection *map;
+	uint64_t generation;
+
+	/* Only its own thread stores 'section': no order is needed here. */
+	if (reader == NULL || reader->section != 0)
+		return vmmem_reader_take_slow(reader);
+	view = reader->view;
+	/*
+	 * Relaxed, and no instruction for the fence, which only keeps the
+	 * compiler from loading first.  The processor may; a writer makes every
+	 * thread pass a barrier before it asks who is in a section.
+	 */
+	__atomic_store_n(&reader->section, 1, __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Acquire: the map loaded next is at least the one of this number. */
+	generation = __atomic_load_n(&view->generation, __ATOMIC_ACQUIRE);
+	/* Acquire: the map is found whole. */
+	map = __atomic_load_n(&view->current, __ATOMIC_ACQUIRE);
+	reader->map = map;
+	/*
+	 * Release: a writer that sees this section, and none before it, drops
+	 * what earlier sections saw after they saw it.
+	 */
+	__atomic_store_n(&reader->section, generation, __ATOMIC_RELEASE);
+	return map;
+}
+
+VMMEM_INLINE void
+vmmem_reader_release(struct vmmem_reader *reader)
+{
+	if (reader == NULL || reader->nested != 0) {
+		vmmem_reader_release_slow(reader);
+		return;
+	}
+	/* Release: what the section saw comes before its end. */
+	__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
+}
+
+VMMEM_INLINE uint64_t
+vmmem_reader_generation(const struct vmmem_reader *reader)
+{
+	/* All ones: no section, of a reader that makes barriers. */
+	return reader == NULL || reader->section == UINT64_MAX ?
+		       0 :
+		       reader->section;
+}
 
 #undef VMMEM_INLINE_OPERATIONS
 #undef VMMEM_INLINE_MODIFY

@@ -14,10 +14,15 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/harvester.h>
+#include <vmmem/listener.h>
+#include <vmmem/reader.h>
+#include <vmmem/reader_access.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
+#include <vmmem/space.h>
+#include <vmmem/update.h>
 #include <vmmem/version.h>
 
 #endif

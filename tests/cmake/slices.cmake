@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# The tests of slices once more, with the accessors of vmmem/inline.h compiled
+# The tests of slices and readers once more, with vmmem/inline.h compiled
 # into them: both ways of calling must behave alike.
 
-foreach(name slice slice_atomic slice_bytes slice_elements marking)
+foreach(name slice slice_atomic slice_bytes slice_elements marking reader)
 	if(NOT TARGET check_${name})
 		continue()
 	endif()

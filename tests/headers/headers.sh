@@ -127,9 +127,10 @@ programs() {
 	suffix=$3
 	cp "$here/inline_use.c" "$tmp/inline_use.$suffix"
 	cp "$here/inline_slice.c" "$tmp/inline_slice.$suffix"
+	cp "$here/inline_reader.c" "$tmp/inline_reader.$suffix"
 	for level in -O0 -O2; do
 		label="$compiler $standard $level"
-		for name in addresses inline_use inline_slice; do
+		for name in addresses inline_use inline_slice inline_reader; do
 			compile "$compiler" "-std=$standard" "$level" -c \
 				"$tmp/$name.$suffix" -o "$tmp/$name.o" ||
 				continue
@@ -144,7 +145,7 @@ programs() {
 		# Without optimisation calls go to the library; with it, only
 		# those for what is rare.
 		: >"$tmp/undefined"
-		for name in inline_use inline_slice; do
+		for name in inline_use inline_slice inline_reader; do
 			compile "$compiler" "-std=$standard" "$level" \
 				-DCALLS_ONLY -c "$tmp/$name.$suffix" \
 				-o "$tmp/calls.o" || continue
@@ -167,10 +168,13 @@ programs() {
 for header in "$include"/vmmem/*.h; do
 	${CC:-cc} -std=c11 -I"$include" -DVMMEM_INLINE=INLINE_TWIN -E -P \
 		-x c "$header"
-done | tr -s ' \t\n' ' ' | grep -o 'INLINE_TWIN [a-z0-9_ ]*(' |
+done | tr -s ' \t\n' ' ' | grep -o 'INLINE_TWIN [a-z0-9_* ]*(' |
 	sed 's/ *($//;s/.* //' | sort -u >"$tmp/inlines"
 # What a body may leave to the library: what happens rarely.
-printf 'vmmem_slice_%s\n' mark read write >"$tmp/outlines"
+{
+	printf 'vmmem_reader_%s\n' release_slow take_slow
+	printf 'vmmem_slice_%s\n' mark read write
+} >"$tmp/outlines"
 addresses
 
 tried=

@@ -11,9 +11,13 @@
 
 #include <vmmem/vmmem.h>
 
-/* What to write, and where: by guest address or in a slice. */
+/*
+ * What to write, and where: by guest address, of a map or through a reader, or
+ * in a slice.
+ */
 struct place {
 	const struct vmmem_collection *map;
+	struct vmmem_reader *reader; /* of a space that has the map */
 	uint64_t gpa;
 	const struct vmmem_slice *slice, *source;
 	uint64_t offset;
@@ -54,32 +58,32 @@ static _Alignas(8) uint8_t local[0x4000];
 #define TYPE_4 uint32_t
 #define TYPE_8 uint64_t
 
-#define TRAITS_collection_bytes 0
-#define CALL_collection_bytes(name, size)                                  \
-	name(place->map, place->gpa, memset(local, 0xee, place->len),      \
+#define TRAITS_at_bytes 0
+#define CALL_at_bytes(at, name, size)                                      \
+	name(at, place->gpa, memset(local, 0xee, place->len),              \
 	     place->len, NULL)
-#define TRAITS_collection_some SOME
-#define CALL_collection_some CALL_collection_bytes
-#define TRAITS_collection_fill_some SOME
-#define CALL_collection_fill_some CALL_collection_fill
-#define TRAITS_collection_fill 0
-#define CALL_collection_fill(name, size)                                   \
-	name(place->map, place->gpa, 0xee, place->len, NULL)
-#define TRAITS_collection_copy 0
-#define CALL_collection_copy(name, size)                                   \
-	name(place->map, place->gpa, UINT64_C(0x300000), place->len, NULL)
-#define TRAITS_collection_integer 0
-#define CALL_collection_integer(name, size)                                \
-	name(place->map, place->gpa, NEW_##size)
-#define TRAITS_collection_store (ATOMIC | ALIGNED)
-#define CALL_collection_store(name, size)                                  \
-	name(place->map, place->gpa, NEW_##size, place->order)
-#define TRAITS_collection_modify (ATOMIC | ALIGNED)
-#define CALL_collection_modify(name, size)                                 \
-	name(place->map, place->gpa, NEW_##size, place->order, NULL)
-#define TRAITS_collection_compare (ATOMIC | ALIGNED | COMPARES)
-#define CALL_collection_compare(name, size)                                \
-	name(place->map, place->gpa, OLD_##size(place), NEW_##size,        \
+#define TRAITS_at_some SOME
+#define CALL_at_some CALL_at_bytes
+#define TRAITS_at_fill_some SOME
+#define CALL_at_fill_some CALL_at_fill
+#define TRAITS_at_fill 0
+#define CALL_at_fill(at, name, size)                                       \
+	name(at, place->gpa, 0xee, place->len, NULL)
+#define TRAITS_at_copy 0
+#define CALL_at_copy(at, name, size)                                       \
+	name(at, place->gpa, UINT64_C(0x300000), place->len, NULL)
+#define TRAITS_at_integer 0
+#define CALL_at_integer(at, name, size)                                    \
+	name(at, place->gpa, NEW_##size)
+#define TRAITS_at_store (ATOMIC | ALIGNED)
+#define CALL_at_store(at, name, size)                                      \
+	name(at, place->gpa, NEW_##size, place->order)
+#define TRAITS_at_modify (ATOMIC | ALIGNED)
+#define CALL_at_modify(at, name, size)                                     \
+	name(at, place->gpa, NEW_##size, place->order, NULL)
+#define TRAITS_at_compare (ATOMIC | ALIGNED | COMPARES)
+#define CALL_at_compare(at, name, size)                                    \
+	name(at, place->gpa, OLD_##size(place), NEW_##size,                \
 	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
 
 #define TRAITS_slice_bytes BY_SLICE
@@ -123,15 +127,15 @@ static _Alignas(8) uint8_t local[0x4000];
 	name(place->slice, place->offset, OLD_##size(place), NEW_##size,   \
 	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
 
-#define TRAITS_collection_bytes_out 0
-#define CALL_collection_bytes_out(name, size)                              \
-	name(place->map, place->gpa, local, place->len, NULL)
-#define TRAITS_collection_integer_out 0
-#define CALL_collection_integer_out(name, size)                            \
-	name(place->map, place->gpa, (TYPE_##size *)LOCAL)
-#define TRAITS_collection_load (ATOMIC | ALIGNED)
-#define CALL_collection_load(name, size)                                   \
-	name(place->map, place->gpa, place->order, (TYPE_##size *)LOCAL)
+#define TRAITS_at_bytes_out 0
+#define CALL_at_bytes_out(at, name, size)                                  \
+	name(at, place->gpa, local, place->len, NULL)
+#define TRAITS_at_integer_out 0
+#define CALL_at_integer_out(at, name, size)                                \
+	name(at, place->gpa, (TYPE_##size *)LOCAL)
+#define TRAITS_at_load (ATOMIC | ALIGNED)
+#define CALL_at_load(at, name, size)                                       \
+	name(at, place->gpa, place->order, (TYPE_##size *)LOCAL)
 #define TRAITS_slice_bytes_out BY_SLICE
 #define CALL_slice_bytes_out(name, size)                                   \
 	name(place->slice, place->offset, local, place->len)
@@ -151,6 +155,56 @@ static _Alignas(8) uint8_t local[0x4000];
 #define TRAITS_slice_element_out (BY_SLICE | ALIGNED)
 #define CALL_slice_element_out(name, size)                                 \
 	name(place->slice, place->offset / 8, 8, local)
+
+/* The same by a map and by a reader. */
+#define TRAITS_collection_bytes TRAITS_at_bytes
+#define TRAITS_reader_bytes TRAITS_at_bytes
+#define CALL_collection_bytes(name, size) CALL_at_bytes(place->map, name, size)
+#define CALL_reader_bytes(name, size) CALL_at_bytes(place->reader, name, size)
+#define TRAITS_collection_some TRAITS_at_some
+#define TRAITS_reader_some TRAITS_at_some
+#define CALL_collection_some(name, size) CALL_at_some(place->map, name, size)
+#define CALL_reader_some(name, size) CALL_at_some(place->reader, name, size)
+#define TRAITS_collection_fill_some TRAITS_at_fill_some
+#define TRAITS_reader_fill_some TRAITS_at_fill_some
+#define CALL_collection_fill_some(name, size) CALL_at_fill_some(place->map, name, size)
+#define CALL_reader_fill_some(name, size) CALL_at_fill_some(place->reader, name, size)
+#define TRAITS_collection_fill TRAITS_at_fill
+#define TRAITS_reader_fill TRAITS_at_fill
+#define CALL_collection_fill(name, size) CALL_at_fill(place->map, name, size)
+#define CALL_reader_fill(name, size) CALL_at_fill(place->reader, name, size)
+#define TRAITS_collection_copy TRAITS_at_copy
+#define TRAITS_reader_copy TRAITS_at_copy
+#define CALL_collection_copy(name, size) CALL_at_copy(place->map, name, size)
+#define CALL_reader_copy(name, size) CALL_at_copy(place->reader, name, size)
+#define TRAITS_collection_integer TRAITS_at_integer
+#define TRAITS_reader_integer TRAITS_at_integer
+#define CALL_collection_integer(name, size) CALL_at_integer(place->map, name, size)
+#define CALL_reader_integer(name, size) CALL_at_integer(place->reader, name, size)
+#define TRAITS_collection_store TRAITS_at_store
+#define TRAITS_reader_store TRAITS_at_store
+#define CALL_collection_store(name, size) CALL_at_store(place->map, name, size)
+#define CALL_reader_store(name, size) CALL_at_store(place->reader, name, size)
+#define TRAITS_collection_modify TRAITS_at_modify
+#define TRAITS_reader_modify TRAITS_at_modify
+#define CALL_collection_modify(name, size) CALL_at_modify(place->map, name, size)
+#define CALL_reader_modify(name, size) CALL_at_modify(place->reader, name, size)
+#define TRAITS_collection_compare TRAITS_at_compare
+#define TRAITS_reader_compare TRAITS_at_compare
+#define CALL_collection_compare(name, size) CALL_at_compare(place->map, name, size)
+#define CALL_reader_compare(name, size) CALL_at_compare(place->reader, name, size)
+#define TRAITS_collection_bytes_out TRAITS_at_bytes_out
+#define TRAITS_reader_bytes_out TRAITS_at_bytes_out
+#define CALL_collection_bytes_out(name, size) CALL_at_bytes_out(place->map, name, size)
+#define CALL_reader_bytes_out(name, size) CALL_at_bytes_out(place->reader, name, size)
+#define TRAITS_collection_integer_out TRAITS_at_integer_out
+#define TRAITS_reader_integer_out TRAITS_at_integer_out
+#define CALL_collection_integer_out(name, size) CALL_at_integer_out(place->map, name, size)
+#define CALL_reader_integer_out(name, size) CALL_at_integer_out(place->reader, name, size)
+#define TRAITS_collection_load TRAITS_at_load
+#define TRAITS_reader_load TRAITS_at_load
+#define CALL_collection_load(name, size) CALL_at_load(place->map, name, size)
+#define CALL_reader_load(name, size) CALL_at_load(place->reader, name, size)
 
 /* One who writes through the pointer, and says so afterwards. */
 static inline int

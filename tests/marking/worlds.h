@@ -26,6 +26,7 @@ struct world {
 	struct vmmem_region *regions[2];
 	struct vmmem_region *source;
 	struct vmmem_collection *map;
+	struct vmmem_reader *reader; /* of a space that has the map */
 	/* Where each region is marked, and from which byte on. */
 	struct vmmem_bitmap *bitmaps[2];
 	uint64_t offsets[2];
@@ -225,6 +226,7 @@ world_open(const struct kind *kind)
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	struct vmmem_bitmap *bitmap = world_bitmap(kind);
 	struct vmmem_region *regions[4];
+	struct vmmem_space *space;
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
@@ -245,11 +247,15 @@ world_open(const struct kind *kind)
 	regions[1] = vmmem_region_ref(world.regions[1]);
 	regions[3] = vmmem_region_ref(world.source);
 	world.map = guest_of(regions, 4);
+	assert_ok(vmmem_space_new(world.map, &space));
+	assert_ok(vmmem_reader_new(space, &world.reader));
+	vmmem_space_unref(space);
 }
 
 static inline void
 world_close(void)
 {
+	world.reader = vmmem_reader_free(world.reader);
 	world.map = vmmem_collection_unref(world.map);
 	world.regions[0] = vmmem_region_unref(world.regions[0]);
 	world.regions[1] = vmmem_region_unref(world.regions[1]);

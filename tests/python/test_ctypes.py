@@ -18,6 +18,7 @@ import unittest
 
 from dirty import Bitmaps
 from slices import OnDemand, Slices
+from spaces import ReaderAccess, Spaces
 from support import PAGE, TOP, Case, address, lib, symbols_of_map
 
 # Codes of layers that come after version 0.1.
@@ -559,7 +560,7 @@ class Codes(Case):
 
 
 # Their tests are found here by name.
-TESTED_ELSEWHERE = (Bitmaps, OnDemand, Slices)
+TESTED_ELSEWHERE = (Bitmaps, OnDemand, ReaderAccess, Slices, Spaces)
 
 
 def main():

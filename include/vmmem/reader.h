@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/reader.h - borrowing a space's current map at the cost of a store.
+ *
+ * A thread that reads a space often makes a reader once.  Between take and
+ * release it is in a section, and sees one map, whole, whatever writers do:
+ *
+ *     map = vmmem_reader_take(reader);
+ *     rc = vmmem_collection_read_le16(map, gpa, &index);
+ *     if (rc == 0)
+ *             rc = vmmem_collection_read(map, ...);
+ *     vmmem_reader_release(reader);
+ *
+ * Neither waits, whatever writers do.  A section keeps every map alive that it
+ * could see, so keep it short: one access, one request.  To hold on to a map
+ * for longer take a reference to it within the section, or use
+ * vmmem_space_get().
+ *
+ * What was looked up in one section, a slice or a host address, is good in a
+ * later one as long as vmmem_reader_generation() returns there what it returned
+ * then: one load and a comparison.
+ *
+ * vmmem/reader_access.h has the accesses of vmmem/access.h and vmmem/atomic.h as
+ * sections of one call.  <vmmem/inline.h> compiles take, release and generation
+ * into the caller.
+ *
+ * A reader is used by one thread at a time, which may change outside of
+ * sections.  A signal handler uses a reader of its own, not that of the thread
+ * it interrupts.  A thread that ends within a section leaves it open: whoever
+ * has the reader then releases or frees it.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_READER_H
+#define VMMEM_READER_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+#include <vmmem/space.h>
+
+VMMEM_BEGIN_DECLS
+
+/*
+ * struct vmmem_reader_view is what a space shows its readers, and struct
+ * vmmem_reader begins what vmmem_reader_new() makes.  They are here for
+ * <vmmem/inline.h>, and not for use: the layouts are frozen with 1.0.
+ */
+struct vmmem_reader_view {
+	uint64_t generation;
+	struct vmmem_collection *current;
+};
+
+struct vmmem_reader {
+	uint64_t section; /* 0: in none that the inline functions know of */
+	uint64_t nested;  /* sections within the section */
+	struct vmmem_collection *map; /* what the section sees */
+	const struct vmmem_reader_view *view;
+};
+
+/*
+ * vmmem_reader_new() makes a reader of 'space', and takes a reference to it.
+ * The caller frees the reader.  Takes a lock, but none that a writer holds for
+ * longer than it takes to walk over the readers.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'space' or 'ret_reader' is NULL
+ *   -ENOMEM       from the allocator
+ */
+VMMEM_NODISCARD int vmmem_reader_new(struct vmmem_space *space,
+				     struct vmmem_reader **ret_reader);
+
+/*
+ * vmmem_reader_free() frees a reader and returns NULL; a section that is open
+ * ends.  If the reader held the last reference to the space, the space ends
+ * here and its memory is unmapped.  NULL is a no-op.
+ */
+struct vmmem_reader *vmmem_reader_free(struct vmmem_reader *reader);
+
+/*
+ * vmmem_reader_take() begins a section and returns the map it sees, which is
+ * good until the release, and longer for whoever takes a reference.  Within a
+ * section it begins one that sees the same map; each take wants a release.
+ * NULL for NULL.
+ */
+struct vmmem_collection *vmmem_reader_take(struct vmmem_reader *reader);
+
+/*
+ * vmmem_reader_release() ends the section that the last take began.  NULL is a
+ * no-op, and so is a release without a take.
+ */
+void vmmem_reader_release(struct vmmem_reader *reader);
+
+/*
+ * vmmem_reader_generation() returns the generation of the section's map: as
+ * long as a later section of any reader of the space has the same, what was
+ * looked up in this one is good there too.  0 outside of sections and for NULL.
+ */
+uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
+
+/*
+ * What vmmem_reader_take() and vmmem_reader_release() do where the inline forms
+ * do not suffice: within a section, and on systems without membarrier(2).  For
+ * <vmmem/inline.h>; they do the same as those.
+ */
+struct vmmem_collection *vmmem_reader_take_slow(struct vmmem_reader *reader);
+void vmmem_reader_release_slow(struct vmmem_reader *reader);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/reader_access.h - an access to a space's current map in one call.
+ *
+ * Each function is the one of vmmem/access.h or vmmem/atomic.h with
+ * vmmem_collection_ in the place of vmmem_reader_, made on the map that
+ * vmmem_reader_take() gives, between that and vmmem_reader_release(): see
+ * there for what it does and returns.  Within a section of the reader it is
+ * made on the section's map.  A NULL reader is VMMEM_EINVAL.
+ *
+ * As a section of its own each call sees the current map, old or new.  What
+ * takes several accesses to make sense takes the map once for all of them.
+ *
+ * The thread that uses the reader.  No lock is taken, nothing is allocated and
+ * nobody is waited for.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_READER_ACCESS_H
+#define VMMEM_READER_ACCESS_H
+
+#include <vmmem/base.h>
+#include <vmmem/reader.h>
+
+VMMEM_BEGIN_DECLS
+
+/*
+ * vmmem_reader_read() and the others of this group move bytes, as the functions
+ * of vmmem/access.h do that are called so.
+ */
+VMMEM_NODISCARD int vmmem_reader_read(struct vmmem_reader *reader, uint64_t gpa,
+				      void *buf, size_t len, size_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_read_some(struct vmmem_reader *reader,
+					   uint64_t gpa, void *buf, size_t len,
+					   size_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_write(struct vmmem_reader *reader,
+				       uint64_t gpa, const void *buf,
+				       size_t len, size_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_write_some(struct vmmem_reader *reader,
+					    uint64_t gpa, const void *buf,
+					    size_t len, size_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_fill(struct vmmem_reader *reader, uint64_t gpa,
+				      uint8_t value, uint64_t len,
+				      uint64_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_fill_some(struct vmmem_reader *reader,
+					   uint64_t gpa, uint8_t value,
+					   uint64_t len, uint64_t *ret_done);
+VMMEM_NODISCARD int vmmem_reader_copy(struct vmmem_reader *reader,
+				      uint64_t target, uint64_t source,
+				      uint64_t len, uint64_t *ret_done);
+
+/*
+ * vmmem_reader_read_TYPE() reads one integer in the byte order of its TYPE.
+ */
+VMMEM_NODISCARD int vmmem_reader_read_u8(struct vmmem_reader *reader,
+					 uint64_t gpa, uint8_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_u16(struct vmmem_reader *reader,
+					  uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_u32(struct vmmem_reader *reader,
+					  uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_u64(struct vmmem_reader *reader,
+					  uint64_t gpa, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_le16(struct vmmem_reader *reader,
+					   uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_le32(struct vmmem_reader *reader,
+					   uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_le64(struct vmmem_reader *reader,
+					   uint64_t gpa, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_be16(struct vmmem_reader *reader,
+					   uint64_t gpa, uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_be32(struct vmmem_reader *reader,
+					   uint64_t gpa, uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_read_be64(struct vmmem_reader *reader,
+					   uint64_t gpa, uint64_t *ret_value);
+
+/*
+ * vmmem_reader_write_TYPE() writes one integer in the byte order of its TYPE.
+ */
+VMMEM_NODISCARD int vmmem_reader_write_u8(struct vmmem_reader *reader,
+					  uint64_t gpa, uint8_t value);
+VMMEM_NODISCARD int vmmem_reader_write_u16(struct vmmem_reader *reader,
+					   uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int vmmem_reader_write_u32(struct vmmem_reader *reader,
+					   uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int vmmem_reader_write_u64(struct vmmem_reader *reader,
+					   uint64_t gpa, uint64_t value);
+VMMEM_NODISCARD int vmmem_reader_write_le16(struct vmmem_reader *reader,
+					    uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int vmmem_reader_write_le32(struct vmmem_reader *reader,
+					    uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int vmmem_reader_write_le64(struct vmmem_reader *reader,
+					    uint64_t gpa, uint64_t value);
+VMMEM_NODISCARD int vmmem_reader_write_be16(struct vmmem_reader *reader,
+					    uint64_t gpa, uint16_t value);
+VMMEM_NODISCARD int vmmem_reader_write_be32(struct vmmem_reader *reader,
+					    uint64_t gpa, uint32_t value);
+VMMEM_NODISCARD int vmmem_reader_write_be64(struct vmmem_reader *reader,
+					    uint64_t gpa, uint64_t value);
+
+/*
+ * The atomic operations of vmmem/atomic.h.
+ */
+VMMEM_NODISCARD int vmmem_reader_load_u8(struct vmmem_reader *reader,
+					 uint64_t gpa, int order,
+					 uint8_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_load_u16(struct vmmem_reader *reader,
+					  uint64_t gpa, int order,
+					  uint16_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_load_u32(struct vmmem_reader *reader,
+					  uint64_t gpa, int order,
+					  uint32_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_load_u64(struct vmmem_reader *reader,
+					  uint64_t gpa, int order,
+					  uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_reader_store_u8(struct vmmem_reader *reader,
+					  uint64_t gpa, uint8_t value,
+					  int order);
+VMMEM_NODISCARD int vmmem_reader_store_u16(struct vmmem_reader *reader,
+					   uint64_t gpa, uint16_t value,
+					   int order);
+VMMEM_NODISCARD int vmmem_reader_store_u32(struct vmmem_reader *reader,
+					   uint64_t gpa, uint32_t value,
+					   int order);
+VMMEM_NODISCARD int vmmem_reader_store_u64(struct vmmem_reader *reader,
+					   uint64_t gpa, uint64_t value,
+					   int order);
+VMMEM_NODISCARD int vmmem_reader_exchange_u8(struct vmmem_reader *reader,
+					     uint64_t gpa, uint8_t value,
+					     int order, uint8_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_exchange_u16(struct vmmem_reader *reader,
+					      uint64_t gpa, uint16_t value,
+					      int order,
+					      uint16_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_exchange_u32(struct vmmem_reader *reader,
+					      uint64_t gpa, uint32_t value,
+					      int order,
+					      uint32_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_exchange_u64(struct vmmem_reader *reader,
+					      uint64_t gpa, uint64_t value,
+					      int order,
+					      uint64_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_add_u8(struct vmmem_reader *reader,
+					      uint64_t gpa, uint8_t operand,
+					      int order, uint8_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_add_u16(struct vmmem_reader *reader,
+					       uint64_t gpa, uint16_t operand,
+					       int order,
+					       uint16_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_add_u32(struct vmmem_reader *reader,
+					       uint64_t gpa, uint32_t operand,
+					       int order,
+					       uint32_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_add_u64(struct vmmem_reader *reader,
+					       uint64_t gpa, uint64_t operand,
+					       int order,
+					       uint64_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_or_u8(struct vmmem_reader *reader,
+					     uint64_t gpa, uint8_t operand,
+					     int order, uint8_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_or_u16(struct vmmem_reader *reader,
+					      uint64_t gpa, uint16_t operand,
+					      int order,
+					      uint16_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_or_u32(struct vmmem_reader *reader,
+					      uint64_t gpa, uint32_t operand,
+					      int order,
+					      uint32_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_or_u64(struct vmmem_reader *reader,
+					      uint64_t gpa, uint64_t operand,
+					      int order,
+					      uint64_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_and_u8(struct vmmem_reader *reader,
+					      uint64_t gpa, uint8_t operand,
+					      int order, uint8_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_and_u16(struct vmmem_reader *reader,
+					       uint64_t gpa, uint16_t operand,
+					       int order,
+					       uint16_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_and_u32(struct vmmem_reader *reader,
+					       uint64_t gpa, uint32_t operand,
+					       int order,
+					       uint32_t *ret_previous);
+VMMEM_NODISCARD int vmmem_reader_fetch_and_u64(struct vmmem_reader *reader,
+					       uint64_t gpa, uint64_t operand,
+					       int order,
+					       uint64_t *ret_previous);
+VMMEM_NODISCARD int
+vmmem_reader_compare_exchange_u8(struct vmmem_reader *reader, uint64_t gpa,
+				 uint8_t expected, uint8_t desired, int success,
+				 int failure, uint8_t *ret_previous);
+VMMEM_NODISCARD int
+vmmem_reader_compare_exchange_u16(struct vmmem_reader *reader, uint64_t gpa,
+				  uint16_t expected, uint16_t desired,
+				  int success, int failure,
+				  uint16_t *ret_previous);
+VMMEM_NODISCARD int
+vmmem_reader_compare_exchange_u32(struct vmmem_reader *reader, uint64_t gpa,
+				  uint32_t expected, uint32_t desired,
+				  int success, int failure,
+				  uint32_t *ret_previous);
+VMMEM_NODISCARD int
+vmmem_reader_compare_exchange_u64(struct vmmem_reader *reader, uint64_t gpa,
+				  uint64_t expected, uint64_t desired,
+				  int success, int failure,
+				  uint64_t *ret_previous);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/space.h - where devices find the current memory map while others
+ * replace it.
+ *
+ * A space holds one collection, the current map.  Readers borrow it, writers
+ * put another in its place; neither waits for the other:
+ *
+ *     device threads  make a reader (vmmem/reader.h) once, and with it borrow
+ *                     the map for as long as one access or one request takes
+ *     other threads   take a reference with vmmem_space_get()
+ *     writers         change the map by an update (vmmem/update.h), or with
+ *                     vmmem_space_insert(), _remove() and _replace(), which
+ *                     are updates of one step
+ *     listeners       are told what changes, before it does, and may refuse
+ *                     (vmmem/listener.h)
+ *
+ * A map that was replaced is retired.  The space keeps its own reference to it
+ * until no reader can see it and nobody else holds one; then a writer, or
+ * vmmem_space_synchronize(), drops it, and with it unmaps what was only mapped
+ * for it.  So a thread that borrows a map, or takes a reference from
+ * vmmem_space_get() and drops it again, never unmaps guest memory, however long
+ * it took.
+ *
+ * All functions may be called by any thread that holds a reference to the
+ * space.  A child that fork() made may read, through the reader of the thread
+ * that forked or by vmmem_space_get(); for all else see
+ * vmmem_space_before_fork().
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_SPACE_H
+#define VMMEM_SPACE_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+#include <vmmem/region.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_space;
+
+/*
+ * vmmem_space_new() makes a space whose current map is 'map', of which it
+ * takes a reference.  The caller owns one reference to the space.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'map' or 'ret_space' is NULL
+ *   -ENOMEM       from the allocator
+ *   -errno        what pthread_mutex_init(3) said
+ */
+VMMEM_NODISCARD int vmmem_space_new(struct vmmem_collection *map,
+				    struct vmmem_space **ret_space);
+
+/*
+ * vmmem_space_ref() takes one more reference and returns 'space'.  NULL stays
+ * NULL.
+ */
+struct vmmem_space *vmmem_space_ref(struct vmmem_space *space);
+
+/*
+ * vmmem_space_unref() drops one reference and returns NULL.  Readers, listeners
+ * and updates each hold one.  With the last one the space drops its maps, and
+ * unmaps.  NULL is a no-op.
+ */
+struct vmmem_space *vmmem_space_unref(struct vmmem_space *space);
+
+/*
+ * vmmem_space_get() returns the current map with a reference for the caller,
+ * who drops it with vmmem_collection_unref() at any time and on any thread:
+ * that never unmaps anything as long as the space is there.  NULL for NULL.
+ *
+ * Takes no lock and waits for nobody; may run in a signal handler.  It costs
+ * four atomic operations on memory that all callers share, where a reader costs
+ * none.
+ */
+struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
+
+/*
+ * vmmem_space_generation() returns the number of the current map: it grows with
+ * each map that is published, and never repeats.  0 for NULL, and only then.
+ * The map may have been replaced by the time the number arrives; what is cached
+ * is checked with vmmem_reader_generation() instead.  May run in a signal
+ * handler.
+ */
+uint64_t vmmem_space_generation(const struct vmmem_space *space);
+
+/*
+ * vmmem_space_insert() puts the current map with 'region' added in its place:
+ * vmmem_collection_insert(), as an update of one step.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL    'space' or 'region' is NULL
+ *   VMMEM_EOVERLAP  'region' overlaps with one that is there
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
+				       struct vmmem_region *region);
+
+/*
+ * vmmem_space_remove() takes the region that is exactly [gpa, gpa + len) out of
+ * the map: vmmem_collection_remove(), as an update of one step.  'ret_region',
+ * if it is not NULL, gets the region with a reference for the caller.  The
+ * memory stays mapped while anybody sees or holds an older map;
+ * vmmem_space_synchronize() waits for those who see one.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'space' is NULL
+ *   VMMEM_ENOREGION  no region is exactly that range
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
+				       uint64_t len,
+				       struct vmmem_region **ret_region);
+
+/*
+ * vmmem_space_replace() makes 'map' the current map, and takes a reference.
+ * Who computes 'map' from the current one must do so in an update, or the
+ * change of another writer is lost.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'space' or 'map' is NULL
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
+					struct vmmem_collection *map);
+
+/*
+ * vmmem_space_synchronize() waits until no reader sees a map that was replaced
+ * before the call, and then drops the space's references to all retired maps
+ * that nobody holds, which unmaps what is only theirs.  It does not wait for
+ * references that others keep.  'timeout_ms' is how long to wait, in
+ * milliseconds: -1 without an end, 0 not at all.
+ *
+ * Not from within a section of a reader of this space, which would wait for
+ * itself; and not from a signal handler.  It may be called in a listener.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
+ *   -ETIMEDOUT    a reader still sees an older map; what nobody sees any more
+ *                 was dropped all the same
+ *   -errno        what membarrier(2) said; nothing was dropped
+ */
+VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
+					    int timeout_ms);
+
+/*
+ * vmmem_space_retired() returns how many maps were replaced and are not dropped
+ * yet, because a reader may see them or somebody holds a reference, or because
+ * nobody has looked since.  0 for NULL.
+ */
+size_t vmmem_space_retired(struct vmmem_space *space);
+
+/*
+ * A process that forks while other threads use a space, and whose child goes on
+ * to use it other than by reading, calls vmmem_space_before_fork() and then
+ * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
+ * child vmmem_space_after_fork_child().  In between, writers wait; readers do
+ * not.  The child's space is a copy of its own: the sections of all readers are
+ * over in it, as the threads that were in them are not there, and its changes
+ * are not the parent's.  Its listeners are told of them, so one that holds what
+ * the two processes share, such as a virtual machine, must know who it is.
+ *
+ * Not from within a section of the calling thread.  after_fork_... of a NULL
+ * space are no-ops.
+ *
+ * vmmem_space_before_fork() returns 0, or
+ *   VMMEM_EINVAL  'space' is NULL
+ *   -EDEADLK      this thread is in an update or in a listener's callback of
+ *                 this space; then fork without it
+ */
+VMMEM_NODISCARD int vmmem_space_before_fork(struct vmmem_space *space);
+void vmmem_space_after_fork_parent(struct vmmem_space *space);
+void vmmem_space_after_fork_child(struct vmmem_space *space);
+
+VMMEM_END_DECLS
+
+#endif

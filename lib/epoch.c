@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include "epoch.h"
+
+#include "barrier.h"
+
+int
+vmmem_epoch_init(struct vmmem_epoch *epoch)
+{
+	int rc;
+
+	rc = pthread_mutex_init(&epoch->lock, NULL);
+	if (rc != 0)
+		return -rc;
+	LIST_INIT(&epoch->readers);
+	epoch->passing[0].count = 0;
+	epoch->passing[1].count = 0;
+	epoch->phase = 0;
+	epoch->changed_at = 0;
+	epoch->passed = 0;
+	epoch->fenced = !vmmem_barrier_available();
+	return 0;
+}
+
+void
+vmmem_epoch_fini(struct vmmem_epoch *epoch)
+{
+	pthread_mutex_destroy(&epoch->lock);
+}
+
+/* rest() puts a reader where it is in no section. */
+static void
+rest(const struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
+{
+	reader->hot.nested = epoch->fenced ? 1 : 0;
+	/* Release: what the section saw comes before its end. */
+	__atomic_store_n(&reader->hot.section,
+			 epoch->fenced ? VMMEM_SECTION_FENCED : 0,
+			 __ATOMIC_RELEASE);
+}
+
+void
+vmmem_epoch_add(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
+{
+	rest(epoch, reader);
+	pthread_mutex_lock(&epoch->lock);
+	LIST_INSERT_HEAD(&epoch->readers, reader, link);
+	pthread_mutex_unlock(&epoch->lock);
+}
+
+void
+vmmem_epoch_remove(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
+{
+	pthread_mutex_lock(&epoch->lock);
+	LIST_REMOVE(reader, link);
+	pthread_mutex_unlock(&epoch->lock);
+}
+
+unsigned int
+vmmem_epoch_enter(struct vmmem_epoch *epoch)
+{
+	unsigned int phase;
+
+	/* Relaxed: a phase that is over is waited for all the same. */
+	phase = (unsigned int)__atomic_load_n(&epoch->phase, __ATOMIC_RELAXED);
+	/*
+	 * Sequentially consistent, as is the load that the caller makes next:
+	 * whoever publishes and then finds no count comes before that load.
+	 */
+	__atomic_fetch_add(&epoch->passing[phase].count, 1, __ATOMIC_SEQ_CST);
+	return phase;
+}
+
+void
+vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int phase)
+{
+	/* Release: what was done with what was loaded comes before. */
+	__atomic_fetch_sub(&epoch->passing[phase].count, 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * is_empty() tells whether nobody is passing in 'phase' who came before this
+ * look.
+ */
+static bool
+is_empty(const struct vmmem_epoch *epoch, uint64_t phase)
+{
+	/* Sequentially consistent: see vmmem_epoch_enter().  Acquires too. */
+	return __atomic_load_n(&epoch->passing[phase].count,
+			       __ATOMIC_SEQ_CST) == 0;
+}
+
+/*
+ * look_at_passing() brings 'passed' up to date.  The counters are never both
+ * empty if threads pass all the time; so they are made to use one of the two,
+ * and the other one becomes empty.
+ */
+static void
+look_at_passing(struct vmmem_epoch *epoch, uint64_t generation)
+{
+	uint64_t phase = epoch->phase;
+
+	if (!is_empty(epoch, 1 - phase))
+		return;
+	/*
+	 * Those who are left came after the phase was changed, when the counter
+	 * that they use was empty.
+	 */
+	epoch->passed = epoch->changed_at;
+	if (is_empty(epoch, phase)) {
+		epoch->changed_at = generation;
+		epoch->passed = generation;
+		return;
+	}
+	epoch->changed_at = generation;
+	/* Relaxed: it only says which counter to use. */
+	__atomic_store_n(&epoch->phase, 1 - phase, __ATOMIC_RELAXED);
+}
+
+int
+vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
+		    uint64_t *ret_horizon)
+{
+	const struct vmmem_epoch_reader *reader;
+	uint64_t horizon = generation, section;
+	int rc;
+
+	if (epoch->fenced) {
+		/*
+		 * Pairs with the fence that such a reader makes as it enters:
+		 * either its section is seen here, or it sees what is current.
+		 */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} else {
+		/*
+		 * The same, with the readers' barrier made for them: a reader
+		 * that has not shown its section by now will load what is
+		 * current, and the generation, after this.
+		 */
+		rc = vmmem_barrier();
+		if (rc != 0)
+			return rc;
+	}
+	LIST_FOREACH(reader, &epoch->readers, link) {
+		/* Acquire: what a section that is over saw comes before. */
+		section = __atomic_load_n(&reader->hot.section,
+					  __ATOMIC_ACQUIRE);
+		if (section == 0 || section == VMMEM_SECTION_FENCED)
+			continue;
+		if (section < horizon)
+			horizon = section;
+	}
+	look_at_passing(epoch, generation);
+	*ret_horizon = epoch->passed < horizon ? epoch->passed : horizon;
+	return 0;
+}
+
+void
+vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch)
+{
+	struct vmmem_epoch_reader *reader;
+
+	/* Locked before the fork, by the thread that is left. */
+	pthread_mutex_unlock(&epoch->lock);
+	LIST_FOREACH(reader, &epoch->readers, link)
+		rest(epoch, reader);
+	epoch->passing[0].count = 0;
+	epoch->passing[1].count = 0;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Spaces on one thread: the current map, what is retired, and when it goes. */
+#include <vmmem/vmmem.h>
+
+#include "owned.h"
+#include "suite.h"
+
+#define COUNT 4
+
+static struct owned owned[COUNT];
+static struct vmmem_space *space;
+
+static uint64_t
+gpa_of(unsigned int i)
+{
+	return i * UINT64_C(0x10000);
+}
+
+static struct vmmem_collection *
+map_of(unsigned int i)
+{
+	return guest_of_one(owned_region(&owned[i], gpa_of(i)));
+}
+
+static void
+setup(void)
+{
+	struct vmmem_collection *map = map_of(0);
+
+	assert_ok(vmmem_space_new(map, &space));
+	vmmem_collection_unref(map);
+}
+
+static void
+teardown(void)
+{
+	ck_assert_ptr_null(vmmem_space_unref(space));
+}
+
+static void
+replace(unsigned int i)
+{
+	struct vmmem_collection *map = map_of(i);
+
+	assert_ok(vmmem_space_replace(space, map));
+	vmmem_collection_unref(map);
+}
+
+START_TEST(arguments)
+{
+	struct vmmem_space *none = (void *)&none, *made = none;
+	struct vmmem_region *region = NO_REGION;
+	struct vmmem_collection *map = vmmem_space_get(space);
+
+	assert_code(vmmem_space_new(NULL, &made), VMMEM_EINVAL);
+	assert_code(vmmem_space_new(map, NULL), VMMEM_EINVAL);
+	ck_assert_ptr_eq(made, none);
+	ck_assert_ptr_null(vmmem_space_ref(NULL));
+	ck_assert_ptr_null(vmmem_space_unref(NULL));
+	ck_assert_ptr_null(vmmem_space_get(NULL));
+	ck_assert_uint_eq(vmmem_space_generation(NULL), 0);
+	ck_assert_uint_eq(vmmem_space_retired(NULL), 0);
+	assert_code(vmmem_space_insert(NULL, vmmem_collection_at(map, 0)),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_space_insert(space, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_space_remove(NULL, 0, 1, &region), VMMEM_EINVAL);
+	assert_code(vmmem_space_replace(NULL, map), VMMEM_EINVAL);
+	assert_code(vmmem_space_replace(space, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_space_synchronize(NULL, 0), VMMEM_EINVAL);
+	assert_code(vmmem_space_synchronize(space, -2), VMMEM_EINVAL);
+	assert_code(vmmem_space_before_fork(NULL), VMMEM_EINVAL);
+	vmmem_space_after_fork_parent(NULL);
+	vmmem_space_after_fork_child(NULL);
+	ck_assert_ptr_eq(region, NO_REGION);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+START_TEST(get)
+{
+	struct vmmem_collection *map = vmmem_space_get(space), *again;
+
+	again = vmmem_space_get(space);
+	ck_assert_ptr_eq(map, again);
+	vmmem_collection_unref(again);
+	replace(1);
+	/* What one holds stays, without an end. */
+	ck_assert_int_eq(vmmem_collection_contains(map, gpa_of(0)), 1);
+	again = vmmem_space_get(space);
+	ck_assert_ptr_ne(map, again);
+	vmmem_collection_unref(again);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+START_TEST(generations_grow)
+{
+	uint64_t before = vmmem_space_generation(space), now;
+	unsigned int i;
+
+	for (i = 1; i < COUNT; i++) {
+		replace(i);
+		now = vmmem_space_generation(space);
+		ck_assert_uint_gt(now, before);
+		before = now;
+	}
+	/* What changes nothing is no new map. */
+	assert_code(vmmem_space_remove(space, 1, 1, NULL), VMMEM_ENOREGION);
+	ck_assert_uint_eq(vmmem_space_generation(space), before);
+}
+END_TEST
+
+START_TEST(insert_and_remove)
+{
+	struct vmmem_region *region = owned_region(&owned[1], gpa_of(1));
+	struct vmmem_region *overlap = region_of(gpa_of(1) + 0x800, 0x1000);
+	struct vmmem_region *removed = NO_REGION;
+	struct vmmem_collection *map;
+
+	assert_ok(vmmem_space_insert(space, region));
+	assert_code(vmmem_space_insert(space, overlap), VMMEM_EOVERLAP);
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 2);
+	ck_assert_ptr_eq(vmmem_collection_find(map, gpa_of(1)), region);
+	vmmem_collection_unref(map);
+
+	assert_code(vmmem_space_remove(space, gpa_of(1), OWNED_LEN - 1,
+				       &removed),
+		    VMMEM_ENOREGION);
+	assert_code(vmmem_space_remove(space, gpa_of(1), 0, &removed),
+		    VMMEM_ENOREGION);
+	ck_assert_ptr_eq(removed, NO_REGION);
+	assert_ok(vmmem_space_remove(space, gpa_of(1), OWNED_LEN, &removed));
+	ck_assert_ptr_eq(removed, region);
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 1);
+	vmmem_collection_unref(map);
+
+	/* Down to nothing, and up again. */
+	assert_ok(vmmem_space_remove(space, gpa_of(0), OWNED_LEN, NULL));
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 0);
+	vmmem_collection_unref(map);
+	assert_ok(vmmem_space_insert(space, region));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 0);
+
+	vmmem_region_unref(removed);
+	vmmem_region_unref(region);
+	vmmem_region_unref(overlap);
+}
+END_TEST
+
+/* Writers drop what nobody sees without being asked to. */
+START_TEST(writers_drop)
+{
+	replace(1);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+	replace(2);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
+	ck_assert_int_eq(owned_is_released(&owned[2]), 0);
+}
+END_TEST
+
+/* A map that is held does not keep those before and after it. */
+START_TEST(held_in_the_middle)
+{
+	struct vmmem_collection *held;
+
+	replace(1);
+	held = vmmem_space_get(space);
+	replace(2);
+	replace(3);
+	assert_ok(vmmem_space_synchronize(space, -1));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 0);
+	ck_assert_int_eq(owned_is_released(&owned[2]), 1);
+	ck_assert_uint_eq(vmmem_space_retired(space), 1);
+	vmmem_collection_unref(held);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 0);
+	replace(0);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+}
+END_TEST
+
+/* A map may come back while it is retired, and be retired again. */
+START_TEST(a_map_that_comes_back)
+{
+	struct vmmem_collection *held = vmmem_space_get(space);
+
+	replace(1);
+	ck_assert_uint_eq(vmmem_space_retired(space), 1);
+	assert_ok(vmmem_space_replace(space, held));
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+	vmmem_collection_unref(held);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
+	replace(2);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+}
+END_TEST
+
+/* One map in two spaces goes when both have let go. */
+START_TEST(one_map_in_two_spaces)
+{
+	struct vmmem_collection *map = vmmem_space_get(space);
+	struct vmmem_space *other;
+
+	assert_ok(vmmem_space_new(map, &other));
+	vmmem_collection_unref(map);
+	replace(1);
+	assert_ok(vmmem_space_synchronize(space, -1));
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	map = map_of(2);
+	assert_ok(vmmem_space_replace(other, map));
+	vmmem_collection_unref(map);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	ck_assert_uint_eq(vmmem_space_retired(other), 0);
+	vmmem_space_unref(other);
+	ck_assert_int_eq(owned_is_released(&owned[2]), 1);
+}
+END_TEST
+
+/* The end of a space is the end of what it alone held, retired or not. */
+START_TEST(the_end)
+{
+	struct vmmem_collection *held = vmmem_space_get(space);
+
+	replace(1);
+	ck_assert_ptr_eq(vmmem_space_ref(space), space);
+	vmmem_space_unref(space);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 0);
+	vmmem_space_unref(space);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	/* Without the space, the last one to let go unmaps. */
+	vmmem_collection_unref(held);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	setup();
+}
+END_TEST
+
+/* An owner that is told of the end may use the space. */
+static void
+use_space(void *opaque)
+{
+	struct vmmem_collection *map;
+
+	(void)opaque;
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 1);
+	vmmem_collection_unref(map);
+	assert_ok(vmmem_space_synchronize(space, -1));
+	replace(3);
+}
+
+START_TEST(release_calls_back)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region;
+	struct vmmem_collection *map;
+
+	vmmem_region_builder_set_range(builder, 0, OWNED_LEN);
+	vmmem_region_builder_set_external(builder, owned[1].bytes, use_space,
+					  NULL);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_builder_free(builder);
+	map = guest_of_one(region);
+	assert_ok(vmmem_space_replace(space, map));
+	vmmem_collection_unref(map);
+	replace(2);
+	map = vmmem_space_get(space);
+	ck_assert_int_eq(vmmem_collection_contains(map, gpa_of(3)), 1);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+/* Many maps, each as it was when it was taken. */
+START_TEST(many_maps)
+{
+	struct vmmem_collection *maps[200];
+	struct vmmem_region *region;
+	size_t i;
+
+	for (i = 0; i < 200; i++) {
+		maps[i] = vmmem_space_get(space);
+		region = region_of((i + 1) * 0x10000, 0x1000);
+		assert_ok(vmmem_space_insert(space, region));
+		vmmem_region_unref(region);
+	}
+	ck_assert_uint_eq(vmmem_space_retired(space), 200);
+	for (i = 0; i < 200; i++)
+		ck_assert_uint_eq(vmmem_collection_count(maps[i]), i + 1);
+	/* Let go of in an order of no meaning. */
+	for (i = 0; i < 200; i++)
+		vmmem_collection_unref(maps[i * 77 % 200]);
+	assert_ok(vmmem_space_synchronize(space, -1));
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("space");
+	TCase *tcase = tcase_create("space");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, arguments);
+	tcase_add_test(tcase, get);
+	tcase_add_test(tcase, generations_grow);
+	tcase_add_test(tcase, insert_and_remove);
+	tcase_add_test(tcase, writers_drop);
+	tcase_add_test(tcase, held_in_the_middle);
+	tcase_add_test(tcase, a_map_that_comes_back);
+	tcase_add_test(tcase, one_map_in_two_spaces);
+	tcase_add_test(tcase, the_end);
+	tcase_add_test(tcase, release_calls_back);
+	tcase_add_test(tcase, many_maps);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Updates: several steps as one change, and no change lost. */
+#include <pthread.h>
+
+#include <vmmem/vmmem.h>
+
+#include "owned.h"
+#include "suite.h"
+
+#define PAGE UINT64_C(0x1000)
+#define THREADS 4
+#define EACH 50
+
+static struct vmmem_space *space;
+
+static void
+setup(void)
+{
+	struct vmmem_collection *map = NULL;
+
+	assert_ok(vmmem_collection_new_empty(&map));
+	assert_ok(vmmem_space_new(map, &space));
+	vmmem_collection_unref(map);
+}
+
+static void
+teardown(void)
+{
+	vmmem_space_unref(space);
+}
+
+static struct vmmem_update *
+begin(void)
+{
+	struct vmmem_update *update = NULL;
+
+	assert_ok(vmmem_update_begin(space, &update));
+	ck_assert_ptr_nonnull(update);
+	return update;
+}
+
+/* Inserts a region of its own at 'gpa', and drops the reference. */
+static void
+insert(struct vmmem_update *update, uint64_t gpa)
+{
+	struct vmmem_region *region = region_of(gpa, PAGE);
+
+	assert_ok(vmmem_update_insert(update, region));
+	vmmem_region_unref(region);
+}
+
+static size_t
+current_count(void)
+{
+	struct vmmem_collection *map = vmmem_space_get(space);
+	size_t count = vmmem_collection_count(map);
+
+	vmmem_collection_unref(map);
+	return count;
+}
+
+START_TEST(arguments)
+{
+	struct vmmem_update *none = (void *)&none, *update = none;
+	struct vmmem_region *region = NO_REGION;
+	struct vmmem_collection *map = vmmem_space_get(space);
+
+	assert_code(vmmem_update_begin(NULL, &update), VMMEM_EINVAL);
+	assert_code(vmmem_update_begin(space, NULL), VMMEM_EINVAL);
+	ck_assert_ptr_eq(update, none);
+	ck_assert_ptr_null(vmmem_update_map(NULL));
+	assert_code(vmmem_update_insert(NULL, region), VMMEM_EINVAL);
+	assert_code(vmmem_update_remove(NULL, 0, 1, &region), VMMEM_EINVAL);
+	assert_code(vmmem_update_replace(NULL, map), VMMEM_EINVAL);
+	assert_code(vmmem_update_commit(NULL), VMMEM_EINVAL);
+	ck_assert_ptr_null(vmmem_update_abort(NULL));
+	update = begin();
+	assert_code(vmmem_update_insert(update, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_update_replace(update, NULL), VMMEM_EINVAL);
+	ck_assert_ptr_eq(region, NO_REGION);
+	ck_assert_ptr_eq(vmmem_update_map(update), map);
+	ck_assert_ptr_null(vmmem_update_abort(update));
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+/* All of it, and nobody sees a part of it. */
+START_TEST(steps)
+{
+	struct vmmem_region *region = NULL;
+	struct vmmem_collection *map;
+	struct vmmem_update *update;
+	uint64_t generation;
+
+	update = begin();
+	insert(update, 0);
+	insert(update, PAGE);
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(current_count(), 2);
+
+	generation = vmmem_space_generation(space);
+	update = begin();
+	assert_ok(vmmem_update_remove(update, 0, PAGE, &region));
+	ck_assert_uint_eq(vmmem_region_start(region), 0);
+	vmmem_region_unref(region);
+	insert(update, 5 * PAGE);
+	insert(update, 0);
+	ck_assert_uint_eq(vmmem_collection_count(vmmem_update_map(update)),
+			  3);
+	ck_assert_uint_eq(current_count(), 2);
+	ck_assert_uint_eq(vmmem_space_generation(space), generation);
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(vmmem_space_generation(space), generation + 1);
+
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 3);
+	ck_assert_int_eq(vmmem_collection_contains(map, 5 * PAGE), 1);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+/* A step that fails leaves the update as it was. */
+START_TEST(failing_steps)
+{
+	struct vmmem_region *region = region_of(0x800, PAGE);
+	struct vmmem_region *removed = NO_REGION;
+	struct vmmem_update *update = begin();
+
+	insert(update, 0);
+	assert_code(vmmem_update_insert(update, region), VMMEM_EOVERLAP);
+	assert_code(vmmem_update_remove(update, 0, 2 * PAGE, &removed),
+		    VMMEM_ENOREGION);
+	ck_assert_ptr_eq(removed, NO_REGION);
+	insert(update, 2 * PAGE);
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(current_count(), 2);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+START_TEST(replace_then_go_on)
+{
+	struct vmmem_range range = { 0x100000, PAGE };
+	struct vmmem_collection *map = guest_of_ranges(&range, 1);
+	struct vmmem_update *update = begin();
+
+	insert(update, 0);
+	assert_ok(vmmem_update_replace(update, map));
+	ck_assert_ptr_eq(vmmem_update_map(update), map);
+	insert(update, 7 * PAGE);
+	assert_ok(vmmem_update_commit(update));
+	vmmem_collection_unref(map);
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 2);
+	ck_assert_int_eq(vmmem_collection_contains(map, 0), 0);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+/* What an abort leaves behind is nothing, at once. */
+START_TEST(abort_leaves_nothing)
+{
+	static struct owned owned;
+	struct vmmem_region *region = owned_region(&owned, 0);
+	struct vmmem_update *update = begin();
+	uint64_t generation = vmmem_space_generation(space);
+
+	assert_ok(vmmem_update_insert(update, region));
+	vmmem_region_unref(region);
+	ck_assert_ptr_null(vmmem_update_abort(update));
+	ck_assert_int_eq(owned_is_released(&owned), 1);
+	ck_assert_uint_eq(current_count(), 0);
+	ck_assert_uint_eq(vmmem_space_generation(space), generation);
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+}
+END_TEST
+
+/* Nothing is published where nothing changed. */
+START_TEST(commit_of_nothing)
+{
+	struct vmmem_collection *map = vmmem_space_get(space);
+	uint64_t generation = vmmem_space_generation(space);
+
+	assert_ok(vmmem_update_commit(begin()));
+	assert_ok(vmmem_space_replace(space, map));
+	ck_assert_uint_eq(vmmem_space_generation(space), generation);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+START_TEST(one_at_a_time)
+{
+	struct vmmem_update *none = (void *)&none, *again = none;
+	struct vmmem_update *update = begin();
+	struct vmmem_region *region = region_of(0, PAGE);
+	struct vmmem_listener_ops ops = { .size = sizeof(ops) };
+	struct vmmem_listener *listener;
+
+	assert_code(vmmem_update_begin(space, &again), -EDEADLK);
+	ck_assert_ptr_eq(again, none);
+	assert_code(vmmem_space_insert(space, region), -EDEADLK);
+	assert_code(vmmem_space_remove(space, 0, PAGE, NULL), -EDEADLK);
+	assert_code(vmmem_space_before_fork(space), -EDEADLK);
+	assert_code(vmmem_listener_new(space, &ops, NULL, 0, &listener),
+		    -EDEADLK);
+	/* Reading is another matter. */
+	vmmem_collection_unref(vmmem_space_get(space));
+	assert_ok(vmmem_space_synchronize(space, -1));
+	vmmem_update_abort(update);
+	assert_ok(vmmem_space_insert(space, region));
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* An update keeps its space. */
+START_TEST(update_outlives_the_reference)
+{
+	struct vmmem_update *update = begin();
+
+	insert(update, 0);
+	vmmem_space_unref(space);
+	insert(update, PAGE);
+	assert_ok(vmmem_update_commit(update));
+	setup();
+}
+END_TEST
+
+/*
+ * Each writer reads the map, and writes one with a region more.  With the
+ * reading outside of the lock, writers would undo each other's work.
+ */
+static void *
+write_regions(void *opaque)
+{
+	const uint64_t base = (uint64_t)(uintptr_t)opaque << 32;
+	struct vmmem_collection *map = NULL;
+	struct vmmem_region *region = NULL;
+	struct vmmem_update *update;
+	unsigned int i;
+
+	for (i = 0; i < EACH; i++) {
+		if (vmmem_region_new_anonymous(base + i * PAGE, PAGE,
+					       &region) != 0 ||
+		    vmmem_update_begin(space, &update) != 0 ||
+		    vmmem_collection_insert(vmmem_update_map(update), region,
+					    &map) != 0 ||
+		    vmmem_update_replace(update, map) != 0 ||
+		    vmmem_update_commit(update) != 0)
+			return opaque;
+		vmmem_collection_unref(map);
+		vmmem_region_unref(region);
+	}
+	return NULL;
+}
+
+START_TEST(no_update_is_lost)
+{
+	pthread_t threads[THREADS];
+	void *failed;
+	uintptr_t i;
+
+	for (i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL,
+						write_regions,
+						(void *)(i + 1)),
+				 0);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &failed);
+		ck_assert_ptr_null(failed);
+	}
+	ck_assert_uint_eq(current_count(), THREADS * EACH);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("update");
+	TCase *tcase = tcase_create("update");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, arguments);
+	tcase_add_test(tcase, steps);
+	tcase_add_test(tcase, failing_steps);
+	tcase_add_test(tcase, replace_then_go_on);
+	tcase_add_test(tcase, abort_leaves_nothing);
+	tcase_add_test(tcase, commit_of_nothing);
+	tcase_add_test(tcase, one_at_a_time);
+	tcase_add_test(tcase, update_outlives_the_reference);
+	tcase_add_test(tcase, no_update_is_lost);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+"""Spaces, readers, updates and listeners from Python; test_ctypes.py runs it."""
+
+import ctypes
+import errno
+import os
+import sys
+
+from support import PAGE, Case, address, lib
+
+
+class SpaceCase(Case):
+    def space(self, *ranges):
+        space = lib.get("space_new", self.memory(*ranges))
+        self.addCleanup(lib.space_unref, space)
+        return space
+
+    def reader(self, space):
+        reader = lib.get("reader_new", space)
+        self.addCleanup(lib.reader_free, reader)
+        return reader
+
+
+class Spaces(SpaceCase):
+    def starts(self, space):
+        """Where the regions of the current map begin."""
+        current = lib.space_get(space)
+        starts = [lib.region_start(lib.collection_at(current, i))
+                  for i in range(lib.collection_count(current))]
+        lib.collection_unref(current)
+        return starts
+
+    def listener(self, space, priority=0, **callbacks):
+        kind = lib.struct("listener_ops")
+        types = dict(kind._fields_)
+        ops = kind(size=ctypes.sizeof(kind))
+        for name, function in callbacks.items():
+            setattr(ops, name, types[name](function))
+        self.kept = [*getattr(self, "kept", []), ops]
+        return lib.call("listener_new", space, ops, None, priority)
+
+    def test_replacing(self):
+        space = self.space((0, PAGE))
+        before = lib.space_generation(space)
+        self.assertEqual(
+            lib.space_insert(space, self.region("anonymous", PAGE, PAGE)), 0)
+        self.assertEqual(self.starts(space), [0, PAGE])
+        region = lib.get("space_remove", space, 0, PAGE)
+        self.assertEqual(lib.region_start(region), 0)
+        lib.region_unref(region)
+        self.assertEqual(self.starts(space), [PAGE])
+        self.assertEqual(lib.space_replace(space, self.memory((7 * PAGE,
+                                                               PAGE))), 0)
+        self.assertEqual(self.starts(space), [7 * PAGE])
+        self.assertEqual(lib.space_generation(space), before + 3)
+        self.assertEqual(address(lib.space_ref(space)), address(space))
+        self.assertFalse(lib.space_unref(space))
+
+    def test_sections(self):
+        space = self.space((0, PAGE))
+        reader = self.reader(space)
+        taken = lib.reader_take(reader)
+        generation = lib.reader_generation(reader)
+        self.assertEqual(generation, lib.space_generation(space))
+        self.assertEqual(lib.space_replace(space, self.memory((PAGE, PAGE))),
+                         0)
+        self.assertEqual(address(lib.reader_take(reader)), address(taken))
+        self.assertEqual(address(lib.reader_take_slow(reader)),
+                         address(taken))
+        lib.reader_release_slow(reader)
+        lib.reader_release(reader)
+        self.assertEqual(lib.space_synchronize(space, 0), -errno.ETIMEDOUT)
+        self.assertEqual(lib.space_retired(space), 1)
+        lib.reader_release(reader)
+        self.assertEqual(lib.space_synchronize(space, -1), 0)
+        self.assertEqual(lib.reader_generation(reader), 0)
+
+    def test_updates(self):
+        space = self.space((0, PAGE), (PAGE, PAGE))
+        update = lib.get("update_begin", space)
+        self.assertEqual(lib.code("update_begin", space), -errno.EDEADLK)
+        lib.region_unref(lib.get("update_remove", update, 0, PAGE))
+        self.assertEqual(lib.update_insert(
+            update, self.region("anonymous", 4 * PAGE, PAGE)), 0)
+        self.assertEqual(lib.collection_count(lib.update_map(update)), 2)
+        self.assertEqual(self.starts(space), [0, PAGE])
+        self.assertEqual(lib.update_commit(update), 0)
+        self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
+        update = lib.get("update_begin", space)
+        self.assertEqual(lib.update_replace(update, self.memory((0, PAGE))),
+                         0)
+        self.assertFalse(lib.update_abort(update))
+        self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
+
+    def test_listeners(self):
+        space = self.space((0, PAGE))
+        heard = []
+
+        def note(name, code=0):
+            def called(_, region):
+                heard.append((name, lib.region_start(region) // PAGE))
+                return code
+            return called
+
+        code, listener = self.listener(space, added=note("added"),
+                                       removed=note("removed"))
+        self.assertEqual((code, heard), (0, [("added", 0)]))
+        self.assertEqual(
+            self.listener(space, 1, added=note("no", -errno.EPERM))[0],
+            -errno.EPERM)
+        del heard[:]
+        self.assertEqual(
+            lib.space_insert(space, self.region("anonymous", PAGE, PAGE)), 0)
+        self.assertEqual(heard, [("added", 1)])
+        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertEqual(heard[1:], [("removed", 1), ("removed", 0)])
+
+    def test_forking(self):
+        space = self.space((0, PAGE))
+        self.assertEqual(lib.space_before_fork(space), 0)
+        child = os.fork()
+        if child == 0:
+            lib.space_after_fork_child(space)
+            os._exit(lib.space_replace(space, self.memory((0, PAGE))) or
+                     lib.space_synchronize(space, 0))
+        lib.space_after_fork_parent(space)
+        lib.space_after_fork_child(None)
+        self.assertEqual(os.waitpid(child, 0), (child, 0))
+        self.assertEqual(lib.space_replace(space, self.memory((0, PAGE))), 0)
+
+
+class ReaderAccess(SpaceCase):
+    def setUp(self):
+        super().setUp()
+        self.space_ = self.space((0, PAGE), (PAGE, PAGE))
+        self.reader_ = self.reader(self.space_)
+        self.map = lib.reader_take(self.reader_)
+        lib.reader_release(self.reader_)
+
+    def test_bytes(self):
+        reader = self.reader_
+        self.assertEqual(lib.get("reader_write", reader, PAGE - 2, b"abcd", 4),
+                         4)
+        buf = ctypes.create_string_buffer(4)
+        self.assertEqual(lib.get("reader_read", reader, PAGE - 2, buf, 4), 4)
+        self.assertEqual(buf.raw, b"abcd")
+        self.assertEqual(lib.get("reader_fill", reader, 8, 0x61, 3), 3)
+        self.assertEqual(lib.get("reader_copy", reader, 16, 8, 3), 3)
+        self.assertEqual(self.read(self.map, 15, 5), b"\0aaa\0")
+        end = 2 * PAGE - 1
+        self.assertEqual(lib.call("reader_write_some", reader, end, b"xy", 2),
+                         (lib.EBADADDR, 1))
+        self.assertEqual(lib.call("reader_read_some", reader, end, buf, 2),
+                         (lib.EBADADDR, 1))
+        self.assertEqual(buf.raw[:1], b"x")
+        self.assertEqual(lib.call("reader_fill_some", reader, end, 0x7a, 2),
+                         (lib.EBADADDR, 1))
+        self.assertEqual(self.read(self.map, end, 1), b"z")
+
+    def test_integers(self):
+        orders = {"u": sys.byteorder, "le": "little", "be": "big"}
+        for name, order in orders.items():
+            for size in (1, 2, 4, 8) if name == "u" else (2, 4, 8):
+                kind = f"{name}{size * 8}"
+                value = 0xfedcba9876543210 >> (64 - size * 8)
+                write = getattr(lib, "reader_write_" + kind)
+                self.assertEqual(write(self.reader_, PAGE - 1, value), 0)
+                self.assertEqual(self.read(self.map, PAGE - 1, size),
+                                 value.to_bytes(size, order))
+                self.assertEqual(
+                    lib.get("reader_read_" + kind, self.reader_, PAGE - 1),
+                    value)
+
+    def test_atomics(self):
+        order = lib.ORDER_SEQ_CST
+        for bits in 8, 16, 32, 64:
+            def atomic(name, *args):
+                return lib.get(f"reader_{name}_u{bits}", self.reader_, 64,
+                               *args)
+
+            store = getattr(lib, f"reader_store_u{bits}")
+            self.assertEqual(store(self.reader_, 64, 3, lib.ORDER_RELEASE), 0)
+            self.assertEqual(atomic("load", lib.ORDER_ACQUIRE), 3)
+            self.assertEqual(atomic("exchange", 7, order), 3)
+            self.assertEqual(atomic("compare_exchange", 7, 9, order,
+                                    lib.ORDER_RELAXED), 7)
+            self.assertEqual(atomic("fetch_add", 3, order), 9)
+            self.assertEqual(atomic("fetch_or", 0x50, order), 12)
+            self.assertEqual(atomic("fetch_and", 0x44, order), 0x5c)
+            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 0x44)
