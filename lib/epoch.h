@@ -37,6 +37,15 @@ struct vmmem_epoch_reader {
 	void *owner; /* the space */
 };
 
+/* The whole of what the caller knows the beginning of. */
+static inline struct vmmem_epoch_reader *
+vmmem_epoch_reader_of(struct vmmem_reader *reader)
+{
+	void *whole = reader;
+
+	return whole;
+}
+
 struct vmmem_epoch_counter {
 	_Alignas(VMMEM_CACHE_LINE) uint64_t count;
 };
@@ -85,8 +94,8 @@ int vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
 			uint64_t *ret_horizon);
 
 /*
- * vmmem_epoch_after_fork_child() forgets who was where, and unlocks what the
- * only thread locked before it forked.
+ * vmmem_epoch_after_fork_child() forgets who was where; for the only thread,
+ * under the lock.
  */
 void vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch);
 

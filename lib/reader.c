@@ -34,7 +34,7 @@ vmmem_reader_new(struct vmmem_space *space, struct vmmem_reader **ret_reader)
 VMMEM_API struct vmmem_reader *
 vmmem_reader_free(struct vmmem_reader *reader)
 {
-	struct vmmem_epoch_reader *whole = (struct vmmem_epoch_reader *)reader;
+	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
 	struct vmmem_space *space;
 
 	if (reader == NULL)
@@ -76,13 +76,11 @@ vmmem_reader_take_slow(struct vmmem_reader *reader)
 VMMEM_API void
 vmmem_reader_release_slow(struct vmmem_reader *reader)
 {
-	const struct vmmem_epoch_reader *whole =
-		(const struct vmmem_epoch_reader *)reader;
 	const struct vmmem_space *space;
 
 	if (reader == NULL)
 		return;
-	space = whole->owner;
+	space = vmmem_epoch_reader_of(reader)->owner;
 	/* A reader that makes barriers counts one more, to come here. */
 	if (reader->nested > (space->epoch.fenced ? 1U : 0U)) {
 		reader->nested--;

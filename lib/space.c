@@ -24,23 +24,6 @@
 #define SLEEP_FIRST_NS 20000
 #define SLEEP_LAST_NS 1000000
 
-/* make_writers_lock() makes the lock that knows its owner. */
-static int
-make_writers_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attributes;
-	int rc;
-
-	rc = pthread_mutexattr_init(&attributes);
-	if (rc != 0)
-		return -rc;
-	/* A type that exists is taken. */
-	(void)pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-	rc = pthread_mutex_init(lock, &attributes);
-	(void)pthread_mutexattr_destroy(&attributes);
-	return -rc;
-}
-
 VMMEM_API int
 vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 {
@@ -57,7 +40,7 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	rc = vmmem_collection_new_empty(&space->empty);
 	if (rc != 0)
 		goto free_space;
-	rc = make_writers_lock(&space->writers);
+	rc = -pthread_mutex_init(&space->writers, NULL);
 	if (rc != 0)
 		goto unref_empty;
 	rc = vmmem_epoch_init(&space->epoch);
@@ -157,12 +140,25 @@ vmmem_space_generation(const struct vmmem_space *space)
 int
 vmmem_space_lock_writers(struct vmmem_space *space)
 {
-	return -pthread_mutex_lock(&space->writers);
+	const pthread_t self = pthread_self();
+
+	/*
+	 * Relaxed: it is this thread's own number only if this thread stored
+	 * it, and has not unlocked since.
+	 */
+	if (pthread_equal(__atomic_load_n(&space->writer, __ATOMIC_RELAXED),
+			  self))
+		return -EDEADLK;
+	pthread_mutex_lock(&space->writers);
+	__atomic_store_n(&space->writer, self, __ATOMIC_RELAXED);
+	return 0;
 }
 
 void
 vmmem_space_unlock_writers(struct vmmem_space *space)
 {
+	/* Relaxed: for the same reason. */
+	__atomic_store_n(&space->writer, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&space->writers);
 }
 
@@ -408,10 +404,5 @@ vmmem_space_after_fork_child(struct vmmem_space *space)
 	if (space == NULL)
 		return;
 	vmmem_epoch_after_fork_child(&space->epoch);
-	/*
-	 * Made again and not unlocked: it knows its owner by a number that the
-	 * child does not have.
-	 */
-	memset(&space->writers, 0, sizeof(space->writers));
-	(void)make_writers_lock(&space->writers);
+	vmmem_space_after_fork_parent(space);
 }

@@ -38,10 +38,11 @@ struct vmmem_space {
 	size_t retired_count;
 
 	/*
-	 * The writers' lock, of what follows.  It tells its owner who asks
-	 * again.  No reader ever takes it.
+	 * The writers' lock, of what follows; and who holds it, so that one who
+	 * asks again is told.  0 is nobody.  No reader ever takes it.
 	 */
 	pthread_mutex_t writers;
+	pthread_t writer;
 	struct vmmem_listener_list listeners; /* lowest priority first */
 	struct vmmem_update update;
 	struct vmmem_collection *empty; /* what there is before and after all */

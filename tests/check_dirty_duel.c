@@ -10,38 +10,14 @@
  *	MARK_FIRST	this program marks before it writes
  */
 #include <limits.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <vmmem/vmmem.h>
 
+#include "duel.h"
 #include "suite.h"
 
 #define PAGE UINT64_C(4096)
-
-/* A broken program duels before Check runs: its asserts are of no use. */
-static void
-require(bool good)
-{
-	if (!good)
-		abort();
-}
-
-/* A fixed sequence for each seed: xorshift64. */
-static uint64_t
-next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
 
 static struct vmmem_collection *
 tracked_map(uint64_t len, struct vmmem_bitmap **ret_bitmap)
@@ -82,8 +58,6 @@ enum duel_kind {
 #else
 #define COLD_STORES 40
 #endif
-#define LINE	   64
-#define COLD_LINES (UINT64_C(1) << 18)
 
 struct duel {
 	enum duel_kind kind;
@@ -97,73 +71,15 @@ struct duel {
 	atomic_long written; /* that the writer has ended */
 };
 
-/*
- * Each of the two has a processor of its own, if there are two: what a thread
- * has in its store buffer, those who share the processor see.
- */
-static cpu_set_t processors;
-
-static void
-run_on(int number)
-{
-	cpu_set_t one;
-	size_t cpu;
-
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &processors) || number-- != 0)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
-	}
-}
-
-static void
-wait_for(atomic_long *value, long least)
-{
-	unsigned int spins = 0;
-
-	/* Whoever waits longer than a moment lets others have the core. */
-	while (atomic_load_explicit(value, memory_order_acquire) < least) {
-		if (++spins % 512 == 0)
-			sched_yield();
-	}
-}
-
-/* The two meet at any moment, whatever takes how long on this machine. */
-static void
-wait_a_little(uint64_t *random)
-{
-	uint64_t most = UINT64_C(1) << next_random(random) % 13;
-	volatile uint64_t left;
-
-	for (left = next_random(random) % most; left > 0; left--)
-		;
-}
-
-static void
-cold_stores(struct duel *duel, uint64_t *random, uint64_t value)
-{
-	uint64_t line;
-	int i;
-
-	for (i = 0; i < COLD_STORES; i++) {
-		line = next_random(random) % COLD_LINES;
-		atomic_store_explicit(
-			&duel->cold[line * LINE / sizeof(*duel->cold)], value,
-			memory_order_relaxed);
-	}
-}
-
 static void
 duel_write(struct duel *duel, uint64_t *random, uint64_t number)
 {
 #ifdef MARK_FIRST
 	vmmem_bitmap_mark(duel->bitmap, 0, sizeof(number));
-	cold_stores(duel, random, number);
+	cold_stores(duel->cold, COLD_STORES, random, number);
 	atomic_store_explicit(duel->data, number, memory_order_relaxed);
 #else
-	cold_stores(duel, random, number);
+	cold_stores(duel->cold, COLD_STORES, random, number);
 	if (duel->kind == DUEL_MARK) {
 		atomic_store_explicit(duel->data, number, memory_order_relaxed);
 		vmmem_bitmap_mark(duel->bitmap, 0, sizeof(number));
@@ -242,16 +158,12 @@ run_duel(enum duel_kind kind, long most)
 	void *host;
 	long round, lost = 0;
 
-	if (CPU_COUNT(&processors) == 0)
-		require(sched_getaffinity(0, sizeof(processors), &processors) ==
-			0);
+	find_processors();
 	duel.map = tracked_map(PAGE, &duel.bitmap);
 	require(vmmem_collection_host_address(duel.map, 0, VMMEM_PROT_WRITE,
 					      &host, &len) == 0);
 	duel.data = host;
-	duel.cold = malloc(COLD_LINES * LINE);
-	require(duel.cold != NULL);
-	memset(duel.cold, 1, COLD_LINES * LINE);
+	duel.cold = cold_lines();
 	if (kind != DUEL_START)
 		require(vmmem_harvester_new(duel.bitmap, &harvester) == 0);
 	require(pthread_create(&thread, NULL, duel_writer, &duel) == 0);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The horizon, step by step, with threads that stand still in the middle of
+ * something; with membarrier(2), without it, and when it fails.  The functions
+ * of lib/barrier.c are defined here.
+ */
+#include <errno.h>
+
+#include <vmmem/vmmem.h>
+
+#include "barrier.h"
+#include "epoch.h"
+#include "suite.h"
+
+static bool available = true;
+static int result;
+static int barriers;
+
+bool
+vmmem_barrier_available(void)
+{
+	return available;
+}
+
+int
+vmmem_barrier(void)
+{
+	barriers++;
+	return result;
+}
+
+static struct vmmem_epoch epoch;
+
+static void
+open_epoch(bool with_barrier)
+{
+	available = with_barrier;
+	result = 0;
+	barriers = 0;
+	ck_assert_int_eq(vmmem_epoch_init(&epoch), 0);
+}
+
+static uint64_t
+horizon(uint64_t generation)
+{
+	uint64_t found = UINT64_MAX;
+
+	pthread_mutex_lock(&epoch.lock);
+	ck_assert_int_eq(vmmem_epoch_horizon(&epoch, generation, &found), 0);
+	pthread_mutex_unlock(&epoch.lock);
+	return found;
+}
+
+START_TEST(nobody)
+{
+	open_epoch(_i != 0);
+	ck_assert_uint_eq(horizon(2), 2);
+	ck_assert_uint_eq(horizon(7), 7);
+	ck_assert_int_eq(barriers, _i != 0 ? 2 : 0);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+/* A section counts from the moment in which it is about to look. */
+START_TEST(sections)
+{
+	struct vmmem_reader_view view = { .generation = 5 };
+	struct vmmem_epoch_reader a = { .hot.view = &view };
+	struct vmmem_epoch_reader b = { .hot.view = &view };
+
+	open_epoch(_i != 0);
+	vmmem_epoch_add(&epoch, &a);
+	vmmem_epoch_add(&epoch, &b);
+	ck_assert_uint_eq(a.hot.section,
+			  _i != 0 ? 0 : VMMEM_SECTION_FENCED);
+	ck_assert_uint_eq(a.hot.nested, _i != 0 ? 0 : 1);
+	ck_assert_uint_eq(horizon(5), 5);
+	a.hot.section = VMMEM_SECTION_ENTERING;
+	ck_assert_uint_eq(horizon(9), VMMEM_SECTION_ENTERING);
+	a.hot.section = 6;
+	b.hot.section = 5;
+	ck_assert_uint_eq(horizon(9), 5);
+	b.hot.section = 9;
+	ck_assert_uint_eq(horizon(9), 6);
+	/* A section that is younger than what is asked for. */
+	ck_assert_uint_eq(horizon(4), 4);
+	vmmem_epoch_remove(&epoch, &a);
+	ck_assert_uint_eq(horizon(9), 9);
+	vmmem_epoch_remove(&epoch, &b);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+/* Whoever passes keeps what he may have loaded, however many come after. */
+START_TEST(passing)
+{
+	unsigned int first, second, third;
+
+	open_epoch(true);
+	ck_assert_uint_eq(horizon(2), 2);
+	first = vmmem_epoch_enter(&epoch);
+	ck_assert_uint_lt(horizon(3), 3);
+	/* The phase has changed: this one uses the other counter. */
+	second = vmmem_epoch_enter(&epoch);
+	ck_assert_uint_ne(first, second);
+	ck_assert_uint_lt(horizon(4), 3);
+	vmmem_epoch_leave(&epoch, first);
+	/* The second came when 3 was the current one. */
+	ck_assert_uint_eq(horizon(5), 3);
+	third = vmmem_epoch_enter(&epoch);
+	ck_assert_uint_ne(second, third);
+	ck_assert_uint_le(horizon(6), 5);
+	vmmem_epoch_leave(&epoch, second);
+	ck_assert_uint_eq(horizon(7), 5);
+	vmmem_epoch_leave(&epoch, third);
+	ck_assert_uint_eq(horizon(8), 8);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+/* There is always one who passes, and yet the horizon moves on. */
+START_TEST(passing_without_an_end)
+{
+	unsigned int phase, next;
+	uint64_t generation, last = 0, found;
+
+	open_epoch(true);
+	phase = vmmem_epoch_enter(&epoch);
+	for (generation = 2; generation < 100; generation++) {
+		found = horizon(generation);
+		ck_assert_uint_ge(found, last);
+		ck_assert_uint_lt(found, generation);
+		if (generation > 6)
+			ck_assert_uint_ge(found, generation - 3);
+		last = found;
+		next = vmmem_epoch_enter(&epoch);
+		vmmem_epoch_leave(&epoch, phase);
+		phase = next;
+	}
+	vmmem_epoch_leave(&epoch, phase);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+/* Who read an old phase and was late counts all the same. */
+START_TEST(late_in_the_old_phase)
+{
+	unsigned int old = 0;
+
+	open_epoch(true);
+	while (vmmem_epoch_enter(&epoch) == old) {
+		horizon(2);
+		vmmem_epoch_leave(&epoch, old);
+		epoch.phase = 1 - old;
+	}
+	vmmem_epoch_leave(&epoch, 1 - old);
+	__atomic_fetch_add(&epoch.passing[old].count, 1, __ATOMIC_SEQ_CST);
+	ck_assert_uint_lt(horizon(9), 9);
+	vmmem_epoch_leave(&epoch, old);
+	ck_assert_uint_eq(horizon(9), 9);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+START_TEST(no_barrier_no_answer)
+{
+	uint64_t found = 42;
+
+	open_epoch(true);
+	result = -EPERM;
+	pthread_mutex_lock(&epoch.lock);
+	ck_assert_int_eq(vmmem_epoch_horizon(&epoch, 9, &found), -EPERM);
+	pthread_mutex_unlock(&epoch.lock);
+	ck_assert_uint_eq(found, 42);
+	result = 0;
+	ck_assert_uint_eq(horizon(9), 9);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+/* A whole space whose readers make barriers of their own. */
+START_TEST(space_without_a_barrier)
+{
+	struct vmmem_collection *map, *other;
+	struct vmmem_reader *reader;
+	struct vmmem_space *space;
+
+	available = false;
+	barriers = 0;
+	ck_assert_int_eq(vmmem_collection_new_empty(&map), 0);
+	ck_assert_int_eq(vmmem_collection_new_empty(&other), 0);
+	ck_assert_int_eq(vmmem_space_new(map, &space), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
+	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
+	vmmem_reader_release(reader);
+
+	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
+	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
+	ck_assert_uint_eq(vmmem_reader_generation(reader),
+			  vmmem_space_generation(space));
+	vmmem_reader_release(reader);
+	ck_assert_int_eq(vmmem_space_replace(space, other), 0);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	vmmem_reader_release(reader);
+	vmmem_reader_release(reader);
+	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
+	ck_assert_ptr_eq(vmmem_reader_take(reader), other);
+	ck_assert_int_eq(vmmem_space_before_fork(space), 0);
+	/* As in a child: what was open is over. */
+	vmmem_space_after_fork_child(space);
+	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
+	ck_assert_ptr_eq(vmmem_reader_take(reader), other);
+	vmmem_reader_release(reader);
+	ck_assert_int_eq(barriers, 0);
+	vmmem_reader_free(reader);
+	vmmem_space_unref(space);
+	vmmem_collection_unref(map);
+	vmmem_collection_unref(other);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("epoch");
+	TCase *tcase = tcase_create("epoch");
+
+	tcase_add_loop_test(tcase, nobody, 0, 2);
+	tcase_add_loop_test(tcase, sections, 0, 2);
+	tcase_add_test(tcase, passing);
+	tcase_add_test(tcase, passing_without_an_end);
+	tcase_add_test(tcase, late_in_the_old_phase);
+	tcase_add_test(tcase, no_barrier_no_answer);
+	tcase_add_test(tcase, space_without_a_barrier);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
