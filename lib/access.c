@@ -27,14 +27,13 @@ static int
 walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
      uint32_t access, step_fn step, void *context, uint64_t *ret_done)
 {
-	const struct vmmem_entry *entry, *end;
+	const struct vmmem_entry *entry;
 	uint64_t offset, piece, done = 0;
 	int rc = 0;
 
 	*ret_done = 0;
 	if (len == 0)
 		return 0;
-	end = &collection->entries[collection->count];
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
@@ -56,10 +55,8 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 			break;
 		}
 		offset = 0;
-		entry++;
-		if (entry == end ||
-		    collection->starts[entry - collection->entries] !=
-			    gpa + done)
+		entry = vmmem_next(collection, entry);
+		if (entry == NULL)
 			rc = VMMEM_EBADADDR;
 	}
 	*ret_done = done;

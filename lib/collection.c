@@ -10,17 +10,15 @@
 #include "api.h"
 #include "bitmap_priv.h"
 #include "collection_priv.h"
+#include "lineage.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
-const uint32_t vmmem_never_logging;
-
-/* allocate() gives a collection of 'count' entries that are not yet set. */
+/* allocate() gives a collection of 'count' regions that are not yet set. */
 static struct vmmem_collection *
 allocate(size_t count)
 {
-	const size_t each = sizeof(struct vmmem_entry) + sizeof(uint64_t) +
-			    sizeof(struct vmmem_region *);
+	const size_t each = sizeof(uint64_t) + sizeof(struct vmmem_region *);
 	struct vmmem_collection *collection;
 
 	if (count > (SIZE_MAX - sizeof(*collection)) / each)
@@ -31,51 +29,69 @@ allocate(size_t count)
 	atomic_init(&collection->refs, 1);
 	atomic_init(&collection->kept, 0);
 	collection->count = count;
-	/* The greatest power of two below 'count'. */
-	collection->half =
-		count > 1 ? (size_t)1 << (63 - __builtin_clzll(count - 1)) : 0;
-	collection->upper = count > 1 ? count - collection->half : 0;
-	collection->starts = (uint64_t *)&collection->entries[count];
+	collection->levels =
+		count > 1 ? 63 - (size_t)__builtin_clzll(count - 1) : 0;
+	collection->upper =
+		count > 1 ? count - ((size_t)1 << collection->levels) : 0;
 	collection->regions =
 		(struct vmmem_region **)&collection->starts[count];
 	return collection;
 }
 
-/* put() takes a reference to 'region' for the entry at 'index'. */
 static void
 put(struct vmmem_collection *collection, size_t index,
     struct vmmem_region *region)
 {
 	collection->starts[index] = region->start;
-	collection->regions[index] = vmmem_region_ref(region);
-	collection->entries[index] = (struct vmmem_entry){
-		.span = region->last - region->start,
-		.host = region->host,
-		.logging = region->bitmap != NULL ? &region->bitmap->logging :
-						    &vmmem_never_logging,
-		.access = region->protection,
-		.direct = region->host != NULL ? region->protection : 0,
-	};
+	collection->regions[index] = region;
 }
 
-/*
- * copy() copies 'count' entries from 'from' on to the other collection's
- * entries from 'to' on, and takes a reference to each region.
- */
+/* Up to here a loop is faster than calling memcpy(). */
+#define FEW 16
+
+/* copy() copies 'count' regions from 'from' on to where 'to' begins. */
 static void
 copy(struct vmmem_collection *collection, size_t to,
      const struct vmmem_collection *other, size_t from, size_t count)
 {
 	size_t i;
 
-	memcpy(&collection->starts[to], &other->starts[from],
-	       count * sizeof(other->starts[0]));
-	memcpy(&collection->regions[to], &other->regions[from],
-	       count * sizeof(other->regions[0]));
-	memcpy(&collection->entries[to], &other->entries[from],
-	       count * sizeof(other->entries[0]));
-	for (i = 0; i < count; i++)
-		vmmem_region_ref(other->regions[from + i]);
+	if (count > FEW) {
+		memcpy(&collection->starts[to], &other->starts[from],
+		       count * sizeof(other->starts[0]));
+		memcpy(&collection->regions[to], &other->regions[from],
+		       count * sizeof(other->regions[0]));
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		collection->starts[to + i] = other->starts[from + i];
+		collection->regions[to + i] = other->regions[from + i];
+		/* Else the compiler sees what this is, and calls memcpy(). */
+		__asm__ volatile("");
+	}
+}
+
+/*
+ * finish() sees to who holds the regions of a new collection, which differs
+ * from 'older' in 'changed'.  On failure the collection is gone.
+ */
+static int
+finish(struct vmmem_collection *collection,
+       const struct vmmem_collection *older, struct vmmem_region *changed,
+       bool inserted)
+{
+	int rc;
+
+	/* Const is for users: what links the two is the lineage's. */
+	if (older != NULL &&
+	    vmmem_lineage_join(collection,
+			       (struct vmmem_collection *)(uintptr_t)older,
+			       changed, inserted))
+		return 0;
+	rc = vmmem_lineage_found(collection);
+	if (rc != 0)
+		free(collection);
+	return rc;
 }
 
 /* first_after() returns the index of the first region that starts above gpa. */
@@ -98,7 +114,7 @@ first_after(const struct vmmem_collection *collection, uint64_t gpa)
 static uint64_t
 last_of(const struct vmmem_collection *collection, size_t index)
 {
-	return collection->starts[index] + collection->entries[index].span;
+	return collection->regions[index]->last;
 }
 
 VMMEM_API int
@@ -107,6 +123,7 @@ vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
 {
 	struct vmmem_collection *collection;
 	size_t i;
+	int rc;
 
 	if (ret_collection == NULL)
 		return VMMEM_EINVAL;
@@ -130,8 +147,10 @@ vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
 		return -ENOMEM;
 	for (i = 0; i < count; i++)
 		put(collection, i, regions[i]);
-	*ret_collection = collection;
-	return 0;
+	rc = finish(collection, NULL, NULL, false);
+	if (rc == 0)
+		*ret_collection = collection;
+	return rc;
 }
 
 static int
@@ -178,14 +197,17 @@ VMMEM_API int
 vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
 {
 	struct vmmem_collection *collection;
+	int rc;
 
 	if (ret_collection == NULL)
 		return VMMEM_EINVAL;
 	collection = allocate(0);
 	if (collection == NULL)
 		return -ENOMEM;
-	*ret_collection = collection;
-	return 0;
+	rc = finish(collection, NULL, NULL, false);
+	if (rc == 0)
+		*ret_collection = collection;
+	return rc;
 }
 
 VMMEM_API struct vmmem_collection *
@@ -204,19 +226,26 @@ vmmem_collection_ref(struct vmmem_collection *collection)
 VMMEM_API struct vmmem_collection *
 vmmem_collection_unref(struct vmmem_collection *collection)
 {
-	size_t i;
+	size_t left, i;
 
 	if (collection == NULL)
 		return NULL;
 	/*
+	 * Acquire: if this is the last reference, and so nobody can take
+	 * another, all other threads' look-ups came before their release.  It
+	 * spares the locked instruction.
+	 *
 	 * Release: this thread's look-ups come before the count drops.
 	 * Acquire, for the last one: all other threads' look-ups come before
 	 * the array is freed.
 	 */
-	if (atomic_fetch_sub_explicit(&collection->refs, 1,
+	if (atomic_load_explicit(&collection->refs, memory_order_acquire) !=
+		    1 &&
+	    atomic_fetch_sub_explicit(&collection->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
-	for (i = 0; i < collection->count; i++)
+	left = vmmem_lineage_leave(collection);
+	for (i = 0; i < left; i++)
 		vmmem_region_unref(collection->regions[i]);
 	free(collection);
 	return NULL;
@@ -265,6 +294,7 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
 {
 	struct vmmem_collection *larger;
 	size_t at;
+	int rc;
 
 	if (collection == NULL || region == NULL || ret_collection == NULL)
 		return VMMEM_EINVAL;
@@ -280,8 +310,10 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
 	copy(larger, 0, collection, 0, at);
 	put(larger, at, region);
 	copy(larger, at + 1, collection, at, collection->count - at);
-	*ret_collection = larger;
-	return 0;
+	rc = finish(larger, collection, region, true);
+	if (rc == 0)
+		*ret_collection = larger;
+	return rc;
 }
 
 VMMEM_API int
@@ -291,25 +323,31 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 			struct vmmem_region **ret_region)
 {
 	struct vmmem_collection *smaller;
+	struct vmmem_region *region;
 	size_t at;
+	int rc;
 
 	if (collection == NULL || ret_collection == NULL)
 		return VMMEM_EINVAL;
 	at = first_after(collection, gpa);
 	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
 	if (at == 0 || collection->starts[at - 1] != gpa ||
-	    collection->entries[at - 1].span != len - 1)
+	    collection->regions[at - 1]->entry.span != len - 1)
 		return VMMEM_ENOREGION;
 	at--;
+	region = collection->regions[at];
 
 	smaller = allocate(collection->count - 1);
 	if (smaller == NULL)
 		return -ENOMEM;
 	copy(smaller, 0, collection, 0, at);
 	copy(smaller, at, collection, at + 1, collection->count - at - 1);
+	rc = finish(smaller, collection, region, false);
+	if (rc != 0)
+		return rc;
 	*ret_collection = smaller;
 	if (ret_region != NULL)
-		*ret_region = vmmem_region_ref(collection->regions[at]);
+		*ret_region = vmmem_region_ref(region);
 	return 0;
 }
 
@@ -346,14 +384,14 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 VMMEM_API struct vmmem_region *
 vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 {
-	size_t at;
+	const struct vmmem_entry *entry;
+	uint64_t offset;
 
-	if (collection == NULL || collection->count == 0)
+	if (collection == NULL)
 		return NULL;
-	at = vmmem_search(collection, gpa);
-	return gpa - collection->starts[at] <= collection->entries[at].span ?
-		       collection->regions[at] :
-		       NULL;
+	entry = vmmem_find(collection, gpa, &offset);
+	return likely(entry != NULL) ? vmmem_region_of(collection, entry) :
+				       NULL;
 }
 
 VMMEM_API int
@@ -395,16 +433,13 @@ vmmem_collection_contains(const struct vmmem_collection *collection,
 
 /* Not cold: while logging is on, each write comes here. */
 __attribute__((__noinline__)) int
-vmmem_mark_entry(const struct vmmem_collection *collection,
-		 const struct vmmem_entry *entry, uint64_t offset,
+vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
 		 uint64_t len)
 {
-	const struct vmmem_region *region = vmmem_region_of(collection, entry);
+	const struct vmmem_region *region = vmmem_region_of(NULL, entry);
 
-	/* Const is for readers; the word is a bitmap's first. */
-	vmmem_bitmap_mark_within(
-		(struct vmmem_bitmap *)(uintptr_t)entry->logging,
-		region->bitmap_offset + offset, len);
+	vmmem_bitmap_mark_within(region->bitmap,
+				 region->bitmap_offset + offset, len);
 	return 0;
 }
 
@@ -412,12 +447,11 @@ int
 vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 	    uint64_t len, uint32_t access, uint64_t *ret_bad)
 {
-	const struct vmmem_entry *entry, *end;
+	const struct vmmem_entry *entry;
 	uint64_t offset;
 
 	if (len == 0)
 		return 0;
-	end = &collection->entries[collection->count];
 	entry = vmmem_find(collection, gpa, &offset);
 	while (entry != NULL) {
 		if ((access & ~entry->access) != 0) {
@@ -433,10 +467,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 			return VMMEM_EOVERFLOW;
 		gpa++;
 		offset = 0;
-		entry++;
-		if (entry == end ||
-		    collection->starts[entry - collection->entries] != gpa)
-			entry = NULL;
+		entry = vmmem_next(collection, entry);
 	}
 	*ret_bad = gpa;
 	return VMMEM_EBADADDR;

@@ -10,6 +10,8 @@
 #include "api.h"
 #include "region_priv.h"
 
+const uint32_t vmmem_never_logging;
+
 VMMEM_API int
 vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
 			   struct vmmem_region **ret_region)
@@ -136,11 +138,15 @@ vmmem_region_unref(struct vmmem_region *region)
 	if (region == NULL)
 		return NULL;
 	/*
+	 * Acquire: if this is the last reference, and so nobody can take
+	 * another, all other threads' accesses came before their release.
+	 *
 	 * Release: this thread's accesses come before the count drops.
 	 * Acquire, for the last one: all other threads' accesses come before
 	 * the memory is unmapped.
 	 */
-	if (atomic_fetch_sub_explicit(&region->refs, 1,
+	if (atomic_load_explicit(&region->refs, memory_order_acquire) != 1 &&
+	    atomic_fetch_sub_explicit(&region->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
 

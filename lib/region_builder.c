@@ -6,11 +6,13 @@
 #include <bsd/string.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "api.h"
 #include "backing.h"
+#include "bitmap_priv.h"
 #include "region_priv.h"
 #include "struct_size.h"
 
@@ -416,6 +418,32 @@ check_host(const struct vmmem_region *region)
 	return 0;
 }
 
+/* allocate() gives a region of zeros whose entry is in one cache line. */
+static struct vmmem_region *
+allocate(void)
+{
+	void *memory;
+
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE,
+			   sizeof(struct vmmem_region)) != 0)
+		return NULL;
+	return memset(memory, 0, sizeof(struct vmmem_region));
+}
+
+/* set_entry() repeats, for accesses, what has been found out. */
+static void
+set_entry(struct vmmem_region *region)
+{
+	region->entry = (struct vmmem_entry){
+		.span = region->last - region->start,
+		.host = region->host,
+		.logging = region->bitmap != NULL ? &region->bitmap->logging :
+						    &vmmem_never_logging,
+		.access = region->protection,
+		.direct = region->host != NULL ? region->protection : 0,
+	};
+}
+
 int
 vmmem_region_make(const struct vmmem_region_settings *settings,
 		  struct vmmem_region **ret_region)
@@ -433,7 +461,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	if (rc != 0)
 		return rc;
 
-	region = calloc(1, sizeof(*region));
+	region = allocate();
 	if (region == NULL)
 		return -ENOMEM;
 	atomic_init(&region->refs, 1);
@@ -455,6 +483,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 		return rc;
 	}
 
+	set_entry(region);
 	/* From here on the region owns what the caller gave. */
 	region->opaque = settings->opaque;
 	region->release = settings->kind == VMMEM_REGION_CUSTOM ?

@@ -14,8 +14,27 @@
  */
 #define VMMEM_CONGRUENCE 16
 
+/*
+ * What an access needs of a region, beside each other in 32 bytes, so that one
+ * cache line serves it and the rest of the region is not looked at.
+ */
+struct vmmem_entry {
+	uint64_t span;		 /* length - 1 */
+	unsigned char *host;	 /* of the first byte, or NULL */
+	const uint32_t *logging; /* is not 0 while writes are marked */
+	uint32_t access;	 /* what the region permits */
+	uint32_t direct;	 /* the same, or 0 if host is NULL */
+};
+
+/* Where 'logging' points for what has no bitmap: never anything but 0. */
+extern const uint32_t vmmem_never_logging;
+
+/* Of all processors that matter here, or a multiple of theirs. */
+#define VMMEM_CACHE_LINE 64
+
 struct vmmem_region {
-	atomic_size_t refs;
+	/* First, in a cache line that does not change. */
+	struct vmmem_entry entry;
 
 	uint64_t start;
 	uint64_t last;
@@ -23,6 +42,8 @@ struct vmmem_region {
 
 	uint32_t kind;
 	uint32_t protection;
+	atomic_size_t refs;
+
 	uint32_t mapping_flags;
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */

@@ -64,8 +64,7 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	*ret_slice = (struct vmmem_slice){
 		.host = host,
 		.len = len,
-		.logging = region->bitmap != NULL ? &region->bitmap->logging :
-						    &vmmem_never_logging,
+		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
 		.owner = owner,
 		.access = access,
@@ -120,7 +119,7 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 			    uint64_t gpa, uint64_t len, uint32_t access,
 			    struct vmmem_slice *ret_slice)
 {
-	const struct vmmem_entry *entry, *end;
+	const struct vmmem_entry *entry;
 	struct vmmem_slice slice;
 	uint64_t offset, more;
 	int rc;
@@ -145,10 +144,8 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 	if (rc != 0)
 		return rc;
 
-	end = &collection->entries[collection->count];
-	while (slice.len < len && ++entry != end &&
-	       collection->starts[entry - collection->entries] ==
-		       gpa + slice.len &&
+	while (slice.len < len &&
+	       (entry = vmmem_next(collection, entry)) != NULL &&
 	       continues(&slice, entry, vmmem_region_of(collection, entry))) {
 		more = len - slice.len;
 		slice.len += more - 1 > entry->span ? entry->span + 1 : more;

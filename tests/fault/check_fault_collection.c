@@ -283,6 +283,43 @@ shared(void)
 	return 0;
 }
 
+/* Two of one: the second cannot share with it who holds the regions. */
+static int
+branch(void)
+{
+	struct vmmem_collection *collection = no_collection;
+	struct vmmem_collection *first = no_collection;
+	struct vmmem_collection *second = no_collection;
+	struct vmmem_region *regions[REGIONS];
+	int rc = make_regions(regions);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_collection_new(regions, REGIONS - 1, &collection);
+	if (rc != 0) {
+		drop_regions(regions);
+		return failed_collection(rc, collection);
+	}
+	rc = vmmem_collection_insert(collection, regions[REGIONS - 1], &first);
+	if (rc == 0)
+		rc = vmmem_collection_insert(collection, regions[REGIONS - 1],
+					     &second);
+	else
+		failed_collection(rc, first);
+	drop_regions(regions);
+	require_usable(collection, REGIONS - 1);
+	vmmem_collection_unref(collection);
+	if (first != no_collection) {
+		require_usable(first, REGIONS);
+		vmmem_collection_unref(first);
+	}
+	if (rc != 0)
+		return failed_collection(rc, second);
+	require_usable(second, REGIONS);
+	vmmem_collection_unref(second);
+	return 0;
+}
+
 static const scenario_fn scenarios[] = {
 	sorted,
 	unsorted,
@@ -293,6 +330,7 @@ static const scenario_fn scenarios[] = {
 	insert,
 	remove_all,
 	shared,
+	branch,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 

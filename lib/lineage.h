@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Who holds the regions of collections that were made one of the other.  If
+ * each collection held its own, a change of one region of thousands would
+ * count up and down all the others, and that is what it would cost.
+ */
+#ifndef LINEAGE_H
+#define LINEAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vmmem_collection;
+struct vmmem_region;
+
+/*
+ * vmmem_lineage_found() makes 'collection' the first of a lineage, which takes
+ * a reference to each of its regions.  Returns 0 or -errno.
+ */
+int vmmem_lineage_found(struct vmmem_collection *collection);
+
+/*
+ * vmmem_lineage_join() makes 'collection', which differs from 'older' by one
+ * region, the newest of the lineage of 'older', and takes a reference to the
+ * region if it was 'inserted'.  Returns false if 'older' is not the newest.
+ */
+bool vmmem_lineage_join(struct vmmem_collection *collection,
+			struct vmmem_collection *older,
+			struct vmmem_region *changed, bool inserted);
+
+/*
+ * vmmem_lineage_leave() takes a collection that nobody refers to out of its
+ * lineage.  It returns how many of the regions in its array it leaves to the
+ * caller to unref, the first ones; no lock is held then.
+ */
+size_t vmmem_lineage_leave(struct vmmem_collection *collection);
+
+#endif
