@@ -141,7 +141,9 @@ vmmem_copy_aligned_to_guest(void *guest, const void *buf, size_t len)
 static inline void
 vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
 {
-	if (len == 8 && VMMEM_ALIGNED(guest, 8))
+	if (len > 8)
+		vmmem_copy_from_guest_any(buf, guest, len);
+	else if (len == 8 && VMMEM_ALIGNED(guest, 8))
 		vmmem_from_guest_64(buf, guest);
 	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
 		vmmem_from_guest_32(buf, guest);
@@ -157,7 +159,9 @@ vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
 static inline void
 vmmem_copy_to_guest(void *guest, const void *buf, size_t len)
 {
-	if (len == 8 && VMMEM_ALIGNED(guest, 8))
+	if (len > 8)
+		vmmem_copy_to_guest_any(guest, buf, len);
+	else if (len == 8 && VMMEM_ALIGNED(guest, 8))
 		vmmem_to_guest_64(guest, buf);
 	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
 		vmmem_to_guest_32(guest, buf);
