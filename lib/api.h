@@ -9,6 +9,9 @@
 /* Keeps what is rare out of the way of what is not. */
 #define VMMEM_COLD __attribute__((__noinline__, __cold__))
 
+/* Of all processors that matter here, or a multiple of theirs. */
+#define VMMEM_CACHE_LINE 64
+
 #define likely(condition) __builtin_expect(!!(condition), 1)
 
 #endif

@@ -4,10 +4,23 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api.h"
 #include "barrier.h"
 #include "bitmap_priv.h"
+
+/* allocate() gives zeros; what a mark looks at is in one cache line. */
+static struct vmmem_bitmap *
+allocate(void)
+{
+	void *memory;
+
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE,
+			   sizeof(struct vmmem_bitmap)) != 0)
+		return NULL;
+	return memset(memory, 0, sizeof(struct vmmem_bitmap));
+}
 
 static bool
 page_size_is_good(uint64_t page_size)
@@ -83,7 +96,7 @@ vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
 		return VMMEM_EZEROLEN;
 	shift = (unsigned int)__builtin_ctzll(page_size);
 
-	bitmap = calloc(1, sizeof(*bitmap));
+	bitmap = allocate();
 	if (bitmap == NULL)
 		return -ENOMEM;
 	rc = prepare(bitmap, len, max_len, shift);
@@ -131,7 +144,7 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	if ((pages - 1) / 8 >= bits_len)
 		return VMMEM_EOUTOFRANGE;
 
-	bitmap = calloc(1, sizeof(*bitmap));
+	bitmap = allocate();
 	if (bitmap == NULL)
 		return -ENOMEM;
 	rc = prepare(bitmap, len, len, shift);
@@ -191,8 +204,9 @@ vmmem_bitmap_page_size(const struct vmmem_bitmap *bitmap)
 	return bitmap != NULL ? UINT64_C(1) << bitmap->page_shift : 0;
 }
 
-VMMEM_API int
-vmmem_bitmap_mark(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
+/* mark_slowly() is vmmem_bitmap_mark() of any range. */
+static VMMEM_COLD int
+mark_slowly(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 {
 	uint64_t size;
 	int rc = 0;
@@ -210,6 +224,18 @@ vmmem_bitmap_mark(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 	}
 	vmmem_bitmap_mark_within(bitmap, offset, len);
 	return rc;
+}
+
+VMMEM_API int
+vmmem_bitmap_mark(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
+{
+	const uint64_t last = offset + (len - 1);
+
+	/* If it wraps, or is empty, 'last' lies below. */
+	if (!likely(bitmap != NULL && last >= offset &&
+		    last < vmmem_bitmap_len_now(bitmap)))
+		return mark_slowly(bitmap, offset, len);
+	return vmmem_bitmap_mark_within(bitmap, offset, len);
 }
 
 VMMEM_API int

@@ -91,19 +91,18 @@ vmmem_bitmap_len_now(const struct vmmem_bitmap *bitmap)
 
 /*
  * vmmem_bitmap_mark_within() marks the pages of [offset, offset + len), which
- * lies within the bitmap; 'len' is not 0.
+ * lies within the bitmap; 'len' is not 0.  Returns 0.
  */
-static inline void
+static inline int
 vmmem_bitmap_mark_within(struct vmmem_bitmap *bitmap, uint64_t offset,
 			 uint64_t len)
 {
 	uint64_t first = offset >> bitmap->page_shift;
 	uint64_t last = (offset + (len - 1)) >> bitmap->page_shift;
 
-	if (first == last)
-		vmmem_bits_set_bit(&bitmap->bits, first);
-	else
-		vmmem_bits_set(&bitmap->bits, first, last);
+	if (__builtin_expect(first == last, 1))
+		return vmmem_bits_set_bit(&bitmap->bits, first);
+	return vmmem_bits_set(&bitmap->bits, first, last);
 }
 
 #endif

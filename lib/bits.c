@@ -71,10 +71,23 @@ vmmem_bits_destroy(struct vmmem_bits *bits)
 		free(bits->memory);
 }
 
-void
+int
 vmmem_bits_set_any(struct vmmem_bits *bits, uint64_t bit)
 {
 	vmmem_bits_set_in_word(bits, bit / WORD, UINT64_C(1) << bit % WORD);
+	return 0;
+}
+
+__attribute__((__noinline__)) int
+vmmem_bits_set_summary(struct vmmem_bits *bits, uint64_t word)
+{
+	const uint64_t above = word / WORD;
+
+	vmmem_bits_set_word(&bits->words[1][above],
+			    UINT64_C(1) << word % WORD, true);
+	vmmem_bits_set_word(&bits->words[2][above / WORD],
+			    UINT64_C(1) << above % WORD, true);
+	return 0;
 }
 
 /*
@@ -117,7 +130,7 @@ set_always(uint64_t *words, uint64_t first, uint64_t last)
 			  __ATOMIC_ACQ_REL);
 }
 
-void
+int
 vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 {
 	uint64_t i = first / WORD, end = last / WORD;
@@ -126,7 +139,7 @@ vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 	if (i == end) {
 		vmmem_bits_set_in_word(bits, i,
 				       vmmem_bits_mask(from, to - from + 1));
-		return;
+		return 0;
 	}
 	if (from != 0)
 		vmmem_bits_set_in_word(bits, i++,
@@ -137,12 +150,13 @@ vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 		end++;
 	/* What is left are whole words [i, end). */
 	if (i == end)
-		return;
+		return 0;
 	set_words(bits->words[0], i, end);
 	if (bits->external)
-		return;
+		return 0;
 	set_always(bits->words[1], i, end - 1);
 	set_always(bits->words[2], i / WORD, (end - 1) / WORD);
+	return 0;
 }
 
 void
@@ -304,24 +318,65 @@ vmmem_bits_drain(struct vmmem_bits *bits, vmmem_take_fn take, void *context)
 	return any;
 }
 
+/* ones() is what popcount does where the processor has no such thing. */
+static inline uint64_t
+ones(uint64_t word)
+{
+	word -= word >> 1 & UINT64_C(0x5555555555555555);
+	word = (word & UINT64_C(0x3333333333333333)) +
+	       (word >> 2 & UINT64_C(0x3333333333333333));
+	word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	return word * UINT64_C(0x0101010101010101) >> 56;
+}
+
+/* count_word() counts what is set in a word, of 'count' bits in all. */
+static inline uint64_t
+count_word(const struct vmmem_bits *bits, uint64_t index, uint64_t count)
+{
+	uint64_t word = vmmem_bits_word(bits, index);
+
+	/* Others may set bits of external words past the end. */
+	if (__builtin_expect(index >= count / WORD, 0))
+		word &= index == count / WORD && count % WORD != 0 ?
+				vmmem_bits_mask(0, count % WORD) :
+				0;
+	return ones(word);
+}
+
+/* count_below() counts what is set below word 'above' of level 1. */
+static uint64_t
+count_below(const struct vmmem_bits *bits, uint64_t above, uint64_t count)
+{
+	/* Acquire: the summary is looked at before what it sums up. */
+	uint64_t middle = __atomic_load_n(&bits->words[1][above],
+					  __ATOMIC_ACQUIRE);
+	uint64_t sum = 0;
+
+	for (; middle != 0; middle &= middle - 1)
+		sum += count_word(bits,
+				  above * WORD + (unsigned int)
+					  __builtin_ctzll(middle),
+				  count);
+	return sum;
+}
+
 uint64_t
 vmmem_bits_count(const struct vmmem_bits *bits, uint64_t count)
 {
-	const uint64_t end = count / WORD + (count % WORD != 0);
-	uint64_t at, word, sum = 0;
+	uint64_t at, top, sum = 0;
 
-	for (at = next_word(bits, 0, 0); at < end;
-	     at = next_word(bits, 0, at + 1)) {
-		word = vmmem_bits_word(bits, at);
-		/* Others may set bits of external words past the end. */
-		if (at == end - 1 && count % WORD != 0)
-			word &= vmmem_bits_mask(0, count % WORD);
-		/* What popcount does where the processor has no such thing. */
-		word -= word >> 1 & UINT64_C(0x5555555555555555);
-		word = (word & UINT64_C(0x3333333333333333)) +
-		       (word >> 2 & UINT64_C(0x3333333333333333));
-		word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-		sum += word * UINT64_C(0x0101010101010101) >> 56;
+	if (bits->external) {
+		for (at = 0; at < bits->counts[0]; at++)
+			sum += count_word(bits, at, count);
+		return sum;
+	}
+	for (at = 0; at < bits->counts[2]; at++) {
+		top = __atomic_load_n(&bits->words[2][at], __ATOMIC_ACQUIRE);
+		for (; top != 0; top &= top - 1)
+			sum += count_below(bits,
+					   at * WORD + (unsigned int)
+						   __builtin_ctzll(top),
+					   count);
 	}
 	return sum;
 }

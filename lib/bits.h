@@ -19,8 +19,8 @@
 #define VMMEM_BITS_WORD 64
 
 struct vmmem_bits {
+	/* First what a mark looks at. */
 	uint64_t *words[VMMEM_BITS_LEVELS];
-	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
 	/*
 	 * A bit that is set need not be set again.  Only where whoever clears
 	 * bits makes vmmem_barrier() before looking at the data.
@@ -30,6 +30,7 @@ struct vmmem_bits {
 	bool external;
 	/* 'skip' and not 'external': one question for the most common case. */
 	bool plain;
+	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
 	void *memory;
 	size_t memory_len;
 	bool mapped; /* memory came from mmap(), not from calloc() */
@@ -137,38 +138,53 @@ vmmem_bits_add(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 
 /* vmmem_bits_empty() clears all bits, of which the same holds. */
 void vmmem_bits_empty(struct vmmem_bits *bits);
-/* vmmem_bits_set_any() sets one bit of bits that are not plain. */
-void vmmem_bits_set_any(struct vmmem_bits *bits, uint64_t bit);
+/*
+ * Those who set bits return 0, so that they can be the last call of others.
+ * vmmem_bits_set_any() sets one bit of bits that are not plain.
+ */
+int vmmem_bits_set_any(struct vmmem_bits *bits, uint64_t bit);
 
-/* vmmem_bits_set_one() is vmmem_bits_set_word() of one bit, and skips. */
-static inline void
-vmmem_bits_set_one(uint64_t *word, unsigned int bit)
+/* vmmem_bits_has() tells whether a bit of a word is set. */
+static inline bool
+vmmem_bits_has(const uint64_t *word, uint64_t bit)
 {
-	if ((__atomic_load_n(word, __ATOMIC_ACQUIRE) >> bit & 1) == 0)
-		__atomic_fetch_or(word, UINT64_C(1) << bit, __ATOMIC_ACQ_REL);
+	/* Acquire: see vmmem_bits_set_word(). */
+	return (__atomic_load_n(word, __ATOMIC_ACQUIRE) >>
+			bit % VMMEM_BITS_WORD & 1) != 0;
 }
 
-/* vmmem_bits_set_bit() sets one bit: what most marks are. */
-static inline void
+/* vmmem_bits_set_summary() sets what is not set above word 'word'. */
+int vmmem_bits_set_summary(struct vmmem_bits *bits, uint64_t word);
+
+/*
+ * vmmem_bits_set_bit() sets one bit: what most marks are.  Most of these are
+ * set already, and nearly all have a summary.
+ */
+static inline int
 vmmem_bits_set_bit(struct vmmem_bits *bits, uint64_t bit)
 {
 	const uint64_t word = bit / VMMEM_BITS_WORD;
 	const uint64_t above = word / VMMEM_BITS_WORD;
 
-	if (!__builtin_expect(bits->plain, 1)) {
-		vmmem_bits_set_any(bits, bit);
-		return;
-	}
+	if (!__builtin_expect(bits->plain, 1))
+		return vmmem_bits_set_any(bits, bit);
 	/* For the reasons that vmmem_bits_set_in_word() gives. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	vmmem_bits_set_one(&bits->words[0][word], bit % VMMEM_BITS_WORD);
-	vmmem_bits_set_one(&bits->words[1][above], word % VMMEM_BITS_WORD);
-	vmmem_bits_set_one(&bits->words[2][above / VMMEM_BITS_WORD],
-			   above % VMMEM_BITS_WORD);
+	if (!vmmem_bits_has(&bits->words[0][word], bit))
+		__atomic_fetch_or(&bits->words[0][word],
+				  UINT64_C(1) << bit % VMMEM_BITS_WORD,
+				  __ATOMIC_ACQ_REL);
+	if (__builtin_expect(vmmem_bits_has(&bits->words[1][above], word), 1) &&
+	    __builtin_expect(
+		    vmmem_bits_has(&bits->words[2][above / VMMEM_BITS_WORD],
+				   above),
+		    1))
+		return 0;
+	return vmmem_bits_set_summary(bits, word);
 }
 
 /* vmmem_bits_set() sets the bits [first, last]. */
-void vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last);
+int vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last);
 
 /* vmmem_bits_clear() clears the bits [first, last]. */
 void vmmem_bits_clear(struct vmmem_bits *bits, uint64_t first, uint64_t last);

@@ -438,9 +438,10 @@ vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
 {
 	const struct vmmem_region *region = vmmem_region_of(NULL, entry);
 
-	vmmem_bitmap_mark_within(region->bitmap,
-				 region->bitmap_offset + offset, len);
-	return 0;
+	/* Const is for readers; the word is a bitmap's first. */
+	return vmmem_bitmap_mark_within(
+		(struct vmmem_bitmap *)(uintptr_t)entry->logging,
+		region->bitmap_offset + offset, len);
 }
 
 int

@@ -29,12 +29,10 @@ struct vmmem_entry {
 /* Where 'logging' points for what has no bitmap: never anything but 0. */
 extern const uint32_t vmmem_never_logging;
 
-/* Of all processors that matter here, or a multiple of theirs. */
-#define VMMEM_CACHE_LINE 64
-
 struct vmmem_region {
 	/* First, in a cache line that does not change. */
 	struct vmmem_entry entry;
+	uint64_t bitmap_offset; /* see 'bitmap' */
 
 	uint64_t start;
 	uint64_t last;
@@ -64,11 +62,10 @@ struct vmmem_region {
 	size_t map_len;
 
 	/*
-	 * Where writes are marked, and where in it the region begins.  An
-	 * alias uses its target's, without a reference of its own.
+	 * Where writes are marked, and where in it the region begins
+	 * ('bitmap_offset').  An alias uses its target's, without a reference of its own.
 	 */
 	struct vmmem_bitmap *bitmap;
-	uint64_t bitmap_offset;
 
 	/* A custom region's callbacks, and who is told of the end. */
 	struct vmmem_region_ops ops;

@@ -217,6 +217,6 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		return 0;
 	/* Const is for programs; the word is a bitmap's first. */
 	bitmap = (struct vmmem_bitmap *)(uintptr_t)slice->logging;
-	vmmem_bitmap_mark_within(bitmap, slice->log_offset + offset, len);
-	return 0;
+	return vmmem_bitmap_mark_within(bitmap, slice->log_offset + offset,
+					len);
 }
