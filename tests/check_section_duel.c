@@ -29,6 +29,8 @@ struct piece {
 
 struct duel {
 	struct piece pieces[2];
+	/* Of each, the map: one that is gone must not even be looked at. */
+	_Atomic(struct vmmem_collection *) maps[2];
 	struct vmmem_space *space;
 	struct vmmem_reader *reader;
 	_Atomic uint64_t *cold;
@@ -72,6 +74,7 @@ duel_reader(void *argument)
 	const struct vmmem_collection *map;
 	uint64_t random = 1, value;
 	long round;
+	int i;
 
 	run_on(1);
 	for (round = 1;; round++) {
@@ -83,8 +86,11 @@ duel_reader(void *argument)
 		wait_a_little(&random);
 		cold_stores(duel->cold, COLD_STORES, &random, (uint64_t)round);
 		map = vmmem_reader_take(duel->reader);
+		i = map == atomic_load_explicit(&duel->maps[1],
+						memory_order_relaxed);
 		wait_a_little(&random);
-		require(vmmem_collection_read_u64(map, 0, &value) == 0);
+		value = atomic_load_explicit(&duel->pieces[i].word,
+					     memory_order_relaxed);
 		vmmem_reader_release(duel->reader);
 		if (value == GONE)
 			atomic_store(&duel->lost, round);
@@ -101,6 +107,7 @@ duel_round(struct duel *duel, long round)
 	struct vmmem_update *update;
 
 	map = map_of(&duel->pieces[round % 2], (uint64_t)round);
+	atomic_store(&duel->maps[round % 2], map);
 	require(vmmem_update_begin(duel->space, &update) == 0);
 	require(vmmem_update_replace(update, map) == 0);
 	vmmem_collection_unref(map);
@@ -126,6 +133,7 @@ run_duel(long most)
 	duel.random = 2;
 	duel.cold = cold_lines();
 	map = map_of(&duel.pieces[0], 1);
+	atomic_store(&duel.maps[0], map);
 	require(vmmem_space_new(map, &duel.space) == 0);
 	vmmem_collection_unref(map);
 	require(vmmem_reader_new(duel.space, &duel.reader) == 0);
