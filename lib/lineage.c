@@ -20,26 +20,50 @@
 #include "collection_priv.h"
 
 struct vmmem_lineage {
-	/* Held for a few steps; for all regions only in leave_slowly(). */
-	pthread_mutex_t lock;
 	struct vmmem_collection *newest;
 };
+
+/*
+ * Of all lineages.  Held for a few steps; for all regions only in
+ * leave_slowly().  One lock, as a fork must find none of them held.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Who holds it to fork; 0 is nobody. */
+static pthread_t forker;
+
+void
+vmmem_lineage_before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+	/* Relaxed: only its own thread asks, whether it is that one. */
+	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
+}
+
+bool
+vmmem_lineage_after_fork(void)
+{
+	/*
+	 * Relaxed: it is this thread's own number only if this thread stored
+	 * it, and has not unlocked since.
+	 */
+	if (!pthread_equal(__atomic_load_n(&forker, __ATOMIC_RELAXED),
+			   pthread_self()))
+		return false;
+	__atomic_store_n(&forker, 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock);
+	return true;
+}
 
 int
 vmmem_lineage_found(struct vmmem_collection *collection)
 {
 	struct vmmem_lineage *lineage;
 	size_t i;
-	int rc;
 
 	lineage = malloc(sizeof(*lineage));
 	if (lineage == NULL)
 		return -ENOMEM;
-	rc = pthread_mutex_init(&lineage->lock, NULL);
-	if (rc != 0) {
-		free(lineage);
-		return -rc;
-	}
 	lineage->newest = collection;
 	collection->lineage = lineage;
 	collection->older = NULL;
@@ -63,13 +87,13 @@ vmmem_lineage_join(struct vmmem_collection *collection,
 	collection->newer = NULL;
 	collection->changed = changed;
 	collection->inserted = inserted;
-	pthread_mutex_lock(&lineage->lock);
+	pthread_mutex_lock(&lock);
 	joins = lineage->newest == older;
 	if (joins) {
 		lineage->newest = collection;
 		older->newer = collection;
 	}
-	pthread_mutex_unlock(&lineage->lock);
+	pthread_mutex_unlock(&lock);
 	if (joins && inserted)
 		vmmem_region_ref(changed);
 	return joins;
@@ -136,7 +160,7 @@ vmmem_lineage_leave(struct vmmem_collection *collection)
 	struct vmmem_collection *older, *newer;
 	size_t left;
 
-	pthread_mutex_lock(&lineage->lock);
+	pthread_mutex_lock(&lock);
 	older = collection->older;
 	newer = collection->newer;
 	if (older == NULL && newer == NULL)
@@ -158,12 +182,10 @@ vmmem_lineage_leave(struct vmmem_collection *collection)
 	} else {
 		lineage->newest = older;
 	}
-	pthread_mutex_unlock(&lineage->lock);
+	pthread_mutex_unlock(&lock);
 
-	if (older == NULL && newer == NULL) {
-		/* Nobody can join any more, so nobody has the lock. */
-		pthread_mutex_destroy(&lineage->lock);
+	/* Nobody can join any more. */
+	if (older == NULL && newer == NULL)
 		free(lineage);
-	}
 	return left;
 }

@@ -35,4 +35,13 @@ bool vmmem_lineage_join(struct vmmem_collection *collection,
  */
 size_t vmmem_lineage_leave(struct vmmem_collection *collection);
 
+/*
+ * vmmem_lineage_before_fork() sees to it that no other thread is in the middle
+ * of the above, until vmmem_lineage_after_fork() by the same thread, in the
+ * parent and in the child.  That does nothing, and returns false, if the thread
+ * has not called the first.
+ */
+void vmmem_lineage_before_fork(void);
+bool vmmem_lineage_after_fork(void);
+
 #endif

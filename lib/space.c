@@ -10,6 +10,7 @@
 
 #include "api.h"
 #include "collection_priv.h"
+#include "lineage.h"
 #include "space_priv.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -378,14 +379,21 @@ vmmem_space_retired(struct vmmem_space *space)
 VMMEM_API int
 vmmem_space_before_fork(struct vmmem_space *space)
 {
+	bool locked;
 	int rc;
 
 	if (space == NULL)
 		return VMMEM_EINVAL;
-	/* In the order in which writers take them. */
+	/*
+	 * In the order in which writers take them; so what the call for another
+	 * space has locked last is locked last again.
+	 */
+	locked = vmmem_lineage_after_fork();
 	rc = vmmem_space_lock_writers(space);
 	if (rc == 0)
 		pthread_mutex_lock(&space->epoch.lock);
+	if (rc == 0 || locked)
+		vmmem_lineage_before_fork();
 	return rc;
 }
 
@@ -394,6 +402,8 @@ vmmem_space_after_fork_parent(struct vmmem_space *space)
 {
 	if (space == NULL)
 		return;
+	/* With several spaces, the first call does it for all. */
+	(void)vmmem_lineage_after_fork();
 	pthread_mutex_unlock(&space->epoch.lock);
 	vmmem_space_unlock_writers(space);
 }

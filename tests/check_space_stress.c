@@ -36,6 +36,8 @@
 	} while (0)
 
 static struct vmmem_space *space;
+/* One whose maps are made one of the other, of a region more or less. */
+static struct vmmem_space *other_space;
 static atomic_uint_fast64_t next_number, updates_left;
 static atomic_int writers_left;
 static atomic_uint_fast64_t blocks_made, blocks_gone;
@@ -204,6 +206,23 @@ hold_on(void *opaque)
 	return NULL;
 }
 
+/* In or out, by whoever finds it out or in. */
+static void
+change_other(void)
+{
+	struct vmmem_region *region;
+	int rc;
+
+	rc = vmmem_space_remove(other_space, BLOCKS * PAGE, PAGE, NULL);
+	if (rc == 0)
+		return;
+	REQUIRE(rc == VMMEM_ENOREGION);
+	region = new_region(BLOCKS * PAGE, 0);
+	rc = vmmem_space_insert(other_space, region);
+	vmmem_region_unref(region);
+	REQUIRE(rc == 0 || rc == VMMEM_EOVERLAP);
+}
+
 static void *
 write_on(void *opaque)
 {
@@ -227,6 +246,7 @@ write_on(void *opaque)
 			vmmem_update_abort(update);
 		else
 			REQUIRE(vmmem_update_commit(update) == 0);
+		change_other();
 	}
 	atomic_fetch_sub(&writers_left, 1);
 	return NULL;
@@ -277,7 +297,9 @@ child_writes(struct vmmem_reader *reader)
 
 	may_drop = 1;
 	vmmem_space_after_fork_child(space);
+	vmmem_space_after_fork_child(other_space);
 	child_reads(reader);
+	change_other();
 	map = new_map();
 	REQUIRE(vmmem_space_replace(space, map) == 0);
 	vmmem_collection_unref(map);
@@ -292,13 +314,17 @@ fork_once(struct vmmem_reader *reader, int prepared)
 	int status;
 	pid_t child;
 
-	if (prepared)
+	if (prepared) {
 		REQUIRE(vmmem_space_before_fork(space) == 0);
+		REQUIRE(vmmem_space_before_fork(other_space) == 0);
+	}
 	child = fork();
 	if (child == 0)
 		_exit(prepared ? child_writes(reader) : child_reads(reader));
-	if (prepared)
+	if (prepared) {
+		vmmem_space_after_fork_parent(other_space);
 		vmmem_space_after_fork_parent(space);
+	}
 	REQUIRE(child > 0);
 	REQUIRE(waitpid(child, &status, 0) == child);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
@@ -319,6 +345,9 @@ run(uint64_t updates, unsigned int forks)
 	map = new_map();
 	REQUIRE(vmmem_space_new(map, &space) == 0);
 	vmmem_collection_unref(map);
+	map = new_map();
+	REQUIRE(vmmem_space_new(map, &other_space) == 0);
+	vmmem_collection_unref(map);
 	REQUIRE(vmmem_reader_new(space, &own) == 0);
 	for (i = 0; i < READERS; i++) {
 		REQUIRE(vmmem_reader_new(space, &readers[i]) == 0);
@@ -338,6 +367,7 @@ run(uint64_t updates, unsigned int forks)
 	for (i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
 
+	vmmem_space_unref(other_space);
 	REQUIRE(vmmem_space_synchronize(space, -1) == 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	/* Nothing but the current map is left, and then nothing. */
