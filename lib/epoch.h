@@ -18,7 +18,7 @@
 
 #include <vmmem/reader.h>
 
-#define VMMEM_CACHE_LINE 64
+#include "api.h"
 
 /* A reader's section that has begun and does not know its generation yet. */
 #define VMMEM_SECTION_ENTERING 1
