@@ -24,6 +24,9 @@ static struct vmmem_collection *few, *many, *logged;
 static struct vmmem_bitmap *bitmap;
 static struct vmmem_harvester *harvester;
 static struct vmmem_slice slice;
+static struct vmmem_space *space;
+static struct vmmem_reader *reader;
+static struct vmmem_region *inserted;
 static uint64_t few_gpas[ADDRESSES], many_gpas[ADDRESSES];
 
 static void
@@ -135,6 +138,41 @@ read_64_bytes(void)
 }
 
 static void
+read_64_bytes_odd(void)
+{
+	char buf[64];
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read(few, few_gpas[i % ADDRESSES] + 1 +
+							i % 7,
+					   buf, sizeof(buf), NULL));
+}
+
+static void
+read_4096_bytes(void)
+{
+	char buf[PAGE];
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read(few,
+					   few_gpas[i % ADDRESSES] & ~(PAGE - 1),
+					   buf, sizeof(buf), NULL));
+}
+
+static void
+copy_64_bytes_odd(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_copy(few, few_gpas[i % ADDRESSES] + 1,
+					   few_gpas[(i + 1) % ADDRESSES] + 4,
+					   64, NULL));
+}
+
+static void
 read_u64(void)
 {
 	uint64_t value;
@@ -225,6 +263,59 @@ harvest_1_gib_clean(void)
 		must(vmmem_harvester_take(harvester, &pages));
 }
 
+/* Into 256 regions, by the lineage: each old one would be counted else. */
+static void
+insert_256(void)
+{
+	struct vmmem_collection *larger;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++) {
+		must(vmmem_collection_insert(many, inserted, &larger));
+		vmmem_collection_unref(larger);
+	}
+}
+
+static void
+take_release(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++) {
+		(void)vmmem_reader_take(reader);
+		vmmem_reader_release(reader);
+	}
+}
+
+static void
+take_release_inline(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		inline_take_release(reader);
+}
+
+static void
+reader_read_u64(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_reader_read_u64(reader, few_gpas[i % ADDRESSES],
+					   &value));
+}
+
+static void
+space_get(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		vmmem_collection_unref(vmmem_space_get(space));
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -235,6 +326,9 @@ static const struct {
 	{ "read_8_bytes", read_8_bytes },
 	{ "write_8_bytes", write_8_bytes },
 	{ "read_64_bytes", read_64_bytes },
+	{ "read_64_bytes_odd", read_64_bytes_odd },
+	{ "read_4096_bytes", read_4096_bytes },
+	{ "copy_64_bytes_odd", copy_64_bytes_odd },
 	{ "read_u64", read_u64 },
 	{ "write_u64", write_u64 },
 	{ "write_u64_logged", write_u64_logged },
@@ -244,6 +338,11 @@ static const struct {
 	{ "slice_load_inline", slice_load_inline },
 	{ "mark_page", mark_page },
 	{ "harvest_1_gib_clean", harvest_1_gib_clean },
+	{ "insert_256", insert_256 },
+	{ "take_release", take_release },
+	{ "take_release_inline", take_release_inline },
+	{ "reader_read_u64", reader_read_u64 },
+	{ "space_get", space_get },
 };
 
 /* One place to dump from, for each function. */
@@ -276,9 +375,15 @@ main(void)
 				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
 	must(vmmem_bitmap_new(GIB, 0, PAGE, &bitmap));
 	must(vmmem_harvester_new(bitmap, &harvester));
+	must(vmmem_region_new_anonymous(REGION, REGION, &inserted));
+	must(vmmem_space_new(few, &space));
+	must(vmmem_reader_new(space, &reader));
 	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		measure(functions[i].name, functions[i].run);
 
+	vmmem_reader_free(reader);
+	vmmem_space_unref(space);
+	vmmem_region_unref(inserted);
 	vmmem_slice_release(&slice);
 	vmmem_harvester_free(harvester);
 	vmmem_bitmap_unref(bitmap);

@@ -3,9 +3,13 @@
 #ifndef INSTRUCTIONS_H
 #define INSTRUCTIONS_H
 
+#include <vmmem/reader.h>
 #include <vmmem/slice.h>
 
 /* inline_slice_load() is one load that is compiled into its caller. */
 int inline_slice_load(const struct vmmem_slice *slice, uint64_t offset);
+
+/* inline_take_release() is the pair, likewise. */
+void inline_take_release(struct vmmem_reader *reader);
 
 #endif

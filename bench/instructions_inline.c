@@ -13,3 +13,12 @@ inline_slice_load(const struct vmmem_slice *slice, uint64_t offset)
 	__asm__ volatile("" ::"r"(value));
 	return rc;
 }
+
+void
+inline_take_release(struct vmmem_reader *reader)
+{
+	struct vmmem_collection *map = vmmem_reader_take(reader);
+
+	__asm__ volatile("" ::"r"(map) : "memory");
+	vmmem_reader_release(reader);
+}

@@ -24,7 +24,7 @@ _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
  * locate() returns the entry that holds the 'size' bytes at 'gpa', which are
  * aligned in the host because 'gpa' is; or NULL, and refuse() knows why.
  */
-static inline const struct vmmem_entry *
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
 locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
        uint32_t access, uint64_t *ret_offset)
 {
