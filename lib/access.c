@@ -29,12 +29,13 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 {
 	const struct vmmem_entry *entry;
 	uint64_t offset, piece, done = 0;
+	size_t at;
 	int rc = 0;
 
 	*ret_done = 0;
 	if (len == 0)
 		return 0;
-	entry = vmmem_find(collection, gpa, &offset);
+	entry = vmmem_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	while (rc == 0) {
@@ -55,7 +56,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 			break;
 		}
 		offset = 0;
-		entry = vmmem_next(collection, entry);
+		entry = vmmem_next_index(collection, &at);
 		if (entry == NULL)
 			rc = VMMEM_EBADADDR;
 	}
@@ -194,12 +195,13 @@ crosses(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 {
 	const struct vmmem_entry *from, *into;
 	uint64_t offset, more;
+	size_t at;
 
-	from = vmmem_find(collection, gpa, &offset);
+	from = vmmem_find_index(collection, gpa, &offset, &at);
 	if (from == NULL)
 		return false;
 	more = from->span - offset;
-	into = vmmem_next(collection, from);
+	into = vmmem_next_index(collection, &at);
 	if (into == NULL || len - 1 <= more || len - more - 2 > into->span ||
 	    (access & ~(from->direct & into->direct)) != 0)
 		return false;

@@ -145,19 +145,19 @@ vmmem_search(const struct vmmem_collection *collection, uint64_t gpa)
 }
 
 /*
- * vmmem_find() returns the entry that holds 'gpa' and how far into it 'gpa'
- * lies; NULL if none does.
+ * vmmem_find_index() returns the entry that holds 'gpa', its number, and how
+ * far into it 'gpa' lies; NULL if none does.
  */
 static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
-vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
-	   uint64_t *ret_offset)
+vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
+		 uint64_t *ret_offset, size_t *ret_at)
 {
 	const struct vmmem_entry *entry;
 	size_t at;
 
 	if (!likely(collection->count != 0))
 		return NULL;
-	at = vmmem_search(collection, gpa);
+	*ret_at = at = vmmem_search(collection, gpa);
 	entry = &collection->regions[at]->entry;
 	/*
 	 * Below the first start this wraps to at least 2^64 - start, which is
@@ -172,6 +172,32 @@ vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
 		return NULL;
 	}
 	return entry;
+}
+
+/* vmmem_find() is that, for those who do not go on from there. */
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t *ret_offset)
+{
+	size_t at;
+
+	return vmmem_find_index(collection, gpa, ret_offset, &at);
+}
+
+/*
+ * vmmem_next_index() goes on from number '*at' to the region that begins right
+ * behind its end, and returns its entry; NULL if none does.
+ */
+static inline const struct vmmem_entry *
+vmmem_next_index(const struct vmmem_collection *collection, size_t *at)
+{
+	const uint64_t last = collection->regions[*at]->last;
+
+	/* Behind the last address there is no region at all. */
+	if (++*at == collection->count ||
+	    collection->starts[*at] != last + 1)
+		return NULL;
+	return &collection->regions[*at]->entry;
 }
 
 /*

@@ -189,7 +189,7 @@ vmmem_copy_from_guest_any(void *to, const void *from, size_t len)
 		ADVANCE(head);
 		len -= tail;
 	}
-	MIDDLE(STEP, ALL(vmmem_copy_long(buf, guest, len, (uintptr_t)guest)));
+	MIDDLE(STEP, ALL(vmmem_copy_long(buf, guest, len)));
 #undef STEP
 #undef MAYBE
 }
@@ -221,7 +221,7 @@ vmmem_copy_to_guest_any(void *to, const void *from, size_t len)
 		ADVANCE(head);
 		len -= tail;
 	}
-	MIDDLE(STEP, ALL(vmmem_copy_long(guest, buf, len, (uintptr_t)guest)));
+	MIDDLE(STEP, ALL(vmmem_copy_long(guest, buf, len)));
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
@@ -298,8 +298,7 @@ copy_alike(unsigned char *target, const unsigned char *source, size_t len)
 	MOVE_HEAD(MAYBE, head);
 	ADVANCE(head);
 	len -= tail;
-	MIDDLE(STEP, ALL(vmmem_copy_long(target, source, len,
-					 (uintptr_t)target)));
+	MIDDLE(STEP, ALL(vmmem_copy_long(target, source, len)));
 	MAYBE(32, 4, 0, tail & 4);
 	MAYBE(16, 2, tail & 4, tail & 2);
 	MAYBE(8, 1, tail & 6, tail & 1);

@@ -30,7 +30,7 @@
  * From so many bytes on the functions below are worth it, where
  * vmmem_copy_has_avx().
  */
-#define VMMEM_COPY_LONG 512
+#define VMMEM_COPY_LONG 256
 
 static inline bool
 vmmem_copy_has_avx(void)
@@ -39,12 +39,10 @@ vmmem_copy_has_avx(void)
 }
 
 /*
- * vmmem_copy_long() copies 'len' bytes upwards, a multiple of 8.  'guest' is
- * the one of the two addresses that is to be aligned; it is aligned to 8, as
- * the other must be if it is of guest memory, too.
+ * vmmem_copy_long() copies 'len' bytes upwards, a multiple of 8, from or to a
+ * guest address that is aligned to 8, or both.
  */
-void vmmem_copy_long(void *target, const void *source, size_t len,
-		     uintptr_t guest);
+void vmmem_copy_long(void *target, const void *source, size_t len);
 
 /* vmmem_fill_long() fills as many bytes. */
 void vmmem_fill_long(void *guest, uint8_t value, size_t len);

@@ -32,11 +32,31 @@ set_empty(struct vmmem_slice *slice, uint32_t access)
 	};
 }
 
+/* is_direct() tells whether there is a host address to be accessed so. */
+static inline bool
+is_direct(const struct vmmem_entry *entry, uint32_t access)
+{
+	return entry->host != NULL && (access & ~entry->direct) == 0;
+}
+
+/* set_direct() makes the slice of a region that has a host address. */
+static inline void
+set_direct(struct vmmem_slice *slice, const struct vmmem_region *region,
+	   uint64_t offset, uint64_t len, uint32_t access)
+{
+	*slice = (struct vmmem_slice){
+		.host = region->entry.host + offset,
+		.len = len,
+		.logging = region->entry.logging,
+		.log_offset = region->bitmap_offset + offset,
+		.access = access,
+	};
+}
+
 VMMEM_API int
 vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		   uint32_t access, struct vmmem_slice *ret_slice)
 {
-	struct vmmem_region *owner = NULL;
 	uint64_t span;
 	void *host;
 	int rc;
@@ -54,19 +74,18 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	if ((access & ~region->protection) != 0)
 		return VMMEM_EPERM;
 	if (region->host != NULL) {
-		host = region->host + offset;
-	} else {
-		rc = vmmem_region_acquire(region, offset, len, access, &host);
-		if (rc != 0)
-			return rc;
-		owner = region;
+		set_direct(ret_slice, region, offset, len, access);
+		return 0;
 	}
+	rc = vmmem_region_acquire(region, offset, len, access, &host);
+	if (rc != 0)
+		return rc;
 	*ret_slice = (struct vmmem_slice){
 		.host = host,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.owner = owner,
+		.owner = region,
 		.access = access,
 	};
 	return 0;
@@ -91,6 +110,12 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
+	if (likely(vmmem_range_within(entry->span, offset, len) &&
+		   is_direct(entry, access))) {
+		set_direct(ret_slice, vmmem_region_of(collection, entry),
+			   offset, len, access);
+		return 0;
+	}
 	if (!vmmem_range_within(entry->span, offset, len)) {
 		rc = vmmem_check(collection, gpa, len, 0, &bad);
 		return rc != 0 ? rc : VMMEM_ECROSS;
@@ -100,18 +125,19 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 }
 
 /*
- * continues() tells whether 'next', which holds the guest address after
- * 'slice', goes on where the slice ends: in the host and in the log.
+ * continues() tells whether 'next', which holds the guest address after 'len'
+ * bytes from 'offset' on of another, goes on where these end: in the host and
+ * in the log.
  */
-static bool
-continues(const struct vmmem_slice *slice, const struct vmmem_entry *next,
-	  const struct vmmem_region *region)
+static inline bool
+continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
+	  const struct vmmem_region *next, uint32_t access)
 {
-	return slice->owner == NULL && (slice->access & ~next->direct) == 0 &&
-	       next->host == (unsigned char *)slice->host + slice->len &&
-	       next->logging == slice->logging &&
-	       (region->bitmap == NULL ||
-		region->bitmap_offset == slice->log_offset + slice->len);
+	return is_direct(&next->entry, access) &&
+	       next->entry.host == region->entry.host + offset + len &&
+	       next->entry.logging == region->entry.logging &&
+	       (next->bitmap == NULL ||
+		next->bitmap_offset == region->bitmap_offset + offset + len);
 }
 
 VMMEM_API int
@@ -120,9 +146,9 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 			    struct vmmem_slice *ret_slice)
 {
 	const struct vmmem_entry *entry;
-	struct vmmem_slice slice;
-	uint64_t offset, more;
-	int rc;
+	struct vmmem_region *region;
+	uint64_t offset, more, joined;
+	size_t at;
 
 	if (collection == NULL || ret_slice == NULL ||
 	    (access & ~ACCESS_KNOWN) != 0)
@@ -131,29 +157,31 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 		set_empty(ret_slice, access);
 		return 0;
 	}
-	entry = vmmem_find(collection, gpa, &offset);
+	entry = vmmem_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	more = entry->span - offset;
 	/* There are no bytes behind the last address. */
 	if (len - 1 > UINT64_MAX - gpa && more == UINT64_MAX - gpa)
 		return VMMEM_EOVERFLOW;
-	rc = vmmem_region_slice(vmmem_region_of(collection, entry), offset,
-				len - 1 > more ? more + 1 : len, access,
-				&slice);
-	if (rc != 0)
-		return rc;
+	region = vmmem_region_of(collection, entry);
+	joined = len - 1 > more ? more + 1 : len;
+	if (!likely(is_direct(entry, access)))
+		return vmmem_region_slice(region, offset, joined, access,
+					  ret_slice);
 
-	while (slice.len < len &&
-	       (entry = vmmem_next(collection, entry)) != NULL &&
-	       continues(&slice, entry, vmmem_region_of(collection, entry))) {
-		more = len - slice.len;
-		slice.len += more - 1 > entry->span ? entry->span + 1 : more;
+	while (joined < len &&
+	       (entry = vmmem_next_index(collection, &at)) != NULL &&
+	       continues(region, offset, joined,
+			 vmmem_region_of(collection, entry), access)) {
+		more = len - joined;
+		joined += more - 1 > entry->span ? entry->span + 1 : more;
 	}
 	/* The same, if it was joined up to the last address. */
-	if (slice.len < len && gpa + slice.len == 0)
+	if (joined < len && gpa + joined == 0)
 		return VMMEM_EOVERFLOW;
-	*ret_slice = slice;
+	/* Last, as a copy of a slice that was just made has to wait for it. */
+	set_direct(ret_slice, region, offset, joined, access);
 	return 0;
 }
 
