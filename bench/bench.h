@@ -31,6 +31,12 @@ enum bench_op {
 	OP_MARK_HARVEST,
 	OP_INSERT,
 	OP_REMOVE,
+	OP_TAKE,
+	OP_TAKE_READ,
+	OP_GET,
+	OP_CHAIN,
+	OP_RING,
+	OP_IOVEC,
 	OP_COUNT
 };
 
@@ -75,6 +81,10 @@ struct bench_peer {
 	void (*slice_free)(void *slice);
 	void *(*bitmap_new)(uint64_t len, uint64_t page_size);
 	void (*bitmap_free)(void *bitmap);
+	/* A map that can be replaced, by copies of maps. */
+	void *(*atomic_new)(const void *map);
+	void (*atomic_free)(void *atomic);
+	void (*atomic_replace)(void *atomic, const void *map);
 	bench_run *runs[OP_COUNT];
 };
 
@@ -150,5 +160,7 @@ void bench_access_rows(void);
 void bench_slice_rows(void);
 void bench_dirty_rows(void);
 void bench_change_rows(void);
+void bench_space_rows(void);
+void bench_device_rows(void);
 
 #endif

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "bench.h"
+#include "device.h"
 #include "fixture.h"
 
 /* The number of the region, by start addresses that stand in one array. */
@@ -234,6 +234,39 @@ harvest(const struct bench_work *given, size_t count)
 	return any;
 }
 
+/* A mark of one's own that others may look at, and the pointer. */
+static uint64_t
+take(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	uint64_t *slot = pointer((uintptr_t)work.map);
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		__atomic_store_n(slot, i + 1, __ATOMIC_RELAXED);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		sum |= __atomic_load_n((const uintptr_t *)&work.gpas,
+				       __ATOMIC_RELAXED);
+		__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+	}
+	return sum >> 63;
+}
+
+static uint64_t
+ring(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	const volatile struct device_descriptor *table = work.map;
+	uint64_t sum = 0;
+	size_t i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < DEVICE_RING; j++)
+			sum += table[j].addr + table[j].len;
+	return sum;
+}
+
 bench_run *const bench_floor[OP_COUNT] = {
 	[OP_FIND] = find,
 	[OP_FIND_CHAIN] = find_chain,
@@ -251,4 +284,6 @@ bench_run *const bench_floor[OP_COUNT] = {
 	[OP_SLICE_WRITE_U64] = slice_write_u64,
 	[OP_MARK] = mark,
 	[OP_HARVEST] = harvest,
+	[OP_TAKE] = take,
+	[OP_RING] = ring,
 };

@@ -4,8 +4,10 @@
  * is a variable of the function, as the crate's is after its compiler is done.
  */
 #include <vmmem/inline.h>
+#include <vmmem/vmmem.h>
 
 #include "bench.h"
+#include "device.h"
 
 static uint64_t
 slice_load_u64(const struct bench_work *given, size_t count)
@@ -60,8 +62,66 @@ slice_write_u64(const struct bench_work *given, size_t count)
 	return 0;
 }
 
+static uint64_t
+take(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (vmmem_reader_take(reader) == NULL)
+			bench_must(-1, "take");
+		vmmem_reader_release(reader);
+	}
+	return 0;
+}
+
+static uint64_t
+take_read(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;
+	uint64_t value, sum = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		bench_must(vmmem_collection_read_u64(vmmem_reader_take(reader),
+						     work.gpas[i & work.mask],
+						     &value),
+			   "read_u64");
+		vmmem_reader_release(reader);
+		sum += value;
+	}
+	return sum;
+}
+
+static uint64_t
+ring(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	const struct vmmem_slice slice =
+		*(const struct vmmem_slice *)work.map;
+	uint64_t addr, sum = 0;
+	uint32_t len;
+	size_t i, j;
+
+	for (i = 0; i < count; i++)
+		for (j = 0; j < DEVICE_RING; j++) {
+			if (vmmem_slice_read_u64(&slice, j * 16, &addr) != 0 ||
+			    vmmem_slice_read_u32(&slice, j * 16 + 8, &len) !=
+				    0)
+				bench_must(-1, "descriptor");
+			sum += addr + len;
+		}
+	return sum;
+}
+
 bench_run *const bench_inline[OP_COUNT] = {
 	[OP_SLICE_LOAD_U64] = slice_load_u64,
 	[OP_SLICE_READ_U64] = slice_read_u64,
 	[OP_SLICE_WRITE_U64] = slice_write_u64,
+	[OP_TAKE] = take,
+	[OP_TAKE_READ] = take_read,
+	[OP_RING] = ring,
 };

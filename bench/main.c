@@ -133,6 +133,8 @@ main(int argc, char **argv)
 	bench_slice_rows();
 	bench_dirty_rows();
 	bench_change_rows();
+	bench_space_rows();
+	bench_device_rows();
 	if (bench_results(&results) == 0) {
 		fprintf(stderr, "bench: no row matches '%s'\n",
 			bench_settings.rows);

@@ -5,7 +5,7 @@
  */
 #include <vmmem/vmmem.h>
 
-#include "bench.h"
+#include "ours.h"
 
 /*
  * Both sides touch what they found, or the chain would not wait for it; no
@@ -314,4 +314,10 @@ bench_run *const bench_ours[OP_COUNT] = {
 	[OP_MARK_HARVEST] = mark_harvest,
 	[OP_INSERT] = insert,
 	[OP_REMOVE] = remove_region,
+	[OP_TAKE] = ours_take,
+	[OP_TAKE_READ] = ours_take_read,
+	[OP_GET] = ours_get,
+	[OP_CHAIN] = ours_chain,
+	[OP_RING] = ours_ring,
+	[OP_IOVEC] = ours_iovec,
 };

@@ -6,7 +6,7 @@
 
 use std::ffi::c_void;
 
-pub const OP_COUNT: usize = 19;
+pub const OP_COUNT: usize = 25;
 
 /// struct bench_work
 #[repr(C)]
@@ -45,6 +45,9 @@ pub struct Peer {
     slice_free: unsafe extern "C" fn(*mut c_void),
     bitmap_new: unsafe extern "C" fn(u64, u64) -> *mut c_void,
     bitmap_free: unsafe extern "C" fn(*mut c_void),
+    atomic_new: unsafe extern "C" fn(*const c_void) -> *mut c_void,
+    atomic_free: unsafe extern "C" fn(*mut c_void),
+    atomic_replace: unsafe extern "C" fn(*mut c_void, *const c_void),
     runs: [Option<Run>; OP_COUNT],
 }
 
@@ -81,10 +84,24 @@ unsafe extern "C" fn free<T>(object: *mut c_void) {
     drop(Box::from_raw(object as *mut T));
 }
 
+/// A descriptor as virtio has it: address; length, flags and next.
+type Descriptor = [u64; 2];
+
+const NEXT: u64 = 1;
+const RING: usize = 256;
+
 mod v0_18 {
     use vm_memory_0_18 as vm;
     use vm_memory_0_18::GuestMemoryBackend;
     include!("side.rs");
+
+    #[inline(always)]
+    fn iovecs(map: &Plain, gpa: u64, len: usize, add: &mut impl FnMut(*const u8, usize)) {
+        for slice in map.get_slices(GuestAddress(gpa), len) {
+            let slice = slice.unwrap();
+            add(slice.ptr_guard().as_ptr(), slice.len());
+        }
+    }
 
     #[export_name = "bench_peer_0_18"]
     pub static PEER: Peer = peer();
@@ -94,6 +111,15 @@ mod v0_16 {
     use vm_memory_0_16 as vm;
     use vm_memory_0_16::GuestMemory as GuestMemoryBackend;
     include!("side.rs");
+
+    #[inline(always)]
+    fn iovecs(map: &Plain, gpa: u64, len: usize, add: &mut impl FnMut(*const u8, usize)) {
+        map.try_access(len, GuestAddress(gpa), |_, len, offset, region| {
+            add(region.get_host_address(offset).unwrap(), len);
+            Ok(len)
+        })
+        .unwrap();
+    }
 
     #[export_name = "bench_peer_0_16"]
     pub static PEER: Peer = peer();

@@ -2,7 +2,7 @@
 // One version of the crate, `vm`, whose trait with find_region() is
 // `GuestMemoryBackend`.
 
-use super::{free, keep, Peer, Range, Run, Work, OP_COUNT};
+use super::{free, keep, Descriptor, Peer, Range, Run, Work, NEXT, OP_COUNT, RING};
 use std::ffi::c_void;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use vm::bitmap::{AtomicBitmap, Bitmap};
 use vm::mmap::MmapRegionBuilder;
-use vm::{Bytes, GuestAddress, GuestMemoryRegion, VolatileSlice};
+use vm::{Bytes, GuestAddress, GuestAddressSpace, GuestMemoryRegion, VolatileSlice};
 
 const PAGE: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 type Plain = vm::GuestMemoryMmap<()>;
 type Logged = vm::GuestMemoryMmap<AtomicBitmap>;
+type Atomic = vm::GuestMemoryAtomic<Plain>;
 type Region<B> = vm::GuestRegionMmap<B>;
 
 unsafe fn region<B: Bitmap>(range: &Range, bitmap: B) -> Region<B> {
@@ -65,6 +66,15 @@ unsafe extern "C" fn slice_new(host: *mut u8, len: u64) -> *mut c_void {
 unsafe extern "C" fn bitmap_new(len: u64, page_size: u64) -> *mut c_void {
     let page_size = NonZeroUsize::new(page_size as usize).unwrap();
     keep(AtomicBitmap::new(len as usize, page_size))
+}
+
+unsafe extern "C" fn atomic_new(map: *const c_void) -> *mut c_void {
+    keep(Atomic::new((*(map as *const Plain)).clone()))
+}
+
+unsafe extern "C" fn atomic_replace(atomic: *mut c_void, map: *const c_void) {
+    let map = (*(map as *const Plain)).clone();
+    (*(atomic as *const Atomic)).lock().unwrap().replace(map);
 }
 
 #[inline(always)]
@@ -271,6 +281,81 @@ unsafe extern "C" fn remove(work: *const Work, count: usize) -> u64 {
     0
 }
 
+unsafe extern "C" fn take(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let atomic: &Atomic = work.map();
+    for _ in 0..count {
+        black_box(&*atomic.memory());
+    }
+    0
+}
+
+unsafe extern "C" fn take_read(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let atomic: &Atomic = work.map();
+    let mut sum = 0u64;
+    for i in 0..count {
+        let value: u64 = atomic
+            .memory()
+            .read_obj(GuestAddress(work.gpa(i)))
+            .unwrap();
+        sum = sum.wrapping_add(value);
+    }
+    sum
+}
+
+unsafe extern "C" fn chain(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let map: &Plain = work.map();
+    let mut sum = 0;
+    for i in 0..count {
+        let mut gpa = work.gpa(i);
+        loop {
+            let one: Descriptor = map.read_obj(GuestAddress(gpa)).unwrap();
+            let slice = map
+                .get_slice(GuestAddress(one[0]), one[1] as u32 as usize)
+                .unwrap();
+            sum += slice.len() as u64;
+            black_box(slice);
+            gpa = *work.others + (one[1] >> 48) * 16;
+            if (one[1] >> 32) & NEXT == 0 {
+                break;
+            }
+        }
+    }
+    sum
+}
+
+unsafe extern "C" fn ring(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let slice: &VolatileSlice = work.map();
+    let mut sum = 0u64;
+    for _ in 0..count {
+        for j in 0..RING {
+            let one: Descriptor = slice.read_obj(16 * j).unwrap();
+            sum = sum.wrapping_add(one[0] + (one[1] as u32) as u64);
+        }
+    }
+    sum
+}
+
+unsafe extern "C" fn iovec(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let map: &Plain = work.map();
+    let mut sum = 0u64;
+    for i in 0..count {
+        let mut iov = [(std::ptr::null::<u8>(), 0usize); 8];
+        let mut used = 0;
+        iovecs(map, work.gpa(i), work.len as usize, &mut |host, len| {
+            iov[used] = (host, len);
+            used += 1;
+        });
+        black_box(&iov);
+        sum += (used + iov[used - 1].1) as u64;
+    }
+    sum
+}
+
 // In the order of enum bench_op.  There is nothing that fills.
 const RUNS: [Option<Run>; OP_COUNT] = [
     Some(find),
@@ -292,6 +377,12 @@ const RUNS: [Option<Run>; OP_COUNT] = [
     Some(mark_harvest),
     Some(insert),
     Some(remove),
+    Some(take),
+    Some(take_read),
+    None,
+    Some(chain),
+    Some(ring),
+    Some(iovec),
 ];
 
 const fn peer() -> Peer {
@@ -307,6 +398,9 @@ const fn peer() -> Peer {
         slice_free: free::<VolatileSlice<'static>>,
         bitmap_new,
         bitmap_free: free::<AtomicBitmap>,
+        atomic_new,
+        atomic_free: free::<Atomic>,
+        atomic_replace,
         runs: RUNS,
     }
 }
