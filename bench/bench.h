@@ -123,6 +123,11 @@ struct bench_row {
 	 */
 	size_t count;
 	void (*before)(const struct bench_row *row, enum bench_side side);
+	/* In which picture it is, and where on its lower axis. */
+	const char *figure;
+	const char *figure_x; /* what the axis is */
+	double figure_at;
+	double figure_base; /* of the axis, 2 or 10 */
 };
 
 /* bench_wants() tells whether a row is asked for. */

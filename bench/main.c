@@ -60,7 +60,7 @@ usage(void)
 {
 	fprintf(stderr,
 		"usage: bench [--quick] [--rows PATTERN] [--seed NUMBER] "
-		"[--batches NUMBER] [--json FILE]\n");
+		"[--batches NUMBER] [--json FILE] [--plots DIRECTORY]\n");
 	exit(2);
 }
 
@@ -83,13 +83,14 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "batches", required_argument, NULL, 'b' },
 		{ "json", required_argument, NULL, 'j' },
+		{ "plots", required_argument, NULL, 'p' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "rows", required_argument, NULL, 'r' },
 		{ "seed", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const struct bench_result *results;
-	const char *json = NULL;
+	const char *json = NULL, *plots = NULL;
 	uint64_t seed;
 	int option;
 
@@ -104,6 +105,9 @@ main(int argc, char **argv)
 			break;
 		case 'j':
 			json = optarg;
+			break;
+		case 'p':
+			plots = optarg;
 			break;
 		case 'q':
 			bench_settings.batches = 15;
@@ -143,5 +147,7 @@ main(int argc, char **argv)
 	bench_print_verdict();
 	if (json != NULL)
 		bench_must(bench_write_json(json), json);
+	if (plots != NULL)
+		bench_must(bench_write_plots(plots), plots);
 	return 0;
 }

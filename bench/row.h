@@ -36,4 +36,7 @@ void bench_print_verdict(void);
 /* bench_write_json() returns 0, or -errno. */
 int bench_write_json(const char *path);
 
+/* bench_write_plots() writes a picture for each figure; 0, or -errno. */
+int bench_write_plots(const char *directory);
+
 #endif

@@ -49,6 +49,10 @@ insert(const struct change *change)
 					bench_peers[j]->region_new(&range);
 	}
 	row.op = strdup(op);
+	row.figure = "insert";
+	row.figure_x = "regions";
+	row.figure_at = (double)change->regions;
+	row.figure_base = 2;
 	row.works[OURS].map = fixture.ours;
 	row.works[OURS].items = items[0];
 	row.works[OURS].mask = CHANGES - 1;
@@ -85,6 +89,10 @@ remove_one(const struct change *change)
 		lens[i] = SPACED;
 	}
 	row.op = strdup(op);
+	row.figure = "remove";
+	row.figure_x = "regions";
+	row.figure_at = (double)change->regions;
+	row.figure_base = 2;
 	row.works[OURS].map = fixture.ours;
 	row.works[OURS].gpas = starts;
 	row.works[OURS].others = lens;

@@ -152,24 +152,49 @@ mark(const struct marking *marking)
 	logs_free(&logs);
 }
 
+#define BY_SIZE "harvest of a clean log"
+#define BY_SIZE_FEW "mark 100 pages and harvest"
+#define BY_SHARE "mark pages and harvest 1 GiB"
+
 struct harvesting {
 	const char *op;
 	uint64_t len;
 	size_t dirty;
 	bool peers;
+	const char *figure;
 	double budget;
 	double charter_0_18, charter_floor;
 };
 
 static const struct harvesting harvestings[] = {
-	{ "harvest 1 GiB, clean", GIB, 0, true, 200, 10.7e3, 70 },
-	{ "harvest 1 TiB, clean", TIB, 0, true, 0, 0, 0 },
-	{ "harvest 16 TiB, clean", 16 * TIB, 0, false, 0, 0, 0 },
-	{ "mark 100 pages and harvest 1 GiB", GIB, 100, true, 0, 0, 0 },
-	{ "mark 100 pages and harvest 1 TiB", TIB, 100, true, 0, 0, 0 },
-	{ "mark 100 pages and harvest 16 TiB", 16 * TIB, 100, false, 0, 0, 0 },
-	{ "mark 10000 pages and harvest 1 GiB", GIB, 10000, true, 0, 0, 0 },
-	{ "mark 10000 pages and harvest 1 TiB", TIB, 10000, true, 0, 0, 0 },
+	{ "harvest 1 GiB, clean", GIB, 0, true, BY_SIZE, 200, 10.7e3, 70 },
+	{ "harvest 32 GiB, clean", 32 * GIB, 0, true, BY_SIZE, 0, 0, 0 },
+	{ "harvest 1 TiB, clean", TIB, 0, true, BY_SIZE, 0, 0, 0 },
+	{ "harvest 16 TiB, clean", 16 * TIB, 0, false, BY_SIZE, 0, 0, 0 },
+	{ "mark 100 pages and harvest 1 GiB", GIB, 100, true, BY_SIZE_FEW, 0,
+	  0, 0 },
+	{ "mark 100 pages and harvest 32 GiB", 32 * GIB, 100, true,
+	  BY_SIZE_FEW, 0, 0, 0 },
+	{ "mark 100 pages and harvest 1 TiB", TIB, 100, true, BY_SIZE_FEW, 0,
+	  0, 0 },
+	{ "mark 100 pages and harvest 16 TiB", 16 * TIB, 100, false,
+	  BY_SIZE_FEW, 0, 0, 0 },
+	{ "mark 10000 pages and harvest 1 TiB", TIB, 10000, true, NULL, 0, 0,
+	  0 },
+	/* Of 262144: from a thousandth of a hundredth to all. */
+	{ "mark 3 pages and harvest 1 GiB", GIB, 3, true, BY_SHARE, 0, 0, 0 },
+	{ "mark 30 pages and harvest 1 GiB", GIB, 30, true, BY_SHARE, 0, 0,
+	  0 },
+	{ "mark 300 pages and harvest 1 GiB", GIB, 300, true, BY_SHARE, 0, 0,
+	  0 },
+	{ "mark 3000 pages and harvest 1 GiB", GIB, 3000, true, BY_SHARE, 0,
+	  0, 0 },
+	{ "mark 10000 pages and harvest 1 GiB", GIB, 10000, true, BY_SHARE, 0,
+	  0, 0 },
+	{ "mark 30000 pages and harvest 1 GiB", GIB, 30000, true, BY_SHARE, 0,
+	  0, 0 },
+	{ "mark all pages and harvest 1 GiB", GIB, 262144, true, BY_SHARE, 0,
+	  0, 0 },
 };
 
 static void
@@ -188,6 +213,17 @@ harvest(const struct harvesting *harvesting)
 
 	if (!bench_wants(harvesting->op))
 		return;
+	row.figure = harvesting->figure;
+	if (harvesting->figure != NULL &&
+	    strcmp(harvesting->figure, BY_SHARE) == 0) {
+		row.figure_x = "pages marked, of 262144";
+		row.figure_at = (double)harvesting->dirty;
+		row.figure_base = 10;
+	} else {
+		row.figure_x = "GiB tracked";
+		row.figure_at = (double)harvesting->len / (double)GIB;
+		row.figure_base = 2;
+	}
 	logs_make(&logs, harvesting->len, harvesting->peers);
 	gpas = harvesting->dirty != 0 ?
 		       shuffled_pages(harvesting->len, harvesting->dirty) :

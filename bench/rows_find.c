@@ -68,6 +68,7 @@ static const struct size sizes[] = {
 		.chain_charter = { [CRATE_0_18] = 29, [CRATE_0_16] = 29,
 				   [FLOOR] = 18.9 },
 	},
+	{ .regions = 1024 },
 	{
 		.regions = 4096,
 		.budget = 13,
@@ -77,6 +78,7 @@ static const struct size sizes[] = {
 		.chain_charter = { [CRATE_0_18] = 71, [CRATE_0_16] = 71,
 				   [FLOOR] = 31.6 },
 	},
+	{ .regions = 16384 },
 	{ .regions = 65536 },
 };
 
@@ -100,6 +102,11 @@ measure(const struct size *size, bool chain)
 	flat = (struct flat){ fixture.starts, fixture.count };
 
 	row.op = strdup(op);
+	row.figure = chain ? "find, each waits for the last" :
+			     "find, random addresses";
+	row.figure_x = "regions";
+	row.figure_at = (double)size->regions;
+	row.figure_base = 2;
 	row.budget = chain ? size->chain_budget : size->budget;
 	for (side = OURS; side < SIDES; side++) {
 		row.works[side].gpas = gpas;
