@@ -41,6 +41,26 @@ for row in rows:
     assert row["crate_0_18_ns"] is None, row
 END
 
+# Rows with threads in the background, and pictures.
+mkdir "$tmp/plots"
+for rows in 'insert*' '*writer*' '*ring*'; do
+	"$tmp/build/bench" --quick --rows "$rows" --plots "$tmp/plots" \
+		>"$tmp/out" || {
+		cat "$tmp/out"
+		exit 1
+	}
+done
+python3 - "$tmp/plots/insert.svg" <<'END'
+import sys, xml.dom.minidom
+lines = xml.dom.minidom.parse(sys.argv[1]).getElementsByTagName("polyline")
+assert len(lines) == 1, lines
+points = lines[0].getAttribute("points").split()
+assert len(points) == 6, points
+for point in points:
+    x, y = map(float, point.split(","))
+    assert 0 <= x <= 640 and 0 <= y <= 400, point
+END
+
 # Rows that there are not, and options that there are not.
 status=0
 "$tmp/build/bench" --rows 'no such row' >/dev/null 2>&1 || status=$?
