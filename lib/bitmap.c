@@ -305,10 +305,15 @@ move(uint64_t index, uint64_t word, void *context)
 int
 vmmem_bitmap_drain(struct vmmem_bitmap *bitmap)
 {
+	struct vmmem_harvester *harvester;
 	int rc;
 
-	if (vmmem_bits_drain(&bitmap->bits, move, bitmap) && bitmap->bits.skip)
-		bitmap->barrier_due = true;
+	if (vmmem_bits_drain(&bitmap->bits, move, bitmap)) {
+		LIST_FOREACH(harvester, &bitmap->harvesters, link)
+			harvester->pending_any = true;
+		if (bitmap->bits.skip)
+			bitmap->barrier_due = true;
+	}
 	if (!bitmap->barrier_due)
 		return 0;
 	/*

@@ -48,8 +48,10 @@ struct vmmem_harvester {
 	 * that this one has not taken.  Under the bitmap's lock.
 	 */
 	struct vmmem_bits pending;
+	bool pending_any; /* there may be some */
 	/* The last harvest; its bits are this harvester's alone. */
 	struct vmmem_bitmap taken;
+	bool taken_any;
 };
 
 /*

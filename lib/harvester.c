@@ -83,14 +83,20 @@ vmmem_harvester_take(struct vmmem_harvester *harvester, uint64_t *ret_pages)
 	pthread_mutex_lock(&bitmap->lock);
 	rc = vmmem_bitmap_drain(bitmap);
 	if (rc == 0) {
-		vmmem_bits_empty(&harvester->taken.bits);
+		/* What is known to be empty is not looked through. */
+		if (harvester->taken_any)
+			vmmem_bits_empty(&harvester->taken.bits);
 		emptied = harvester->taken.bits;
 		harvester->taken.bits = harvester->pending;
+		harvester->taken_any = harvester->pending_any;
 		harvester->pending = emptied;
+		harvester->pending_any = false;
 	}
 	pthread_mutex_unlock(&bitmap->lock);
 	if (rc == 0 && ret_pages != NULL)
-		*ret_pages = vmmem_bitmap_count(&harvester->taken);
+		*ret_pages = harvester->taken_any ?
+				     vmmem_bitmap_count(&harvester->taken) :
+				     0;
 	return rc;
 }
 
@@ -121,6 +127,7 @@ vmmem_harvester_put_back(struct vmmem_harvester *harvester, uint64_t offset,
 	last = (offset + (len - 1)) >> shift;
 
 	pthread_mutex_lock(&harvester->bitmap->lock);
+	harvester->pending_any = true;
 	while (page <= last) {
 		page = vmmem_bits_next(taken, page, last);
 		if (page > last)
