@@ -18,7 +18,8 @@
 static struct vmmem_collection *
 allocate(size_t count)
 {
-	const size_t each = sizeof(uint64_t) + sizeof(struct vmmem_region *);
+	const size_t each =
+		2 * sizeof(uint64_t) + sizeof(struct vmmem_region *);
 	struct vmmem_collection *collection;
 
 	if (count > (SIZE_MAX - sizeof(*collection)) / each)
@@ -34,7 +35,7 @@ allocate(size_t count)
 	collection->upper =
 		count > 1 ? count - ((size_t)1 << collection->levels) : 0;
 	collection->regions =
-		(struct vmmem_region **)&collection->starts[count];
+		(struct vmmem_region **)&collection->starts[2 * count];
 	return collection;
 }
 
@@ -43,6 +44,7 @@ put(struct vmmem_collection *collection, size_t index,
     struct vmmem_region *region)
 {
 	collection->starts[index] = region->start;
+	collection->starts[collection->count + index] = region->entry.span;
 	collection->regions[index] = region;
 }
 
@@ -54,17 +56,21 @@ static void
 copy(struct vmmem_collection *collection, size_t to,
      const struct vmmem_collection *other, size_t from, size_t count)
 {
+	uint64_t *spans = &collection->starts[collection->count];
 	size_t i;
 
 	if (count > FEW) {
 		memcpy(&collection->starts[to], &other->starts[from],
 		       count * sizeof(other->starts[0]));
+		memcpy(&spans[to], &vmmem_spans(other)[from],
+		       count * sizeof(spans[0]));
 		memcpy(&collection->regions[to], &other->regions[from],
 		       count * sizeof(other->regions[0]));
 		return;
 	}
 	for (i = 0; i < count; i++) {
 		collection->starts[to + i] = other->starts[from + i];
+		spans[to + i] = vmmem_spans(other)[from + i];
 		collection->regions[to + i] = other->regions[from + i];
 		/* Else the compiler sees what this is, and calls memcpy(). */
 		__asm__ volatile("");
@@ -332,7 +338,7 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 	at = first_after(collection, gpa);
 	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
 	if (at == 0 || collection->starts[at - 1] != gpa ||
-	    collection->regions[at - 1]->entry.span != len - 1)
+	    vmmem_spans(collection)[at - 1] != len - 1)
 		return VMMEM_ENOREGION;
 	at--;
 	region = collection->regions[at];
@@ -384,14 +390,18 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 VMMEM_API struct vmmem_region *
 vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 {
-	const struct vmmem_entry *entry;
-	uint64_t offset;
+	size_t at;
 
-	if (collection == NULL)
+	if (collection == NULL || !likely(collection->count != 0))
 		return NULL;
-	entry = vmmem_find(collection, gpa, &offset);
-	return likely(entry != NULL) ? vmmem_region_of(collection, entry) :
-				       NULL;
+	at = vmmem_search(collection, gpa);
+	/* As in vmmem_find(), but that the region is not looked at. */
+	if (!likely(gpa - collection->starts[at] <=
+		    vmmem_spans(collection)[at])) {
+		__asm__ volatile("");
+		return NULL;
+	}
+	return collection->regions[at];
 }
 
 VMMEM_API int

@@ -22,8 +22,9 @@ struct vmmem_lineage;
 
 /*
  * The start addresses stand in an array of their own: a search touches
- * nothing else.  What an access needs of a region stands in the region, so
- * that a copy of a collection is two short words for each.
+ * nothing else.  So do the lengths: to find a region, it need not be looked
+ * at.  What an access needs of a region stands in the region, so that a copy of
+ * a collection is three words for each.
  */
 struct vmmem_collection {
 	size_t count;
@@ -34,7 +35,7 @@ struct vmmem_collection {
 	 */
 	size_t levels;
 	size_t upper;
-	struct vmmem_region **regions; /* behind the starts */
+	struct vmmem_region **regions; /* behind the lengths */
 	atomic_size_t refs;
 	atomic_size_t kept; /* of these, by spaces */
 
@@ -45,8 +46,15 @@ struct vmmem_collection {
 	struct vmmem_region *changed;
 	bool inserted; /* 'changed' is in this one, and not in 'older' */
 
-	uint64_t starts[];
+	uint64_t starts[]; /* and, behind them, lengths - 1 */
 };
+
+/* vmmem_spans() is where the lengths - 1 are. */
+static inline const uint64_t *
+vmmem_spans(const struct vmmem_collection *collection)
+{
+	return &collection->starts[collection->count];
+}
 
 /*
  * vmmem_collection_keep() and vmmem_collection_unkeep() are ref and unref for a
