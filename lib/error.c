@@ -44,6 +44,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_ECALLBACK, "Callback returned an invalid value"),
 	CODE(VMMEM_ENOFILE, "Region has no file"),
 	CODE(VMMEM_ENAMETOOLONG, "Name is too long"),
+	CODE(VMMEM_ENOSLOT, "No memory slot is left"),
+	CODE(VMMEM_ESLOTALIGN, "Memory slot is not aligned to pages"),
 };
 
 static const struct text *

@@ -17,6 +17,7 @@
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/slice.h>
+#include <vmmem/slots.h>
 #include <vmmem/version.h>
 
 #define VALUE(name, value)                                                 \
@@ -62,6 +63,8 @@ VALUE(VMMEM_EIOMMUMISS, -4120);
 VALUE(VMMEM_ECALLBACK, -4121);
 VALUE(VMMEM_ENOFILE, -4122);
 VALUE(VMMEM_ENAMETOOLONG, -4123);
+VALUE(VMMEM_ENOSLOT, -4124);
+VALUE(VMMEM_ESLOTALIGN, -4125);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -158,3 +161,41 @@ MEMBER(struct vmmem_listener_ops, added, 24, 8);
 MEMBER(struct vmmem_listener_ops, commit, 32, 8);
 MEMBER(struct vmmem_listener_ops, published, 40, 8);
 MEMBER(struct vmmem_listener_ops, abort, 48, 8);
+
+/* vmmem/slots.h, since 0.1 */
+VALUE(VMMEM_SLOT_READ_ONLY, 1U);
+VALUE(VMMEM_SLOT_LOG, 2U);
+VALUE(VMMEM_SLOT_GUEST_MEMFD, 4U);
+VALUE(VMMEM_SLOT_NONE, 8U);
+VALUE(VMMEM_SLOT_DELETE, 1);
+VALUE(VMMEM_SLOT_MOVE, 2);
+VALUE(VMMEM_SLOT_CHANGE, 3);
+VALUE(VMMEM_SLOT_KEEP, 4);
+VALUE(VMMEM_SLOT_CREATE, 5);
+VALUE(VMMEM_SLOTS_CAN_MOVE, 1U);
+SIZE(struct vmmem_slot, 56, 8);
+MEMBER(struct vmmem_slot, gpa, 0, 8);
+MEMBER(struct vmmem_slot, len, 8, 8);
+MEMBER(struct vmmem_slot, host, 16, 8);
+MEMBER(struct vmmem_slot, region, 24, 8);
+MEMBER(struct vmmem_slot, guest_memfd_offset, 32, 8);
+MEMBER(struct vmmem_slot, guest_memfd, 40, 4);
+MEMBER(struct vmmem_slot, flags, 44, 4);
+MEMBER(struct vmmem_slot, number, 48, 4);
+MEMBER(struct vmmem_slot, reserved, 52, 4);
+SIZE(struct vmmem_slot_op, 80, 8);
+MEMBER(struct vmmem_slot_op, kind, 0, 4);
+MEMBER(struct vmmem_slot_op, reserved, 4, 4);
+MEMBER(struct vmmem_slot_op, slot, 8, 56);
+MEMBER(struct vmmem_slot_op, old_gpa, 64, 8);
+MEMBER(struct vmmem_slot_op, old_flags, 72, 4);
+MEMBER(struct vmmem_slot_op, reserved2, 76, 4);
+SIZE(struct vmmem_slots_options, 48, 8);
+MEMBER(struct vmmem_slots_options, size, 0, 8);
+MEMBER(struct vmmem_slots_options, first, 8, 4);
+MEMBER(struct vmmem_slots_options, max, 12, 4);
+MEMBER(struct vmmem_slots_options, page_size, 16, 8);
+MEMBER(struct vmmem_slots_options, flags, 24, 4);
+MEMBER(struct vmmem_slots_options, reserved, 28, 4);
+MEMBER(struct vmmem_slots_options, describe, 32, 8);
+MEMBER(struct vmmem_slots_options, opaque, 40, 8);

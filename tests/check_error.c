@@ -28,7 +28,8 @@ static const struct named_code {
 	NAME(VMMEM_EHUGEPAGE),   NAME(VMMEM_ETOOBIG),
 	NAME(VMMEM_EEOF),        NAME(VMMEM_EIOMMUMISS),
 	NAME(VMMEM_ECALLBACK),   NAME(VMMEM_ENOFILE),
-	NAME(VMMEM_ENAMETOOLONG),
+	NAME(VMMEM_ENAMETOOLONG), NAME(VMMEM_ENOSLOT),
+	NAME(VMMEM_ESLOTALIGN),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

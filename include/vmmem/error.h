@@ -72,6 +72,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOFILE (-4122)
 /* The name is longer than VMMEM_REGION_NAME_MAX bytes. */
 #define VMMEM_ENAMETOOLONG (-4123)
+/* The hypervisor has no memory slot left. */
+#define VMMEM_ENOSLOT (-4124)
+/* A memory slot would not consist of whole pages. */
+#define VMMEM_ESLOTALIGN (-4125)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/vmmem.h - all of libvmmem's core but vmmem/inline.h.  Each header
+ * vmmem/vmmem.h - all of libvmmem but vmmem/inline.h.  Each header
  * also stands alone.
  */
 #ifndef VMMEM_VMMEM_H
@@ -21,6 +21,7 @@
 #include <vmmem/region_builder.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
+#include <vmmem/slots.h>
 #include <vmmem/space.h>
 #include <vmmem/update.h>
 #include <vmmem/version.h>

@@ -14,7 +14,7 @@ shift 3
 
 # The pages of objects; a page whose program got lost fails here.
 objects='access address atomic bitmap collection endian error harvester inline
-	region region_builder slice slice_atomic version'
+	region region_builder slice slice_atomic slots version'
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

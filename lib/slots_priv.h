@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a table of slots and of a plan. */
+#ifndef SLOTS_PRIV_H
+#define SLOTS_PRIV_H
+
+#include <stdbool.h>
+
+#include <vmmem/slots.h>
+
+struct vmmem_slots_entry {
+	struct vmmem_slot slot; /* without a region: a number that is free */
+	bool spoilt;		/* is not what it says */
+	bool doomed;		/* while planning: will be deleted */
+};
+
+struct vmmem_slots {
+	struct vmmem_slots_options options;
+
+	/* By number, from options.first on. */
+	struct vmmem_slots_entry *pool;
+	size_t pool_len;
+
+	/* The indices in 'pool' of those that are there, by guest address. */
+	uint32_t *order;
+	size_t order_len;
+	size_t count;
+
+	/* No number below it is free. */
+	size_t lowest_free;
+
+	/* How often descriptions have changed, and how often that was done. */
+	uint64_t asked;
+	uint64_t described;
+
+	uint64_t serial; /* grows with each change */
+};
+
+struct vmmem_slots_plan {
+	struct vmmem_collection *map;
+	const struct vmmem_slots *slots;
+	uint64_t serial; /* that of the table as it was, or as we left it */
+	uint64_t asked;	 /* the same */
+	struct vmmem_slot_op *ops;
+	size_t count;
+	size_t next; /* the first that was not done yet */
+};
+
+/* The entry at 'index' in the order of guest addresses. */
+static inline struct vmmem_slots_entry *
+vmmem_slots_entry_at(const struct vmmem_slots *slots, size_t index)
+{
+	return &slots->pool[slots->order[index]];
+}
+
+static inline uint64_t
+vmmem_slot_last(const struct vmmem_slot *slot)
+{
+	return slot->gpa + (slot->len - 1);
+}
+
+/*
+ * vmmem_slots_position() returns the index of the first slot that starts above
+ * 'gpa', the count if none does.
+ */
+size_t vmmem_slots_position(const struct vmmem_slots *slots, uint64_t gpa);
+
+/*
+ * vmmem_slots_reserve() makes room for 'count' slots with numbers below
+ * first + 'numbers', so that no done operation needs any.
+ */
+int vmmem_slots_reserve(struct vmmem_slots *slots, size_t count,
+			size_t numbers);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What becomes a slot, by itself and as its caller describes it. */
+#include "plans.h"
+
+static int
+never_read(void *opaque, uint64_t offset, void *buf, size_t len)
+{
+	(void)opaque;
+	(void)offset;
+	(void)buf;
+	(void)len;
+	return -EIO;
+}
+
+START_TEST(regions_without_a_slot)
+{
+	struct vmmem_region_ops ops = { .size = sizeof(ops),
+					.read = never_read };
+	struct vmmem_region *custom;
+
+	assert_ok(vmmem_region_new_custom(3, 5, &ops, NULL, &custom));
+	plan_for(MAP(custom, region_with(LEN, LEN, VMMEM_PROT_WRITE)));
+	expect_count(0);
+}
+END_TEST
+
+START_TEST(slots_are_of_whole_pages)
+{
+	struct vmmem_collection *map;
+
+	map = MAP(region_of(LEN + 16, LEN));
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ESLOTALIGN);
+	vmmem_collection_unref(map);
+	map = MAP(region_of(LEN, LEN - 16));
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ESLOTALIGN);
+	vmmem_collection_unref(map);
+	ck_assert_ptr_null(plan);
+}
+END_TEST
+
+static int answer;
+static uint32_t set_flags;
+
+static int
+describe(void *opaque, const struct vmmem_region *region,
+	 struct vmmem_slot *slot)
+{
+	ck_assert_ptr_eq(opaque, &answer);
+	ck_assert_uint_eq(slot->gpa, vmmem_region_start(region));
+	slot->flags ^= set_flags;
+	/* Not what a description is for. */
+	slot->gpa = 1;
+	slot->len = 1;
+	slot->region = NULL;
+	return answer;
+}
+
+START_TEST(described_by_the_caller)
+{
+	struct vmmem_slots_options options = { .size = sizeof(options),
+					       .describe = describe,
+					       .opaque = &answer };
+	struct vmmem_region *region = region_of(LEN, LEN);
+	struct vmmem_collection *map = MAP(vmmem_region_ref(region));
+
+	vmmem_slots_free(slots);
+	make(&options);
+	answer = 0;
+	set_flags = VMMEM_SLOT_LOG;
+	plan_for(vmmem_collection_ref(map));
+	ck_assert_uint_eq(op_at(0).slot.flags, VMMEM_SLOT_LOG);
+	ck_assert_uint_eq(op_at(0).slot.gpa, LEN);
+	ck_assert_ptr_eq(op_at(0).slot.region, region);
+	do_all();
+	set_flags = 0;
+	/* It has its slot, and is not asked about again of itself. */
+	plan_for(vmmem_collection_ref(map));
+	expect_count(0);
+	assert_ok(vmmem_slots_redescribe(slots));
+	/* Until it is carried out, each plan asks. */
+	plan_for(vmmem_collection_ref(map));
+	plan_for(vmmem_collection_ref(map));
+	expect_count(1);
+	expect_op(0, VMMEM_SLOT_CHANGE, 0, LEN);
+	ck_assert_uint_eq(op_at(0).old_flags, VMMEM_SLOT_LOG);
+	ck_assert_uint_eq(op_at(0).slot.flags, 0);
+	do_all();
+	set_flags = VMMEM_SLOT_NONE;
+	plan_for(vmmem_collection_ref(map));
+	expect_count(0);
+	assert_ok(vmmem_slots_redescribe(slots));
+	plan_for(vmmem_collection_ref(map));
+	expect_op(0, VMMEM_SLOT_DELETE, 0, LEN);
+
+	answer = -EXDEV;
+	plan = vmmem_slots_plan_free(plan);
+	assert_code(vmmem_slots_plan(slots, map, &plan), -EXDEV);
+	answer = 1;
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ECALLBACK);
+	answer = 0;
+	set_flags = 16;
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_EINVAL);
+	/* Without a descriptor. */
+	set_flags = VMMEM_SLOT_GUEST_MEMFD;
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_EINVAL);
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+START_TEST(described_without_a_host_address)
+{
+	struct vmmem_slots_options options = { .size = sizeof(options),
+					       .describe = describe,
+					       .opaque = &answer };
+	struct vmmem_region_ops ops = { .size = sizeof(ops),
+					.read = never_read };
+	struct vmmem_collection *map;
+	struct vmmem_region *custom;
+
+	vmmem_slots_free(slots);
+	make(&options);
+	answer = 0;
+	set_flags = VMMEM_SLOT_NONE;
+	assert_ok(vmmem_region_new_custom(0, LEN, &ops, NULL, &custom));
+	map = MAP(custom);
+	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ENOHOST);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("what becomes a slot");
+	TCase *tcase = tcase_create("slots");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, regions_without_a_slot);
+	tcase_add_test(tcase, slots_are_of_whole_pages);
+	tcase_add_test(tcase, described_by_the_caller);
+	tcase_add_test(tcase, described_without_a_host_address);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
