@@ -62,9 +62,8 @@ open_descriptors(void)
 	return count;
 }
 
-/* Notes which functions have been made to fail, for fault/symbols.sh. */
-static void
-note(const char *function)
+void
+fault_note(const char *function)
 {
 	const char *path = getenv("VMMEM_FAULT_LOG");
 	int fd;
@@ -148,7 +147,7 @@ sweep(scenario_fn scenario, int baseline, int error, bool clean_up)
 		expect_nothing_left(fired, n);
 		ck_assert_uint_eq(open_descriptors(), before);
 		if (fired != NULL)
-			note(fired);
+			fault_note(fired);
 		run_whole(scenario, baseline);
 		ck_assert_uint_eq(open_descriptors(), before);
 	} while (fired != NULL);

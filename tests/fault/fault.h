@@ -39,6 +39,9 @@ typedef int (*scenario_fn)(void);
  */
 void fault_sweep(scenario_fn scenario, int baseline);
 
+/* fault_note() notes, for symbols.sh, that this function was made to fail. */
+void fault_note(const char *function);
+
 /* What outputs are set to before a call. */
 extern struct vmmem_region *const no_region;
 extern struct vmmem_collection *const no_collection;

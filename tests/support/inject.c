@@ -404,16 +404,24 @@ WRAP(int, fcntl, int fd, int command, ...)
 	return rc;
 }
 
+int (*inject_ioctl)(int fd, unsigned long request, void *argument);
+
 WRAP(int, ioctl, int fd, unsigned long request, ...)
 {
 	va_list list;
 	void *argument;
+	int rc;
 
 	va_start(list, request);
 	argument = va_arg(list, void *);
 	va_end(list);
 	if (fails("ioctl", state.error))
 		return -1;
+	if (inject_ioctl != NULL) {
+		rc = inject_ioctl(fd, request, argument);
+		if (rc != -2)
+			return rc;
+	}
 	return __real_ioctl(fd, request, argument);
 }
 

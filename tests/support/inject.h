@@ -29,6 +29,12 @@ struct inject_live {
 void inject_start(unsigned int n, int error, bool clean_up);
 void inject_stop(void);
 
+/*
+ * inject_ioctl(), if it is set, is asked before the system: it does what
+ * ioctl() does, or returns -2 for a descriptor that is not its own.
+ */
+extern int (*inject_ioctl)(int fd, unsigned long request, void *argument);
+
 /* inject_fired() returns what failed as the n-th call; NULL if nothing did. */
 const char *inject_fired(void);
 
