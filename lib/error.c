@@ -46,6 +46,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENAMETOOLONG, "Name is too long"),
 	CODE(VMMEM_ENOSLOT, "No memory slot is left"),
 	CODE(VMMEM_ESLOTALIGN, "Memory slot is not aligned to pages"),
+	CODE(VMMEM_ENOCAP, "Kernel does not have what was asked for"),
+	CODE(VMMEM_ENOBITMAP, "Region has no bitmap to log to"),
 };
 
 static const struct text *

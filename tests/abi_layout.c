@@ -12,6 +12,7 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
+#include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 #include <vmmem/reader.h>
 #include <vmmem/region.h>
@@ -65,6 +66,8 @@ VALUE(VMMEM_ENOFILE, -4122);
 VALUE(VMMEM_ENAMETOOLONG, -4123);
 VALUE(VMMEM_ENOSLOT, -4124);
 VALUE(VMMEM_ESLOTALIGN, -4125);
+VALUE(VMMEM_ENOCAP, -4126);
+VALUE(VMMEM_ENOBITMAP, -4127);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -199,3 +202,24 @@ MEMBER(struct vmmem_slots_options, flags, 24, 4);
 MEMBER(struct vmmem_slots_options, reserved, 28, 4);
 MEMBER(struct vmmem_slots_options, describe, 32, 8);
 MEMBER(struct vmmem_slots_options, opaque, 40, 8);
+
+/* vmmem/kvm.h, since 0.1 */
+VALUE(VMMEM_KVM_LOG_GET, 0);
+VALUE(VMMEM_KVM_LOG_CLEAR, 1);
+VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
+VALUE(VMMEM_KVM_LOG_RING, 3);
+VALUE(VMMEM_KVM_LOG_ENABLED, 1U);
+VALUE(VMMEM_KVM_NO_MOVE, 2U);
+SIZE(struct vmmem_kvm_options, 64, 8);
+MEMBER(struct vmmem_kvm_options, size, 0, 8);
+MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
+MEMBER(struct vmmem_kvm_options, first_slot, 12, 4);
+MEMBER(struct vmmem_kvm_options, max_slots, 16, 4);
+MEMBER(struct vmmem_kvm_options, priority, 20, 4);
+MEMBER(struct vmmem_kvm_options, log, 24, 4);
+MEMBER(struct vmmem_kvm_options, ring_entries, 28, 4);
+MEMBER(struct vmmem_kvm_options, flags, 32, 4);
+MEMBER(struct vmmem_kvm_options, reserved, 36, 4);
+MEMBER(struct vmmem_kvm_options, describe, 40, 8);
+MEMBER(struct vmmem_kvm_options, other_slot, 48, 8);
+MEMBER(struct vmmem_kvm_options, opaque, 56, 8);

@@ -29,7 +29,8 @@ static const struct named_code {
 	NAME(VMMEM_EEOF),        NAME(VMMEM_EIOMMUMISS),
 	NAME(VMMEM_ECALLBACK),   NAME(VMMEM_ENOFILE),
 	NAME(VMMEM_ENAMETOOLONG), NAME(VMMEM_ENOSLOT),
-	NAME(VMMEM_ESLOTALIGN),
+	NAME(VMMEM_ESLOTALIGN),  NAME(VMMEM_ENOCAP),
+	NAME(VMMEM_ENOBITMAP),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

@@ -76,6 +76,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOSLOT (-4124)
 /* A memory slot would not consist of whole pages. */
 #define VMMEM_ESLOTALIGN (-4125)
+/* The kernel lacks what was asked for. */
+#define VMMEM_ENOCAP (-4126)
+/* The region has no bitmap to log to. */
+#define VMMEM_ENOBITMAP (-4127)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

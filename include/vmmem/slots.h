@@ -21,7 +21,7 @@
  *     vmmem_slots_plan_free(plan);
  *
  * If the hypervisor fails half-way, the table still says what it has, and a
- * plan for the old map leads back.
+ * plan for the old map leads back.  vmmem/kvm.h does all this for KVM.
  *
  * Each region of the map gets a slot, but for those without a host address and
  * those that do not permit reading: what the guest does there stays an exit.

@@ -14,6 +14,7 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/harvester.h>
+#include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 #include <vmmem/reader.h>
 #include <vmmem/reader_access.h>

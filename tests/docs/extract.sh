@@ -13,7 +13,7 @@ library=$3
 shift 3
 
 # The pages of objects; a page whose program got lost fails here.
-objects='access address atomic bitmap collection endian error harvester inline
+objects='access address atomic bitmap collection endian error harvester inline kvm
 	region region_builder slice slice_atomic slots version'
 
 tmp=$(mktemp -d)

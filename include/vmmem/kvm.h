@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/kvm.h - the memory slots of a KVM virtual machine, kept in step with a
+ * space, and what its vCPUs write, brought into the bitmaps of the regions.
+ *
+ * A kvm object is a listener of a space (vmmem/listener.h).  When an update is
+ * committed, it makes the virtual machine's slots those of the new map, by the
+ * fewest calls of KVM_SET_USER_MEMORY_REGION (vmmem/slots.h), all in one go
+ * when it is told of the commit.  If one of them fails, it undoes the others
+ * and refuses the update with the code.  If undoing fails as well, or another
+ * listener refuses and undoing fails then, work is left over: the table of
+ * slots says what the virtual machine has, the memory of each slot stays
+ * mapped, and the next update, or vmmem_kvm_sync(), does what is left.
+ *
+ * Each region gets a slot, a read-only region a read-only slot, but for those
+ * without a host address and those that do not permit reading: they stay MMIO
+ * exits.  A slot consists of whole pages; an update with a region that does
+ * not, and that describe() does not exclude, is refused.
+ *
+ * To see what vCPUs write, start logging, and collect before each harvest:
+ *
+ *     vmmem_kvm_log_start(kvm, NULL);
+ *     ...
+ *     vmmem_kvm_log_collect(kvm, NULL);       what vCPUs wrote is marked
+ *     vmmem_harvester_take(harvester);        now read what is marked
+ *
+ * What a vCPU wrote before a collect that succeeds is marked after it, or was
+ * at an earlier one; no page that is marked may be written again without being
+ * marked again.  So collect, take, read, in this order, lose nothing.  What a
+ * slot logged is collected before the slot goes, too.
+ *
+ * This header needs no header of Linux; on a system whose KVM lacks what is
+ * asked for, VMMEM_ENOCAP says so at run time.
+ *
+ * All functions may be called by any thread, but not in a signal handler.  They
+ * wait for one another.  In a child that fork() made, KVM refuses all calls: a
+ * kvm object there lets every update pass, its functions return -EIO, and it is
+ * freed without a call to KVM.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_KVM_H
+#define VMMEM_KVM_H
+
+#include <vmmem/base.h>
+#include <vmmem/region.h>
+#include <vmmem/slots.h>
+#include <vmmem/space.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_kvm;
+
+/* How KVM logs: struct vmmem_kvm_options' log. */
+#define VMMEM_KVM_LOG_GET 0 /* KVM_GET_DIRTY_LOG, which also clears */
+#define VMMEM_KVM_LOG_CLEAR 1 /* clearing apart, in pieces: shorter pauses */
+#define VMMEM_KVM_LOG_ALL_SET 2 /* so, and all is dirty at first: fast start */
+#define VMMEM_KVM_LOG_RING 3 /* a ring per vCPU: costs what is dirty */
+
+/* struct vmmem_kvm_options' flags. */
+#define VMMEM_KVM_LOG_ENABLED 1U /* 'log' is enabled on the machine already */
+#define VMMEM_KVM_NO_MOVE 2U /* delete and make slots instead of moving them */
+
+/*
+ * struct vmmem_kvm_options is how to keep slots.  'size' is
+ * sizeof(struct vmmem_kvm_options); what is 0 or NULL has the value in
+ * parentheses.
+ */
+struct vmmem_kvm_options {
+	size_t size;
+	uint32_t address_space; /* of KVM_CAP_MULTI_ADDRESS_SPACE (0) */
+	uint32_t first_slot;	/* lower numbers are the caller's (0) */
+	uint32_t max_slots;	/* at most (as many as KVM has) */
+	int32_t priority;	/* of the listener (0) */
+	uint32_t log;		/* VMMEM_KVM_LOG_... (GET) */
+	uint32_t ring_entries;	/* per vCPU, a power of two (65536, or what KVM
+				   has if that is less); as many as were
+				   enabled, if they were already */
+	uint32_t flags;		/* a set of VMMEM_KVM_... (0) */
+	uint32_t reserved;	/* 0 */
+
+	/*
+	 * As struct vmmem_slots_options says: excludes regions, or gives them
+	 * a guest_memfd.  Asked again when logging starts or stops.
+	 * VMMEM_SLOT_LOG that it sets has the region logged at all times.  May
+	 * run on any thread that calls functions of this header or updates the
+	 * space, with the locks of both held, so it calls neither.
+	 */
+	int (*describe)(void *opaque, const struct vmmem_region *region,
+			struct vmmem_slot *slot);
+
+	/*
+	 * Told of each page in a ring that is of a slot of the caller's own:
+	 * its number, with the address space in the upper 16 bits, and the
+	 * page's number in the slot.  Same threads.
+	 */
+	void (*other_slot)(void *opaque, uint32_t slot, uint64_t page);
+	void *opaque;
+};
+
+/*
+ * vmmem_kvm_new() makes the slots of the virtual machine 'vm_fd', from
+ * KVM_CREATE_VM, those of 'space', and keeps them so.  'options' is copied;
+ * NULL is the same as all of it 0.  The descriptor stays the caller's and must
+ * be open until vmmem_kvm_free().  Before any vCPU is made, if log is
+ * VMMEM_KVM_LOG_RING.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL        'space' or 'ret_kvm' is NULL; 'log' or a flag is
+ *                       unknown; 'address_space' is above 65535;
+ *                       'ring_entries' is no power of two; 'reserved' is not
+ *                       0; no number from 'first_slot' on is a slot's
+ *   VMMEM_ENOCAP        KVM does not have this way of logging, this many ring
+ *                       entries, or this address space
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
+ *                       4096
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
+ *                       know
+ *   -ENOTTY             'vm_fd' is not a virtual machine
+ *   -EDEADLK            this thread is in an update or in a listener's
+ *                       callback of 'space'
+ *   -ENOMEM             from the allocator
+ *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
+ *   what an update can be refused with, see below, for the current map
+ *
+ * What an update is refused with:
+ *   VMMEM_ENOSLOT     the new map needs more slots than there are
+ *   VMMEM_ESLOTALIGN  a region's address, host address or length is not a
+ *                     multiple of the page size
+ *   VMMEM_ENOCAP      a region is read-only or has a guest_memfd, and KVM has
+ *                     no such slots; or one with a guest_memfd is also
+ *                     read-only, or to be logged, which KVM cannot do
+ *   VMMEM_ENOBITMAP   a region is to be logged and has no bitmap
+ *   VMMEM_EINVAL, VMMEM_ENOHOST, VMMEM_ECALLBACK
+ *                     describe() did what vmmem_slots_plan() refuses
+ *   -ENOMEM           from the allocator
+ *   -errno            what KVM said: -EEXIST if a slot of the caller's own is
+ *                     in the way, -EINVAL for more than 2^31 - 1 pages or
+ *                     addresses beyond those of the machine
+ *   what describe() returned
+ */
+VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
+				  const struct vmmem_kvm_options *options,
+				  struct vmmem_kvm **ret_kvm);
+
+/*
+ * vmmem_kvm_free() deletes all slots that it made, collects what they logged,
+ * and frees.  vCPUs may still run: they find no memory.  NULL is a no-op.
+ *
+ * Returns 0, or
+ *   -EDEADLK  this thread is in an update or in a listener's callback of the
+ *             space; nothing has changed
+ *   -ENOMEM   from the allocator
+ *   -errno    what KVM said when a slot should be deleted.  'kvm' is no
+ *             listener any more, but still there, as the machine can reach
+ *             the memory of the slots that are left: call again.
+ */
+int vmmem_kvm_free(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_sync() does what is left over after a failure.  It is not needed
+ * otherwise, and does nothing then.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'kvm' is NULL
+ *   what an update can be refused with; the rest is still left over
+ */
+VMMEM_NODISCARD int vmmem_kvm_sync(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_is_pending() returns 1 if work is left over after a failure, else
+ * 0; 0 for NULL.
+ */
+int vmmem_kvm_is_pending(struct vmmem_kvm *kvm);
+
+/* vmmem_kvm_slot_count() returns how many slots it keeps; 0 for NULL. */
+size_t vmmem_kvm_slot_count(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_slot_at() stores the slot at 'index', in ascending order of guest
+ * address from 0 on, as the virtual machine has it.  Its region is good until
+ * the next update.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EOUTOFRANGE  'index' is not below the count
+ */
+VMMEM_NODISCARD int vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
+				      struct vmmem_slot *ret_slot);
+
+/*
+ * vmmem_kvm_slot_find() stores the slot that holds the guest address 'gpa', in
+ * the same way.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL    'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EBADADDR  no slot holds 'gpa'
+ */
+VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
+					struct vmmem_slot *ret_slot);
+
+/*
+ * vmmem_kvm_log_start() has KVM log what vCPUs write to 'region', through
+ * whichever alias; NULL for all regions, those that come later too.  Read-only
+ * slots are left out.  Starts are counted, for each region and for all; those
+ * of a region are forgotten when the last slot that shows it goes.
+ *
+ * From the return on, vCPUs' writes are collected.  What the library itself
+ * writes is logged as vmmem/bitmap.h says: make the harvester first.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'kvm' is NULL
+ *   VMMEM_ENOREGION  no slot shows the region
+ *   VMMEM_ENOBITMAP  a region has no bitmap
+ *   VMMEM_ENOCAP     a region has a guest_memfd
+ *   -ENOMEM          from the allocator
+ *   -errno           what KVM said
+ * After a failure nothing was started.
+ */
+VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
+					struct vmmem_region *region);
+
+/*
+ * vmmem_kvm_log_stop() takes one vmmem_kvm_log_start() of the same 'region', or
+ * NULL, back.  What was logged is collected before logging ends; marks stay.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'kvm' is NULL, or there is no start to take back
+ *   -ENOMEM       from the allocator
+ *   -errno        what KVM said.  The start is taken back, but slots may go on
+ *                 logging until vmmem_kvm_sync() or the next update.
+ */
+int vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region);
+
+/*
+ * vmmem_kvm_log_collect() marks in the regions' bitmaps what vCPUs wrote since
+ * the last time to 'region', through whichever alias; NULL for all regions.
+ * With rings it is always all.  A mark may be one page too many, and with
+ * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  Allocates
+ * nothing.
+ *
+ * With rings, also call it when a vCPU ends with KVM_EXIT_DIRTY_RING_FULL; and
+ * for the last time after all vCPUs have left KVM_RUN.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'kvm' is NULL
+ *   VMMEM_ENOREGION  no slot that logs shows the region
+ *   -errno           what KVM said.  All that could be collected was, nothing
+ *                    was lost: marks that are missing come with the next time
+ *                    that succeeds, before which no page counts as clean.
+ */
+VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
+					  struct vmmem_region *region);
+
+/*
+ * vmmem_kvm_add_vcpu() maps the ring of the vCPU 'vcpu_fd', from
+ * KVM_CREATE_VCPU, to collect from it.  Before the vCPU runs, and if log is
+ * VMMEM_KVM_LOG_RING only.  The descriptor stays the caller's.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'kvm' is NULL, or does not log with rings
+ *   -EEXIST       this descriptor was added already
+ *   -ENOMEM       from the allocator
+ *   -errno        what mmap(2) said
+ */
+VMMEM_NODISCARD int vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
+
+/*
+ * vmmem_kvm_remove_vcpu() collects for the last time from a vCPU that will not
+ * run again, and unmaps its ring.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'kvm' is NULL, or the descriptor was not added
+ *   -errno        what KVM said; the vCPU is still there
+ */
+VMMEM_NODISCARD int vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
+
+VMMEM_END_DECLS
+
+#endif
