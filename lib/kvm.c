@@ -101,7 +101,7 @@ vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map)
 	int rc;
 
 	kvm->touched = false;
-	rc = vmmem_slots_plan(kvm->slots, map, &plan);
+	rc = vmmem_slots_plan_new(kvm->slots, map, &plan);
 	if (rc != 0)
 		return rc;
 	rc = reserve(kvm, plan);

@@ -458,8 +458,8 @@ make(const struct work *work, struct vmmem_collection *map,
 }
 
 VMMEM_API int
-vmmem_slots_plan(struct vmmem_slots *slots, struct vmmem_collection *map,
-		 struct vmmem_slots_plan **ret_plan)
+vmmem_slots_plan_new(struct vmmem_slots *slots, struct vmmem_collection *map,
+		     struct vmmem_slots_plan **ret_plan)
 {
 	struct work work = { .slots = slots };
 	int rc;

@@ -225,7 +225,7 @@ START_TEST(no_more_slots_than_there_are)
 	make(&options);
 	map = MAP(region_of(0, LEN), region_of(LEN, LEN),
 		  region_of(2 * LEN, LEN));
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ENOSLOT);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ENOSLOT);
 	vmmem_collection_unref(map);
 	plan_for(MAP(region_of(0, LEN), region_of(LEN, LEN)));
 	expect_op(0, VMMEM_SLOT_CREATE, 5, 0);
@@ -356,9 +356,9 @@ START_TEST(what_is_wrong_is_refused)
 		    VMMEM_ESTRUCTNEWER);
 	ck_assert_ptr_eq(none, &options);
 
-	assert_code(vmmem_slots_plan(NULL, map, &no_plan), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan(slots, NULL, &no_plan), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan(slots, map, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_slots_plan_new(NULL, map, &no_plan), VMMEM_EINVAL);
+	assert_code(vmmem_slots_plan_new(slots, NULL, &no_plan), VMMEM_EINVAL);
+	assert_code(vmmem_slots_plan_new(slots, map, NULL), VMMEM_EINVAL);
 	ck_assert_ptr_eq(no_plan, &options);
 	plan_for(map);
 	assert_code(vmmem_slots_plan_at(NULL, 0, &op), VMMEM_EINVAL);

@@ -29,10 +29,10 @@ START_TEST(slots_are_of_whole_pages)
 	struct vmmem_collection *map;
 
 	map = MAP(region_of(LEN + 16, LEN));
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ESLOTALIGN);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
 	vmmem_collection_unref(map);
 	map = MAP(region_of(LEN, LEN - 16));
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ESLOTALIGN);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
 	vmmem_collection_unref(map);
 	ck_assert_ptr_null(plan);
 }
@@ -94,15 +94,15 @@ START_TEST(described_by_the_caller)
 
 	answer = -EXDEV;
 	plan = vmmem_slots_plan_free(plan);
-	assert_code(vmmem_slots_plan(slots, map, &plan), -EXDEV);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), -EXDEV);
 	answer = 1;
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ECALLBACK);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ECALLBACK);
 	answer = 0;
 	set_flags = 16;
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_EINVAL);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_EINVAL);
 	/* Without a descriptor. */
 	set_flags = VMMEM_SLOT_GUEST_MEMFD;
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_EINVAL);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_EINVAL);
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }
@@ -124,7 +124,7 @@ START_TEST(described_without_a_host_address)
 	set_flags = VMMEM_SLOT_NONE;
 	assert_ok(vmmem_region_new_custom(0, LEN, &ops, NULL, &custom));
 	map = MAP(custom);
-	assert_code(vmmem_slots_plan(slots, map, &plan), VMMEM_ENOHOST);
+	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ENOHOST);
 	vmmem_collection_unref(map);
 }
 END_TEST

@@ -132,7 +132,7 @@ struct vmmem_kvm_options {
  *                     read-only, or to be logged, which KVM cannot do
  *   VMMEM_ENOBITMAP   a region is to be logged and has no bitmap
  *   VMMEM_EINVAL, VMMEM_ENOHOST, VMMEM_ECALLBACK
- *                     describe() did what vmmem_slots_plan() refuses
+ *                     describe() did what vmmem_slots_plan_new() refuses
  *   -ENOMEM           from the allocator
  *   -errno            what KVM said: -EEXIST if a slot of the caller's own is
  *                     in the way, -EINVAL for more than 2^31 - 1 pages or

@@ -5,12 +5,12 @@
  *
  * A hypervisor shows memory to a guest in numbered slots: so many bytes at
  * this guest address are the ones at that host address.  A table of slots
- * knows which it has.  From the table and a map vmmem_slots_plan() makes a
+ * knows which it has.  From the table and a map vmmem_slots_plan_new() makes a
  * plan, a list of the fewest operations that lead from the one to the other.
  * Nothing is done by that: it is a dry run.  The caller carries the operations
  * out one by one, in order, and tells the table of each:
  *
- *     rc = vmmem_slots_plan(slots, map, &plan);
+ *     rc = vmmem_slots_plan_new(slots, map, &plan);
  *     for (i = 0; rc == 0 && i < vmmem_slots_plan_count(plan); i++) {
  *             rc = vmmem_slots_plan_at(plan, i, &op);
  *             if (rc == 0)
@@ -176,8 +176,8 @@ VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
 				     struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_slots_plan() makes the list of operations that leads from the slots of
- * the table to those that 'map' wants.  Deletions come first, so each new slot
+ * vmmem_slots_plan_new() makes the list of operations that leads from the
+ * slots of the table to those that 'map' wants.  Deletions come first, so each new slot
  * finds its number and its place free.  Numbers are reused, the lowest first.
  *
  * A slot stays as it is if range, host address, guest_memfd and bitmap are the
@@ -198,9 +198,9 @@ VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
  *   -ENOMEM           from the allocator
  *   what describe() returned
  */
-VMMEM_NODISCARD int vmmem_slots_plan(struct vmmem_slots *slots,
-				     struct vmmem_collection *map,
-				     struct vmmem_slots_plan **ret_plan);
+VMMEM_NODISCARD int
+vmmem_slots_plan_new(struct vmmem_slots *slots, struct vmmem_collection *map,
+		     struct vmmem_slots_plan **ret_plan);
 
 /*
  * vmmem_slots_plan_free() frees a plan, carried out or not, and returns NULL.

@@ -346,6 +346,31 @@ END_TEST
 #define MOVE_CALLS 1
 #endif
 
+/* A slot at the very top is moved to another place, not a part of its own. */
+START_TEST(slot_where_others_are_parked)
+{
+	const uint64_t gpa = (UINT64_C(1) << FAKE_ADDRESS_BITS) - LEN -
+			     FAKE_PAGE;
+	struct vmmem_region *top;
+	struct vmmem_kvm *kvm;
+
+	way = VMMEM_KVM_LOG_GET;
+	prepare();
+	top = tracked(gpa, LEN);
+	REQUIRE(vmmem_space_insert(space, top) == 0);
+	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
+	REQUIRE(vmmem_kvm_log_start(kvm, NULL) == 0);
+	REQUIRE(fake_kvm_write(0, gpa));
+	REQUIRE(vmmem_space_remove(space, gpa, LEN, NULL) == 0);
+	ck_assert_uint_lt(fake.last_gpa, gpa - LEN);
+	ck_assert_uint_gt(fake.last_gpa, LEN);
+	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(top)), 1);
+	vmmem_region_unref(top);
+	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	clean_up();
+}
+END_TEST
+
 /* What one slot does not say does not keep the others from saying. */
 START_TEST(one_slot_cannot_be_collected)
 {
@@ -525,6 +550,7 @@ make_suite(void)
 	tcase_add_test(tcase, work_that_is_left_over);
 	tcase_add_test(tcase, what_kvm_lacks);
 	tcase_add_test(tcase, kvm_that_does_not_move);
+	tcase_add_test(tcase, slot_where_others_are_parked);
 	tcase_add_test(tcase, one_slot_cannot_be_collected);
 	tcase_add_test(tcase, giving_back_fails);
 	tcase_add_test(tcase, clearing_fails_half_way);

@@ -81,6 +81,7 @@ struct fake_kvm {
 	 */
 	unsigned int calls, fail_from, fail_to;
 	int fail_with;
+	uint64_t last_gpa; /* that a slot was put at */
 	unsigned int sets, deletes, moves_made, gets, clears, resets;
 };
 
@@ -250,6 +251,7 @@ fake_set_region(const struct fake_region2 *new)
 	if (slot->is.gpa != new->gpa && fake.protect != 3)
 		memset(slot->open, 0, sizeof(slot->open));
 	slot->is = *new;
+	fake.last_gpa = new->gpa;
 	return 0;
 }
 

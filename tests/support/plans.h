@@ -61,7 +61,7 @@ static inline void
 plan_for(struct vmmem_collection *map)
 {
 	plan = vmmem_slots_plan_free(plan);
-	assert_ok(vmmem_slots_plan(slots, map, &plan));
+	assert_ok(vmmem_slots_plan_new(slots, map, &plan));
 	vmmem_collection_unref(map);
 }
 
