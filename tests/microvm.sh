@@ -31,9 +31,27 @@ run() {
 	}
 }
 
-# What is told, without which vCPU it was and how the program ends.
+# What is told, without which vCPU it was and how the program ends; and without
+# what is another each time: rounds of a migration, pictures, numbers worth
+# knowing.
 story() {
-	sed -e '/^vCPU: /d' -e '/^microvm: /d' "$1"
+	sed -e '/^vCPU: /d' -e '/^microvm: /d' -e '/^  round /d' \
+		-e '/^  [0-9a-f]*  |/d' -e '/^  info  /d' "$1"
+}
+
+# The rounds: all 176 pages, then less, and in the end nothing is left.
+check_rounds() {
+	grep '^  round ' "$work/out" >"$work/rounds"
+	awk '{ if ($2 != NR || $4 != "pages" || $8 != "left") exit 1 }
+		NR == 1 && $3 != 176 { exit 1 }
+		{ left = $7; last = $0 }
+		END { if (NR < 3 || NR > 21 || left != 0 ||
+			last !~ /the last$/) exit 1 }' "$work/rounds" || {
+		cat "$work/rounds"
+		fail "these are no rounds of a migration"
+	}
+	[ "$(grep -c '^  [0-9a-f]\{8\}  |[.:+*#]*|$' "$work/out")" -eq 4 ] ||
+		fail "the picture is not of four rows"
 }
 
 # table N FILE: the rows of the N-th memory map.
@@ -45,7 +63,7 @@ table() {
 
 check_story() {
 	checks=$(grep -c '^  ok  ' "$work/out" || true)
-	[ "$checks" -ge 20 ] || fail "only $checks checks"
+	[ "$checks" -ge 35 ] || fail "only $checks checks"
 	verdict=$(tail -n 1 "$work/out")
 	[ "$verdict" = "microvm: PASS ($1, $checks checks)" ] ||
 		fail "the verdict is not that of $checks checks on $1"
@@ -55,6 +73,7 @@ check_story() {
 	if grep -Eq '[0-9a-f]{10}' "$work/out"; then
 		fail "there is something like a host address"
 	fi
+	check_rounds
 	table 1 "$work/out" >"$work/before"
 	table 2 "$work/out" >"$work/inserted"
 	table 3 "$work/out" >"$work/after"

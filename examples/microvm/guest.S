@@ -2,7 +2,7 @@
 /*
  * The guest: 16-bit real-mode code in ROM, for an 8086 and all that came
  * after.  guest.h holds its bytes, so that hosts without an x86 assembler can
- * build the example; tests/microvm_guest.sh compares the two, and with --update
+ * build the example; tests/guest_bytes.sh compares the two, and with --update
  * writes guest.h anew.
  *
  * There is no stack and there are no interrupts.  DS is 0, where the mailbox
@@ -88,6 +88,8 @@ idle:
 	je	probe
 	cmpw	$COMMAND_POKE, %ax
 	je	poke
+	cmpw	$COMMAND_WORK, %ax
+	je	work
 stop:
 	hlt
 	jmp	stop
@@ -140,6 +142,63 @@ poke:
 	movw	%cs:GUEST_SIGNATURE, %ax
 	movw	%ax, RESULT_SEEN
 	movw	$REPORT_POKED, %ax
+	jmp	report
+
+/*
+ * Work, a step for each number of the pattern, until there is a command.  BP
+ * is the number.  layout.h says what a step does.
+ */
+work:
+	movw	ARG_SEED, %bp
+work_next:
+	movw	%bp, %ax
+	movw	$PATTERN_FACTOR, %bx
+	mulw	%bx
+	addw	$PATTERN_INCREMENT, %ax
+	movw	%ax, %bp
+	mulw	%ax
+	shrw	$1, %dx			/* the 6 highest bits of the square */
+	shrw	$1, %dx			/* choose one of 64 pages */
+	andw	$0x3f00, %dx
+	addw	$WORK_SEGMENT, %dx
+	movw	%dx, %es
+	movw	%bp, %di		/* and 5 of the number one of 32 */
+	andw	$0x0f80, %di		/* blocks */
+	movw	%bp, %ax
+	movw	$WORK_WORDS, %cx
+work_word:
+	addw	%ax, %es:(%di)
+	incw	%ax
+	incw	%di
+	incw	%di
+	loop	work_word
+	addw	$1, WORK_STEPS
+	adcw	$0, WORK_STEPS + 2
+	cmpw	$0, MAILBOX
+	je	work_next
+	movw	$0, MAILBOX
+
+/* A checksum of all that was worked on, as above. */
+	movw	$WORK_SEGMENT, %ax
+	xorw	%bx, %bx
+	xorw	%dx, %dx
+	xorw	%si, %si
+worked_segment:
+	movw	%ax, %es
+worked_word:
+	addw	%es:(%si), %bx
+	adcw	$0, %bx
+	addw	%bx, %dx
+	adcw	$0, %dx
+	incw	%si
+	incw	%si
+	jnz	worked_word
+	addw	$0x1000, %ax
+	cmpw	$WORK_SEGMENT + WORK_LEN / 16, %ax
+	jne	worked_segment
+	movw	%bx, RESULT_SUM
+	movw	%dx, RESULT_SUM + 2
+	movw	$REPORT_WORKED, %ax
 	jmp	report
 
 	.org	GUEST_SIGNATURE, 0xf4

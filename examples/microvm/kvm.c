@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The machine that runs the guest under KVM.  Each region of the memory map
- * becomes one of KVM's memory slots; what has no slot comes back as an exit.
+ * The machine that runs the guest under KVM.  The library keeps KVM's memory
+ * slots equal to the space; what has no slot comes back as an exit.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +18,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SLOTS 32 /* as many as the oldest KVM has */
-
 /* Intel CPUs need three pages for KVM's own use, where no region may be. */
 #define TSS_ADDRESS 0xfffbd000UL
 
@@ -30,90 +28,52 @@ struct kvm_machine {
 	int vcpu;
 	struct kvm_run *run; /* shared with the kernel */
 	size_t run_len;
-
-	/* Which region each slot shows.  A slot without one is free. */
-	struct vmmem_region *slot[SLOTS];
+	struct vmmem_kvm *slots;
 };
 
-static bool
-has_region(const struct vmmem_collection *map,
-	   const struct vmmem_region *region)
-{
-	return vmmem_collection_find(map, vmmem_region_start(region)) == region;
-}
+/* What struct vcpu_state holds for this kind of machine. */
+struct kvm_state {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_fpu fpu;
+	struct kvm_vcpu_events events;
+};
 
-static bool
-has_slot(const struct kvm_machine *kvm, const struct vmmem_region *region)
-{
-	for (size_t i = 0; i < SLOTS; i++)
-		if (kvm->slot[i] == region)
-			return true;
-	return false;
-}
+_Static_assert(sizeof(struct kvm_state) <=
+		       sizeof(((struct vcpu_state *)0)->bytes),
+	       "a vCPU's state is larger than that");
 
-/* A slot of length 0 is how KVM wants a slot to be deleted. */
+/* From here on each change of the space is one of KVM's slots too. */
 static int
-delete_slot(struct kvm_machine *kvm, size_t i)
-{
-	struct kvm_userspace_memory_region slot = { .slot = (uint32_t)i };
-
-	if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-		return -errno;
-	/* Not a moment earlier: the guest could still reach the memory. */
-	kvm->slot[i] = vmmem_region_unref(kvm->slot[i]);
-	return 0;
-}
-
-static int
-add_slot(struct kvm_machine *kvm, struct vmmem_region *region)
-{
-	struct kvm_userspace_memory_region slot = {
-		.guest_phys_addr = vmmem_region_start(region),
-		.memory_size = vmmem_region_len(region),
-	};
-	void *host;
-	uint64_t len;
-	size_t i = 0;
-	int rc;
-
-	while (i < SLOTS && kvm->slot[i] != NULL)
-		i++;
-	if (i == SLOTS)
-		return -ENOSPC;
-
-	rc = vmmem_region_host_address(region, 0, &host, &len);
-	if (rc == VMMEM_ENOHOST)
-		return 0; /* callbacks only: its accesses stay exits */
-	if (rc < 0)
-		return rc;
-
-	slot.slot = (uint32_t)i;
-	slot.userspace_addr = (uintptr_t)host;
-	if ((vmmem_region_protection(region) & VMMEM_PROT_WRITE) == 0)
-		slot.flags = KVM_MEM_READONLY;
-	if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
-		return -errno;
-	kvm->slot[i] = vmmem_region_ref(region);
-	return 0;
-}
-
-/*
- * Regions never change, so a region that is in both maps keeps its slot and
- * the vCPU its translations.
- */
-static int
-kvm_set_memory(struct machine *machine, struct vmmem_collection *map)
+kvm_attach(struct machine *machine, struct vmmem_space *space)
 {
 	struct kvm_machine *kvm = (struct kvm_machine *)machine;
-	int rc = 0;
 
-	for (size_t i = 0; i < SLOTS && rc == 0; i++)
-		if (kvm->slot[i] != NULL && !has_region(map, kvm->slot[i]))
-			rc = delete_slot(kvm, i);
-	for (size_t i = 0; i < vmmem_collection_count(map) && rc == 0; i++)
-		if (!has_slot(kvm, vmmem_collection_at(map, i)))
-			rc = add_slot(kvm, vmmem_collection_at(map, i));
-	return rc;
+	return vmmem_kvm_new(space, kvm->vm, NULL, &kvm->slots);
+}
+
+static int
+kvm_log_start(struct machine *machine)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+
+	return vmmem_kvm_log_start(kvm->slots, NULL);
+}
+
+static int
+kvm_log_collect(struct machine *machine)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+
+	return vmmem_kvm_log_collect(kvm->slots, NULL);
+}
+
+static int
+kvm_log_stop(struct machine *machine)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+
+	return vmmem_kvm_log_stop(kvm->slots, NULL);
 }
 
 static uint32_t
@@ -126,6 +86,26 @@ from_bytes(const uint8_t *bytes, uint32_t len)
 	return value;
 }
 
+/* Relaxed, as nothing else is told by it. */
+static bool
+is_interrupted(struct kvm_machine *kvm)
+{
+	return __atomic_load_n(&kvm->run->immediate_exit, __ATOMIC_RELAXED);
+}
+
+/*
+ * KVM looks at this before it lets the guest run, and a signal makes it look.
+ * An exit that was not answered yet is completed first, so that the state is
+ * that of a vCPU between two instructions.
+ */
+static void
+kvm_interrupt(struct machine *machine)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+
+	__atomic_store_n(&kvm->run->immediate_exit, 1, __ATOMIC_RELAXED);
+}
+
 static void
 kvm_run(struct machine *machine, struct vcpu_exit *ret_exit)
 {
@@ -136,7 +116,12 @@ kvm_run(struct machine *machine, struct vcpu_exit *ret_exit)
 	memset(ret_exit, 0, sizeof(*ret_exit));
 	do
 		rc = ioctl(kvm->vcpu, KVM_RUN, 0);
-	while (rc < 0 && (errno == EINTR || errno == EAGAIN));
+	while (rc < 0 && (errno == EINTR || errno == EAGAIN) &&
+	       !is_interrupted(kvm));
+	if (rc < 0 && is_interrupted(kvm)) {
+		ret_exit->kind = EXIT_INTERRUPTED;
+		return;
+	}
 	if (rc < 0) {
 		ret_exit->kind = EXIT_ERROR;
 		snprintf(ret_exit->text, sizeof(ret_exit->text), "KVM_RUN: %s",
@@ -174,11 +159,51 @@ kvm_run(struct machine *machine, struct vcpu_exit *ret_exit)
 		 run->exit_reason);
 }
 
+/*
+ * All that this guest can change.  One with more of a CPU in use has more:
+ * KVM_GET_XSAVE, KVM_GET_MSRS, KVM_GET_LAPIC and others.
+ */
+static int
+kvm_save(struct machine *machine, struct vcpu_state *ret_state)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+	struct kvm_state state;
+
+	memset(&state, 0, sizeof(state));
+	if (ioctl(kvm->vcpu, KVM_GET_REGS, &state.regs) < 0 ||
+	    ioctl(kvm->vcpu, KVM_GET_SREGS, &state.sregs) < 0 ||
+	    ioctl(kvm->vcpu, KVM_GET_FPU, &state.fpu) < 0 ||
+	    ioctl(kvm->vcpu, KVM_GET_VCPU_EVENTS, &state.events) < 0)
+		return -errno;
+	ret_state->len = sizeof(state);
+	memcpy(ret_state->bytes, &state, sizeof(state));
+	return 0;
+}
+
+static int
+kvm_load(struct machine *machine, const struct vcpu_state *saved)
+{
+	struct kvm_machine *kvm = (struct kvm_machine *)machine;
+	struct kvm_state state;
+
+	if (saved->len != sizeof(state))
+		return -EINVAL;
+	memcpy(&state, saved->bytes, sizeof(state));
+	if (ioctl(kvm->vcpu, KVM_SET_SREGS, &state.sregs) < 0 ||
+	    ioctl(kvm->vcpu, KVM_SET_REGS, &state.regs) < 0 ||
+	    ioctl(kvm->vcpu, KVM_SET_FPU, &state.fpu) < 0 ||
+	    ioctl(kvm->vcpu, KVM_SET_VCPU_EVENTS, &state.events) < 0)
+		return -errno;
+	return 0;
+}
+
 static void
 kvm_free(struct machine *machine)
 {
 	struct kvm_machine *kvm = (struct kvm_machine *)machine;
 
+	if (vmmem_kvm_free(kvm->slots) != 0)
+		return; /* KVM still has the memory: so have we */
 	if (kvm->run != NULL)
 		munmap(kvm->run, kvm->run_len);
 	if (kvm->vcpu >= 0)
@@ -187,16 +212,20 @@ kvm_free(struct machine *machine)
 		close(kvm->vm);
 	if (kvm->system >= 0)
 		close(kvm->system);
-	/* Last: the slots above went with the VM's last descriptor. */
-	for (size_t i = 0; i < SLOTS; i++)
-		vmmem_region_unref(kvm->slot[i]);
 	free(kvm);
 }
 
 static const struct machine_ops kvm_ops = {
 	.name = "KVM",
-	.set_memory = kvm_set_memory,
+	.another = kvm_machine_new,
+	.attach = kvm_attach,
 	.run = kvm_run,
+	.interrupt = kvm_interrupt,
+	.log_start = kvm_log_start,
+	.log_collect = kvm_log_collect,
+	.log_stop = kvm_log_stop,
+	.save = kvm_save,
+	.load = kvm_load,
 	.free = kvm_free,
 };
 
@@ -215,6 +244,8 @@ kvm_open(struct kvm_machine *kvm)
 		return "/dev/kvm has another API version";
 	if (ioctl(kvm->system, KVM_CHECK_EXTENSION, KVM_CAP_READONLY_MEM) <= 0)
 		return "KVM has no read-only memory";
+	if (ioctl(kvm->system, KVM_CHECK_EXTENSION, KVM_CAP_IMMEDIATE_EXIT) <= 0)
+		return "KVM has no way to stop a vCPU at once";
 
 	kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
 	if (kvm->vm < 0)

@@ -30,15 +30,18 @@
 #define HEARTBEAT 0x502	  /* counts while the guest waits for a command */
 #define ARG_SEGMENT 0x504 /* of COMMAND_FILL and COMMAND_PROBE */
 #define ARG_WORDS 0x506	  /* of COMMAND_FILL */
-#define ARG_SEED 0x508	  /* of COMMAND_FILL */
+#define ARG_SEED 0x508	  /* of COMMAND_FILL and COMMAND_WORK */
 #define RESULT_COUNT 0x510
 #define RESULT_SUM 0x514  /* 32-bit: of the primes, or the checksum */
 #define RESULT_SEEN 0x518 /* what the guest read */
+#define WORK_STEPS 0x51c  /* 32-bit: counts the steps of COMMAND_WORK */
 
 #define COMMAND_FILL 1	/* fill ARG_WORDS words with a pattern; checksum */
 #define COMMAND_PROBE 2 /* read a word */
 #define COMMAND_POKE 3	/* write to the ROM and read it back */
 #define COMMAND_HALT 4
+#define COMMAND_WORK 5 /* work until the next command, whatever it is */
+#define COMMAND_REST 6 /* ends the work */
 
 /* The guest says that a result is ready with a 16-bit out to this port. */
 #define REPORT_PORT 0x80
@@ -46,10 +49,23 @@
 #define REPORT_FILLED 0x1002
 #define REPORT_PROBED 0x1003
 #define REPORT_POKED 0x1004
+#define REPORT_WORKED 0x1005
 
 /* Where the guest keeps its sieve and the table of primes: segments. */
 #define SIEVE_SEGMENT 0x1000
 #define PRIMES_SEGMENT 0x2000
+
+/*
+ * The work.  Each step takes the next number of the pattern and adds it, the
+ * number after it, and so on, to the words of a block.  The number's square
+ * says in which page, so that the first pages are written to the most, and the
+ * number itself in which block of the page.
+ */
+#define WORK_SEGMENT 0x4000
+#define WORK_PAGES 64
+#define WORK_BLOCKS 32 /* in a page of 4096 bytes */
+#define WORK_WORDS 64  /* in a block */
+#define WORK_LEN (WORK_PAGES * WORK_BLOCKS * WORK_WORDS * 2)
 
 /* The pattern: each word is the one before times this plus that. */
 #define PATTERN_FACTOR 25173

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * A machine is one vCPU and what it sees as memory.  There are two: one runs
- * the guest under KVM (kvm.c), one interprets it (soft.c).
+ * A machine is one vCPU and the space where it finds its memory.  There are
+ * two kinds: one runs the guest under KVM (kvm.c), one interprets it (soft.c).
  */
 #ifndef MACHINE_H
 #define MACHINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <vmmem/vmmem.h>
 
@@ -16,6 +17,7 @@ enum exit_kind {
 	EXIT_MEMORY_READ,  /* where the map has nothing; the guest got ones */
 	EXIT_MEMORY_WRITE, /* where the map has nothing that can be written */
 	EXIT_HALT,
+	EXIT_INTERRUPTED, /* somebody asked for it; the guest did nothing */
 	EXIT_ERROR, /* the vCPU cannot go on: 'text' says why */
 };
 
@@ -27,22 +29,51 @@ struct vcpu_exit {
 	char text[80];
 };
 
+/*
+ * All that a vCPU is, but for memory, in bytes that only a machine of the same
+ * kind understands.
+ */
+struct vcpu_state {
+	size_t len;
+	uint8_t bytes[4096];
+};
+
 struct machine;
 
 struct machine_ops {
 	const char *name;
 
+	/* Makes another machine of this kind, as those below do. */
+	struct machine *(*another)(char *reason, size_t reason_len);
+
 	/*
-	 * Makes 'map' the guest's memory, also while the vCPU runs: what the
-	 * guest does after it learnt of the change, it does to the new map.
-	 * Takes references of its own.  Returns 0 or a code for
-	 * vmmem_strerror().
+	 * Makes what 'space' holds the guest's memory, from now on: what the
+	 * guest does after it learnt of a change, it does to the new map.
+	 * Called once, before the vCPU runs.  Returns 0 or a code for
+	 * vmmem_strerror(); so do the others that return int.
 	 */
-	int (*set_memory)(struct machine *machine,
-			  struct vmmem_collection *map);
+	int (*attach)(struct machine *machine, struct vmmem_space *space);
 
 	/* Runs the vCPU until its next exit.  One thread calls this. */
 	void (*run)(struct machine *machine, struct vcpu_exit *ret_exit);
+
+	/*
+	 * Has run() return with EXIT_INTERRUPTED, now and whenever it is
+	 * called again.  The caller also sends the running thread a signal.
+	 */
+	void (*interrupt)(struct machine *machine);
+
+	/*
+	 * From log_start() to log_stop(), log_collect() marks in the bitmaps
+	 * of the regions what the guest wrote since it was last called.
+	 */
+	int (*log_start)(struct machine *machine);
+	int (*log_collect)(struct machine *machine);
+	int (*log_stop)(struct machine *machine);
+
+	/* The vCPU does not run, or did not yet. */
+	int (*save)(struct machine *machine, struct vcpu_state *ret_state);
+	int (*load)(struct machine *machine, const struct vcpu_state *state);
 
 	/* The vCPU does not run any more. */
 	void (*free)(struct machine *machine);
@@ -70,6 +101,11 @@ struct vcpu;
 struct vcpu *vcpu_start(struct machine *machine);
 void vcpu_take_exit(struct vcpu *vcpu, struct vcpu_exit *ret_exit);
 bool vcpu_has_exit(struct vcpu *vcpu);
+/*
+ * Stops the vCPU between two instructions, and ends the thread.  Returns
+ * whether it ran until then and all its exits were taken.
+ */
+bool vcpu_stop(struct vcpu *vcpu);
 /* After the last exit was taken. */
 void vcpu_join(struct vcpu *vcpu);
 

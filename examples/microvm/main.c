@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * microvm - a small hypervisor whose guest memory is a libvmmem collection.
+ * microvm - a small hypervisor whose guest memory is a libvmmem space.
  *
  * Where to look:
  *   main.c    options and verdict
  *   story.c   what happens, in order; begin reading here
- *   memory.c  the memory map: how regions and collections are made
- *   machine.h the vCPU as the story sees it; kvm.c and soft.c are the two
+ *   story_migration.c
+ *             the chapter in which the guest moves to another machine, work.c
+ *             what it should have computed meanwhile
+ *   migrate.c how memory is moved under a running guest
+ *   memory.c  the memory map: how regions, collections and spaces are made
+ *   host.c    a machine's memory and vCPU together
+ *   machine.h the vCPU as the host sees it; kvm.c and soft.c are the two
  *             kinds, vcpu.c the thread, i8086*.c the software CPU
  *   guest.S   the guest's program; guest.h its bytes
  *   layout.h  addresses and numbers that the guest and the host agree on
- *   screen.c  everything that is printed
+ *   screen*.c everything that is printed
  *
  * Exit status: 0 all is well, 1 a check failed, 2 wrong usage, 77 --kvm was
  * given and KVM cannot be used.
@@ -79,8 +84,9 @@ main(int argc, char **argv)
 	};
 	bool want_kvm = false, want_soft = false;
 	struct machine *machine;
+	const char *name;
 	char reason[128];
-	int option, status;
+	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
@@ -121,15 +127,7 @@ main(int argc, char **argv)
 	else
 		printf("vCPU: KVM\n");
 
-	/*
-	 * A guest that went wrong may still run, so its machine cannot be
-	 * freed.  It ends with the process.
-	 */
-	if (story_tell(machine)) {
-		status = screen_verdict(machine->ops->name);
-		machine->ops->free(machine);
-	} else {
-		status = screen_verdict(machine->ops->name);
-	}
-	return status;
+	name = machine->ops->name;
+	story_tell(machine);
+	return screen_verdict(name);
 }

@@ -7,6 +7,9 @@
 
 #define HLT 0xf4
 
+/* What is noted as dirty, for migration: a page of KVM's log. */
+#define TRACKED_PAGE 4096
+
 _Static_assert(sizeof(guest) == GUEST_LEN, "guest.h is not of this layout");
 
 /* A memfd, so that a device in another process could be given it too. */
@@ -20,6 +23,7 @@ make_low_ram(struct vmmem_region **ret_region)
 		return -ENOMEM;
 	vmmem_region_builder_set_range(builder, LOW_RAM, LOW_RAM_LEN);
 	vmmem_region_builder_set_memfd(builder);
+	vmmem_region_builder_set_tracking(builder, TRACKED_PAGE);
 	vmmem_region_builder_set_name(builder, "low-ram");
 	rc = vmmem_region_builder_build(builder, ret_region);
 	vmmem_region_builder_free(builder);
@@ -81,10 +85,11 @@ make_rom_alias(struct vmmem_region *rom, uint64_t gpa, const char *name,
 }
 
 int
-memory_at_power_on(struct vmmem_collection **ret_map)
+memory_at_power_on(struct vmmem_space **ret_space)
 {
 	struct vmmem_region *regions[3] = { NULL };
 	struct vmmem_region *rom = NULL;
+	struct vmmem_collection *map = NULL;
 	int rc;
 
 	rc = make_low_ram(&regions[0]);
@@ -95,9 +100,12 @@ memory_at_power_on(struct vmmem_collection **ret_map)
 	if (rc == 0)
 		rc = make_rom_alias(rom, ROM_TOP, "rom-top", &regions[2]);
 	if (rc == 0)
-		rc = vmmem_collection_new(regions, 3, ret_map);
+		rc = vmmem_collection_new(regions, 3, &map);
+	if (rc == 0)
+		rc = vmmem_space_new(map, ret_space);
 
-	/* The collection has references of its own, and an alias too. */
+	/* Each has references of its own to what it is made of. */
+	vmmem_collection_unref(map);
 	vmmem_region_unref(rom);
 	for (size_t i = 0; i < 3; i++)
 		vmmem_region_unref(regions[i]);
@@ -105,8 +113,7 @@ memory_at_power_on(struct vmmem_collection **ret_map)
 }
 
 int
-memory_with_hotplug(const struct vmmem_collection *map,
-		    struct vmmem_collection **ret_map)
+memory_insert_hotplug(struct vmmem_space *space)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	struct vmmem_region *region = NULL;
@@ -115,12 +122,20 @@ memory_with_hotplug(const struct vmmem_collection *map,
 	if (builder == NULL)
 		return -ENOMEM;
 	vmmem_region_builder_set_range(builder, HOTPLUG, HOTPLUG_LEN);
+	vmmem_region_builder_set_tracking(builder, TRACKED_PAGE);
 	vmmem_region_builder_set_name(builder, "hotplug");
 	rc = vmmem_region_builder_build(builder, &region);
 	vmmem_region_builder_free(builder);
 
 	if (rc == 0)
-		rc = vmmem_collection_insert(map, region, ret_map);
+		rc = vmmem_space_insert(space, region);
 	vmmem_region_unref(region);
 	return rc;
+}
+
+int
+memory_remove_hotplug(struct vmmem_space *space,
+		      struct vmmem_region **ret_region)
+{
+	return vmmem_space_remove(space, HOTPLUG, HOTPLUG_LEN, ret_region);
 }

@@ -5,11 +5,12 @@
 
 #include <vmmem/vmmem.h>
 
-/* Low RAM, and the ROM with the guest's program at two addresses. */
-int memory_at_power_on(struct vmmem_collection **ret_map);
+/* A space with low RAM, and the ROM with the guest's program twice. */
+int memory_at_power_on(struct vmmem_space **ret_space);
 
-/* A new map: 'map' and the RAM that is plugged in later. */
-int memory_with_hotplug(const struct vmmem_collection *map,
-			struct vmmem_collection **ret_map);
+/* The RAM that is plugged in later, and out again. */
+int memory_insert_hotplug(struct vmmem_space *space);
+int memory_remove_hotplug(struct vmmem_space *space,
+			  struct vmmem_region **ret_region);
 
 #endif

@@ -158,6 +158,9 @@ screen_exit(const struct vcpu_exit *exit)
 	case EXIT_HALT:
 		printf("halted\n");
 		break;
+	case EXIT_INTERRUPTED:
+		printf("interrupted\n");
+		break;
 	case EXIT_ERROR:
 		printf("%s\n", exit->text);
 		break;
@@ -179,6 +182,18 @@ screen_check(bool holds, const char *format, ...)
 	printf("\n");
 	va_end(args);
 	return holds;
+}
+
+void
+screen_info(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("  %sinfo%s  ", cyan, plain);
+	vprintf(format, args);
+	printf("\n");
+	va_end(args);
 }
 
 bool

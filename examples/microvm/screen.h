@@ -24,6 +24,10 @@ void screen_exit(const struct vcpu_exit *exit);
 bool screen_check(bool holds, const char *format, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
 
+/* Prints what is worth knowing, and another each time. */
+void screen_info(const char *format, ...)
+	__attribute__((__format__(__printf__, 1, 2)));
+
 /*
  * Whether a call worked whose code is 'rc'.  If not, this prints why, and
  * counts as a check that failed.

@@ -4,10 +4,12 @@
  * reads and writes through libvmmem only; what the memory map refuses becomes
  * an exit, as it does under KVM.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "i8086.h"
 #include "machine.h"
@@ -27,13 +29,8 @@ struct soft_machine {
 	struct machine machine;
 	struct i8086 cpu;
 	struct bus bus;
-	struct vmmem_collection *map; /* what the vCPU uses; its own */
-
-	/*
-	 * The map to use from the next instruction on; NULL to go on with
-	 * the one there is.  Whoever exchanges it out owns the reference.
-	 */
-	_Atomic(struct vmmem_collection *) next;
+	struct vmmem_reader *reader; /* the vCPU's thread's */
+	atomic_bool interrupted;
 };
 
 static void
@@ -140,31 +137,27 @@ bus_write(struct bus *bus, uint64_t address, unsigned int len, uint16_t value)
 }
 
 static int
-soft_set_memory(struct machine *machine, struct vmmem_collection *map)
+soft_attach(struct machine *machine, struct vmmem_space *space)
 {
 	struct soft_machine *soft = (struct soft_machine *)machine;
 
-	vmmem_collection_unref(atomic_exchange(&soft->next,
-					       vmmem_collection_ref(map)));
-	return 0;
+	return vmmem_reader_new(space, &soft->reader);
 }
 
 /*
- * Looking before each instruction is soon enough: what tells the guest of the
- * change is stored after 'next', so an instruction that saw the one is
- * followed by one that sees the other.
+ * One instruction, in a section of its own.  What tells the guest of a change
+ * of the map is stored after the new map was published, so an instruction that
+ * saw the one is followed by one that sees the other.
  */
-static void
-take_next_map(struct soft_machine *soft)
+static enum i8086_event
+step(struct soft_machine *soft)
 {
-	struct vmmem_collection *next;
+	enum i8086_event event;
 
-	if (atomic_load_explicit(&soft->next, memory_order_relaxed) == NULL)
-		return;
-	next = atomic_exchange(&soft->next, NULL);
-	vmmem_collection_unref(soft->map);
-	soft->map = next;
-	soft->bus.map = next;
+	soft->bus.map = vmmem_reader_take(soft->reader);
+	event = i8086_step(&soft->cpu, &soft->bus);
+	vmmem_reader_release(soft->reader);
+	return event;
 }
 
 static void
@@ -176,8 +169,13 @@ soft_run(struct machine *machine, struct vcpu_exit *ret_exit)
 
 	bus->has_exit = false;
 	while (!bus->has_exit) {
-		take_next_map(soft);
-		switch (i8086_step(cpu, bus)) {
+		/* Nothing hangs on it: a thread that sees it late stops late. */
+		if (atomic_load_explicit(&soft->interrupted,
+					 memory_order_relaxed)) {
+			bus_exit(bus, EXIT_INTERRUPTED, 0, 0, 0);
+			break;
+		}
+		switch (step(soft)) {
 		case I8086_NONE:
 			break;
 		case I8086_PAUSE:
@@ -203,19 +201,62 @@ soft_run(struct machine *machine, struct vcpu_exit *ret_exit)
 }
 
 static void
+soft_interrupt(struct machine *machine)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+
+	atomic_store(&soft->interrupted, true);
+}
+
+/* The library marks what this vCPU writes: it has no other way to write. */
+static int
+soft_log(struct machine *machine)
+{
+	(void)machine;
+	return 0;
+}
+
+static int
+soft_save(struct machine *machine, struct vcpu_state *ret_state)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+
+	ret_state->len = sizeof(soft->cpu);
+	memcpy(ret_state->bytes, &soft->cpu, sizeof(soft->cpu));
+	return 0;
+}
+
+static int
+soft_load(struct machine *machine, const struct vcpu_state *state)
+{
+	struct soft_machine *soft = (struct soft_machine *)machine;
+
+	if (state->len != sizeof(soft->cpu))
+		return -EINVAL;
+	memcpy(&soft->cpu, state->bytes, sizeof(soft->cpu));
+	return 0;
+}
+
+static void
 soft_free(struct machine *machine)
 {
 	struct soft_machine *soft = (struct soft_machine *)machine;
 
-	vmmem_collection_unref(atomic_load(&soft->next));
-	vmmem_collection_unref(soft->map);
+	vmmem_reader_free(soft->reader);
 	free(soft);
 }
 
 static const struct machine_ops soft_ops = {
 	.name = "software",
-	.set_memory = soft_set_memory,
+	.another = soft_machine_new,
+	.attach = soft_attach,
 	.run = soft_run,
+	.interrupt = soft_interrupt,
+	.log_start = soft_log,
+	.log_collect = soft_log,
+	.log_stop = soft_log,
+	.save = soft_save,
+	.load = soft_load,
 	.free = soft_free,
 };
 
@@ -229,7 +270,7 @@ soft_machine_new(char *reason, size_t reason_len)
 		return NULL;
 	}
 	soft->machine.ops = &soft_ops;
-	atomic_init(&soft->next, NULL);
+	atomic_init(&soft->interrupted, false);
 	i8086_reset(&soft->cpu);
 	return &soft->machine;
 }

@@ -11,8 +11,8 @@ if(TARGET microvm)
 	endforeach()
 endif()
 
-add_test(NAME microvm-guest
-	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/microvm_guest.sh)
-set_tests_properties(microvm-guest PROPERTIES
+add_test(NAME guest-bytes
+	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/guest_bytes.sh)
+set_tests_properties(guest-bytes PROPERTIES
 	SKIP_RETURN_CODE 77 TIMEOUT 60
 	ENVIRONMENT CC=${CMAKE_C_COMPILER})
