@@ -9,7 +9,7 @@ LC_ALL=C
 export LC_ALL
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-guests="examples/microvm/guest"
+guests="examples/microvm/guest tests/kvm/hotplug_guest tests/kvm/work_guest"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
