@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * KVM's dirty log.  The order that loses nothing: what KVM says is dirty is
- * marked, then KVM is told to watch those pages again, then whoever takes the
- * marks reads them.  With KVM_GET_DIRTY_LOG the first two are one call, and
- * what it has said cannot be asked again, so nothing that may fail comes
- * between it and the marks.
+ * KVM's dirty log.  The order that loses nothing: KVM says what is dirty, then
+ * is told to watch those pages again, then they are marked, then whoever takes
+ * the marks reads them.  Marked any earlier, a page could be taken and read by
+ * another thread and written once more before KVM watches it.  With
+ * KVM_GET_DIRTY_LOG the first two are one call.  What KVM has said may not be
+ * asked again, so the marks are made whatever fails in between.
  */
 #include <vmmem/bitmap.h>
 #include <vmmem/error.h>
@@ -225,16 +226,23 @@ vmmem_kvm_fetch(struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
 		.slot = vmmem_kvm_slot_id(kvm, slot),
 		.dirty_bitmap = kvm->words,
 	};
-	int rc;
+	int rc, failed;
 
 	if (vmmem_kvm_has_rings(kvm))
 		return vmmem_kvm_harvest(kvm);
 	rc = vmmem_kvm_ioctl(kvm, KVM_GET_DIRTY_LOG, &log);
 	if (rc < 0)
 		return rc;
-	rc = mark_words(kvm, slot);
-	if (rc == 0 && goes_on && kvm->options.log != VMMEM_KVM_LOG_GET)
+	/*
+	 * The marks come last: who finds one, on any thread, may read at once,
+	 * and what is written after that must be logged.  They come in any
+	 * case, as what was cleared is not told again.
+	 */
+	if (goes_on && kvm->options.log != VMMEM_KVM_LOG_GET)
 		rc = clear_words(kvm, slot);
+	failed = mark_words(kvm, slot);
+	if (rc >= 0)
+		rc = failed;
 	return rc;
 }
 

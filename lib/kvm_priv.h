@@ -54,6 +54,7 @@ struct vmmem_kvm_ring {
 	uint32_t reset; /* the first that was not given back to KVM */
 	uint32_t fetch; /* the first that was not seen yet */
 	struct vmmem_kvm_gfn *entries;
+	struct vmmem_kvm_gfn *seen; /* what was in those from reset to fetch */
 };
 
 /* How often logging was started for a region and its aliases. */

@@ -3,6 +3,8 @@
  * KVM's dirty rings.  A vCPU that is about to write to a page that is watched
  * puts it into its ring, so the bytes may come after the entry: they are there
  * to be read once KVM has been given the entry back and watches the page again.
+ * So it is marked then and no earlier: who finds a mark, on any thread, may read
+ * at once.  KVM may use the entry for another page by then, so each is copied.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
@@ -22,23 +24,18 @@ ring_bytes(const struct vmmem_kvm *kvm)
 }
 
 static struct vmmem_kvm_gfn *
-entry_at(const struct vmmem_kvm *kvm, const struct vmmem_kvm_ring *ring,
+entry_at(const struct vmmem_kvm *kvm, struct vmmem_kvm_gfn *entries,
 	 uint32_t index)
 {
-	return &ring->entries[index & (kvm->ring_entries - 1)];
+	return &entries[index & (kvm->ring_entries - 1)];
 }
 
 /* mark_entry() marks one page, whosever slot it is in. */
 static void
 mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 {
-	/*
-	 * Relaxed: who comes here has seen by the flags that the entry was
-	 * filled in; or it is read a second time, and may be another by now,
-	 * which is as dirty.
-	 */
-	uint32_t id = __atomic_load_n(&entry->slot, __ATOMIC_RELAXED);
-	uint64_t page = __atomic_load_n(&entry->offset, __ATOMIC_RELAXED);
+	uint32_t id = entry->slot;
+	uint64_t page = entry->offset;
 	struct vmmem_slot slot;
 
 	if (id >> 16 == kvm->options.address_space &&
@@ -53,35 +50,47 @@ mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 	}
 }
 
-/* harvest_ring() tells whether there is anything to give back. */
-static bool
-harvest_ring(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
+/* fetch_ring() copies the entries that are new, and has KVM take them back. */
+static void
+fetch_ring(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 {
-	struct vmmem_kvm_gfn *entry;
-	uint32_t i;
+	/* No more than there are, whatever the flags say. */
+	while (ring->fetch - ring->reset != kvm->ring_entries) {
+		struct vmmem_kvm_gfn *entry =
+			entry_at(kvm, ring->entries, ring->fetch);
+		struct vmmem_kvm_gfn *seen =
+			entry_at(kvm, ring->seen, ring->fetch);
 
-	/*
-	 * Left over from a time when giving back failed: their pages may have
-	 * been written since, without a new entry.
-	 */
-	for (i = ring->reset; i != ring->fetch; i++)
-		mark_entry(kvm, entry_at(kvm, ring, i));
-	for (;;) {
-		/* No more than there are, whatever the flags say. */
-		if (ring->fetch - ring->reset == kvm->ring_entries)
-			break;
-		entry = entry_at(kvm, ring, ring->fetch);
 		/* Acquire: KVM fills the entry in before it says DIRTY. */
 		if ((__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) &
 		     VMMEM_KVM_GFN_DIRTY) == 0)
 			break;
-		mark_entry(kvm, entry);
+		/* Relaxed: the flags say that KVM is done with them. */
+		seen->slot = __atomic_load_n(&entry->slot, __ATOMIC_RELAXED);
+		seen->offset = __atomic_load_n(&entry->offset,
+					       __ATOMIC_RELAXED);
 		/* Release: KVM may fill it in again once it sees this. */
 		__atomic_store_n(&entry->flags, VMMEM_KVM_GFN_RESET,
 				 __ATOMIC_RELEASE);
 		ring->fetch++;
 	}
-	return ring->fetch != ring->reset;
+}
+
+/*
+ * mark_ring() marks what was fetched.  If giving back failed, these entries
+ * stay: their pages may be written without a new entry, and are marked again
+ * when it succeeds.
+ */
+static void
+mark_ring(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring,
+	  bool given_back)
+{
+	uint32_t i;
+
+	for (i = ring->reset; i != ring->fetch; i++)
+		mark_entry(kvm, entry_at(kvm, ring->seen, i));
+	if (given_back)
+		ring->reset = ring->fetch;
 }
 
 int
@@ -91,17 +100,16 @@ vmmem_kvm_harvest(struct vmmem_kvm *kvm)
 	size_t i;
 	int rc;
 
-	for (i = 0; i < kvm->ring_count; i++)
-		if (harvest_ring(kvm, &kvm->rings[i]))
-			any = true;
+	for (i = 0; i < kvm->ring_count; i++) {
+		fetch_ring(kvm, &kvm->rings[i]);
+		any = any || kvm->rings[i].fetch != kvm->rings[i].reset;
+	}
 	if (!any)
 		return 0;
 	rc = vmmem_kvm_ioctl(kvm, KVM_RESET_DIRTY_RINGS, NULL);
-	if (rc < 0)
-		return rc;
 	for (i = 0; i < kvm->ring_count; i++)
-		kvm->rings[i].reset = kvm->rings[i].fetch;
-	return 0;
+		mark_ring(kvm, &kvm->rings[i], rc >= 0);
+	return rc < 0 ? rc : 0;
 }
 
 static struct vmmem_kvm_ring *
@@ -119,7 +127,9 @@ static int
 add_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 {
 	struct vmmem_kvm_ring *rings;
+	struct vmmem_kvm_gfn *seen;
 	void *entries;
+	int rc;
 
 	if (find_ring(kvm, vcpu_fd) != NULL)
 		return -EEXIST;
@@ -127,14 +137,21 @@ add_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 	if (rings == NULL)
 		return -ENOMEM;
 	kvm->rings = rings;
+	seen = calloc(kvm->ring_entries, sizeof(*seen));
+	if (seen == NULL)
+		return -ENOMEM;
 	entries = mmap(NULL, ring_bytes(kvm), PROT_READ | PROT_WRITE,
 		       MAP_SHARED, vcpu_fd,
 		       (off_t)(KVM_DIRTY_LOG_PAGE_OFFSET * kvm->page_size));
-	if (entries == MAP_FAILED)
-		return -errno;
+	if (entries == MAP_FAILED) {
+		rc = -errno;
+		free(seen);
+		return rc;
+	}
 	rings[kvm->ring_count++] = (struct vmmem_kvm_ring){
 		.fd = vcpu_fd,
 		.entries = entries,
+		.seen = seen,
 	};
 	return 0;
 }
@@ -166,6 +183,7 @@ remove_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 	if (rc != 0)
 		return rc;
 	munmap(ring->entries, ring_bytes(kvm));
+	free(ring->seen);
 	*ring = kvm->rings[--kvm->ring_count];
 	return 0;
 }
@@ -190,7 +208,9 @@ vmmem_kvm_drop_rings(struct vmmem_kvm *kvm)
 {
 	size_t i;
 
-	for (i = 0; i < kvm->ring_count; i++)
+	for (i = 0; i < kvm->ring_count; i++) {
 		munmap(kvm->rings[i].entries, ring_bytes(kvm));
+		free(kvm->rings[i].seen);
+	}
 	free(kvm->rings);
 }
