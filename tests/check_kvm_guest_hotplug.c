@@ -12,6 +12,7 @@
 #ifdef __x86_64__
 
 #include <sched.h>
+#include <sys/wait.h>
 
 #include "kvm/hotplug_guest.h"
 #include "kvm/hotplug_layout.h"
@@ -355,6 +356,48 @@ expect_lap(void)
 	}
 }
 
+/*
+ * What a child may do that was forked in the midst of it: its map is whole, it
+ * changes it and gives all back, and KVM is the parent's.
+ */
+static int
+be_a_child(void)
+{
+	struct vmmem_collection *map;
+
+	vmmem_space_after_fork_child(machine.space);
+	map = vmmem_space_get(machine.space);
+	expect_whole(map, 0);
+	vmmem_collection_unref(map);
+	if (vmmem_kvm_log_collect(machine.kvm, NULL) != -EIO)
+		return 1;
+	for (unsigned int i = 0; i < WINDOWS; i++)
+		if (machine.windows[i].region != NULL &&
+		    vmmem_space_remove(machine.space, WINDOW_GPA(i), WINDOW_LEN,
+				       NULL) != 0)
+			return 2;
+	if (vmmem_space_synchronize(machine.space, -1) != 0)
+		return 3;
+	return vmmem_kvm_free(machine.kvm) == 0 ? 0 : 4;
+}
+
+static void
+expect_child(void)
+{
+	pid_t child = fork();
+	int status;
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(be_a_child());
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "status %#x of the child", (unsigned int)status);
+}
+
+/* Each change is several system calls: more than these take too long. */
+#define MOST_CHANGES 50000
+
 START_TEST(nobody_notices)
 {
 	uint64_t changes = rng_rounds(10000);
@@ -362,6 +405,8 @@ START_TEST(nobody_notices)
 	pthread_t guest, readers[READERS];
 
 	printf("seed %#llx\n", (unsigned long long)rng.state);
+	fflush(stdout); /* before anybody forks */
+	changes = changes < MOST_CHANGES ? changes : MOST_CHANGES;
 	open_machine();
 	ck_assert_int_eq(pthread_create(&guest, NULL, run_guest, NULL), 0);
 	for (uintptr_t i = 0; i < READERS; i++)
@@ -382,6 +427,8 @@ START_TEST(nobody_notices)
 		}
 		change_windows(touched, present, old);
 		last = guest_u32(LAP);
+		if (rng_chance(&rng, 1))
+			expect_child();
 		if (look) {
 			expect_lap();
 			assert_ok(vmmem_space_synchronize(machine.space, -1));

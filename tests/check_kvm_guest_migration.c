@@ -24,7 +24,7 @@ static const uint32_t logs[] = {
 
 START_TEST(guest_moves)
 {
-	for (uint64_t i = 0; i < rng_rounds(5); i++)
+	for (uint64_t i = 0; i < rng_rounds(5) && i < MOST_MOVES; i++)
 		move_guest(logs[_i]);
 }
 END_TEST

@@ -18,7 +18,7 @@ skip_reason(void)
 
 START_TEST(guest_moves)
 {
-	for (uint64_t i = 0; i < rng_rounds(5); i++)
+	for (uint64_t i = 0; i < rng_rounds(5) && i < MOST_MOVES; i++)
 		move_guest(VMMEM_KVM_LOG_RING);
 }
 END_TEST

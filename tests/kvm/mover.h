@@ -422,6 +422,9 @@ device_main(void *opaque)
 	return NULL;
 }
 
+/* However long a test may run, and so it ends in time on a busy machine. */
+#define MOST_MOVES 25
+
 /*
  * So many rounds with all there is to do; and then until only this little is
  * left, but no more rounds than that.

@@ -235,8 +235,8 @@ expect_whole(const struct vmmem_collection *map, uint64_t chance)
 
 		if (stamp.serial[i] == 0) {
 			NEED(rc == VMMEM_EBADADDR,
-			     "map %u has a window %u that it should not", i,
-			     stamp.map);
+			     "map %u has a window %u that it should not",
+			     stamp.map, i);
 			continue;
 		}
 		NEED(rc == 0, "map %u lacks window %u: %s", stamp.map, i,
