@@ -90,6 +90,7 @@ struct vmmem_kvm {
 	struct vmmem_kvm_ring *rings;
 	size_t ring_count;
 	uint32_t ring_entries;
+	bool rings_lost; /* KVM lost some of what was in them */
 };
 
 /* vmmem_kvm_ioctl() returns what ioctl() did, or -errno. */

@@ -5,11 +5,18 @@
  * to be read once KVM has been given the entry back and watches the page again.
  * So it is marked then and no earlier: who finds a mark, on any thread, may read
  * at once.  KVM may use the entry for another page by then, so each is copied.
+ *
+ * KVM should never run out of entries, as it stops a vCPU before.  But one that
+ * emulates many instructions in a row may only look between them, and it writes
+ * over the oldest entries then.  Rings that lost something say nothing certain
+ * any more, now or later: a page of a lost entry is not watched again.  So from
+ * then on everything that is logged counts as dirty, each time.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -50,30 +57,87 @@ mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 	}
 }
 
-/* fetch_ring() copies the entries that are new, and has KVM take them back. */
-static void
-fetch_ring(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
+static bool
+is_dirty(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring,
+	 uint32_t index)
 {
-	/* No more than there are, whatever the flags say. */
-	while (ring->fetch - ring->reset != kvm->ring_entries) {
-		struct vmmem_kvm_gfn *entry =
-			entry_at(kvm, ring->entries, ring->fetch);
-		struct vmmem_kvm_gfn *seen =
-			entry_at(kvm, ring->seen, ring->fetch);
+	/* Acquire: KVM fills the entry in before it says DIRTY. */
+	return (__atomic_load_n(&entry_at(kvm, ring->entries, index)->flags,
+				__ATOMIC_ACQUIRE) &
+		VMMEM_KVM_GFN_DIRTY) != 0;
+}
 
-		/* Acquire: KVM fills the entry in before it says DIRTY. */
-		if ((__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) &
-		     VMMEM_KVM_GFN_DIRTY) == 0)
+/* fetch_next() copies the next entry, and has KVM take it back. */
+static void
+fetch_next(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
+{
+	struct vmmem_kvm_gfn *entry =
+		entry_at(kvm, ring->entries, ring->fetch);
+	struct vmmem_kvm_gfn *seen = entry_at(kvm, ring->seen, ring->fetch);
+
+	/* Relaxed: the flags say that KVM is done with them. */
+	seen->slot = __atomic_load_n(&entry->slot, __ATOMIC_RELAXED);
+	seen->offset = __atomic_load_n(&entry->offset, __ATOMIC_RELAXED);
+	/* Release: KVM may fill it in again once it sees this. */
+	__atomic_store_n(&entry->flags, VMMEM_KVM_GFN_RESET, __ATOMIC_RELEASE);
+	ring->fetch++;
+}
+
+static void
+fetch_ring(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
+{
+	const uint32_t end = ring->reset + kvm->ring_entries;
+	uint32_t next = ring->fetch;
+
+	/* No more than there are, whatever the flags say. */
+	while (next != end) {
+		if (is_dirty(kvm, ring, next++)) {
+			/*
+			 * Entries that KVM wrote over count for it as not
+			 * given back yet, and it goes on behind them.
+			 */
+			while (ring->fetch != next)
+				fetch_next(kvm, ring);
+		} else if (!kvm->rings_lost) {
 			break;
-		/* Relaxed: the flags say that KVM is done with them. */
-		seen->slot = __atomic_load_n(&entry->slot, __ATOMIC_RELAXED);
-		seen->offset = __atomic_load_n(&entry->offset,
-					       __ATOMIC_RELAXED);
-		/* Release: KVM may fill it in again once it sees this. */
-		__atomic_store_n(&entry->flags, VMMEM_KVM_GFN_RESET,
-				 __ATOMIC_RELEASE);
-		ring->fetch++;
+		}
 	}
+	if (ring->fetch == end)
+		kvm->rings_lost = true;
+}
+
+/*
+ * give_back() has KVM watch the pages of 'count' entries again.  Since Linux
+ * 6.16 a signal that is pending ends the call early, and KVM may have taken
+ * entries back then whose pages it does not watch.  So none is let through; and
+ * if KVM took back less for another reason, that is a loss.
+ */
+static int
+give_back(struct vmmem_kvm *kvm, uint64_t count)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = vmmem_kvm_ioctl(kvm, KVM_RESET_DIRTY_RINGS, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc >= 0 && (uint64_t)rc < count)
+		kvm->rings_lost = true;
+	return rc < 0 ? rc : 0;
+}
+
+/* mark_all() marks all that is logged. */
+static void
+mark_all(const struct vmmem_kvm *kvm)
+{
+	size_t i, count = vmmem_slots_count(kvm->slots);
+	struct vmmem_slot slot;
+
+	for (i = 0; i < count; i++)
+		if (vmmem_slots_at(kvm->slots, i, &slot) == 0 &&
+		    (slot.flags & VMMEM_SLOT_LOG) != 0)
+			(void)vmmem_kvm_mark(&slot, 0, slot.len);
 }
 
 /*
@@ -96,20 +160,21 @@ mark_ring(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring,
 int
 vmmem_kvm_harvest(struct vmmem_kvm *kvm)
 {
-	bool any = false;
+	uint64_t entries = 0;
 	size_t i;
-	int rc;
+	int rc = 0;
 
 	for (i = 0; i < kvm->ring_count; i++) {
 		fetch_ring(kvm, &kvm->rings[i]);
-		any = any || kvm->rings[i].fetch != kvm->rings[i].reset;
+		entries += kvm->rings[i].fetch - kvm->rings[i].reset;
 	}
-	if (!any)
-		return 0;
-	rc = vmmem_kvm_ioctl(kvm, KVM_RESET_DIRTY_RINGS, NULL);
+	if (entries != 0)
+		rc = give_back(kvm, entries);
 	for (i = 0; i < kvm->ring_count; i++)
-		mark_ring(kvm, &kvm->rings[i], rc >= 0);
-	return rc < 0 ? rc : 0;
+		mark_ring(kvm, &kvm->rings[i], rc == 0);
+	if (kvm->rings_lost)
+		mark_all(kvm);
+	return rc;
 }
 
 static struct vmmem_kvm_ring *

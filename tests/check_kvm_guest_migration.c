@@ -25,7 +25,7 @@ static const uint32_t logs[] = {
 START_TEST(guest_moves)
 {
 	for (uint64_t i = 0; i < rng_rounds(5) && i < MOST_MOVES; i++)
-		move_guest(logs[_i]);
+		move_guest(logs[_i], i % 2 == 0 ? SLOW : FAST);
 }
 END_TEST
 

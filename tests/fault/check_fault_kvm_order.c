@@ -2,7 +2,8 @@
 /*
  * One thread collects, another takes and reads: the worst moment for that is
  * when KVM is being told to watch the pages again.  So just then, within that
- * call, this takes, reads, and has the guest write once more.
+ * call, this takes, reads, and has the guest write once more.  And a KVM that
+ * loses what was in its rings.
  */
 #define FAKE_SLOTS 8
 #define FAKE_PAGES_MAX 192
@@ -61,17 +62,20 @@ at_the_worst_moment(int fd, unsigned long request, void *argument)
 	return fake_kvm_ioctl(fd, request, argument);
 }
 
-START_TEST(no_write_is_lost)
+static struct vmmem_space *space;
+static struct vmmem_kvm *kvm;
+
+/* Begins to log in this way, with a copy of all memory made after that. */
+static void
+open_all(uint32_t log)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	struct vmmem_kvm_options options = {
 		.size = sizeof(options),
-		.log = (uint32_t)_i,
+		.log = log,
 		.ring_entries = RING,
 	};
 	struct vmmem_collection *map;
-	struct vmmem_space *space;
-	struct vmmem_kvm *kvm;
 	uint64_t len;
 	void *host;
 
@@ -88,14 +92,32 @@ START_TEST(no_write_is_lost)
 
 	fake_kvm_open(false);
 	fake_kvm_vcpu(0, RING);
-	inject_ioctl = at_the_worst_moment;
+	inject_ioctl = fake_kvm_ioctl;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
-	if (_i == VMMEM_KVM_LOG_RING)
+	if (log == VMMEM_KVM_LOG_RING)
 		REQUIRE(vmmem_kvm_add_vcpu(kvm, fake.vcpu[0]) == 0);
 	REQUIRE(vmmem_harvester_new(vmmem_region_bitmap(region), &harvester) ==
 		0);
 	REQUIRE(vmmem_kvm_log_start(kvm, NULL) == 0);
 	memcpy(copy, memory, LEN);
+}
+
+static void
+close_all(void)
+{
+	inject_ioctl = fake_kvm_ioctl;
+	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	inject_ioctl = NULL;
+	fake_kvm_close();
+	vmmem_harvester_free(harvester);
+	vmmem_space_unref(space);
+	vmmem_region_unref(region);
+}
+
+START_TEST(no_write_is_lost)
+{
+	open_all((uint32_t)_i);
+	inject_ioctl = at_the_worst_moment;
 	moments = 0;
 	guest_writes();
 	REQUIRE(vmmem_kvm_log_collect(kvm, NULL) == 0);
@@ -106,13 +128,75 @@ START_TEST(no_write_is_lost)
 	REQUIRE(vmmem_kvm_log_collect(kvm, NULL) == 0);
 	take_and_read();
 	REQUIRE(memcmp(copy, memory, LEN) == 0);
+	close_all();
+}
+END_TEST
 
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
-	inject_ioctl = NULL;
-	fake_kvm_close();
-	vmmem_harvester_free(harvester);
-	vmmem_space_unref(space);
-	vmmem_region_unref(region);
+static uint64_t
+taken_pages(void)
+{
+	uint64_t pages;
+
+	REQUIRE(vmmem_kvm_log_collect(kvm, NULL) == 0);
+	REQUIRE(vmmem_harvester_take(harvester, &pages) == 0);
+	return pages;
+}
+
+/* A KVM that takes back less than it was given. */
+static int
+takes_back_less(int fd, unsigned long request, void *argument)
+{
+	int rc = fake_kvm_ioctl(fd, request, argument);
+
+	return rc > 0 && request == KVM_RESET_DIRTY_RINGS ? rc - 1 : rc;
+}
+
+START_TEST(rings_take_back_less)
+{
+	open_all(VMMEM_KVM_LOG_RING);
+	guest_writes();
+	REQUIRE(taken_pages() == 1);
+	REQUIRE(taken_pages() == 0);
+	inject_ioctl = takes_back_less;
+	guest_writes();
+	REQUIRE(taken_pages() == PAGES);
+	/* And nothing is certain from then on. */
+	inject_ioctl = fake_kvm_ioctl;
+	REQUIRE(taken_pages() == PAGES);
+	close_all();
+}
+END_TEST
+
+/*
+ * A KVM that does not stop in time: it writes 'over' more entries than there
+ * are, then goes on behind them.
+ */
+START_TEST(rings_overflow)
+{
+	const uint32_t over = 5;
+	struct fake_entry *entries;
+	struct vmmem_slot slot;
+	uint32_t i;
+
+	open_all(VMMEM_KVM_LOG_RING);
+	REQUIRE(vmmem_kvm_slot_at(kvm, 0, &slot) == 0);
+	entries = fake.entries[0];
+	for (i = 0; i < RING + over; i++) {
+		entries[i % RING].slot = slot.number;
+		entries[i % RING].page = i % PAGES;
+		entries[i % RING].flags = 1;
+	}
+	fake.put[0] = RING + over;
+	REQUIRE(taken_pages() == PAGES);
+	REQUIRE(fake.taken[0] == RING);
+
+	/* What it counts as not given back, it is given with the next one. */
+	memory[0]++;
+	REQUIRE(fake_kvm_write(0, 0));
+	REQUIRE(fake.put[0] == RING + over + 1);
+	REQUIRE(taken_pages() == PAGES);
+	REQUIRE(fake.taken[0] == fake.put[0]);
+	close_all();
 }
 END_TEST
 
@@ -124,6 +208,8 @@ make_suite(void)
 
 	tcase_add_loop_test(tcase, no_write_is_lost, VMMEM_KVM_LOG_GET,
 			    VMMEM_KVM_LOG_RING + 1);
+	tcase_add_test(tcase, rings_take_back_less);
+	tcase_add_test(tcase, rings_overflow);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -28,9 +28,11 @@
 /*
  * How slow the guest is at first.  A KVM that emulates real mode may do 1024
  * instructions before it looks whether a ring is nearly full, and only has 64
- * entries left then: with this, no more than that are written to.
+ * entries left then.  A slow guest writes to no more pages than that; a fast one
+ * makes such a KVM lose entries.
  */
-#define FIRST_SPIN 64
+#define SLOW 64
+#define FAST 1
 
 /* Where a device of the host writes meanwhile. */
 #define DEVICE 0x8000
@@ -157,13 +159,13 @@ host_set_u16(struct host *host, uint64_t gpa, uint16_t value)
 
 /* Loads the program, and sets each vCPU to begin. */
 static inline void
-host_load(struct host *host)
+host_load(struct host *host, uint16_t spin)
 {
 	host_write(host, PROGRAM, work_guest, sizeof(work_guest));
 	for (unsigned int i = 0; i < VCPUS; i++) {
 		uint64_t block = BLOCK(i);
 
-		host_set_u16(host, block + BLOCK_SPIN, FIRST_SPIN);
+		host_set_u16(host, block + BLOCK_SPIN, spin);
 		host_set_u16(host, block + BLOCK_BASE,
 			     i == 0 ? 0x1000 : LOW_LEN >> 4);
 		host_set_u16(host, block + BLOCK_ALIAS,
@@ -438,15 +440,16 @@ device_main(void *opaque)
  * and looks at what it computed.
  */
 static inline void
-move_guest(uint32_t log)
+move_guest(uint32_t log, uint16_t first_spin)
 {
 	static struct host from, to;
 	struct helper device = { 0 }, collector = { 0 };
-	uint32_t rounds, spin = FIRST_SPIN, i;
+	uint64_t left;
+	uint32_t rounds, spin = first_spin, i;
 
 	host_open(&from, log);
 	host_open(&to, log);
-	host_load(&from);
+	host_load(&from, first_spin);
 	host_start(&from);
 	host_wait_for_steps(&from, 1);
 	host_log(&from);
@@ -472,7 +475,10 @@ move_guest(uint32_t log)
 	helper_stop(&device);
 	helper_stop(&collector);
 	send_dirty(&from, &to);
-	ck_assert_uint_eq(send_dirty(&from, &to), 0);
+	/* Rings that lost something say each time that all is dirty. */
+	left = send_dirty(&from, &to);
+	ck_assert(left == 0 ||
+		  (log == VMMEM_KVM_LOG_RING && left == LOW_LEN + HIGH_LEN));
 	expect_same(&from, &to);
 
 	for (i = 0; i < VCPUS; i++)

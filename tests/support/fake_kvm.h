@@ -31,6 +31,7 @@
 #endif
 #define FAKE_ADDRESS_BITS 46 /* where there is no real one */
 #define FAKE_RING_MAX 65536
+#define FAKE_RING_KEPT 1 /* entries of a ring that are never used; 64 or more */
 #define FAKE_VCPUS 2
 
 /* Linux 6.8. */
@@ -467,7 +468,8 @@ fake_kvm_write(int vcpu, uint64_t gpa)
 		slot->dirty[page] = slot->open[page] = 1;
 		return true;
 	}
-	if (fake.put[vcpu] - fake.taken[vcpu] == fake.ring_entries)
+	if (fake.put[vcpu] - fake.taken[vcpu] ==
+	    fake.ring_entries - FAKE_RING_KEPT)
 		return false;
 	entry = &fake.entries[vcpu][fake.put[vcpu] % fake.ring_entries];
 	entry->slot = slot->is.slot;
