@@ -38,7 +38,7 @@
 
 static const char usage[] =
 	"Usage: microvm [--kvm | --soft]\n"
-	"Run a small guest whose memory is a libvmmem collection.\n"
+	"Run a small guest whose memory is a libvmmem space, and migrate it.\n"
 	"\n"
 	"  --kvm   run the guest under KVM, or fail\n"
 	"  --soft  run the guest in software\n"

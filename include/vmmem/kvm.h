@@ -236,8 +236,9 @@ int vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region);
  * vmmem_kvm_log_collect() marks in the regions' bitmaps what vCPUs wrote since
  * the last time to 'region', through whichever alias; NULL for all regions.
  * With rings it is always all.  A mark may be one page too many, and with
- * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  Allocates
- * nothing.
+ * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  If KVM lost what
+ * was in a ring, which it should not, all are, this time and from then on.
+ * Allocates nothing.
  *
  * With rings, also call it when a vCPU ends with KVM_EXIT_DIRTY_RING_FULL; and
  * for the last time after all vCPUs have left KVM_RUN.
