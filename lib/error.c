@@ -59,7 +59,9 @@ find(int code)
 		return NULL;
 	/* In 64 bits, so that INT_MIN does not overflow. */
 	i = (size_t)((int64_t)VMMEM_EINVAL - code);
-	return i < sizeof(texts) / sizeof(texts[0]) ? &texts[i] : NULL;
+	if (i >= sizeof(texts) / sizeof(texts[0]) || texts[i].name == NULL)
+		return NULL;
+	return &texts[i];
 }
 
 VMMEM_API const char *
