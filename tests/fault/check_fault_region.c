@@ -363,37 +363,21 @@ START_TEST(test_huge)
 }
 END_TEST
 
-/* fail_call() makes the call of 'function' fail with 'error', and no other. */
-static int
-fail_call(scenario_fn scenario, const char *function, int error)
-{
-	unsigned int n = 0;
-	int rc;
-
-	do {
-		inject_start(++n, error, false);
-		rc = scenario();
-		inject_stop();
-		ck_assert_ptr_nonnull(inject_fired());
-	} while (strcmp(inject_fired(), function) != 0);
-	return rc;
-}
-
 /* How the system says that it has no such pages; only then is it told so. */
 START_TEST(test_no_huge_pages)
 {
-	ck_assert_int_eq(fail_call(huge_anonymous, "mmap", EINVAL),
+	ck_assert_int_eq(fault_call(huge_anonymous, "mmap", EINVAL),
 			 VMMEM_EHUGEPAGE);
-	ck_assert_int_eq(fail_call(huge_anonymous, "mmap", ENOMEM), -ENOMEM);
-	ck_assert_int_eq(fail_call(anonymous, "mmap", EINVAL), -EINVAL);
-	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", EINVAL),
+	ck_assert_int_eq(fault_call(huge_anonymous, "mmap", ENOMEM), -ENOMEM);
+	ck_assert_int_eq(fault_call(anonymous, "mmap", EINVAL), -EINVAL);
+	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", EINVAL),
 			 VMMEM_EHUGEPAGE);
-	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", ENODEV),
+	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", ENODEV),
 			 VMMEM_EHUGEPAGE);
-	ck_assert_int_eq(fail_call(huge_memfd, "memfd_create", EMFILE),
+	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", EMFILE),
 			 -EMFILE);
-	ck_assert_int_eq(fail_call(memfd, "memfd_create", EINVAL), -EINVAL);
-	ck_assert_int_eq(fail_call(memfd, "memfd_create", ENODEV), -ENODEV);
+	ck_assert_int_eq(fault_call(memfd, "memfd_create", EINVAL), -EINVAL);
+	ck_assert_int_eq(fault_call(memfd, "memfd_create", ENODEV), -ENODEV);
 }
 END_TEST
 

@@ -171,3 +171,18 @@ fault_sweep(scenario_fn scenario, int baseline)
 		ck_assert_uint_gt(calls, 0);
 	}
 }
+
+int
+fault_call(scenario_fn scenario, const char *function, int error)
+{
+	unsigned int n = 0;
+	int rc;
+
+	do {
+		inject_start(++n, error, false);
+		rc = scenario();
+		inject_stop();
+		ck_assert_ptr_nonnull(inject_fired());
+	} while (strcmp(inject_fired(), function) != 0);
+	return rc;
+}

@@ -42,6 +42,12 @@ void fault_sweep(scenario_fn scenario, int baseline);
 /* fault_note() notes, for symbols.sh, that this function was made to fail. */
 void fault_note(const char *function);
 
+/*
+ * fault_call() makes the first call of 'function' in 'scenario' fail with
+ * 'error', and no other, and returns what the scenario does.
+ */
+int fault_call(scenario_fn scenario, const char *function, int error);
+
 /* What outputs are set to before a call. */
 extern struct vmmem_region *const no_region;
 extern struct vmmem_collection *const no_collection;

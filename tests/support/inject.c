@@ -79,19 +79,28 @@ inject_live(void)
 	return state.live;
 }
 
+/* The library's own threads make calls too, though they take nothing. */
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
+
 /* fails() tells whether this call is the one, and sets errno if so. */
 static bool
 fails(const char *function, int error)
 {
+	bool is_the_one;
+
 	if (!state.on)
 		return false;
+	pthread_mutex_lock(&counting);
 	state.calls++;
-	if (state.countdown == 0 || --state.countdown != 0)
-		return false;
-	state.fired = function;
-	state.code = -error;
-	errno = error;
-	return true;
+	is_the_one = state.countdown != 0 && --state.countdown == 0;
+	if (is_the_one) {
+		state.fired = function;
+		state.code = -error;
+	}
+	pthread_mutex_unlock(&counting);
+	if (is_the_one)
+		errno = error;
+	return is_the_one;
 }
 
 static bool
@@ -302,7 +311,9 @@ WRAP(void *, mmap, void *hint, size_t len, int protection, int flags, int fd,
 	if (fails("mmap", state.error))
 		return MAP_FAILED;
 	address = __real_mmap(hint, len, protection, flags, fd, offset);
-	take_mapping(address, len);
+	/* Over a part of another, it goes with that one. */
+	if ((flags & MAP_FIXED) == 0)
+		take_mapping(address, len);
 	return address;
 }
 
@@ -352,6 +363,50 @@ WRAP(int, madvise, void *address, size_t len, int advice)
 	if (fails("madvise", state.error))
 		return -1;
 	return __real_madvise(address, len, advice);
+}
+
+WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
+{
+	if (fails("mincore", state.error))
+		return -1;
+	return __real_mincore(address, len, ret_core);
+}
+
+WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
+{
+	if (fails("mlock2", state.error))
+		return -1;
+	return __real_mlock2(address, len, flags);
+}
+
+WRAP(int, fallocate, int fd, int mode, off_t offset, off_t len)
+{
+	if (fails("fallocate", state.error))
+		return -1;
+	return __real_fallocate(fd, mode, offset, len);
+}
+
+WRAP(int, open, const char *path, int flags, ...)
+{
+	va_list list;
+	mode_t mode;
+	int fd;
+
+	va_start(list, flags);
+	mode = va_arg(list, mode_t);
+	va_end(list);
+	if (fails("open", state.error))
+		return -1;
+	fd = __real_open(path, flags, mode);
+	take_descriptor(fd);
+	return fd;
+}
+
+WRAP(ssize_t, read, int fd, void *buf, size_t len)
+{
+	if (fails("read", state.error))
+		return -1;
+	return __real_read(fd, buf, len);
 }
 
 WRAP(int, memfd_create, const char *name, unsigned int flags)
@@ -438,7 +493,22 @@ WRAP(int, pthread_mutex_init, pthread_mutex_t *mutex,
 	return __real_pthread_mutex_init(mutex, attributes);
 }
 
-WRAP(long, syscall, long number, ...)
+WRAP(int, pthread_create, pthread_t *ret_thread,
+     const pthread_attr_t *attributes, void *(*run)(void *), void *opaque)
+{
+	int error = errno;
+
+	if (fails("pthread_create", state.error)) {
+		errno = error;
+		return state.error;
+	}
+	return __real_pthread_create(ret_thread, attributes, run, opaque);
+}
+
+/* Who passes fewer arguments than are looked for is not in the wrong. */
+#define LONG_ANY __attribute__((__no_sanitize_address__)) long
+
+WRAP(LONG_ANY, syscall, long number, ...)
 {
 	long arguments[6];
 	va_list list;
