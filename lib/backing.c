@@ -29,15 +29,20 @@ huge_bits(uint64_t page_size)
 
 /*
  * plan() tells how many bytes to map and where in them the region begins: at
- * the guest address modulo 16, so that the two agree.
+ * the guest address modulo what the two addresses agree by, as far as that is
+ * within a page; pages are placed by place().
  */
 static int
 plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
      size_t *ret_shift)
 {
-	uint64_t shift = region->start % VMMEM_CONGRUENCE;
-	uint64_t len;
+	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t agree = region->policy.alignment;
+	uint64_t shift, len;
 
+	if (agree < VMMEM_CONGRUENCE)
+		agree = VMMEM_CONGRUENCE;
+	shift = region->start % (agree < small ? agree : small);
 	if (vmmem_address_checked_add(region->last - region->start, shift + 1,
 				      &len) != 0 ||
 	    vmmem_address_align_up(len, page_size, &len) != 0 ||
@@ -48,22 +53,85 @@ plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
 	return 0;
 }
 
+/*
+ * place() finds room for 'len' bytes, which are not yet mapped, with guards on
+ * both sides and at an address that agrees with the guest's.  What is left
+ * over of the room stays as it is, inaccessible, and costs nothing but
+ * addresses.  Sets 'pages' to NULL if it may be anywhere.
+ */
+static int
+place(struct vmmem_region *region, size_t len, size_t shift)
+{
+	uint64_t page_size = region->page_size;
+	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t align = region->policy.alignment;
+	uint64_t first = region->start - shift;
+	uint64_t guard, total;
+	unsigned char *room;
+
+	/* A device whose pages nobody knows has at least the system's. */
+	if (page_size < small)
+		page_size = small;
+	if (region->policy.guard == 0 && align <= small)
+		return 0;
+	if (vmmem_address_align_up(region->policy.guard, small, &guard) != 0)
+		return VMMEM_EOVERFLOW;
+	/* Whole huge pages lie at multiples of their size, wherever else. */
+	if (align < page_size)
+		align = page_size;
+	if (region->policy.alignment > small &&
+	    first % (region->policy.alignment < page_size ?
+			     region->policy.alignment :
+			     page_size) != 0)
+		return VMMEM_ECONGRUENCE;
+	if (region->policy.alignment < page_size)
+		first = 0;
+	if (vmmem_address_checked_add(guard, guard, &total) != 0 ||
+	    vmmem_address_checked_add(total, len, &total) != 0 ||
+	    vmmem_address_checked_add(total, align, &total) != 0 ||
+	    total > PTRDIFF_MAX)
+		return VMMEM_EOVERFLOW;
+
+	room = mmap(NULL, (size_t)total, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return -errno;
+	region->map = room;
+	region->map_len = (size_t)total;
+	region->guard = guard;
+	/* On from the end of the guard to where the addresses agree. */
+	room += guard;
+	region->pages = room + ((first - (uintptr_t)room) & (align - 1));
+	return 0;
+}
+
 /* map() maps 'len' bytes; the region begins 'shift' bytes into them. */
 static int
 map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
     int fd, uint64_t offset)
 {
 	void *address;
+	int rc;
 
-	address = mmap(NULL, len, (int)region->protection, (int)flags, fd,
-		       (off_t)offset);
+	rc = place(region, len, shift);
+	if (rc != 0)
+		return rc;
+	if (region->pages != NULL)
+		flags |= MAP_FIXED;
+	address = mmap(region->pages, len, (int)region->protection, (int)flags,
+		       fd, (off_t)offset);
 	if (address == MAP_FAILED)
 		return -errno;
-	region->map = address;
-	region->map_len = len;
+	if (region->map == NULL) {
+		region->map = address;
+		region->map_len = len;
+	}
+	region->pages = address;
+	region->pages_len = len;
+	region->shift = shift;
 	region->host = (unsigned char *)address + shift;
-	region->mapping_flags = flags;
-	return 0;
+	region->mapping_flags = flags & ~(uint32_t)MAP_FIXED;
+	return vmmem_policy_apply(region);
 }
 
 /*
@@ -74,9 +142,16 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
 static uint32_t
 flags_of(const struct vmmem_region_settings *settings)
 {
+	const uint32_t no_reserve = MAP_NORESERVE;
+	uint32_t flags = settings->huge_page_size != 0 ? 0 : no_reserve;
+
 	if (settings->mapping_flags_set)
-		return settings->mapping_flags;
-	return settings->huge_page_size != 0 ? 0 : (uint32_t)MAP_NORESERVE;
+		flags = settings->mapping_flags;
+	if (settings->policy.reserve == VMMEM_RESERVE_YES)
+		flags &= ~no_reserve;
+	else if (settings->policy.reserve == VMMEM_RESERVE_NO)
+		flags |= no_reserve;
+	return flags;
 }
 
 /*
@@ -122,6 +197,23 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	return rc;
 }
 
+/* Nobody else has the descriptor yet, so it is never seen without. */
+static int
+seal(const struct vmmem_region *region)
+{
+	/* F_SEAL_SEAL too, or a peer could forbid writing later. */
+	uint32_t seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	if (region->policy.seals_set)
+		seals = region->policy.seals;
+	if (seals == 0 || fcntl(region->fd, F_ADD_SEALS, seals) == 0)
+		return 0;
+	/* Seals are known, so it is the system that does not know one. */
+	if (errno == EINVAL && region->policy.seals_set)
+		return VMMEM_ENOSUPPORT;
+	return -errno;
+}
+
 int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
@@ -154,11 +246,9 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	region->fd_offset = shift;
 	if (ftruncate(region->fd, (off_t)len) != 0)
 		return -errno;
-	/* F_SEAL_SEAL too, or a peer could forbid writing later. */
-	if (fcntl(region->fd, F_ADD_SEALS,
-		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		return -errno;
-	return map(region, len, shift, flags, region->fd, 0);
+	rc = map(region, len, shift, flags, region->fd, 0);
+	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
+	return rc != 0 ? rc : seal(region);
 }
 
 /*

@@ -245,6 +245,17 @@ vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
 			sizeof(settings->name)) >= sizeof(settings->name);
 }
 
+VMMEM_API void
+vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
+				const struct vmmem_policy *policy)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.policy = policy != NULL ?
+					   policy->settings :
+					   (struct vmmem_policy_settings){ 0 };
+}
+
 /* What can be told from the settings alone, whatever the backing. */
 static int
 check(const struct vmmem_region_settings *settings)
@@ -265,7 +276,7 @@ check(const struct vmmem_region_settings *settings)
 	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
 	     settings->huge_page_size <= (uint64_t)sysconf(_SC_PAGESIZE)))
 		return VMMEM_EHUGEPAGE;
-	return 0;
+	return vmmem_policy_check(settings);
 }
 
 /* allowed() is what 'read_only' leaves of a protection. */
@@ -471,6 +482,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->fd = -1;
 	region->protection = allowed(settings, settings->protection);
 	region->cookie = settings->cookie;
+	region->policy = settings->policy;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
 	rc = back(region, settings);

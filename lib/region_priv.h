@@ -8,6 +8,8 @@
 
 #include <vmmem/region.h>
 
+#include "policy_priv.h"
+
 /*
  * Guest and host address of a region agree modulo this, the widest access that
  * any processor makes as one, so that either tells whether one is aligned.
@@ -62,8 +64,21 @@ struct vmmem_region {
 	size_t map_len;
 
 	/*
+	 * The whole pages within that which hold the region, and where in them
+	 * it begins.  What is left on both sides is at least 'guard' bytes.
+	 */
+	unsigned char *pages;
+	size_t pages_len;
+	size_t shift;
+	uint64_t guard;
+
+	/* What was asked for of them, and was given. */
+	struct vmmem_policy_settings policy;
+
+	/*
 	 * Where writes are marked, and where in it the region begins
-	 * ('bitmap_offset').  An alias uses its target's, without a reference of its own.
+	 * ('bitmap_offset').  An alias uses its target's, without a reference
+	 * of its own.
 	 */
 	struct vmmem_bitmap *bitmap;
 
@@ -88,6 +103,7 @@ struct vmmem_region_settings {
 	bool read_only;
 	bool name_too_long;
 	uint64_t huge_page_size;
+	struct vmmem_policy_settings policy;
 
 	int fd;
 	uint64_t offset; /* in the file, or in the target */

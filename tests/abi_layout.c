@@ -15,8 +15,10 @@
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 #include <vmmem/reader.h>
+#include <vmmem/policy.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/residency.h>
 #include <vmmem/slice.h>
 #include <vmmem/slots.h>
 #include <vmmem/version.h>
@@ -68,6 +70,10 @@ VALUE(VMMEM_ENOSLOT, -4124);
 VALUE(VMMEM_ESLOTALIGN, -4125);
 VALUE(VMMEM_ENOCAP, -4126);
 VALUE(VMMEM_ENOBITMAP, -4127);
+VALUE(VMMEM_ECANCELED, -4135);
+VALUE(VMMEM_ENOSUPPORT, -4136);
+VALUE(VMMEM_ESHORTAGE, -4137);
+VALUE(VMMEM_ENONODE, -4138);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -223,3 +229,48 @@ MEMBER(struct vmmem_kvm_options, reserved, 36, 4);
 MEMBER(struct vmmem_kvm_options, describe, 40, 8);
 MEMBER(struct vmmem_kvm_options, other_slot, 48, 8);
 MEMBER(struct vmmem_kvm_options, opaque, 56, 8);
+/* vmmem/policy.h, since 0.1 */
+VALUE(VMMEM_SEAL_SEAL, 1U);
+VALUE(VMMEM_SEAL_SHRINK, 2U);
+VALUE(VMMEM_SEAL_GROW, 4U);
+VALUE(VMMEM_SEAL_WRITE, 8U);
+VALUE(VMMEM_SEAL_FUTURE_WRITE, 16U);
+VALUE(VMMEM_SEAL_EXEC, 32U);
+VALUE(VMMEM_THP_DEFAULT, 0);
+VALUE(VMMEM_THP_YES, 1);
+VALUE(VMMEM_THP_NO, 2);
+VALUE(VMMEM_NUMA_DEFAULT, 0);
+VALUE(VMMEM_NUMA_BIND, 1);
+VALUE(VMMEM_NUMA_PREFERRED, 2);
+VALUE(VMMEM_NUMA_INTERLEAVE, 3);
+VALUE(VMMEM_NODES_MAX, 1024);
+VALUE(VMMEM_RESERVE_DEFAULT, 0);
+VALUE(VMMEM_RESERVE_NO, 1);
+VALUE(VMMEM_RESERVE_YES, 2);
+VALUE(VMMEM_LOCK_NO, 0);
+VALUE(VMMEM_LOCK_NOW, 1);
+VALUE(VMMEM_LOCK_ON_FAULT, 2);
+VALUE(VMMEM_PREFAULT_THREADS_MAX, 1024);
+SIZE(struct vmmem_granted, 80, 8);
+MEMBER(struct vmmem_granted, size, 0, 8);
+MEMBER(struct vmmem_granted, page_size, 8, 8);
+MEMBER(struct vmmem_granted, guard, 16, 8);
+MEMBER(struct vmmem_granted, alignment, 24, 8);
+MEMBER(struct vmmem_granted, prefaulted, 32, 8);
+MEMBER(struct vmmem_granted, nodes, 40, 8);
+MEMBER(struct vmmem_granted, threads, 48, 4);
+MEMBER(struct vmmem_granted, seals, 52, 4);
+MEMBER(struct vmmem_granted, thp, 56, 4);
+MEMBER(struct vmmem_granted, numa, 60, 4);
+MEMBER(struct vmmem_granted, reserve, 64, 4);
+MEMBER(struct vmmem_granted, lock, 68, 4);
+MEMBER(struct vmmem_granted, dont_dump, 72, 4);
+MEMBER(struct vmmem_granted, dont_fork, 76, 4);
+
+/* vmmem/residency.h, since 0.1 */
+VALUE(VMMEM_UNKNOWN, UINT64_MAX);
+SIZE(struct vmmem_residency, 32, 8);
+MEMBER(struct vmmem_residency, size, 0, 8);
+MEMBER(struct vmmem_residency, resident, 8, 8);
+MEMBER(struct vmmem_residency, huge, 16, 8);
+MEMBER(struct vmmem_residency, locked, 24, 8);

@@ -31,6 +31,10 @@ static const struct named_code {
 	NAME(VMMEM_ENAMETOOLONG), NAME(VMMEM_ENOSLOT),
 	NAME(VMMEM_ESLOTALIGN),  NAME(VMMEM_ENOCAP),
 	NAME(VMMEM_ENOBITMAP),
+	NAME(VMMEM_ECANCELED),
+	NAME(VMMEM_ENOSUPPORT),
+	NAME(VMMEM_ESHORTAGE),
+	NAME(VMMEM_ENONODE),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

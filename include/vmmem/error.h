@@ -80,6 +80,14 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOCAP (-4126)
 /* The region has no bitmap to log to. */
 #define VMMEM_ENOBITMAP (-4127)
+/* A callback of the caller ended it. */
+#define VMMEM_ECANCELED (-4135)
+/* This system has no means to do what was asked for. */
+#define VMMEM_ENOSUPPORT (-4136)
+/* The system has too little memory of the kind that was asked for. */
+#define VMMEM_ESHORTAGE (-4137)
+/* A NUMA node is not there, or not for this process. */
+#define VMMEM_ENONODE (-4138)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

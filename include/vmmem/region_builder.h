@@ -19,6 +19,7 @@
 
 #include <vmmem/base.h>
 #include <vmmem/bitmap.h>
+#include <vmmem/policy.h>
 #include <vmmem/region.h>
 
 VMMEM_BEGIN_DECLS
@@ -164,6 +165,14 @@ void vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 				     uint64_t offset);
 
 /*
+ * vmmem_region_builder_set_policy() copies 'policy', which says how memory
+ * that the library maps is to be had: see vmmem/policy.h.  NULL, the default,
+ * for none.
+ */
+void vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
+				     const struct vmmem_policy *policy);
+
+/*
  * vmmem_region_builder_set_cookie() leaves a pointer with the region for
  * vmmem_region_cookie().  The library never follows it.
  */
@@ -191,7 +200,12 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       a memfd or a file); a NULL target, host address or
  *                       ops; neither read nor acquire callback; both tracking
  *                       and a bitmap, or either for an alias; a page size to
- *                       track that is no power of two or below 64
+ *                       track that is no power of two or below 64; a policy
+ *                       for external memory, an alias or a custom region, with
+ *                       seals for what is no memfd, with an unknown value, or
+ *                       one that contradicts itself or another setting: huge
+ *                       pages and THP; nodes that no mode takes, or with
+ *                       MAP_POPULATE; prefaulting what may not be accessed
  *   VMMEM_EZEROLEN      the length is 0, or the range was never set
  *   VMMEM_EOVERFLOW     the range passes 2^64; file offset + length passes
  *                       2^63 - 1; host address + length passes 2^64; or the
@@ -201,7 +215,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *   VMMEM_EFILEOFFSET   the file offset is not a multiple of the file's page
  *                       size
  *   VMMEM_EPASTEOF      a regular file ends before offset + length
- *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16
+ *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16, or
+ *                       modulo the policy's alignment
  *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target, or a
  *                       region past the end of its bitmap
  *   VMMEM_EHUGEPAGE     the huge page size is not a power of two above the
@@ -209,6 +224,14 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       system has no such pages, or the file is not on such
  *                       a hugetlbfs
  *   VMMEM_ENAMETOOLONG  the name is longer than VMMEM_REGION_NAME_MAX
+ *   VMMEM_ENOSUPPORT    the system does not have what the policy asks for:
+ *                       transparent huge pages, NUMA, a seal, locks on
+ *                       fault, prefaulting (Linux 5.14), or allocation in
+ *                       that file
+ *   VMMEM_ENONODE       the policy's nodes are not all there, or not for this
+ *                       process
+ *   VMMEM_ESHORTAGE     a page could not be had while prefaulting
+ *   what the policy's progress callback returned, if it canceled
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER, VMMEM_ECALLBACK
  *                       as vmmem_region_new_custom() says
  *   -errno              what the system said: see the vmmem_region_new_...()

@@ -16,10 +16,12 @@
 #include <vmmem/harvester.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
+#include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/reader_access.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/residency.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
 #include <vmmem/slots.h>

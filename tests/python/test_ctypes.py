@@ -16,13 +16,14 @@ import sys
 import threading
 import unittest
 
+from backing import Backing, ProvokedByBacking
 from dirty import Bitmaps
 from slices import OnDemand, Slices
 from spaces import ReaderAccess, Spaces
 from support import PAGE, TOP, Case, address, lib, symbols_of_map
 
-# Codes of layers that come after version 0.1.
-RESERVED = {"EPARTIAL", "EEOF", "EIOMMUMISS"}
+# Codes of layers that come after version 0.1, and one of lesser systems.
+RESERVED = {"EPARTIAL", "EEOF", "EIOMMUMISS", "ENOSUPPORT"}
 
 
 class Interface(Case):
@@ -392,7 +393,7 @@ class Access(Case):
             lib.get("collection_load_u32", memory, 8, lib.ORDER_RELAXED), 8000)
 
 
-class Codes(Case):
+class Codes(ProvokedByBacking, Case):
     def test_list(self):
         """The numbers, from VMMEM_EINVAL downwards until they end."""
         codes = {name: value for name, value
@@ -559,7 +560,7 @@ class Codes(Case):
 
 
 # Their tests are found here by name.
-TESTED_ELSEWHERE = (Bitmaps, OnDemand, ReaderAccess, Slices, Spaces)
+TESTED_ELSEWHERE = (Backing, Bitmaps, OnDemand, ReaderAccess, Slices, Spaces)
 
 
 def main():

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/residency.h - what of a region is in memory now, and where.
+ *
+ * These functions ask the system, page by page, so they take time in
+ * proportion to the range, and what they say may be old when they return.
+ * They change nothing.
+ *
+ * Any thread that holds a reference; not in a signal handler.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_RESIDENCY_H
+#define VMMEM_RESIDENCY_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_region;
+
+/* What cannot be told. */
+#define VMMEM_UNKNOWN UINT64_MAX
+
+/*
+ * struct vmmem_residency counts bytes of a range.  The caller sets 'size' to
+ * sizeof(struct vmmem_residency).  Members are only ever added at the end;
+ * those that the library does not know become 0.
+ */
+struct vmmem_residency {
+	size_t size;
+	/*
+	 * In memory, whoever put them there: pages of a file count also if
+	 * only another process or the page cache has them.
+	 */
+	uint64_t resident;
+	/*
+	 * In huge pages, of the pool or transparent ones, that this process
+	 * has mapped as such.  VMMEM_UNKNOWN if the system tells the number
+	 * only for more than the range; with guard pages on both sides
+	 * (vmmem_policy_set_guard()) all of a region can be told.
+	 */
+	uint64_t huge;
+	/* That mlock(2) covers: what is resident of them stays so. */
+	uint64_t locked;
+};
+
+/*
+ * vmmem_region_residency() counts what is in memory of [offset, offset + len)
+ * of 'region'.  A page that the range covers in part counts with that part.
+ *
+ * It reads /proc/self/smaps; where the system has none, 'huge' and 'locked'
+ * are VMMEM_UNKNOWN.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'region' or 'ret_residency' is NULL
+ *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
+ *                      are
+ *   VMMEM_ENOHOST      the region has no host address
+ *   VMMEM_ESTRUCTSIZE  ret_residency->size is below that of version 0.1 or
+ *                      above 4096
+ *   -errno             what mincore(2), or reading smaps, said
+ */
+VMMEM_NODISCARD int
+vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
+		       uint64_t len, struct vmmem_residency *ret_residency);
+
+/*
+ * vmmem_region_nodes() stores how many bytes of [offset, offset + len) of
+ * 'region' are on the NUMA node 0, 1, ... 'count' - 1, in an array of 'count',
+ * and how many are on none of them in 'ret_rest': pages that this process has
+ * not mapped, because nobody touched them, or that are on other nodes.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'region' or 'ret_rest' is NULL, or 'ret_bytes' is and
+ *                      'count' is not 0; 'count' is above VMMEM_NODES_MAX
+ *   VMMEM_EOUTOFRANGE, VMMEM_ENOHOST
+ *                      as for vmmem_region_residency()
+ *   VMMEM_ENOSUPPORT   the system has no NUMA
+ *   -errno             what move_pages(2) said
+ */
+VMMEM_NODISCARD int
+vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
+		   uint64_t len, uint64_t *ret_bytes, size_t count,
+		   uint64_t *ret_rest);
+
+VMMEM_END_DECLS
+
+#endif

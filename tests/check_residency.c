@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What is in memory, counted to the byte. */
+#include <vmmem/residency.h>
+
+#include "policy.h"
+#include "suite.h"
+
+const char *
+skip_reason(void)
+{
+	return memory_skip_reason();
+}
+
+static struct vmmem_residency
+residency_of(const struct vmmem_region *region, uint64_t offset, uint64_t len)
+{
+	struct vmmem_residency got = { .size = sizeof(got) };
+
+	assert_ok(vmmem_region_residency(region, offset, len, &got));
+	ck_assert_uint_eq(got.size, sizeof(got));
+	return got;
+}
+
+static void
+expect_resident(const struct vmmem_region *region, uint64_t offset,
+		uint64_t len, uint64_t resident)
+{
+	ck_assert_uint_eq(residency_of(region, offset, len).resident,
+			  resident);
+}
+
+START_TEST(touched_pages)
+{
+	uint64_t page = page_size();
+	struct vmmem_region *region;
+	uint8_t *host;
+
+	set_kind(_i);
+	vmmem_region_builder_set_policy(builder, policy);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	host = expect_host(region);
+	expect_resident(region, 0, LEN, 0);
+	host[0] = 1;
+	host[2 * page + 7] = 1;
+	host[LEN - 1] = 1;
+	expect_resident(region, 0, LEN, 3 * page);
+	/* Parts of pages count for as much. */
+	expect_resident(region, 1, 1, 1);
+	expect_resident(region, page - 3, 6, 3);
+	expect_resident(region, page, page, 0);
+	expect_resident(region, 2 * page + 1, page, page - 1);
+	expect_resident(region, LEN - 1, 1, 1);
+	expect_resident(region, LEN - page - 1, page + 1, page);
+	expect_resident(region, LEN, 0, 0);
+	expect_resident(region, TOP, 0, 0);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* Whoever made the page: it is in memory. */
+START_TEST(written_by_descriptor)
+{
+	struct vmmem_region *region;
+	uint64_t offset, page = page_size();
+	int fd;
+
+	vmmem_region_builder_set_memfd(builder);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	assert_ok(vmmem_region_file(region, &fd, &offset));
+	ck_assert_int_eq(pwrite(fd, "x", 1, (off_t)(3 * page)), 1);
+	expect_resident(region, 0, LEN, page);
+	expect_resident(region, 3 * page, page, page);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* An odd start: the region begins within its first page. */
+START_TEST(shifted)
+{
+	struct vmmem_region *region, *alias = NULL;
+	uint64_t page = page_size();
+
+	vmmem_region_builder_set_range(builder, GPA + 8, 2 * page);
+	region = build();
+	expect_resident(region, 0, 2 * page, page - 8);
+	expect_host(region)[2 * page - 1] = 1;
+	expect_resident(region, 0, 2 * page, page - 8 + 8);
+	assert_ok(vmmem_region_new_alias(0, 2 * page - 16, region, 8,
+					 &alias));
+	expect_resident(alias, 0, 2 * page - 16, page - 16);
+	vmmem_region_unref(alias);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* Sparse, and larger than one question to the system. */
+START_TEST(large)
+{
+	uint64_t len = 4 * GIB, page = page_size(), at;
+	struct vmmem_region *region;
+	uint8_t *host;
+
+	vmmem_region_builder_set_range(builder, GPA, len);
+	vmmem_policy_set_guard(policy, page);
+	vmmem_policy_set_thp(policy, VMMEM_THP_NO);
+	region = build();
+	host = expect_host(region);
+	for (at = 0; at < len; at += 512 * MIB)
+		host[at] = 1;
+	host[len - 1] = 1;
+	expect_resident(region, 0, len, 9 * page);
+	expect_resident(region, 1, len - 2, 9 * page - 2);
+	ck_assert_uint_eq(residency_of(region, 0, len).huge, 0);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+START_TEST(locked)
+{
+	uint64_t page = page_size();
+	struct vmmem_region *region = build();
+	uint8_t *host = expect_host(region);
+
+	ck_assert_uint_eq(residency_of(region, 0, LEN).locked, 0);
+	/* Not mlock(), which sanitizers replace by nothing. */
+	ck_assert_int_eq(mlock2(host + page, 2 * page, 0), 0);
+	ck_assert_uint_eq(residency_of(region, 0, LEN).locked, 2 * page);
+	ck_assert_uint_eq(residency_of(region, 2 * page, LEN - 2 * page).locked,
+			  page);
+	ck_assert_uint_eq(residency_of(region, page + 5, 7).locked, 7);
+	ck_assert_uint_eq(residency_of(region, 3 * page, page).locked, 0);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* Whether the system makes transparent huge pages when told to. */
+static bool
+system_has_thp(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	char line[128] = "";
+	bool has;
+
+	if (file == NULL)
+		return false;
+	has = fgets(line, sizeof(line), file) != NULL &&
+	      strstr(line, "[never]") == NULL;
+	fclose(file);
+	return has;
+}
+
+START_TEST(huge)
+{
+	struct vmmem_residency got;
+	struct vmmem_region *region;
+
+	vmmem_region_builder_set_range(builder, 0, 8 * MIB);
+	vmmem_policy_set_guard(policy, 1);
+	vmmem_policy_set_alignment(policy, 2 * MIB);
+	vmmem_policy_set_thp(policy, VMMEM_THP_YES);
+	vmmem_policy_set_prefault(policy, 1);
+	region = build();
+	got = residency_of(region, 0, 8 * MIB);
+	ck_assert_uint_eq(got.resident, 8 * MIB);
+	ck_assert_uint_eq(granted(region).thp, VMMEM_THP_YES);
+	ck_assert(smaps_flag(expect_host(region), "hg"));
+	if (system_has_thp()) {
+		/* Memory may be in too small pieces to have all. */
+		ck_assert_uint_le(got.huge, 8 * MIB);
+		ck_assert_uint_eq(got.huge % (2 * MIB), 0);
+		/* All, and so each part too; or how much of a part is open. */
+		ck_assert_uint_eq(residency_of(region, MIB, 3 * MIB).huge,
+				  got.huge == 8 * MIB ? 3 * MIB :
+				  got.huge == 0	      ? 0 :
+							VMMEM_UNKNOWN);
+	}
+	vmmem_region_unref(region);
+
+	vmmem_policy_set_thp(policy, VMMEM_THP_NO);
+	region = build();
+	ck_assert_uint_eq(residency_of(region, 0, 8 * MIB).huge, 0);
+	ck_assert(smaps_flag(expect_host(region), "nh"));
+	ck_assert_uint_eq(granted(region).thp, VMMEM_THP_NO);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+START_TEST(refusals)
+{
+	const struct vmmem_region_ops ops = {
+		.size = sizeof(ops),
+		.acquire = (int (*)(void *, uint64_t, uint64_t, uint32_t,
+				    void **))abort,
+	};
+	struct vmmem_residency got = { .size = sizeof(got), .resident = 5 };
+	struct vmmem_region *region = build(), *custom = NULL;
+
+	assert_code(vmmem_region_residency(NULL, 0, 1, &got), VMMEM_EINVAL);
+	assert_code(vmmem_region_residency(region, 0, 1, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_residency(region, LEN, 1, &got),
+		    VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_region_residency(region, 0, LEN + 1, &got),
+		    VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_region_residency(region, LEN - 1, TOP, &got),
+		    VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_region_residency(region, TOP, TOP, &got),
+		    VMMEM_EOUTOFRANGE);
+	assert_ok(vmmem_region_new_custom(0, LEN, &ops, NULL, &custom));
+	assert_code(vmmem_region_residency(custom, 0, 1, &got), VMMEM_ENOHOST);
+	got.size = sizeof(got) - 1;
+	assert_code(vmmem_region_residency(region, 0, 1, &got),
+		    VMMEM_ESTRUCTSIZE);
+	ck_assert_uint_eq(got.resident, 5);
+	vmmem_region_unref(custom);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("residency");
+	TCase *tcase = tcase_create("residency");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_loop_test(tcase, touched_pages, VMMEM_REGION_ANONYMOUS,
+			    VMMEM_REGION_MEMFD + 1);
+	tcase_add_test(tcase, written_by_descriptor);
+	tcase_add_test(tcase, shifted);
+	tcase_add_test(tcase, large);
+	tcase_add_test(tcase, locked);
+	tcase_add_test(tcase, huge);
+	tcase_add_test(tcase, refusals);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+"""Policies, discards and foreign files from Python; test_ctypes.py runs it."""
+
+import ctypes
+import os
+
+from support import PAGE, Case, lib
+
+
+class Backing(Case):
+    def policy(self):
+        policy = lib.policy_new()
+        self.assertTrue(policy)
+        self.addCleanup(lib.policy_free, policy)
+        return policy
+
+    def sized(self, name, **members):
+        kind = lib.struct(name)
+        return kind(size=ctypes.sizeof(kind), **members)
+
+    def test_policy(self):
+        policy, builder = self.policy(), self.builder(PAGE, 4 * PAGE)
+        seen = []
+        kind = lib.policy_set_progress.argtypes[1]
+        progress = kind(lambda _, done, total: seen.append((done, total)) or 0)
+        lib.region_builder_set_memfd(builder)
+        lib.policy_set_seals(policy, lib.SEAL_SHRINK)
+        lib.policy_set_thp(policy, lib.THP_DEFAULT)
+        lib.policy_set_numa(policy, lib.NUMA_DEFAULT, None, 0)
+        lib.policy_set_reserve(policy, lib.RESERVE_YES)
+        lib.policy_set_lock(policy, lib.LOCK_NO)
+        lib.policy_set_guard(policy, 1)
+        lib.policy_set_alignment(policy, 2 << 20)
+        lib.policy_set_dont_dump(policy, 1)
+        lib.policy_set_dont_fork(policy, 1)
+        lib.policy_set_prefault(policy, 2)
+        lib.policy_set_progress(policy, progress, None)
+        lib.region_builder_set_policy(builder, policy)
+        region = self.build(builder)
+        self.assertEqual(seen[-1], (4 * PAGE, 4 * PAGE))
+
+        granted = self.sized("granted")
+        self.assertEqual(lib.region_granted(region, granted), 0)
+        self.assertEqual(granted.seals, lib.SEAL_SHRINK)
+        self.assertEqual(granted.guard, PAGE)
+        self.assertGreaterEqual(granted.alignment, 2 << 20)
+        self.assertEqual(granted.prefaulted, 4 * PAGE)
+        self.assertEqual((granted.dont_dump, granted.dont_fork), (1, 1))
+        self.assertEqual(granted.reserve, lib.RESERVE_YES)
+
+        residency = self.sized("residency")
+        self.assertEqual(
+            lib.region_residency(region, 1, 2 * PAGE, residency), 0)
+        self.assertEqual(residency.resident, 2 * PAGE)
+        self.assertEqual(residency.locked, 0)
+        nodes = (ctypes.c_uint64 * 4)()
+        code, rest = lib.call("region_nodes", region, 0, PAGE, nodes, 4)
+        if code != lib.ENOSUPPORT:
+            self.assertEqual((code, sum(nodes) + rest), (0, PAGE))
+
+
+class ProvokedByBacking:
+    """What test_ctypes.py provokes of the codes that are about backings."""
+
+    def refused(self, **settings):
+        policy, builder = lib.policy_new(), self.builder()
+        for name, value in settings.items():
+            getattr(lib, "policy_set_" + name)(policy, *value)
+        lib.region_builder_set_policy(builder, policy)
+        lib.policy_free(policy)
+        return lib.code("region_builder_build", builder)
+
+    def provoke_ECANCELED(self):
+        kind = lib.policy_set_progress.argtypes[1]
+        return self.refused(prefault=[1],
+                            progress=[kind(lambda *_: lib.ECANCELED), None])
+
+    def provoke_ESHORTAGE(self):
+        if not os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"):
+            self.skipTest("no huge pages of 2 MiB")
+        policy, builder = lib.policy_new(), self.builder(0, 1 << 40)
+        lib.policy_set_reserve(policy, lib.RESERVE_NO)
+        lib.policy_set_prefault(policy, 1)
+        lib.region_builder_set_huge_page_size(builder, 2 << 20)
+        lib.region_builder_set_policy(builder, policy)
+        lib.policy_free(policy)
+        return lib.code("region_builder_build", builder)
+
+    def provoke_ENONODE(self):
+        nodes = (ctypes.c_uint32 * 1)(lib.NODES_MAX)
+        return self.refused(numa=[lib.NUMA_BIND, nodes, 1])
