@@ -52,6 +52,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOSUPPORT, "System cannot do what was asked for"),
 	CODE(VMMEM_ESHORTAGE, "Too little memory of the kind asked for"),
 	CODE(VMMEM_ENONODE, "NUMA node is not available"),
+	CODE(VMMEM_ENODISCARD, "Memory cannot be discarded"),
 };
 
 static const struct text *

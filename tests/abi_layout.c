@@ -9,6 +9,7 @@
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
 #include <vmmem/collection.h>
+#include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
@@ -74,6 +75,7 @@ VALUE(VMMEM_ECANCELED, -4135);
 VALUE(VMMEM_ENOSUPPORT, -4136);
 VALUE(VMMEM_ESHORTAGE, -4137);
 VALUE(VMMEM_ENONODE, -4138);
+VALUE(VMMEM_ENODISCARD, -4139);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -99,7 +101,7 @@ VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
 /* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
-SIZE(struct vmmem_region_ops, 56, 8);
+SIZE(struct vmmem_region_ops, 64, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);
 MEMBER(struct vmmem_region_ops, acquire, 16, 8);
@@ -107,6 +109,7 @@ MEMBER(struct vmmem_region_ops, release, 24, 8);
 MEMBER(struct vmmem_region_ops, read, 32, 8);
 MEMBER(struct vmmem_region_ops, write, 40, 8);
 MEMBER(struct vmmem_region_ops, destroy, 48, 8);
+MEMBER(struct vmmem_region_ops, discard, 56, 8);
 
 /* vmmem/collection.h, since 0.1 */
 SIZE(struct vmmem_range, 16, 8);
@@ -274,3 +277,7 @@ MEMBER(struct vmmem_residency, size, 0, 8);
 MEMBER(struct vmmem_residency, resident, 8, 8);
 MEMBER(struct vmmem_residency, huge, 16, 8);
 MEMBER(struct vmmem_residency, locked, 24, 8);
+
+/* vmmem/discard.h, since 0.1 */
+VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
+VALUE(VMMEM_DISCARD_UNMARKED, 2U);

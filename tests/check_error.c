@@ -35,6 +35,7 @@ static const struct named_code {
 	NAME(VMMEM_ENOSUPPORT),
 	NAME(VMMEM_ESHORTAGE),
 	NAME(VMMEM_ENONODE),
+	NAME(VMMEM_ENODISCARD),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

@@ -88,6 +88,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ESHORTAGE (-4137)
 /* A NUMA node is not there, or not for this process. */
 #define VMMEM_ENONODE (-4138)
+/* Memory of this kind cannot be given back and then read as zero. */
+#define VMMEM_ENODISCARD (-4139)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

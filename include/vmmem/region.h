@@ -115,6 +115,13 @@ struct vmmem_region_ops {
 
 	/* Optional.  Called once, when the last reference is dropped. */
 	void (*destroy)(void *opaque);
+
+	/*
+	 * Optional.  Gives back what holds [offset, offset + len) of the
+	 * region, as far as it can, so that the range reads as zero.  'len' is
+	 * not 0 and the range lies within the region.  See vmmem/discard.h.
+	 */
+	int (*discard)(void *opaque, uint64_t offset, uint64_t len);
 };
 
 /*

@@ -13,9 +13,9 @@ library=$3
 shift 3
 
 # The pages of objects; a page whose program got lost fails here.
-objects='access address atomic bitmap collection endian error harvester
-	inline kvm policy region region_builder residency slice slice_atomic
-	slots version'
+objects='access address atomic bitmap collection discard endian error
+	harvester inline kvm policy region region_builder residency slice
+	slice_atomic slots version'
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

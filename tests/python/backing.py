@@ -58,6 +58,20 @@ class Backing(Case):
         if code != lib.ENOSUPPORT:
             self.assertEqual((code, sum(nodes) + rest), (0, PAGE))
 
+    def test_discard(self):
+        region = self.region("memfd", 0, 4 * PAGE)
+        memory = self.collection(region)
+        self.write(memory, 0, b"\xff" * 4 * PAGE)
+        self.assertEqual(lib.get("region_discard", region, 1, 2 * PAGE, 0),
+                         PAGE)
+        self.assertEqual(
+            lib.get("collection_discard", memory, 3 * PAGE, PAGE, 0), PAGE)
+        fd, _ = lib.get("region_file", region)
+        self.assertEqual(os.fstat(fd).st_blocks * 512, 2 * PAGE)
+        self.assertEqual(self.read(memory, 0, 4 * PAGE),
+                         b"\xff" + b"\0" * 2 * PAGE +
+                         b"\xff" * (PAGE - 1) + b"\0" * PAGE)
+
 
 class ProvokedByBacking:
     """What test_ctypes.py provokes of the codes that are about backings."""
@@ -89,3 +103,8 @@ class ProvokedByBacking:
     def provoke_ENONODE(self):
         nodes = (ctypes.c_uint32 * 1)(lib.NODES_MAX)
         return self.refused(numa=[lib.NUMA_BIND, nodes, 1])
+
+    def provoke_ENODISCARD(self):
+        ops, _ = self.store(64)
+        region = self.region("custom", 0, 64, ops, None)
+        return lib.code("region_discard", region, 0, 64, 0)

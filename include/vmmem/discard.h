@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/discard.h - giving memory back to the system: balloons, virtio-mem,
+ * free page reporting.
+ *
+ * After a discard all bytes of the range read as zero, for everyone who sees
+ * the memory.  The pages that lie wholly within the range are gone: they come
+ * back, zeroed, when somebody touches them.  Of pages that the range covers in
+ * part, the covered bytes are written with zeroes, and the page stays.  Pages
+ * are those of the backing: huge pages of the pool go only as a whole.
+ *
+ * Each backing has its own means:
+ *
+ *   anonymous            MADV_DONTNEED; of locked memory MADV_DONTNEED_LOCKED
+ *   memfd, shared file   a hole in the file, for all who have it
+ *   private file         zeroed memory in place of the file's pages, which
+ *                        the region sees no more
+ *   external, device     MADV_REMOVE if it is a shared mapping of a file,
+ *                        MADV_DONTNEED if it is private and anonymous
+ *   custom               the callback 'discard'
+ *   alias                as its target
+ *
+ * What has no means is VMMEM_ENODISCARD, and is left as it was.  Zeroes are
+ * never written instead, but to the ends of a range.
+ *
+ * Accesses that run at the same time come before or after, page by page.
+ * Devices and other processes that use the memory by other ways (VFIO, RDMA:
+ * whatever pins pages) must be told beforehand: they would keep the old pages.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_DISCARD_H
+#define VMMEM_DISCARD_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_collection;
+struct vmmem_region;
+
+/* Leave bytes alone whose page the range covers only in part. */
+#define VMMEM_DISCARD_WHOLE_PAGES 1U
+/* Do not mark the range as dirty, though its bytes change. */
+#define VMMEM_DISCARD_UNMARKED 2U
+
+/*
+ * vmmem_region_discard() discards [offset, offset + len) of 'region'.  'flags'
+ * is a set of VMMEM_DISCARD_....  The range is marked as dirty, as bytes that
+ * were written are; also if the discard fails on the way.
+ *
+ * How many bytes of whole pages were given back is stored in 'ret_discarded',
+ * success or not; NULL if nobody wants to know.  Of a custom region it is
+ * 'len', as soon as the callback has returned 0.
+ *
+ * Any thread that holds a reference; not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'region' is NULL, or an unknown bit in 'flags'
+ *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
+ *                      are
+ *   VMMEM_EPERM        the region does not permit writing
+ *   VMMEM_ENODISCARD   there is no means: external memory that is a private
+ *                      mapping of a file, or locked, or not writable; a file
+ *                      system without holes; a private mapping of hugetlbfs; a
+ *                      custom region without the callback; huge pages that are
+ *                      private, before Linux 5.18
+ *   VMMEM_ECALLBACK    the callback returned a positive value
+ *   what the callback returned
+ *   -errno             what madvise(2), fallocate(2), mmap(2) or what restores
+ *                      the region's policy said: -EPERM for a memfd that is
+ *                      sealed with VMMEM_SEAL_FUTURE_WRITE, -ENOMEM for more
+ *                      mappings than a process may have
+ */
+VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
+					 uint64_t offset, uint64_t len,
+					 uint32_t flags,
+					 uint64_t *ret_discarded);
+
+/*
+ * vmmem_collection_discard() discards [gpa, gpa + len), region by region, as
+ * vmmem_region_discard() does.  The range is checked as a whole before the
+ * first byte goes.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'collection' is NULL, or an unknown bit in 'flags'
+ *   VMMEM_EBADADDR   a byte of the range is in no region
+ *   VMMEM_EOVERFLOW  the range passes 2^64
+ *   VMMEM_EPERM      a region of the range does not permit writing
+ *   what vmmem_region_discard() returned; the regions before were discarded
+ */
+VMMEM_NODISCARD int
+vmmem_collection_discard(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint64_t len, uint32_t flags,
+			 uint64_t *ret_discarded);
+
+VMMEM_END_DECLS
+
+#endif
