@@ -275,6 +275,22 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 	return 0;
 }
 
+/* judge() sees whether a foreign file may be mapped as it is to be. */
+static int
+judge(const struct vmmem_region *region,
+      const struct vmmem_region_settings *settings, uint32_t flags)
+{
+	struct vmmem_foreign_report report = { 0 };
+	bool shared = (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
+
+	/* Of a file that is mapped privately only copies are written. */
+	if (shared)
+		access |= region->protection & VMMEM_PROT_WRITE;
+	return vmmem_foreign_judge(region->fd, settings->offset, settings->len,
+				   &settings->rules, access, &report);
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
@@ -299,6 +315,11 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (region->fd < 0)
 		return -errno;
 	region->fd_offset = offset;
+	if (settings->foreign) {
+		rc = judge(region, settings, flags);
+		if (rc != 0)
+			return rc;
+	}
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	rc = file_pages(region, &status);

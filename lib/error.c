@@ -53,6 +53,10 @@ static const struct text texts[] = {
 	CODE(VMMEM_ESHORTAGE, "Too little memory of the kind asked for"),
 	CODE(VMMEM_ENONODE, "NUMA node is not available"),
 	CODE(VMMEM_ENODISCARD, "Memory cannot be discarded"),
+	CODE(VMMEM_EFILETYPE, "Type of file is not permitted"),
+	CODE(VMMEM_ESEALS, "File is not sealed as required"),
+	CODE(VMMEM_ESHRINKABLE, "File could be cut short"),
+	CODE(VMMEM_EFILEACCESS, "Descriptor does not permit the access"),
 };
 
 static const struct text *

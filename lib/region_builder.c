@@ -85,6 +85,8 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings->kind = kind;
 	settings->fd = -1;
 	settings->offset = 0;
+	settings->foreign = false;
+	settings->rules_code = 0;
 	settings->target = vmmem_region_unref(settings->target);
 	settings->host = NULL;
 	settings->release = NULL;
@@ -116,6 +118,21 @@ vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
 		return;
 	settings->fd = fd;
 	settings->offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
+				 uint64_t offset,
+				 const struct vmmem_foreign_rules *rules)
+{
+	struct vmmem_region_settings *settings;
+
+	vmmem_region_builder_set_file(builder, fd, offset);
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	settings->foreign = true;
+	settings->rules_code = vmmem_foreign_take(rules, &settings->rules);
 }
 
 VMMEM_API void
@@ -276,6 +293,8 @@ check(const struct vmmem_region_settings *settings)
 	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
 	     settings->huge_page_size <= (uint64_t)sysconf(_SC_PAGESIZE)))
 		return VMMEM_EHUGEPAGE;
+	if (settings->rules_code != 0)
+		return settings->rules_code;
 	return vmmem_policy_check(settings);
 }
 

@@ -8,6 +8,7 @@
 
 #include <vmmem/region.h>
 
+#include "foreign_priv.h"
 #include "policy_priv.h"
 
 /*
@@ -107,6 +108,9 @@ struct vmmem_region_settings {
 
 	int fd;
 	uint64_t offset; /* in the file, or in the target */
+	bool foreign;	 /* the file is subject to rules */
+	int rules_code;	 /* what is wrong with them */
+	struct vmmem_foreign_rules rules;
 	struct vmmem_region *target;
 	void *host;
 	void (*release)(void *opaque);

@@ -12,6 +12,7 @@
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/foreign.h>
 #include <vmmem/inline.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
@@ -76,6 +77,10 @@ VALUE(VMMEM_ENOSUPPORT, -4136);
 VALUE(VMMEM_ESHORTAGE, -4137);
 VALUE(VMMEM_ENONODE, -4138);
 VALUE(VMMEM_ENODISCARD, -4139);
+VALUE(VMMEM_EFILETYPE, -4140);
+VALUE(VMMEM_ESEALS, -4141);
+VALUE(VMMEM_ESHRINKABLE, -4142);
+VALUE(VMMEM_EFILEACCESS, -4143);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -281,3 +286,38 @@ MEMBER(struct vmmem_residency, locked, 24, 8);
 /* vmmem/discard.h, since 0.1 */
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
 VALUE(VMMEM_DISCARD_UNMARKED, 2U);
+
+/* vmmem/foreign.h, since 0.1 */
+VALUE(VMMEM_FILE_MEMORY, 1U);
+VALUE(VMMEM_FILE_HUGETLB, 2U);
+VALUE(VMMEM_FILE_REGULAR, 4U);
+VALUE(VMMEM_FILE_DEVICE, 8U);
+VALUE(VMMEM_FILE_BLOCK, 16U);
+VALUE(VMMEM_FILE_DIRECTORY, 32U);
+VALUE(VMMEM_FILE_PIPE, 64U);
+VALUE(VMMEM_FILE_SOCKET, 128U);
+VALUE(VMMEM_FILE_OTHER, 256U);
+VALUE(VMMEM_FOREIGN_MAY_SHRINK, 1U);
+SIZE(struct vmmem_foreign_rules, 40, 8);
+MEMBER(struct vmmem_foreign_rules, size, 0, 8);
+MEMBER(struct vmmem_foreign_rules, types, 8, 4);
+MEMBER(struct vmmem_foreign_rules, access, 12, 4);
+MEMBER(struct vmmem_foreign_rules, require, 16, 4);
+MEMBER(struct vmmem_foreign_rules, add, 20, 4);
+MEMBER(struct vmmem_foreign_rules, warn, 24, 4);
+MEMBER(struct vmmem_foreign_rules, flags, 28, 4);
+MEMBER(struct vmmem_foreign_rules, page_size, 32, 8);
+SIZE(struct vmmem_foreign_report, 80, 8);
+MEMBER(struct vmmem_foreign_report, size, 0, 8);
+MEMBER(struct vmmem_foreign_report, device, 8, 8);
+MEMBER(struct vmmem_foreign_report, inode, 16, 8);
+MEMBER(struct vmmem_foreign_report, len, 24, 8);
+MEMBER(struct vmmem_foreign_report, allocated, 32, 8);
+MEMBER(struct vmmem_foreign_report, page_size, 40, 8);
+MEMBER(struct vmmem_foreign_report, fs_type, 48, 8);
+MEMBER(struct vmmem_foreign_report, type, 56, 4);
+MEMBER(struct vmmem_foreign_report, access, 60, 4);
+MEMBER(struct vmmem_foreign_report, seals, 64, 4);
+MEMBER(struct vmmem_foreign_report, missing, 68, 4);
+MEMBER(struct vmmem_foreign_report, shrinkable, 72, 4);
+MEMBER(struct vmmem_foreign_report, reserved, 76, 4);

@@ -172,7 +172,7 @@ END_TEST
  */
 START_TEST(h7_same_file_by_two_descriptors)
 {
-	int fd = file_of(0x2000), other = dup(fd), fds[2];
+	int fd = file_of(0x2000), other = dup(fd), fds[2], same = 0;
 	struct vmmem_region *regions[2] = { NULL, NULL };
 	struct stat status[2];
 	struct vmmem_collection *guest;
@@ -191,6 +191,8 @@ START_TEST(h7_same_file_by_two_descriptors)
 	ck_assert_uint_eq(status[0].st_ino, status[1].st_ino);
 	ck_assert_uint_eq(status[0].st_dev, status[1].st_dev);
 	ck_assert_uint_eq(offsets[0], offsets[1]);
+	assert_ok(vmmem_foreign_same_file(fds[0], fds[1], &same));
+	ck_assert_int_eq(same, 1);
 	guest = guest_of(regions, 2);
 	assert_ok(vmmem_collection_write_u8(guest, 0x10, 0x77));
 	assert_ok(vmmem_collection_read_u8(guest, 0x8010, &byte));

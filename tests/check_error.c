@@ -36,6 +36,10 @@ static const struct named_code {
 	NAME(VMMEM_ESHORTAGE),
 	NAME(VMMEM_ENONODE),
 	NAME(VMMEM_ENODISCARD),
+	NAME(VMMEM_EFILETYPE),
+	NAME(VMMEM_ESEALS),
+	NAME(VMMEM_ESHRINKABLE),
+	NAME(VMMEM_EFILEACCESS),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

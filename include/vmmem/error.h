@@ -90,6 +90,14 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENONODE (-4138)
 /* Memory of this kind cannot be given back and then read as zero. */
 #define VMMEM_ENODISCARD (-4139)
+/* The descriptor is of a type of file that is not permitted here. */
+#define VMMEM_EFILETYPE (-4140)
+/* The file lacks a seal, and cannot be given it. */
+#define VMMEM_ESEALS (-4141)
+/* The file could become shorter while it is mapped. */
+#define VMMEM_ESHRINKABLE (-4142)
+/* The descriptor is not open for the access that is needed. */
+#define VMMEM_EFILEACCESS (-4143)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

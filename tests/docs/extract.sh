@@ -14,7 +14,7 @@ shift 3
 
 # The pages of objects; a page whose program got lost fails here.
 objects='access address atomic bitmap collection discard endian error
-	harvester inline kvm policy region region_builder residency slice
+	foreign harvester inline kvm policy region region_builder residency slice
 	slice_atomic slots version'
 
 tmp=$(mktemp -d)

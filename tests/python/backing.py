@@ -18,6 +18,12 @@ class Backing(Case):
         kind = lib.struct(name)
         return kind(size=ctypes.sizeof(kind), **members)
 
+    def memfd(self, length=4 * PAGE):
+        fd = os.memfd_create("foreign", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.addCleanup(os.close, fd)
+        os.truncate(fd, length)
+        return fd
+
     def test_policy(self):
         policy, builder = self.policy(), self.builder(PAGE, 4 * PAGE)
         seen = []
@@ -72,6 +78,27 @@ class Backing(Case):
                          b"\xff" + b"\0" * 2 * PAGE +
                          b"\xff" * (PAGE - 1) + b"\0" * PAGE)
 
+    def test_foreign(self):
+        fd = self.memfd()
+        report = self.sized("foreign_report")
+        self.assertEqual(lib.foreign_examine(fd, report), 0)
+        status = os.fstat(fd)
+        self.assertEqual((report.device, report.inode, report.len),
+                         (status.st_dev, status.st_ino, 4 * PAGE))
+        self.assertEqual(report.type, lib.FILE_MEMORY)
+        self.assertEqual(report.shrinkable, 1)
+        rules = self.sized("foreign_rules", add=lib.SEAL_SHRINK)
+        self.assertEqual(
+            lib.foreign_check(fd, 0, 4 * PAGE, rules, report), 0)
+        self.assertEqual(report.shrinkable, 0)
+        other = os.dup(fd)
+        self.addCleanup(os.close, other)
+        self.assertEqual(lib.get("foreign_same_file", fd, other), 1)
+        builder = self.builder(0, 4 * PAGE)
+        lib.region_builder_set_foreign(builder, fd, 0, None)
+        self.assertEqual(lib.region_kind(self.build(builder)),
+                         lib.REGION_FILE)
+
 
 class ProvokedByBacking:
     """What test_ctypes.py provokes of the codes that are about backings."""
@@ -83,6 +110,16 @@ class ProvokedByBacking:
         lib.region_builder_set_policy(builder, policy)
         lib.policy_free(policy)
         return lib.code("region_builder_build", builder)
+
+    def check(self, flags=0, mode=os.O_RDWR, **members):
+        kind = lib.struct("foreign_rules")
+        rules = kind(size=ctypes.sizeof(kind), **members)
+        fd = os.memfd_create("foreign", flags)
+        other = os.open(f"/proc/self/fd/{fd}", mode)
+        code = lib.foreign_check(other, 0, 0, rules, None)
+        os.close(fd)
+        os.close(other)
+        return code
 
     def provoke_ECANCELED(self):
         kind = lib.policy_set_progress.argtypes[1]
@@ -108,3 +145,15 @@ class ProvokedByBacking:
         ops, _ = self.store(64)
         region = self.region("custom", 0, 64, ops, None)
         return lib.code("region_discard", region, 0, 64, 0)
+
+    def provoke_EFILETYPE(self):
+        return self.check(types=lib.FILE_DEVICE)
+
+    def provoke_ESEALS(self):
+        return self.check(require=lib.SEAL_GROW)
+
+    def provoke_ESHRINKABLE(self):
+        return self.check()
+
+    def provoke_EFILEACCESS(self):
+        return self.check(mode=os.O_RDONLY)

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/foreign.h - descriptors that come from somebody who is not trusted: a
+ * vhost-user frontend, a vfio-user client, a sandboxed device.
+ *
+ * Such a descriptor may be anything: a pipe, a device, a file of a file system
+ * that its sender runs, a file that its sender cuts short while it is mapped.
+ * These functions find out what it is, and refuse what the caller's rules do
+ * not permit.  vmmem_region_builder_set_foreign() makes a region of a
+ * descriptor under such rules.
+ *
+ * A descriptor's seals are looked at before its length, so that a length that
+ * was checked holds.  Nothing else of a file is fixed.
+ *
+ * Any thread, not in a signal handler.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_FOREIGN_H
+#define VMMEM_FOREIGN_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_region_builder;
+
+/* What a descriptor is.  The first four can be mapped. */
+#define VMMEM_FILE_MEMORY 1U	 /* a memfd, or a file of tmpfs */
+#define VMMEM_FILE_HUGETLB 2U	 /* the same, of huge pages of the pool */
+#define VMMEM_FILE_REGULAR 4U	 /* a regular file of another file system */
+#define VMMEM_FILE_DEVICE 8U	 /* a character device */
+#define VMMEM_FILE_BLOCK 16U	 /* a block device */
+#define VMMEM_FILE_DIRECTORY 32U /* a directory */
+#define VMMEM_FILE_PIPE 64U	 /* a pipe or FIFO */
+#define VMMEM_FILE_SOCKET 128U	 /* a socket */
+#define VMMEM_FILE_OTHER 256U	 /* what has no type: eventfd and the like */
+
+/* Accept a file that could become shorter while it is mapped. */
+#define VMMEM_FOREIGN_MAY_SHRINK 1U
+
+/*
+ * struct vmmem_foreign_rules is what is permitted.  'size' is
+ * sizeof(struct vmmem_foreign_rules).  A member that is 0 is as strict as can
+ * be.  Members are only ever added at the end.
+ */
+struct vmmem_foreign_rules {
+	size_t size;
+	/* VMMEM_FILE_...; 0: MEMORY and HUGETLB */
+	uint32_t types;
+	/*
+	 * VMMEM_PROT_READ and VMMEM_PROT_WRITE, what the descriptor must be
+	 * open for; 0: both, or what a region that is built needs.
+	 */
+	uint32_t access;
+	/* VMMEM_SEAL_... of vmmem/policy.h: seals that it must have */
+	uint32_t require;
+	/* seals that are added if it does not have them */
+	uint32_t add;
+	/* seals whose lack is only reported */
+	uint32_t warn;
+	/* VMMEM_FOREIGN_... */
+	uint32_t flags;
+	/* what its pages must be; 0: any */
+	uint64_t page_size;
+};
+
+/*
+ * struct vmmem_foreign_report is what was found.  The caller sets 'size' to
+ * sizeof(struct vmmem_foreign_report).  Members are only ever added at the end;
+ * those that the library does not know become 0.  Two descriptors are of one
+ * file if 'device' and 'inode' are the same.
+ */
+struct vmmem_foreign_report {
+	size_t size;
+	uint64_t device;
+	uint64_t inode;
+	uint64_t len;	    /* of the file in bytes */
+	uint64_t allocated; /* how many bytes of storage it has */
+	uint64_t page_size; /* what it is mapped in; 0 if nobody knows */
+	uint64_t fs_type;   /* the file system's number in <linux/magic.h> */
+	uint32_t type;	    /* one of VMMEM_FILE_... */
+	uint32_t access;    /* what it is open for; 0 if O_PATH */
+	uint32_t seals;	    /* VMMEM_SEAL_... */
+	uint32_t missing;   /* of the rules' 'warn', what it lacks */
+	uint32_t shrinkable; /* 1 if it could become shorter, else 0 */
+	uint32_t reserved;   /* 0 */
+};
+
+/*
+ * vmmem_foreign_examine() stores what 'fd' is, and judges nothing.  It asks the
+ * file system, which may make it wait if that is run by the sender (FUSE);
+ * vmmem_foreign_check() asks only where the type may be a regular file.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'ret_report' is NULL
+ *   VMMEM_ESTRUCTSIZE  ret_report->size is below that of version 0.1 or above
+ *                      4096
+ *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said: -EBADF if
+ *                      'fd' is not open
+ */
+VMMEM_NODISCARD int
+vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
+
+/*
+ * vmmem_foreign_check() checks whether [offset, offset + len) of 'fd' may be
+ * mapped under 'rules', NULL for the strictest; adds the seals that these say;
+ * and stores what it found, NULL if nobody wants to know.  Zero bytes are
+ * within any file.
+ *
+ * Checks are made in the order of the codes, but that O_PATH comes first.
+ * Seals that were added stay, also if a later check fails.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       an unknown bit in the rules' types, access, seals or
+ *                      flags; reserved members are not 0
+ *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
+ *                      the size of 'rules' or of 'ret_report', or members of
+ *                      'rules' that this library does not know
+ *   -EBADF             'fd' is not open
+ *   VMMEM_EFILETYPE    it is of a type that is not permitted
+ *   VMMEM_EFILEACCESS  it is not open for the access, or only as a place
+ *                      (O_PATH); or it is sealed against writing, and is to
+ *                      be written
+ *   VMMEM_ESEALS       a seal is missing, or cannot be added
+ *   VMMEM_ESHRINKABLE  the file lacks VMMEM_SEAL_SHRINK and the rules do not
+ *                      say VMMEM_FOREIGN_MAY_SHRINK; a device has no end and is
+ *                      not asked
+ *   VMMEM_EHUGEPAGE    its pages are not those of the rules
+ *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size
+ *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
+ *   VMMEM_EPASTEOF     the file ends before offset + len; a device has no end
+ *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
+ */
+VMMEM_NODISCARD int
+vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
+		    const struct vmmem_foreign_rules *rules,
+		    struct vmmem_foreign_report *ret_report);
+
+/*
+ * vmmem_foreign_same_file() stores 1 if two descriptors are of one file, by
+ * device and inode, else 0.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'ret_same' is NULL
+ *   -errno        what fstat(2) said
+ */
+VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
+
+/*
+ * vmmem_region_builder_set_foreign() backs the region with the file 'fd' from
+ * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
+ * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
+ * also returns what vmmem_foreign_check() does.
+ */
+void
+vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
+				 uint64_t offset,
+				 const struct vmmem_foreign_rules *rules);
+
+VMMEM_END_DECLS
+
+#endif

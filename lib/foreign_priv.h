@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Rules for a descriptor, as whoever maps one needs them. */
+#ifndef FOREIGN_PRIV_H
+#define FOREIGN_PRIV_H
+
+#include <vmmem/foreign.h>
+
+/*
+ * vmmem_foreign_take() copies the rules of a caller, NULL for the strictest.
+ * Returns 0 or what is wrong with them.
+ */
+int vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
+		       struct vmmem_foreign_rules *ret_rules);
+
+/*
+ * vmmem_foreign_judge() is vmmem_foreign_check() with rules that were taken,
+ * for 'access', and a report of this library's own size.
+ */
+int vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
+			const struct vmmem_foreign_rules *rules,
+			uint32_t access,
+			struct vmmem_foreign_report *report);
+
+#endif
