@@ -241,6 +241,50 @@ vmmem_listeners_tell_published(struct vmmem_listener_list *list,
 	}
 }
 
+/* From 'listener' on, towards the highest priority. */
+static void
+tell_discarded(struct vmmem_listener *listener, struct vmmem_region *region,
+	       uint64_t offset, uint64_t len, int code)
+{
+	for (; listener != NULL; listener = next(listener, false)) {
+		if (listener->ops.discarded != NULL)
+			listener->ops.discarded(listener->opaque, region,
+						offset, len, code);
+	}
+}
+
+int
+vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
+				struct vmmem_region *region, uint64_t offset,
+				uint64_t len)
+{
+	struct vmmem_listener *listener;
+	int rc;
+
+	for (listener = first(list, true); listener != NULL;
+	     listener = next(listener, true)) {
+		if (listener->ops.discarding == NULL)
+			continue;
+		rc = listener->ops.discarding(listener->opaque, region, offset,
+					      len);
+		if (rc == 0)
+			continue;
+		if (rc > 0)
+			rc = VMMEM_ECALLBACK;
+		tell_discarded(next(listener, false), region, offset, len, rc);
+		return rc;
+	}
+	return 0;
+}
+
+void
+vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
+			       struct vmmem_region *region, uint64_t offset,
+			       uint64_t len, int code)
+{
+	tell_discarded(first(list, false), region, offset, len, code);
+}
+
 /* insert() puts a listener behind those of its priority. */
 static void
 insert(struct vmmem_listener_list *list, struct vmmem_listener *listener)

@@ -19,4 +19,16 @@ void vmmem_listeners_tell_published(struct vmmem_listener_list *list,
 				    struct vmmem_collection *old_map,
 				    struct vmmem_collection *new_map);
 
+/*
+ * vmmem_listeners_tell_discarding() asks all of 'list' about bytes of a region;
+ * if one refuses, it tells those before it so and returns the code.
+ * vmmem_listeners_tell_discarded() tells all what came of it.
+ */
+int vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len);
+void vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len, int code);
+
 #endif

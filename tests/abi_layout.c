@@ -170,7 +170,7 @@ MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
 /* vmmem/listener.h, since 0.1; it may grow at its end */
-SIZE(struct vmmem_listener_ops, 56, 8);
+SIZE(struct vmmem_listener_ops, 72, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
 MEMBER(struct vmmem_listener_ops, removed, 16, 8);
@@ -178,6 +178,8 @@ MEMBER(struct vmmem_listener_ops, added, 24, 8);
 MEMBER(struct vmmem_listener_ops, commit, 32, 8);
 MEMBER(struct vmmem_listener_ops, published, 40, 8);
 MEMBER(struct vmmem_listener_ops, abort, 48, 8);
+MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
+MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
 
 /* vmmem/slots.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);

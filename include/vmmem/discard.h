@@ -26,6 +26,7 @@
  * Accesses that run at the same time come before or after, page by page.
  * Devices and other processes that use the memory by other ways (VFIO, RDMA:
  * whatever pins pages) must be told beforehand: they would keep the old pages.
+ * vmmem_space_discard() of vmmem/space.h does.
  *
  * Since: 0.1, all of it.
  */

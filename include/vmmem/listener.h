@@ -28,6 +28,15 @@
  * callback returns while it is told the reverse is ignored: undoing should not
  * fail, and a listener for which it can must see to it itself.
  *
+ * Beside changes of the map, a listener is told what vmmem_space_discard()
+ * gives back to the system, so that one whose device has pinned those pages can
+ * let go of them or object: 'discarding' before the bytes go, of each region's
+ * part of the range, from the highest priority to the lowest; and 'discarded'
+ * when it is over, the other way.  discarding returns 0, or refuses with a
+ * negative code, which becomes that of the discard; then nothing goes.  Who was
+ * told discarding and did not refuse is told discarded, with the code that came
+ * of it all; if that is not 0, some of the range may be gone all the same.
+ *
  * Callbacks run on the thread of the writer, one at a time for each space, with
  * the writers' lock held: they may read, take references and call
  * vmmem_space_get(), but not update the space nor make or free its listeners.
@@ -63,6 +72,12 @@ struct vmmem_listener_ops {
 			  struct vmmem_collection *new_map);
 	void (*abort)(void *opaque, struct vmmem_collection *old_map,
 		      struct vmmem_collection *new_map);
+
+	/* Bytes [offset, offset + len) of a region of the current map. */
+	int (*discarding)(void *opaque, struct vmmem_region *region,
+			  uint64_t offset, uint64_t len);
+	void (*discarded)(void *opaque, struct vmmem_region *region,
+			  uint64_t offset, uint64_t len, int code);
 };
 
 /*

@@ -126,6 +126,26 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
 					struct vmmem_collection *map);
 
 /*
+ * vmmem_space_discard() gives [gpa, gpa + len) of the current map back to the
+ * system, as vmmem_collection_discard() does, after all listeners were asked:
+ * see vmmem/listener.h and vmmem/discard.h.  The map does not change meanwhile;
+ * readers are not kept from reading.  The range is checked as a whole, and
+ * everybody has agreed, before the first byte goes.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     'space' is NULL
+ *   VMMEM_ECALLBACK  a callback returned a positive value
+ *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *                    this space
+ *   what the listener returned that refused
+ *   what vmmem_collection_discard() returned
+ */
+VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
+					uint64_t gpa, uint64_t len,
+					uint32_t flags,
+					uint64_t *ret_discarded);
+
+/*
  * vmmem_space_synchronize() waits until no reader sees a map that was replaced
  * before the call, and then drops the space's references to all retired maps
  * that nobody holds, which unmaps what is only theirs.  It does not wait for

@@ -2,6 +2,7 @@
 """Policies, discards and foreign files from Python; test_ctypes.py runs it."""
 
 import ctypes
+import errno
 import os
 
 from support import PAGE, Case, lib
@@ -77,6 +78,34 @@ class Backing(Case):
         self.assertEqual(self.read(memory, 0, 4 * PAGE),
                          b"\xff" + b"\0" * 2 * PAGE +
                          b"\xff" * (PAGE - 1) + b"\0" * PAGE)
+
+    def test_discard_of_a_space(self):
+        memory = self.memory((0, 4 * PAGE))
+        self.write(memory, 0, b"\xff" * 4 * PAGE)
+        space = lib.get("space_new", memory)
+        self.addCleanup(lib.space_unref, space)
+        seen, kind = [], lib.struct("listener_ops")
+        types = dict(kind._fields_)
+
+        def discarding(_, region, offset, length):
+            seen.append((offset, length))
+            return -errno.EBUSY if offset == 0 else 0
+
+        def discarded(_, region, offset, length, code):
+            seen.append(code)
+
+        ops = kind(size=ctypes.sizeof(kind),
+                   discarding=types["discarding"](discarding),
+                   discarded=types["discarded"](discarded))
+        listener = lib.get("listener_new", space, ops, None, 0)
+        self.assertEqual(lib.call("space_discard", space, 0, PAGE, 0),
+                         (-errno.EBUSY, 0))
+        self.assertEqual(lib.call("space_discard", space, PAGE, PAGE, 0),
+                         (0, PAGE))
+        self.assertEqual(seen, [(0, PAGE), (PAGE, PAGE), 0])
+        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertEqual(self.read(memory, 0, 2 * PAGE),
+                         b"\xff" * PAGE + b"\0" * PAGE)
 
     def test_foreign(self):
         fd = self.memfd()
