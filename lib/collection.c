@@ -455,6 +455,33 @@ vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
 }
 
 int
+vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
+		 uint64_t len)
+{
+	uint64_t first, last, end, bad;
+	size_t at;
+
+	if (len == 0)
+		return 0;
+	last = len - 1 > UINT64_MAX - gpa ? UINT64_MAX : gpa + (len - 1);
+	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
+	for (; at < collection->count && collection->starts[at] <= last; at++) {
+		first = collection->starts[at];
+		end = last_of(collection, at);
+		if (first < gpa)
+			first = gpa;
+		if (end > last)
+			end = last;
+		/* The region that the search found may end below 'gpa'. */
+		if (first <= end)
+			vmmem_written(collection, &collection->regions[at]->entry,
+				      first - collection->starts[at],
+				      end - first + 1);
+	}
+	return vmmem_check(collection, gpa, len, 0, &bad);
+}
+
+int
 vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 	    uint64_t len, uint32_t access, uint64_t *ret_bad)
 {

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include <vmmem/collection.h>
+#include <vmmem/slice.h>
 
 #include "api.h"
 #include "range.h"
@@ -291,5 +292,22 @@ vmmem_written_all(const struct vmmem_collection *collection,
  */
 int vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 		uint64_t len, uint32_t access, uint64_t *ret_bad);
+
+/*
+ * vmmem_next_piece() is vmmem_collection_next_slice() without the checks of
+ * its arguments; 'len' is not 0.  Whoever hands host addresses on, to the
+ * kernel or in an iovec, gets them here, piece by piece.  Without 'acquire'
+ * memory that is mapped on demand is VMMEM_ENOHOST.
+ */
+int vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
+		     uint64_t len, uint32_t access, bool acquire,
+		     struct vmmem_slice *ret_piece);
+
+/*
+ * vmmem_mark_guest() marks [gpa, gpa + len), wherever it is mapped.  Returns 0,
+ * or what vmmem_check() returns for the whole range.
+ */
+int vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
+		     uint64_t len);
 
 #endif

@@ -140,23 +140,17 @@ continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 		next->bitmap_offset == region->bitmap_offset + offset + len);
 }
 
-VMMEM_API int
-vmmem_collection_next_slice(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t len, uint32_t access,
-			    struct vmmem_slice *ret_slice)
+/* next_piece() is vmmem_next_piece(), for its two callers. */
+static VMMEM_ALWAYS_INLINE int
+next_piece(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t len, uint32_t access, bool acquire,
+	   struct vmmem_slice *ret_piece)
 {
 	const struct vmmem_entry *entry;
 	struct vmmem_region *region;
 	uint64_t offset, more, joined;
 	size_t at;
 
-	if (collection == NULL || ret_slice == NULL ||
-	    (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0) {
-		set_empty(ret_slice, access);
-		return 0;
-	}
 	entry = vmmem_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
@@ -166,9 +160,13 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 		return VMMEM_EOVERFLOW;
 	region = vmmem_region_of(collection, entry);
 	joined = len - 1 > more ? more + 1 : len;
-	if (!likely(is_direct(entry, access)))
+	if (!likely(is_direct(entry, access))) {
+		if (!acquire && entry->host == NULL &&
+		    (access & ~entry->access) == 0)
+			return VMMEM_ENOHOST;
 		return vmmem_region_slice(region, offset, joined, access,
-					  ret_slice);
+					  ret_piece);
+	}
 
 	while (joined < len &&
 	       (entry = vmmem_next_index(collection, &at)) != NULL &&
@@ -181,8 +179,31 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 	if (joined < len && gpa + joined == 0)
 		return VMMEM_EOVERFLOW;
 	/* Last, as a copy of a slice that was just made has to wait for it. */
-	set_direct(ret_slice, region, offset, joined, access);
+	set_direct(ret_piece, region, offset, joined, access);
 	return 0;
+}
+
+int
+vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
+		 uint64_t len, uint32_t access, bool acquire,
+		 struct vmmem_slice *ret_piece)
+{
+	return next_piece(collection, gpa, len, access, acquire, ret_piece);
+}
+
+VMMEM_API int
+vmmem_collection_next_slice(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t len, uint32_t access,
+			    struct vmmem_slice *ret_slice)
+{
+	if (collection == NULL || ret_slice == NULL ||
+	    (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	if (len == 0) {
+		set_empty(ret_slice, access);
+		return 0;
+	}
+	return next_piece(collection, gpa, len, access, true, ret_slice);
 }
 
 VMMEM_API void
