@@ -48,6 +48,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_ESLOTALIGN, "Memory slot is not aligned to pages"),
 	CODE(VMMEM_ENOCAP, "Kernel does not have what was asked for"),
 	CODE(VMMEM_ENOBITMAP, "Region has no bitmap to log to"),
+	CODE(VMMEM_EFILERANGE, "Range passes the last offset of a file"),
+	CODE(VMMEM_ENOROOM, "Array is too small"),
 	CODE(VMMEM_ECANCELED, "Canceled by the caller"),
 	CODE(VMMEM_ENOSUPPORT, "System cannot do what was asked for"),
 	CODE(VMMEM_ESHORTAGE, "Too little memory of the kind asked for"),

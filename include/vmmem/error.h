@@ -80,6 +80,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOCAP (-4126)
 /* The region has no bitmap to log to. */
 #define VMMEM_ENOBITMAP (-4127)
+/* A range of a file passes 2^63 - 1, the last offset that a file can have. */
+#define VMMEM_EFILERANGE (-4130)
+/* The array is too small for what would go into it. */
+#define VMMEM_ENOROOM (-4131)
 /* A callback of the caller ended it. */
 #define VMMEM_ECANCELED (-4135)
 /* This system has no means to do what was asked for. */

@@ -17,6 +17,8 @@
 #include <vmmem/foreign.h>
 #include <vmmem/harvester.h>
 #include <vmmem/kvm.h>
+#include <vmmem/io.h>
+#include <vmmem/iovec.h>
 #include <vmmem/listener.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>

@@ -20,6 +20,8 @@ fail() {
 # Whatever is called so writes, unless somebody says here that it does not.
 writes() {
 	case $1 in
+	*_to_fd | *_to_fd_at) return 1 ;;
+	*_from_fd | *_from_fd_at) ;;
 	*_write* | *_store* | *_fill* | *_copy* | *_exchange_* | *_fetch_*) ;;
 	*) return 1 ;;
 	esac

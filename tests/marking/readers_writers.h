@@ -7,7 +7,10 @@
 #ifndef READERS_WRITERS_H
 #define READERS_WRITERS_H
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <vmmem/vmmem.h>
 
@@ -205,6 +208,117 @@ static _Alignas(8) uint8_t local[0x4000];
 #define TRAITS_reader_load TRAITS_at_load
 #define CALL_collection_load(name, size) CALL_at_load(place->map, name, size)
 #define CALL_reader_load(name, size) CALL_at_load(place->reader, name, size)
+
+#define TRAITS_collection_fd 0
+#define CALL_collection_fd(name, size)                                     \
+	name(place->map, place->gpa, place->len, source_fd(), NULL)
+#define TRAITS_collection_fd_out 0
+#define CALL_collection_fd_out(name, size)                                 \
+	name(place->map, place->gpa, place->len, sink_fd(), NULL)
+#define TRAITS_collection_fd_at 0
+#define CALL_collection_fd_at(name, size)                                  \
+	name(place->map, place->gpa, place->len, source_fd(), 0, NULL)
+#define TRAITS_collection_fd_at_out 0
+#define CALL_collection_fd_at_out(name, size)                              \
+	name(place->map, place->gpa, place->len, sink_fd(), 0, NULL)
+#define TRAITS_collection_fd_some SOME
+#define CALL_collection_fd_some(name, size)                                \
+	name(place->map, place->gpa, place->len, source_fd(), NULL)
+#define TRAITS_collection_fd_some_out 0
+#define CALL_collection_fd_some_out(name, size)                            \
+	name(place->map, place->gpa, place->len, sink_fd(), NULL)
+#define TRAITS_collection_fd_some_at SOME
+#define CALL_collection_fd_some_at(name, size)                             \
+	name(place->map, place->gpa, place->len, source_fd(), 0, NULL)
+#define TRAITS_collection_fd_some_at_out 0
+#define CALL_collection_fd_some_at_out(name, size)                         \
+	name(place->map, place->gpa, place->len, sink_fd(), 0, NULL)
+#define TRAITS_collection_fdv 0
+#define CALL_collection_fdv(name, size)                                    \
+	name(place->map, chain_of(place), 2, source_fd(), NULL)
+#define TRAITS_collection_fdv_out 0
+#define CALL_collection_fdv_out(name, size)                                \
+	name(place->map, chain_of(place), 2, sink_fd(), NULL)
+#define TRAITS_collection_fdv_at 0
+#define CALL_collection_fdv_at(name, size)                                 \
+	name(place->map, chain_of(place), 2, source_fd(), 0, NULL)
+#define TRAITS_collection_fdv_at_out 0
+#define CALL_collection_fdv_at_out(name, size)                             \
+	name(place->map, chain_of(place), 2, sink_fd(), 0, NULL)
+#define TRAITS_collection_fdv_some SOME
+#define CALL_collection_fdv_some(name, size)                               \
+	name(place->map, chain_of(place), 2, source_fd(), NULL)
+#define TRAITS_collection_fdv_some_out 0
+#define CALL_collection_fdv_some_out(name, size)                           \
+	name(place->map, chain_of(place), 2, sink_fd(), NULL)
+#define TRAITS_collection_fdv_some_at SOME
+#define CALL_collection_fdv_some_at(name, size)                            \
+	name(place->map, chain_of(place), 2, source_fd(), 0, NULL)
+#define TRAITS_collection_fdv_some_at_out 0
+#define CALL_collection_fdv_some_at_out(name, size)                        \
+	name(place->map, chain_of(place), 2, sink_fd(), 0, NULL)
+#define TRAITS_slice_fd BY_SLICE
+#define CALL_slice_fd(name, size)                                          \
+	name(place->slice, place->offset, place->len, source_fd(), NULL)
+#define TRAITS_slice_fd_out BY_SLICE
+#define CALL_slice_fd_out(name, size)                                      \
+	name(place->slice, place->offset, place->len, sink_fd(), NULL)
+#define TRAITS_slice_fd_at BY_SLICE
+#define CALL_slice_fd_at(name, size)                                       \
+	name(place->slice, place->offset, place->len, source_fd(), 0, NULL)
+#define TRAITS_slice_fd_at_out BY_SLICE
+#define CALL_slice_fd_at_out(name, size)                                   \
+	name(place->slice, place->offset, place->len, sink_fd(), 0, NULL)
+#define TRAITS_slice_fd_some (BY_SLICE | SOME)
+#define CALL_slice_fd_some(name, size)                                     \
+	name(place->slice, place->offset, place->len, source_fd(), NULL)
+#define TRAITS_slice_fd_some_out BY_SLICE
+#define CALL_slice_fd_some_out(name, size)                                 \
+	name(place->slice, place->offset, place->len, sink_fd(), NULL)
+#define TRAITS_slice_fd_some_at (BY_SLICE | SOME)
+#define CALL_slice_fd_some_at(name, size)                                  \
+	name(place->slice, place->offset, place->len, source_fd(), 0, NULL)
+#define TRAITS_slice_fd_some_at_out BY_SLICE
+#define CALL_slice_fd_some_at_out(name, size)                              \
+	name(place->slice, place->offset, place->len, sink_fd(), 0, NULL)
+
+/* A file of bytes to write, from its start, and one that takes anything. */
+static inline int
+source_fd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		fd = memfd_create("source", MFD_CLOEXEC);
+		memset(local, 0xee, sizeof(local));
+		if (write(fd, local, sizeof(local)) != sizeof(local))
+			return -1;
+	}
+	return lseek(fd, 0, SEEK_SET) == 0 ? fd : -1;
+}
+
+static inline int
+sink_fd(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return fd;
+}
+
+/* The place in two members. */
+static inline const struct vmmem_range *
+chain_of(const struct place *place)
+{
+	static struct vmmem_range chain[2];
+
+	chain[0].gpa = place->gpa;
+	chain[0].len = place->len / 2;
+	chain[1].gpa = place->gpa + place->len / 2;
+	chain[1].len = place->len - place->len / 2;
+	return chain;
+}
 
 /* One who writes through the pointer, and says so afterwards. */
 static inline int

@@ -21,9 +21,10 @@ from dirty import Bitmaps
 from slices import OnDemand, Slices
 from spaces import ReaderAccess, Spaces
 from support import PAGE, TOP, Case, address, lib, symbols_of_map
+from transfers import Transfers
 
 # Codes of layers that come after version 0.1, and one of lesser systems.
-RESERVED = {"EPARTIAL", "EEOF", "EIOMMUMISS", "ENOSUPPORT"}
+RESERVED = {"EIOMMUMISS", "ENOSUPPORT"}
 
 
 class Interface(Case):
@@ -473,6 +474,22 @@ class Codes(ProvokedByBacking, Case):
     def provoke_EOVERFLOW(self):
         return lib.code("region_new_anonymous", TOP - PAGE, PAGE + 1)
 
+    def provoke_EPARTIAL(self):
+        return lib.code("collection_read_some_from_fd", self.memory((0, 64)),
+                        0, 64, self.file(5).fileno())
+
+    def provoke_EEOF(self):
+        return lib.code("collection_read_from_fd", self.memory((0, 64)), 0,
+                        64, self.file(5).fileno())
+
+    def provoke_EFILERANGE(self):
+        return lib.code("collection_read_from_fd_at", self.memory((0, 64)), 0,
+                        64, self.file(5).fileno(), 2 ** 63 - 1)
+
+    def provoke_ENOROOM(self):
+        return lib.code("collection_iovec", self.memory((0, 64)), 0, 64, 0,
+                        None, 0)
+
     def provoke_ENOHOST(self):
         ops, _ = self.store(64)
         region = self.region("custom", 0, 64, ops, None)
@@ -560,7 +577,8 @@ class Codes(ProvokedByBacking, Case):
 
 
 # Their tests are found here by name.
-TESTED_ELSEWHERE = (Backing, Bitmaps, OnDemand, ReaderAccess, Slices, Spaces)
+TESTED_ELSEWHERE = (Backing, Bitmaps, OnDemand, ReaderAccess, Slices, Spaces,
+                    Transfers)
 
 
 def main():

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/iovec.h - guest memory as struct iovec, for readv(2), sendmsg(2),
+ * io_uring and whatever else takes host addresses, without a copy.
+ *
+ * A chain is an array of ranges, such as the buffers of a virtqueue's
+ * descriptors.  Members of no bytes are skipped and their addresses not looked
+ * at.  Pieces that follow one another in the host are joined, also where they
+ * come from different regions or members of the chain; so the array may be
+ * much shorter than the chain, but a range that runs through several regions
+ * may also take more than one element.
+ *
+ * The addresses are good as long as the caller's reference to the collection,
+ * or the slices: whoever lets the kernel or a device use them keeps that
+ * reference until it is done.  Nothing that is written through them is marked
+ * as dirty: afterwards, and before anybody is told of the data, one call of a
+ * _mark function marks the chain.
+ *
+ * Memory that custom regions map on demand has no address that could be handed
+ * out: VMMEM_ENOHOST.  Acquire it as slices, with
+ * vmmem_collection_next_slice(), and use the _slice_list_ functions.
+ *
+ * Any thread that holds the reference, also in a signal handler.  No lock is
+ * taken and nothing is allocated.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_IOVEC_H
+#define VMMEM_IOVEC_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+#include <vmmem/slice.h>
+
+VMMEM_BEGIN_DECLS
+
+/* That of <sys/uio.h>, which the caller includes. */
+struct iovec;
+
+/*
+ * vmmem_collection_iovec() stores the host memory of the guest's
+ * [gpa, gpa + len) in 'iov', which has room for 'capacity' elements, in
+ * ascending order of guest address.  'access' is what will be done with it, a
+ * set of VMMEM_PROT_READ and VMMEM_PROT_WRITE: WRITE where a device or the
+ * kernel stores.
+ *
+ * 'ret_count' gets the number of elements that it takes, with 0 and also with
+ * VMMEM_ENOROOM; 'iov' then has the first 'capacity' of them.  The range is
+ * checked to its end in either case.  So 'capacity' 0, with 'iov' NULL, asks
+ * how many there are.  With any other code 'ret_count' is not written and the
+ * contents of 'iov' are not defined.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM    more than 'capacity' elements are needed
+ *   VMMEM_EBADADDR   a byte of the range lies in no region
+ *   VMMEM_EPERM      a byte of the range does not permit 'access'
+ *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_ENOHOST    a byte lies in a custom region without a host address
+ *   VMMEM_EINVAL     'collection' or 'ret_count' is NULL, 'iov' is NULL and
+ *                    'capacity' is not 0, or 'access' has an unknown bit
+ */
+VMMEM_NODISCARD int
+vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access, struct iovec *iov,
+		       size_t capacity, size_t *ret_count);
+
+/*
+ * vmmem_collection_iovec_ranges() is vmmem_collection_iovec() for a chain of
+ * 'count' ranges, one after the other.  VMMEM_EINVAL also if 'ranges' is NULL
+ * and 'count' is not 0.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
+			      const struct vmmem_range *ranges, size_t count,
+			      uint32_t access, struct iovec *iov,
+			      size_t capacity, size_t *ret_count);
+
+/*
+ * vmmem_slice_list_iovec() is the same for a chain of 'count' slices.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM  more than 'capacity' elements are needed
+ *   VMMEM_EPERM    a slice does not permit 'access'
+ *   VMMEM_EINVAL   as for vmmem_collection_iovec_ranges()
+ */
+VMMEM_NODISCARD int
+vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
+		       uint32_t access, struct iovec *iov, size_t capacity,
+		       size_t *ret_count);
+
+/*
+ * vmmem_collection_mark() marks the guest's [gpa, gpa + len) as written, in
+ * each region that logs writes: for those who write through host addresses,
+ * after they have.  What is mapped is marked, also if some of it is not.
+ * Permissions are not looked at.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR   a byte of the range lies in no region
+ *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_EINVAL     'collection' is NULL
+ */
+int vmmem_collection_mark(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint64_t len);
+
+/*
+ * vmmem_collection_mark_ranges() marks the first 'len' bytes of a chain: as
+ * many as a device has said that it has written, or all if it failed and may
+ * have written any.
+ *
+ * Returns 0, what vmmem_collection_mark() returns for the first member where
+ * that fails, or
+ *   VMMEM_EOUTOFRANGE  the chain has less than 'len' bytes; all are marked
+ *   VMMEM_EINVAL       'ranges' is NULL and 'count' is not 0
+ */
+int vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
+				 const struct vmmem_range *ranges,
+				 size_t count, uint64_t len);
+
+/*
+ * vmmem_slice_list_mark() is the same for a chain of 'count' slices.
+ *
+ * Returns 0, or
+ *   VMMEM_EOUTOFRANGE  the chain has less than 'len' bytes; all are marked
+ *   VMMEM_EINVAL       'slices' is NULL and 'count' is not 0
+ */
+int vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
+			  uint64_t len);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The system calls, and what is done with what they return. */
+#include <vmmem/error.h>
+#include <vmmem/inline.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdalign.h>
+#include <sys/uio.h>
+
+#include "access_priv.h"
+#include "api.h"
+#include "collection_priv.h"
+#include "io_priv.h"
+
+/* The kernel takes no more in one call: UIO_MAXIOV. */
+#define PIECES 1024
+
+/* Pieces of memory mapped on demand that a batch holds at once. */
+#define HELD 16
+
+/*
+ * The kernel moves at most INT_MAX bytes, less a page, in one call and is then
+ * short without a reason.  Calls that ask for less than that, whatever its
+ * page size, keep such a transfer apart from those that are short for one.
+ */
+_Static_assert(VMMEM_IO_CALL_MAX <= INT_MAX - (1 << 20), "one call");
+
+int
+vmmem_io_clip(const struct vmmem_io *io, uint64_t *len)
+{
+	uint64_t room = 0;
+
+	if (!io->at)
+		return 0;
+	if (io->offset <= INT64_MAX)
+		room = INT64_MAX - io->offset;
+	if (*len <= room)
+		return 0;
+	*len = room;
+	return VMMEM_EFILERANGE;
+}
+
+/* call() makes one call and returns the count or -errno. */
+static int64_t
+call(struct vmmem_io *io, const struct iovec *iov, size_t count)
+{
+	const off_t at = io->at ? (off_t)io->offset : -1;
+	ssize_t moved;
+
+	if (io->to_fd)
+		moved = pwritev2(io->fd, iov, (int)count, at, 0);
+	else
+		moved = preadv2(io->fd, iov, (int)count, at, 0);
+	if (moved < 0)
+		return -errno;
+	io->offset += (uint64_t)moved;
+	return moved;
+}
+
+/* ready() tells whether the next call would not have to wait. */
+static int
+ready(const struct vmmem_io *io)
+{
+	struct pollfd one = {
+		.fd = io->fd,
+		.events = io->to_fd ? POLLOUT : POLLIN,
+	};
+	int count;
+
+	do
+		count = poll(&one, 1, 0);
+	while (count < 0 && errno == EINTR);
+	if (count < 0)
+		return -errno;
+	return count > 0 ? 0 : VMMEM_EPARTIAL;
+}
+
+/*
+ * judge() tells how to go on after a call that was asked for 'wanted' bytes
+ * returned 'moved'; 'more' bytes are to follow these.  Returns 0 to go on.
+ */
+static int
+judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
+{
+	if (moved == -EINTR)
+		return 0;
+	if (moved < 0)
+		return (int)moved;
+	/* A descriptor that takes no bytes may do so for ever. */
+	if (moved == 0)
+		return io->to_fd ? VMMEM_EPARTIAL : VMMEM_EEOF;
+	if (!io->some)
+		return 0;
+	/* Some bytes are there: from now on it must not wait. */
+	if ((uint64_t)moved < wanted)
+		return VMMEM_EPARTIAL;
+	return more ? ready(io) : 0;
+}
+
+/* A call that failed may have written anything, also where it is repeated. */
+static uint64_t
+written_by(int64_t moved, uint64_t wanted)
+{
+	return moved < 0 ? wanted : (uint64_t)moved;
+}
+
+int
+vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
+	      uint64_t *ret_done)
+{
+	const int error = errno;
+	uint64_t done = 0, wanted;
+	struct iovec iov;
+	int64_t moved;
+	int rc;
+
+	do {
+		wanted = slice->len - done;
+		if (wanted > VMMEM_IO_CALL_MAX)
+			wanted = VMMEM_IO_CALL_MAX;
+		iov.iov_base = vmmem_inline_at(slice, done);
+		iov.iov_len = wanted;
+		moved = call(io, &iov, 1);
+		if (!io->to_fd)
+			vmmem_inline_written(slice, done,
+					     written_by(moved, wanted));
+		if (moved > 0)
+			done += (uint64_t)moved;
+		rc = judge(io, moved, wanted, done < slice->len);
+	} while (rc == 0 && done < slice->len);
+	errno = error;
+	*ret_done = done;
+	return rc;
+}
+
+/* What is left of the ranges. */
+struct cursor {
+	const struct vmmem_collection *collection;
+	const struct vmmem_range *range;
+	uint64_t at;   /* what of 'range' is behind */
+	uint64_t left; /* in all */
+};
+
+/* Where a piece is logged. */
+struct log {
+	const uint32_t *logging;
+	uint64_t offset;
+};
+
+/* The pieces of one call, or of several if they are short. */
+struct batch {
+	size_t first; /* that is not done */
+	size_t count;
+	uint64_t len;
+	uint64_t done;
+	int rc; /* why there is no piece after these; 0: there is */
+
+	/*
+	 * Bytes without a host address: the last piece if there is one, so
+	 * that nothing has been read behind bytes that a callback refuses.
+	 */
+	uint64_t bounce_gpa;
+	uint64_t bounce_len;
+
+	size_t held_count;
+	struct vmmem_slice held[HELD];
+	struct log logs[PIECES];
+	struct iovec iov[PIECES];
+	alignas(VMMEM_IO_BOUNCE) unsigned char bounce[VMMEM_IO_BOUNCE];
+};
+
+/*
+ * bounce() makes the piece at 'gpa', up to 'len' bytes, one of the stack.  If
+ * they are for the descriptor they are read now.
+ */
+static int
+bounce(struct batch *batch, const struct vmmem_io *io,
+       const struct cursor *cursor, uint64_t gpa, uint64_t len,
+       struct vmmem_slice *ret_piece)
+{
+	/* To where a group of 8 ends, so that none is cut in two. */
+	uint64_t piece = VMMEM_IO_BOUNCE - gpa % 8;
+
+	if (piece > len)
+		piece = len;
+	if (io->to_fd) {
+		batch->rc = vmmem_read_slow(cursor->collection, gpa,
+					    batch->bounce, piece, &piece);
+		if (piece == 0)
+			return batch->rc;
+	}
+	batch->bounce_gpa = gpa;
+	batch->bounce_len = piece;
+	*ret_piece = (struct vmmem_slice){
+		.host = batch->bounce,
+		.len = piece,
+		.logging = &vmmem_never_logging,
+	};
+	return 0;
+}
+
+/* fill() takes the pieces from the cursor on, as many as one call can have. */
+static void
+fill(struct batch *batch, const struct vmmem_io *io, struct cursor *cursor)
+{
+	const uint32_t access = io->to_fd ? VMMEM_PROT_READ : VMMEM_PROT_WRITE;
+	struct vmmem_slice piece;
+	uint64_t gpa, len;
+	int rc;
+
+	batch->first = 0;
+	batch->count = 0;
+	batch->len = 0;
+	batch->done = 0;
+	batch->rc = 0;
+	batch->bounce_len = 0;
+	batch->held_count = 0;
+	while (cursor->left != 0 && batch->count < PIECES &&
+	       batch->held_count < HELD && batch->len < VMMEM_IO_CALL_MAX &&
+	       batch->bounce_len == 0) {
+		while (cursor->at == cursor->range->len) {
+			cursor->range++;
+			cursor->at = 0;
+		}
+		gpa = cursor->range->gpa + cursor->at;
+		len = cursor->range->len - cursor->at;
+		if (len > cursor->left)
+			len = cursor->left;
+		if (len > VMMEM_IO_CALL_MAX - batch->len)
+			len = VMMEM_IO_CALL_MAX - batch->len;
+		rc = vmmem_next_piece(cursor->collection, gpa, len, access,
+				      true, &piece);
+		if (rc == VMMEM_ENOHOST)
+			rc = bounce(batch, io, cursor, gpa, len, &piece);
+		if (rc != 0) {
+			batch->rc = rc;
+			return;
+		}
+		if (piece.owner != NULL)
+			batch->held[batch->held_count++] = piece;
+		batch->iov[batch->count].iov_base = piece.host;
+		batch->iov[batch->count].iov_len = piece.len;
+		batch->logs[batch->count].logging = piece.logging;
+		batch->logs[batch->count].offset = piece.log_offset;
+		batch->count++;
+		batch->len += piece.len;
+		cursor->at += piece.len;
+		cursor->left -= piece.len;
+	}
+}
+
+/* mark() marks the first 'len' bytes of those that are not done. */
+static void
+mark(const struct batch *batch, uint64_t len)
+{
+	size_t i;
+
+	for (i = batch->first; len != 0; i++) {
+		const struct vmmem_slice piece = {
+			.len = batch->iov[i].iov_len,
+			.logging = batch->logs[i].logging,
+			.log_offset = batch->logs[i].offset,
+		};
+		const uint64_t part = len < piece.len ? len : piece.len;
+
+		vmmem_inline_written(&piece, 0, part);
+		len -= part;
+	}
+}
+
+/* advance() goes on by 'len' bytes. */
+static void
+advance(struct batch *batch, uint64_t len)
+{
+	struct iovec *iov = &batch->iov[batch->first];
+
+	batch->done += len;
+	while (len != 0 && len >= iov->iov_len) {
+		len -= iov->iov_len;
+		iov++;
+		batch->first++;
+	}
+	if (len != 0) {
+		iov->iov_base = (unsigned char *)iov->iov_base + len;
+		iov->iov_len -= len;
+		batch->logs[batch->first].offset += len;
+	}
+}
+
+/* run() moves the pieces; 'more' are to follow. */
+static int
+run(struct batch *batch, struct vmmem_io *io, bool more)
+{
+	uint64_t wanted;
+	int64_t moved;
+	int rc = 0;
+
+	while (rc == 0 && batch->done < batch->len) {
+		wanted = batch->len - batch->done;
+		moved = call(io, &batch->iov[batch->first],
+			     batch->count - batch->first);
+		if (!io->to_fd)
+			mark(batch, written_by(moved, wanted));
+		if (moved > 0)
+			advance(batch, (uint64_t)moved);
+		rc = judge(io, moved, wanted,
+			   batch->done < batch->len || more);
+	}
+	return rc;
+}
+
+/*
+ * settle() gives what came for memory without a host address to its owner, and
+ * releases what was mapped on demand.  Returns 0, or what the owner said.
+ */
+static int
+settle(struct batch *batch, const struct vmmem_io *io,
+       const struct vmmem_collection *collection)
+{
+	const uint64_t before = batch->len - batch->bounce_len;
+	uint64_t given;
+	size_t i;
+	int rc = 0;
+
+	if (!io->to_fd && batch->done > before) {
+		rc = vmmem_write_slow(collection, batch->bounce_gpa,
+				      batch->bounce, batch->done - before,
+				      &given);
+		batch->done = before + given;
+	}
+	for (i = 0; i < batch->held_count; i++)
+		vmmem_slice_release(&batch->held[i]);
+	return rc;
+}
+
+/* Its batch, of some 40 KiB, is on the stack. */
+VMMEM_COLD int
+vmmem_io_ranges(struct vmmem_io *io, const struct vmmem_collection *collection,
+		const struct vmmem_range *ranges, uint64_t len,
+		uint64_t *ret_done)
+{
+	struct cursor cursor = { collection, ranges, 0, len };
+	const int error = errno;
+	struct batch batch;
+	uint64_t done = 0;
+	int rc = 0, refused;
+
+	while (rc == 0 && cursor.left != 0) {
+		fill(&batch, io, &cursor);
+		rc = run(&batch, io, cursor.left != 0 && batch.rc == 0);
+		refused = settle(&batch, io, collection);
+		done += batch.done;
+		if (refused != 0)
+			rc = refused;
+		if (rc == 0)
+			rc = batch.rc;
+	}
+	errno = error;
+	*ret_done = done;
+	return rc;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The functions of vmmem/io.h, all to be called in one way. */
+#ifndef IO_FORMS_H
+#define IO_FORMS_H
+
+#include <stdbool.h>
+
+#include <vmmem/io.h>
+
+#include "guest.h"
+
+enum side { RANGE, CHAIN, SLICE };
+
+struct form {
+	const char *name;
+	enum side side;
+	bool to_fd, some, at;
+	union {
+		int (*range)(const struct vmmem_collection *, uint64_t,
+			     uint64_t, int, uint64_t *);
+		int (*range_at)(const struct vmmem_collection *, uint64_t,
+				uint64_t, int, uint64_t, uint64_t *);
+		int (*chain)(const struct vmmem_collection *,
+			     const struct vmmem_range *, size_t, int,
+			     uint64_t *);
+		int (*chain_at)(const struct vmmem_collection *,
+				const struct vmmem_range *, size_t, int,
+				uint64_t, uint64_t *);
+		int (*slice)(const struct vmmem_slice *, uint64_t, uint64_t,
+			     int, uint64_t *);
+		int (*slice_at)(const struct vmmem_slice *, uint64_t, uint64_t,
+				int, uint64_t, uint64_t *);
+	} call;
+};
+
+#define FORM(name, side, member, to_fd, some, at)                          \
+	{ #name, side, to_fd, some, at, { .member = name } }
+#define FORMS_OF(object, v, side, member)                                  \
+	FORM(vmmem_##object##_read##v##_from_fd, side, member, 0, 0, 0),   \
+	FORM(vmmem_##object##_read##v##_from_fd_at, side, member##_at, 0,  \
+	     0, 1),                                                        \
+	FORM(vmmem_##object##_read##v##_some_from_fd, side, member, 0, 1,  \
+	     0),                                                           \
+	FORM(vmmem_##object##_read##v##_some_from_fd_at, side,             \
+	     member##_at, 0, 1, 1),                                        \
+	FORM(vmmem_##object##_write##v##_to_fd, side, member, 1, 0, 0),    \
+	FORM(vmmem_##object##_write##v##_to_fd_at, side, member##_at, 1,   \
+	     0, 1),                                                        \
+	FORM(vmmem_##object##_write##v##_some_to_fd, side, member, 1, 1,   \
+	     0),                                                           \
+	FORM(vmmem_##object##_write##v##_some_to_fd_at, side, member##_at, \
+	     1, 1, 1)
+
+static const struct form forms[] = {
+	FORMS_OF(collection, , RANGE, range),
+	FORMS_OF(collection, v, CHAIN, chain),
+	FORMS_OF(slice, , SLICE, slice),
+};
+#define FORMS ((int)ARRAY_LEN(forms))
+
+/* The range, in three members: none, a third, and the rest. */
+static inline int
+form_chain(const struct form *form, const struct vmmem_collection *map,
+	   uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
+{
+	const struct vmmem_range chain[] = {
+		{ gpa, len / 3 },
+		{ UINT64_C(0xdead0000), 0 },
+		{ gpa + len / 3, len - len / 3 },
+	};
+
+	if (form->at)
+		return form->call.chain_at(map, chain, 3, fd, at, ret_done);
+	return form->call.chain(map, chain, 3, fd, ret_done);
+}
+
+/* In the slice of all of the region where the range begins. */
+static inline int
+form_slice(const struct form *form, const struct vmmem_collection *map,
+	   uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
+{
+	struct vmmem_region *region;
+	struct vmmem_slice slice;
+	uint64_t offset;
+	int rc;
+
+	assert_ok(vmmem_collection_locate(map, gpa, &region, &offset));
+	assert_ok(vmmem_region_slice(region, 0, vmmem_region_len(region),
+				     vmmem_region_protection(region) &
+					     (VMMEM_PROT_READ |
+					      VMMEM_PROT_WRITE),
+				     &slice));
+	rc = form->at ? form->call.slice_at(&slice, offset, len, fd, at,
+					    ret_done) :
+			form->call.slice(&slice, offset, len, fd, ret_done);
+	vmmem_slice_release(&slice);
+	return rc;
+}
+
+/*
+ * form_call() moves [gpa, gpa + len) from or to the file at 'at'; whoever has
+ * no _at has set its position there.
+ */
+static inline int
+form_call(const struct form *form, const struct vmmem_collection *map,
+	  uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
+{
+	if (form->side == CHAIN)
+		return form_chain(form, map, gpa, len, fd, at, ret_done);
+	if (form->side == SLICE)
+		return form_slice(form, map, gpa, len, fd, at, ret_done);
+	if (form->at)
+		return form->call.range_at(map, gpa, len, fd, at, ret_done);
+	return form->call.range(map, gpa, len, fd, ret_done);
+}
+
+/* 'call' must return 'want' and count 'count'. */
+#define assert_moved(call, want, count)                                    \
+	do {                                                               \
+		uint64_t done = 77;                                        \
+                                                                           \
+		assert_code(call, want);                                   \
+		ck_assert_uint_eq(done, count);                            \
+	} while (0)
+
+static inline void
+seek(int fd, uint64_t at)
+{
+	ck_assert_int_eq(lseek(fd, (off_t)at, SEEK_SET), (off_t)at);
+}
+
+static inline uint64_t
+position(int fd)
+{
+	return (uint64_t)lseek(fd, 0, SEEK_CUR);
+}
+
+/* A file in memory with a pattern of 'len' bytes. */
+static inline int
+file_with_pattern(size_t len, unsigned int seed)
+{
+	uint8_t *bytes = malloc(len + 1);
+	int fd = file_of(0);
+
+	ck_assert_ptr_nonnull(bytes);
+	pattern(bytes, len, seed);
+	ck_assert_int_eq(pwrite(fd, bytes, len, 0), (ssize_t)len);
+	free(bytes);
+	return fd;
+}
+
+/* Whether 'len' bytes are those of the pattern from 'from' on. */
+static inline int
+is_pattern(const void *bytes, size_t from, size_t len, unsigned int seed)
+{
+	const uint8_t *byte = bytes;
+	size_t i;
+
+	for (i = from; i < from + len; i++)
+		if (byte[i - from] != (uint8_t)(i * 7 + i / 256 + seed))
+			return 0;
+	return 1;
+}
+
+#endif
