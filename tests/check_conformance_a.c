@@ -200,13 +200,27 @@ END_TEST
  * even for zero bytes; just at the end it succeeds; and a count that is too
  * large is cut down silently.
  * fix: zero bytes succeed anywhere, and a count that is too large is refused,
- * not cut.  Tested on the transfers that exist; those of files come with the
- * I/O layer.
+ * not cut; who wants what fits says so, and is told.
  */
 START_TEST(a9_count_beyond_the_end)
 {
+	int fd = file_of(64);
 	uint64_t wide = 77;
 	size_t done = 77;
+
+	assert_ok(vmmem_collection_read_from_fd(guest, END, 0, fd, &wide));
+	ck_assert_uint_eq(wide, 0);
+	assert_ok(vmmem_collection_read_from_fd(guest, END + 1, 0, fd, NULL));
+	pattern(host_of(guest, END - 8), 8, 1);
+	assert_code(vmmem_collection_read_from_fd(guest, END - 8, 9, fd,
+						  &wide), VMMEM_EBADADDR);
+	ck_assert_uint_eq(wide, 0);
+	ck_assert_mem_eq(host_of(guest, END - 8), buf, 8);
+	assert_code(vmmem_collection_read_some_from_fd(guest, END - 8, 9, fd,
+						       &wide),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(wide, 8);
+	close(fd);
 
 	assert_ok(vmmem_collection_write(guest, END, buf, 0, &done));
 	ck_assert_uint_eq(done, 0);
@@ -226,13 +240,19 @@ END_TEST
 /*
  * vm-memory: moving zero bytes from a file to guest memory succeeds without a
  * look at the address, although the region's own form refuses it (A9).
- * match, and the same in every other function.  The form for files comes with
- * the I/O layer.
+ * match, and the same in every other function.
  */
 START_TEST(a10_transfer_of_no_bytes)
 {
 	uint64_t done = 77;
 
+	assert_ok(vmmem_collection_read_from_fd(guest, HOLE, 0, -1, &done));
+	ck_assert_uint_eq(done, 0);
+	done = 77;
+	assert_ok(vmmem_collection_read_some_from_fd(guest, HOLE, 0, -1,
+						     &done));
+	ck_assert_uint_eq(done, 0);
+	done = 77;
 	assert_ok(vmmem_collection_fill_some(guest, HOLE, 1, 0, &done));
 	ck_assert_uint_eq(done, 0);
 	done = 77;

@@ -227,17 +227,37 @@ END_TEST
 /*
  * vm-memory: if reading from a file fails, all of the slice is marked, as the
  * system may have written some of it.
- * match, for who calls read(2) himself: what may be written is marked, whatever
- * the system says.
+ * match, for all that the failing call was given; after a call that succeeds,
+ * exactly what it read is marked.  Who calls read(2) himself can do the same.
  */
 START_TEST(f8_failed_transfer)
 {
 	struct vmmem_region *region = tracked_region(16);
 	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(region);
+	struct vmmem_collection *guest = guest_of_one(vmmem_region_ref(region));
 	struct vmmem_slice slice;
-	int fd = open("/", O_RDONLY | O_CLOEXEC);
+	int fd = open("/", O_RDONLY | O_CLOEXEC), file = file_of(PAGE + 1);
+	uint64_t done = 77;
 
 	ck_assert_int_ge(fd, 0);
+	/* The end of the file is no failure. */
+	assert_code(vmmem_collection_read_from_fd(guest, BASE + PAGE,
+						  4 * PAGE, file, &done),
+		    VMMEM_EEOF);
+	ck_assert_uint_eq(done, PAGE + 1);
+	expect_dirty(bitmap, PAGE, 2 * PAGE);
+	assert_ok(vmmem_bitmap_clear(bitmap, 0, 16 * PAGE));
+	/* Nor is what is refused before the system is asked. */
+	assert_code(vmmem_collection_read_from_fd(guest, BASE + 15 * PAGE,
+						  2 * PAGE, file, NULL),
+		    VMMEM_EBADADDR);
+	expect_dirty(bitmap, 0, 0);
+	assert_code(vmmem_collection_read_from_fd(guest, BASE + PAGE,
+						  3 * PAGE, fd, &done),
+		    -EISDIR);
+	ck_assert_uint_eq(done, 0);
+	expect_dirty(bitmap, PAGE, 3 * PAGE);
+	assert_ok(vmmem_bitmap_clear(bitmap, 0, 16 * PAGE));
 	assert_ok(vmmem_region_slice(region, PAGE, 3 * PAGE, VMMEM_PROT_WRITE,
 				     &slice));
 	/* A directory cannot be read. */
@@ -245,7 +265,9 @@ START_TEST(f8_failed_transfer)
 	assert_ok(vmmem_slice_mark(&slice, 0, slice.len));
 	expect_dirty(bitmap, PAGE, 3 * PAGE);
 	vmmem_slice_release(&slice);
+	vmmem_collection_unref(guest);
 	vmmem_region_unref(region);
+	close(file);
 	close(fd);
 }
 END_TEST

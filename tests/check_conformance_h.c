@@ -37,15 +37,16 @@ END_TEST
 /*
  * vm-memory: where the kernel touches such a mapping, in read(2), the caller
  * gets EFAULT for an address that was said to be good.
- * fix: with no byte past the end, read(2) fills a region to its last byte.
- * Reading files into guest memory comes with the I/O layer; here the system
- * call goes to the host address.
+ * fix: with no byte past the end, a read fills a region to its last byte.  If
+ * the file is cut short later, EFAULT tells that this memory is gone, with the
+ * count of what came before.
  */
 START_TEST(h2_kernel_reads_into_a_mapping)
 {
-	uint64_t page = page_size(), len = 0;
+	uint64_t page = page_size(), len = 0, done = 77;
 	struct vmmem_region *region = NO_REGION;
 	int fd = file_of(page + 5), source = file_of(2 * page);
+	struct vmmem_collection *guest;
 	void *host;
 
 	assert_code(vmmem_region_new_file(0, 2 * page, fd, 0, &region),
@@ -54,7 +55,18 @@ START_TEST(h2_kernel_reads_into_a_mapping)
 	assert_ok(vmmem_region_host_address(region, 0, &host, &len));
 	ck_assert_uint_eq(len, page + 5);
 	ck_assert_int_eq(read(source, host, len), (ssize_t)len);
-	vmmem_region_unref(region);
+	guest = guest_of_one(region);
+	assert_ok(vmmem_collection_read_from_fd_at(guest, 0, len, source, 0,
+						   &done));
+	ck_assert_uint_eq(done, len);
+	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
+	assert_code(vmmem_collection_read_from_fd_at(guest, 0, len, source, 0,
+						     &done), -EFAULT);
+	ck_assert_uint_eq(done, page);
+	assert_code(vmmem_collection_write_to_fd_at(guest, page, 5, source, 0,
+						    &done), -EFAULT);
+	ck_assert_uint_eq(done, 0);
+	vmmem_collection_unref(guest);
 	close(source);
 	close(fd);
 }
