@@ -458,6 +458,7 @@ int
 vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
 		 uint64_t len)
 {
+	const struct vmmem_entry *entry;
 	uint64_t first, last, end, bad;
 	size_t at;
 
@@ -466,6 +467,7 @@ vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
 	last = len - 1 > UINT64_MAX - gpa ? UINT64_MAX : gpa + (len - 1);
 	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
 	for (; at < collection->count && collection->starts[at] <= last; at++) {
+		entry = &collection->regions[at]->entry;
 		first = collection->starts[at];
 		end = last_of(collection, at);
 		if (first < gpa)
@@ -474,7 +476,7 @@ vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
 			end = last;
 		/* The region that the search found may end below 'gpa'. */
 		if (first <= end)
-			vmmem_written(collection, &collection->regions[at]->entry,
+			vmmem_written(collection, entry,
 				      first - collection->starts[at],
 				      end - first + 1);
 	}

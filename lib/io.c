@@ -7,13 +7,16 @@
 #include "collection_priv.h"
 #include "io_priv.h"
 
+/* So that each public function is one, without a branch on how it moves. */
+#define INLINE inline __attribute__((__always_inline__))
+
 /* The ways to move bytes. */
 #define FROM_FD 0U
 #define TO_FD 1U
 #define SOME 2U
 #define AT 4U
 
-static struct vmmem_io
+static INLINE struct vmmem_io
 io_of(int fd, unsigned int how, uint64_t offset)
 {
 	return (struct vmmem_io){
@@ -25,14 +28,14 @@ io_of(int fd, unsigned int how, uint64_t offset)
 	};
 }
 
-static uint32_t
+static INLINE uint32_t
 access_of(const struct vmmem_io *io)
 {
 	return io->to_fd ? VMMEM_PROT_READ : VMMEM_PROT_WRITE;
 }
 
 /* report() stores a count where the caller wants one, and returns 'rc'. */
-static int
+static INLINE int
 report(uint64_t *ret_done, uint64_t done, int rc)
 {
 	if (ret_done != NULL)
@@ -93,6 +96,15 @@ several(const struct vmmem_collection *collection,
 	return report(ret_done, done, rc != 0 ? rc : short_of);
 }
 
+static __attribute__((__noinline__)) int
+one_of_several(const struct vmmem_collection *collection, uint64_t gpa,
+	       uint64_t len, struct vmmem_io *io, uint64_t *ret_done)
+{
+	const struct vmmem_range range = { gpa, len };
+
+	return several(collection, &range, 1, io, ret_done);
+}
+
 static int
 ranges_io(const struct vmmem_collection *collection,
 	  const struct vmmem_range *ranges, size_t count, int fd,
@@ -105,31 +117,35 @@ ranges_io(const struct vmmem_collection *collection,
 	return several(collection, ranges, count, &io, ret_done);
 }
 
-/* part() moves [offset, offset + len) of a slice, which is within it. */
-static int
-part(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
-     struct vmmem_io *io, uint64_t *ret_done)
+/* flat() moves all of a slice, which permits it and is not empty. */
+static INLINE int
+flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 {
-	struct vmmem_slice flat;
-	uint64_t done;
+	uint64_t done, wanted;
+	int64_t moved;
 	int beyond, rc;
 
-	beyond = vmmem_io_clip(io, &len);
-	if (beyond != 0 && (!io->some || len == 0))
+	beyond = vmmem_io_clip(io, &slice->len);
+	if (beyond != 0 && (!io->some || slice->len == 0))
 		return report(ret_done, 0, beyond);
-	rc = vmmem_slice_sub(slice, offset, len, &flat);
-	if (rc != 0)
-		return report(ret_done, 0, rc);
-	rc = vmmem_io_flat(io, &flat, &done);
+	wanted = slice->len < VMMEM_IO_CALL_MAX ? slice->len :
+						  VMMEM_IO_CALL_MAX;
+	moved = vmmem_io_once(io, slice->host, wanted);
+	if (likely(moved == (int64_t)slice->len)) {
+		if (!io->to_fd)
+			vmmem_inline_written(slice, 0, slice->len);
+		return report(ret_done, slice->len, beyond);
+	}
+	rc = vmmem_io_flat(io, slice, wanted, moved, &done);
 	return report(ret_done, done, rc != 0 ? rc : beyond);
 }
 
-static int
+static INLINE int
 range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	 int fd, unsigned int how, uint64_t offset, uint64_t *ret_done)
 {
-	const struct vmmem_range range = { gpa, len };
 	struct vmmem_io io = io_of(fd, how, offset);
+	const struct vmmem_region *region;
 	const struct vmmem_entry *entry;
 	struct vmmem_slice slice;
 	uint64_t at;
@@ -139,18 +155,24 @@ range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	if (len == 0)
 		return report(ret_done, 0, 0);
 	entry = vmmem_find_direct(collection, gpa, len, access_of(&io), &at);
-	if (entry != NULL &&
-	    vmmem_region_slice(vmmem_region_of(collection, entry), at, len,
-			       access_of(&io), &slice) == 0)
-		return part(&slice, 0, len, &io, ret_done);
-	return several(collection, &range, 1, &io, ret_done);
+	if (!likely(entry != NULL))
+		return one_of_several(collection, gpa, len, &io, ret_done);
+	region = vmmem_region_of(collection, entry);
+	slice = (struct vmmem_slice){
+		.host = entry->host + at,
+		.len = len,
+		.logging = entry->logging,
+		.log_offset = region->bitmap_offset + at,
+	};
+	return flat(&io, &slice, ret_done);
 }
 
-static int
+static INLINE int
 slice_io(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	 int fd, unsigned int how, uint64_t file_offset, uint64_t *ret_done)
 {
 	struct vmmem_io io = io_of(fd, how, file_offset);
+	struct vmmem_slice part;
 	uint64_t more;
 	int beyond = 0, rc;
 
@@ -167,7 +189,11 @@ slice_io(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	}
 	if ((access_of(&io) & ~slice->access) != 0)
 		return report(ret_done, 0, VMMEM_EPERM);
-	rc = part(slice, offset, len, &io, ret_done);
+	part = *slice;
+	part.host = vmmem_inline_at(slice, offset);
+	part.len = len;
+	part.log_offset += offset;
+	rc = flat(&io, &part, ret_done);
 	return rc != 0 ? rc : beyond;
 }
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdalign.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "access_priv.h"
 #include "api.h"
@@ -42,21 +43,24 @@ vmmem_io_clip(const struct vmmem_io *io, uint64_t *len)
 	return VMMEM_EFILERANGE;
 }
 
-/* call() makes one call and returns the count or -errno. */
+/* call() is vmmem_io_once() for several pieces, or one. */
 static int64_t
 call(struct vmmem_io *io, const struct iovec *iov, size_t count)
 {
-	const off_t at = io->at ? (off_t)io->offset : -1;
-	ssize_t moved;
+	int64_t moved;
 
-	if (io->to_fd)
-		moved = pwritev2(io->fd, iov, (int)count, at, 0);
-	else
-		moved = preadv2(io->fd, iov, (int)count, at, 0);
-	if (moved < 0)
-		return -errno;
-	io->offset += (uint64_t)moved;
-	return moved;
+	if (count == 1)
+		return vmmem_io_once(io, iov->iov_base, iov->iov_len);
+	moved = vmmem_io_call(io, io->to_fd ? SYS_pwritev2 : SYS_preadv2, iov,
+			      count, io->at ? (int64_t)io->offset : -1);
+	if (moved != -ENOSYS)
+		return moved;
+	/* An older system, or an emulator; these two are as good. */
+	if (io->at)
+		return vmmem_io_call(io, io->to_fd ? SYS_pwritev : SYS_preadv,
+				     iov, count, (int64_t)io->offset);
+	return vmmem_io_call(io, io->to_fd ? SYS_writev : SYS_readv, iov,
+			     count, 0);
 }
 
 /* ready() tells whether the next call would not have to wait. */
@@ -67,14 +71,18 @@ ready(const struct vmmem_io *io)
 		.fd = io->fd,
 		.events = io->to_fd ? POLLOUT : POLLIN,
 	};
-	int count;
+	struct timespec now = { 0, 0 };
+	const int error = errno;
+	long count;
+	int rc;
 
+	/* With all six that a call may have, as in vmmem_io_call(). */
 	do
-		count = poll(&one, 1, 0);
+		count = syscall(SYS_ppoll, &one, 1UL, &now, NULL, 0UL, 0L);
 	while (count < 0 && errno == EINTR);
-	if (count < 0)
-		return -errno;
-	return count > 0 ? 0 : VMMEM_EPARTIAL;
+	rc = count < 0 ? -errno : count > 0 ? 0 : VMMEM_EPARTIAL;
+	errno = error;
+	return rc;
 }
 
 /*
@@ -106,31 +114,28 @@ written_by(int64_t moved, uint64_t wanted)
 	return moved < 0 ? wanted : (uint64_t)moved;
 }
 
-int
+VMMEM_COLD int
 vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
-	      uint64_t *ret_done)
+	      uint64_t wanted, int64_t moved, uint64_t *ret_done)
 {
-	const int error = errno;
-	uint64_t done = 0, wanted;
-	struct iovec iov;
-	int64_t moved;
+	uint64_t done = 0;
 	int rc;
 
-	do {
-		wanted = slice->len - done;
-		if (wanted > VMMEM_IO_CALL_MAX)
-			wanted = VMMEM_IO_CALL_MAX;
-		iov.iov_base = vmmem_inline_at(slice, done);
-		iov.iov_len = wanted;
-		moved = call(io, &iov, 1);
+	for (;;) {
 		if (!io->to_fd)
 			vmmem_inline_written(slice, done,
 					     written_by(moved, wanted));
 		if (moved > 0)
 			done += (uint64_t)moved;
 		rc = judge(io, moved, wanted, done < slice->len);
-	} while (rc == 0 && done < slice->len);
-	errno = error;
+		if (rc != 0 || done == slice->len)
+			break;
+		wanted = slice->len - done;
+		if (wanted > VMMEM_IO_CALL_MAX)
+			wanted = VMMEM_IO_CALL_MAX;
+		moved = vmmem_io_once(io, vmmem_inline_at(slice, done),
+				      wanted);
+	}
 	*ret_done = done;
 	return rc;
 }
@@ -335,14 +340,13 @@ settle(struct batch *batch, const struct vmmem_io *io,
 	return rc;
 }
 
-/* Its batch, of some 40 KiB, is on the stack. */
-VMMEM_COLD int
+/* Its batch, of some 40 KiB, is on the stack: not part of any caller. */
+__attribute__((__noinline__)) int
 vmmem_io_ranges(struct vmmem_io *io, const struct vmmem_collection *collection,
 		const struct vmmem_range *ranges, uint64_t len,
 		uint64_t *ret_done)
 {
 	struct cursor cursor = { collection, ranges, 0, len };
-	const int error = errno;
 	struct batch batch;
 	uint64_t done = 0;
 	int rc = 0, refused;
@@ -357,7 +361,6 @@ vmmem_io_ranges(struct vmmem_io *io, const struct vmmem_collection *collection,
 		if (rc == 0)
 			rc = batch.rc;
 	}
-	errno = error;
 	*ret_done = done;
 	return rc;
 }

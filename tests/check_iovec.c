@@ -361,6 +361,7 @@ START_TEST(marks_ranges)
 	const struct vmmem_range torn[] = {
 		{ A, 1 }, { 0x666000, 10 }, { C + 2 * PAGE, 1 },
 	};
+	struct vmmem_collection *alone;
 
 	assert_ok(vmmem_collection_mark(guest, A + PAGE - 1, 2));
 	ck_assert_uint_eq(marked_in(0), 2);
@@ -382,6 +383,13 @@ START_TEST(marks_ranges)
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_mark(guest, 0, 0x100), VMMEM_EBADADDR);
 	ck_assert_uint_eq(marked_in(0) + marked_in(1) + marked_in(2), 0);
+	/* A range in the hole behind a region that is logged. */
+	alone = guest_of_one(vmmem_region_ref(logged[1]));
+	assert_code(vmmem_collection_mark(alone, B + SIZE, 1), VMMEM_EBADADDR);
+	assert_code(vmmem_collection_mark(alone, B + SIZE + 0x100, TOP),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(marked_in(1), 0);
+	vmmem_collection_unref(alone);
 	/* What is not logged is no failure, nor what may not be written. */
 	assert_ok(vmmem_collection_mark(guest, D, SIZE));
 	assert_ok(vmmem_collection_mark(guest, ROM, SIZE));

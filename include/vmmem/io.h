@@ -31,8 +31,8 @@
  *   VMMEM_EFILERANGE  the range of the file passes 2^63 - 1, the last offset
  *                     that a file can have
  *   -EFAULT           the memory of a region is gone: its file was cut short
- *   any other -errno  from preadv2(2), pwritev2(2) or poll(2); never -EINTR,
- *                     the call is repeated
+ *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
+ *                     -EINTR, as the call is repeated
  *   VMMEM_EINVAL      the collection or slice is NULL
  * and of the guest's memory:
  *   VMMEM_EBADADDR, VMMEM_EPERM, VMMEM_EOVERFLOW
@@ -60,7 +60,8 @@
  *
  * Writing to a pipe or socket that nobody reads raises SIGPIPE, as write(2)
  * does, and a file opened with O_APPEND is appended to whatever the offset, as
- * pwrite(2) does.
+ * pwrite(2) does.  No function is a cancellation point: a thread that is
+ * cancelled in one ends later.
  *
  * Any thread that holds a reference to the collection or to what the slice came
  * from, also in a signal handler: no lock is taken, nothing is allocated, and

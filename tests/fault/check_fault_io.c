@@ -4,12 +4,14 @@
  * call once, and then by script.  What the kernel may have written is marked.
  */
 #include "fault.h"
+#include "inject_io.h"
 #include "suite.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define GPA UINT64_C(0x10000)
@@ -116,6 +118,8 @@ require_count(int rc, uint64_t done, uint64_t len)
 {
 	REQUIRE(rc != 0 || done == len);
 	REQUIRE(rc == 0 || done < len);
+	/* A signal handler's caller minds. */
+	REQUIRE(errno == EXDEV);
 	return rc;
 }
 
@@ -125,11 +129,29 @@ one_region(void)
 	uint64_t done = 77;
 	int rc;
 
+	errno = EXDEV;
 	rc = vmmem_collection_read_from_fd_at(guest, GPA, 64, file, 0, &done);
 	rc = require_count(rc, done, 64);
 	if (rc != 0)
 		return rc;
 	rc = vmmem_collection_write_to_fd_at(guest, GPA, 64, file, 0, &done);
+	return require_count(rc, done, 64);
+}
+
+/* The same where the file stands. */
+static int
+one_region_in_a_stream(void)
+{
+	uint64_t done = 77;
+	int rc;
+
+	REQUIRE(lseek(file, 0, SEEK_SET) == 0);
+	errno = EXDEV;
+	rc = vmmem_collection_read_from_fd(guest, GPA, 64, file, &done);
+	rc = require_count(rc, done, 64);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_collection_write_to_fd(guest, GPA, 64, file, &done);
 	return require_count(rc, done, 64);
 }
 
@@ -140,6 +162,7 @@ several_regions(void)
 	uint64_t done = 77;
 	int rc;
 
+	errno = EXDEV;
 	rc = vmmem_collection_read_from_fd_at(guest, GPA, len, file, 0, &done);
 	rc = require_count(rc, done, len);
 	if (rc != 0)
@@ -156,6 +179,7 @@ some(void)
 	uint64_t done = 77;
 	int rc;
 
+	errno = EXDEV;
 	rc = vmmem_collection_read_some_from_fd_at(guest, GPA, len, file, 0,
 						   &done);
 	rc = require_count(rc, done, len);
@@ -173,6 +197,7 @@ slice(void)
 	uint64_t done = 77;
 	int rc;
 
+	errno = EXDEV;
 	REQUIRE(vmmem_collection_slice(guest, GPA, LEN,
 				       VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 				       &slice) == 0);
@@ -186,6 +211,7 @@ slice(void)
 
 static const scenario_fn scenarios[] = {
 	one_region,
+	one_region_in_a_stream,
 	several_regions,
 	some,
 	slice,
@@ -394,6 +420,7 @@ START_TEST(calls_are_few)
 	uint64_t done = 77;
 
 	inject_start(0, 0, false);
+	inject_transfers(NULL, 0);
 	ck_assert_int_eq(vmmem_collection_read_from_fd_at(
 		guest, MANY, 1024 * 16, file, 0, &done), 0);
 	seen = inject_transferred();
@@ -408,17 +435,71 @@ START_TEST(calls_are_few)
 	inject_stop();
 	expect_guest(MANY, 7, MANY_COUNT * 16);
 	inject_start(0, 0, false);
+	inject_transfers(NULL, 0);
 	ck_assert_int_eq(vmmem_collection_write_to_fd_at(
 		guest, GPA, 2 * LEN, file, 0, &done), 0);
 	seen = inject_transferred();
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_le(seen.pieces, 2);
 	/* Where the file stands, no offset is told. */
-	ck_assert_int_eq(vmmem_collection_write_to_fd(guest, GPA, 8, file,
-						      &done), 0);
+	ck_assert_int_eq(vmmem_collection_write_to_fd(guest, GPA, 2 * LEN,
+						      file, &done), 0);
 	seen = inject_transferred();
-	ck_assert_int_eq(seen.offset, -1);
+	ck_assert(!inject_has_preadv2() || seen.offset == -1);
 	inject_stop();
+}
+END_TEST
+
+/* A system that has no preadv2() has those that it came from. */
+START_TEST(older_systems)
+{
+	static const struct {
+		int at, to_fd;
+		long number;
+	} calls_of[] = {
+		{ 0, 0, SYS_readv },
+		{ 0, 1, SYS_writev },
+		{ 1, 0, SYS_preadv },
+		{ 1, 1, SYS_pwritev },
+	};
+	static const int64_t steps[] = { -ENOSYS };
+	const uint64_t gpa = GPA + LEN - 8;
+	static uint8_t now[16];
+	uint64_t done = 77;
+	int rc;
+
+	ck_assert_int_eq(vmmem_collection_write(guest, gpa, bytes, 16, NULL),
+			 0);
+	ck_assert_int_eq(lseek(file, 0x20, SEEK_SET), 0x20);
+	inject_start(0, 0, false);
+	inject_transfers(NULL, 0);
+	inject_transfers(steps, inject_has_preadv2());
+	if (calls_of[_i].to_fd)
+		rc = calls_of[_i].at ?
+			     vmmem_collection_write_to_fd_at(
+				     guest, gpa, 16, file, 0x20, &done) :
+			     vmmem_collection_write_to_fd(guest, gpa, 16, file,
+							  &done);
+	else
+		rc = calls_of[_i].at ?
+			     vmmem_collection_read_from_fd_at(
+				     guest, gpa, 16, file, 0x20, &done) :
+			     vmmem_collection_read_from_fd(guest, gpa, 16,
+							   file, &done);
+	inject_stop();
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(done, 16);
+	ck_assert_uint_eq(inject_transferred().calls,
+			  inject_has_preadv2() ? 2 : 1);
+	ck_assert_int_eq(inject_transferred().number, calls_of[_i].number);
+	ck_assert_int_eq(lseek(file, 0, SEEK_CUR),
+			 calls_of[_i].at ? 0x20 : 0x30);
+	if (calls_of[_i].to_fd)
+		ck_assert_int_eq(pread(file, now, 16, 0x20), 16);
+	else
+		ck_assert_int_eq(vmmem_collection_read(guest, gpa, now, 16,
+						       NULL), 0);
+	ck_assert_mem_eq(now, bytes + (calls_of[_i].to_fd ? 0 : 0x20), 16);
 }
 END_TEST
 
@@ -451,6 +532,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, writing_by_script, 0, SCRIPTS);
 	tcase_add_test(tcase, short_through_callbacks);
 	tcase_add_test(tcase, calls_are_few);
+	tcase_add_loop_test(tcase, older_systems, 0, 4);
 	tcase_add_test(tcase, short_among_many);
 	suite_add_tcase(suite, tcase);
 	return suite;

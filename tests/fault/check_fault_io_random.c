@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "device.h"
-#include "inject.h"
+#include "inject_io.h"
 #include "io_forms.h"
 #include "rng.h"
 #include "slices.h"

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -40,9 +38,7 @@ static struct {
 	int descriptors[LIVE_MAX];
 	struct inject_live live;
 
-	const int64_t *script;
-	size_t script_count;
-	struct inject_transfers transferred;
+	inject_hook_fn hook;
 } state;
 
 void
@@ -88,19 +84,6 @@ inject_live(void)
 /* The library's own threads make calls too, though they take nothing. */
 static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;
 
-void
-inject_transfers(const int64_t *script, size_t count)
-{
-	state.script = script;
-	state.script_count = count;
-}
-
-struct inject_transfers
-inject_transferred(void)
-{
-	return state.transferred;
-}
-
 /* fails() tells whether this call is the one, and sets errno if so. */
 static bool
 fails(const char *function, int error)
@@ -120,6 +103,12 @@ fails(const char *function, int error)
 	if (is_the_one)
 		errno = error;
 	return is_the_one;
+}
+
+void
+inject_hook(inject_hook_fn hook)
+{
+	state.hook = hook;
 }
 
 static bool
@@ -529,7 +518,7 @@ WRAP(int, pthread_create, pthread_t *ret_thread,
 
 WRAP(LONG_ANY, syscall, long number, ...)
 {
-	long arguments[6];
+	long arguments[6], result;
 	va_list list;
 	size_t i;
 
@@ -540,6 +529,9 @@ WRAP(LONG_ANY, syscall, long number, ...)
 	va_end(list);
 	if (fails("syscall", state.error))
 		return -1;
+	if (state.on && state.hook != NULL &&
+	    state.hook(number, arguments, &result))
+		return result;
 	return __real_syscall(number, arguments[0], arguments[1], arguments[2],
 			      arguments[3], arguments[4], arguments[5]);
 }
@@ -562,81 +554,4 @@ WRAP(int, close, int fd)
 	}
 	spoil_errno();
 	return rc;
-}
-
-WRAP(int, poll, struct pollfd *fds, nfds_t count, int timeout)
-{
-	if (fails("poll", state.error))
-		return -1;
-	return __real_poll(fds, count, timeout);
-}
-
-/* shorten() gives the first 'most' bytes of an iovec. */
-static struct iovec *
-shorten(const struct iovec *iov, int *count, uint64_t most)
-{
-	static struct iovec head[1024];
-	int i;
-
-	for (i = 0; i < *count && most != 0; i++) {
-		head[i] = iov[i];
-		if (head[i].iov_len > most)
-			head[i].iov_len = most;
-		most -= head[i].iov_len;
-	}
-	*count = i;
-	return head;
-}
-
-/* scripted() does what the script says; false if it says nothing. */
-static bool
-scripted(const struct iovec **iov, int *count, off_t offset, ssize_t *ret_moved)
-{
-	int64_t step;
-	int i;
-
-	if (!state.on)
-		return false;
-	state.transferred.calls++;
-	state.transferred.pieces = *count;
-	state.transferred.offset = offset;
-	state.transferred.len = 0;
-	for (i = 0; i < *count; i++)
-		state.transferred.len += (*iov)[i].iov_len;
-	if (state.script_count == 0)
-		return false;
-	step = *state.script++;
-	state.script_count--;
-	if (step > 0) {
-		*iov = shorten(*iov, count, (uint64_t)step);
-		return false;
-	}
-	if (step < 0)
-		errno = (int)-step;
-	*ret_moved = step < 0 ? -1 : 0;
-	return true;
-}
-
-WRAP(ssize_t, preadv2, int fd, const struct iovec *iov, int count,
-     off_t offset, int flags)
-{
-	ssize_t moved;
-
-	if (fails("preadv2", state.error))
-		return -1;
-	if (scripted(&iov, &count, offset, &moved))
-		return moved;
-	return __real_preadv2(fd, iov, count, offset, flags);
-}
-
-WRAP(ssize_t, pwritev2, int fd, const struct iovec *iov, int count,
-     off_t offset, int flags)
-{
-	ssize_t moved;
-
-	if (fails("pwritev2", state.error))
-		return -1;
-	if (scripted(&iov, &count, offset, &moved))
-		return moved;
-	return __real_pwritev2(fd, iov, count, offset, flags);
 }

@@ -11,8 +11,6 @@
 #define INJECT_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 /* What was taken since inject_start() and has not been given back. */
 struct inject_live {
@@ -49,27 +47,18 @@ unsigned int inject_calls(void);
 struct inject_live inject_live(void);
 
 /*
- * inject_transfers() lets the next 'count' calls of preadv2() and pwritev2()
- * end as 'script' says, which must stay: a positive number moves no more than
- * so many bytes, 0 moves none, a negative one is that errno.  Later ones are
- * as usual.  After inject_start().
- */
-void inject_transfers(const int64_t *script, size_t count);
-
-/* What was asked for by preadv2() and pwritev2() since inject_start(). */
-struct inject_transfers {
-	unsigned int calls;
-	/* Of the last call. */
-	int pieces;
-	uint64_t len;
-	int64_t offset;
-};
-struct inject_transfers inject_transferred(void);
-
-/*
  * inject_reclaim() unmaps what an munmap() that was made to fail has left, and
  * returns how many mappings that were.
  */
 unsigned int inject_reclaim(void);
+
+/*
+ * inject_hook() lets 'hook' see each syscall() that does not fail, until the
+ * next inject_start().  It may change the arguments, or return true and the
+ * result.
+ */
+typedef bool (*inject_hook_fn)(long number, long arguments[6],
+			       long *ret_result);
+void inject_hook(inject_hook_fn hook);
 
 #endif
