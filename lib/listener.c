@@ -31,28 +31,43 @@ struct change {
 };
 
 /*
- * difference() counts the regions that are in 'map' and not in 'other', and
- * stores them, in ascending order, where 'regions' is not NULL.
+ * difference() counts the regions that are only in the old map, and those that
+ * are only in the new one, and stores them, in ascending order, where pointers
+ * are not NULL.
  */
-static size_t
-difference(const struct vmmem_collection *map,
-	   const struct vmmem_collection *other, struct vmmem_region **regions)
+static void
+difference(const struct change *change, struct vmmem_region **removed,
+	   size_t *ret_removed, struct vmmem_region **added, size_t *ret_added)
 {
-	size_t count = vmmem_collection_count(map), found = 0, i, at = 0;
-	struct vmmem_region *region, *same;
+	struct vmmem_region *old_region, *new_region;
+	size_t i = 0, j = 0;
 
-	for (i = 0; i < count; i++) {
-		region = vmmem_collection_at(map, i);
-		while ((same = vmmem_collection_at(other, at)) != NULL &&
-		       vmmem_region_start(same) < vmmem_region_start(region))
-			at++;
-		if (same == region)
-			continue;
-		if (regions != NULL)
-			regions[found] = region;
-		found++;
+	*ret_removed = 0;
+	*ret_added = 0;
+	for (;;) {
+		old_region = vmmem_collection_at(change->old_map, i);
+		new_region = vmmem_collection_at(change->new_map, j);
+		if (old_region == new_region) {
+			/* Of thousands, nearly all. */
+			if (old_region == NULL)
+				return;
+			i++;
+			j++;
+		} else if (new_region == NULL ||
+			   (old_region != NULL &&
+			    vmmem_region_start(old_region) <=
+				    vmmem_region_start(new_region))) {
+			if (removed != NULL)
+				removed[*ret_removed] = old_region;
+			(*ret_removed)++;
+			i++;
+		} else {
+			if (added != NULL)
+				added[*ret_added] = new_region;
+			(*ret_added)++;
+			j++;
+		}
 	}
-	return found;
 }
 
 static void
@@ -72,21 +87,34 @@ reverse(struct vmmem_region **regions, size_t count)
 static int
 compare(struct change *change)
 {
-	change->removed = difference(change->old_map, change->new_map, NULL);
-	change->count = change->removed +
-			difference(change->new_map, change->old_map, NULL);
-	change->regions = NULL;
+	size_t added;
+
+	difference(change, NULL, &change->removed, NULL, &added);
+	change->count = change->removed + added;
 	if (change->count == 0)
 		return 0;
 	change->regions = reallocarray(NULL, change->count,
 				       sizeof(*change->regions));
 	if (change->regions == NULL)
 		return -ENOMEM;
-	difference(change->old_map, change->new_map, change->regions);
-	difference(change->new_map, change->old_map,
-		   change->regions + change->removed);
+	difference(change, change->regions, &change->removed,
+		   change->regions + change->removed, &added);
 	reverse(change->regions, change->removed);
 	return 0;
+}
+
+/* wants_regions() tells whether anybody asks for more than the two maps. */
+static bool
+wants_regions(const struct vmmem_listener_list *list)
+{
+	const struct vmmem_listener *listener;
+
+	TAILQ_FOREACH(listener, list, link) {
+		if (listener->ops.removed != NULL ||
+		    listener->ops.added != NULL)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -217,11 +245,11 @@ vmmem_listeners_tell(struct vmmem_listener_list *list,
 	struct change change = { .old_map = old_map, .new_map = new_map };
 	int rc;
 
-	if (TAILQ_EMPTY(list))
-		return 0;
-	rc = compare(&change);
-	if (rc != 0)
-		return rc;
+	if (wants_regions(list)) {
+		rc = compare(&change);
+		if (rc != 0)
+			return rc;
+	}
 	rc = tell(list, &change);
 	free(change.regions);
 	return rc;

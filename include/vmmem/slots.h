@@ -176,9 +176,10 @@ VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
 				     struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_slots_plan_new() makes the list of operations that leads from the
- * slots of the table to those that 'map' wants.  Deletions come first, so each new slot
- * finds its number and its place free.  Numbers are reused, the lowest first.
+ * vmmem_slots_plan_new() makes the list of operations that leads from the slots
+ * of the table to those that 'map' wants.  Deletions come first, so each new
+ * slot finds its number and its place free.  Numbers are reused, the lowest
+ * first.
  *
  * A slot stays as it is if range, host address, guest_memfd and bitmap are the
  * same and both or neither are read-only.  The table is as it was, but has

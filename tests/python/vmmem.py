@@ -78,11 +78,11 @@ class Library:
         self.cdll = ctypes.CDLL(library)
         self.types = {name: type(name, (ctypes.Structure,), {})
                       for name in self.headers.opaque}
-        for name, body in self.headers.structs:
-            fields = [self._declaration(member)
-                      for member in body.split(";") if member.strip()]
-            self.types[name] = type(name, (ctypes.Structure,),
-                                    {"_fields_": fields})
+        bodies = dict(self.headers.structs)
+        self.types.update((name, type(name, (ctypes.Structure,), {}))
+                          for name in bodies)
+        for name in bodies:
+            self._complete(name, bodies)
         for name, value in self.headers.constants.items():
             setattr(self, name, value)
         for result, name, parameters in self.headers.functions:
@@ -92,7 +92,21 @@ class Library:
                                  in self._parameters(parameters)]
             setattr(self, name, function)
 
-    def type(self, text):
+    def _complete(self, name, bodies):
+        """Gives a struct its members, after those that are structs in it."""
+        kind = self.types[name]
+        if hasattr(kind, "_fields_") or name not in bodies:
+            return
+        members = [member for member in bodies[name].split(";")
+                   if member.strip()]
+        for member in members:
+            inner = re.fullmatch(r"\s*struct\s+(\w+)\s+\w+\s*", member)
+            if inner is not None:
+                self._complete(inner.group(1), bodies)
+        kind._fields_ = [self._declaration(member, True)
+                         for member in members]
+
+    def type(self, text, by_value=False):
         """The ctypes type of a C type without a name in it."""
         text = re.sub(r"\bconst\b", "", text)
         base, stars = text.replace("*", "").strip(), text.count("*")
@@ -109,13 +123,14 @@ class Library:
             kind = self.types[base]
         else:
             kind = NUMBERS[base]
-        if stars == 0 and issubclass(kind, ctypes.Structure):
+        if (stars == 0 and not by_value and
+                issubclass(kind, ctypes.Structure)):
             raise TypeError("a struct passed by value: " + text)
         for _ in range(stars):
             kind = ctypes.POINTER(kind)
         return kind
 
-    def _declaration(self, text):
+    def _declaration(self, text, by_value=False):
         """(name, type) of one parameter or member."""
         text = " ".join(text.split())
         match = re.fullmatch(r"(.+?)\(\*(\w+)\) ?\((.*)\)", text)
@@ -126,7 +141,7 @@ class Library:
         match = re.fullmatch(r"(.+?[ *])(\w+)", text)
         if match is None:
             raise TypeError("cannot read: " + text)
-        return match.group(2), self.type(match.group(1))
+        return match.group(2), self.type(match.group(1), by_value)
 
     def _parameters(self, text):
         if text.strip() == "void":
