@@ -190,6 +190,35 @@ bulk(const struct fixture *fixture, const struct bulk *bulk)
 	free_table(&others);
 }
 
+/* The same as above, and below it, with faults caught: for the difference. */
+static void
+surviving(const struct fixture *fixture)
+{
+	struct bench_row row = {
+		.op = "read u64, surviving faults",
+		.run = OP_READ_U64,
+	};
+	const struct bulk long_read = {
+		.op = "read 4096 bytes, surviving faults",
+		.run = OP_READ,
+		.len = 4096,
+		.alignment = 8,
+		.places = 64,
+	};
+	struct table table;
+
+	/* Not on every processor. */
+	if (vmmem_fault_enable(VMMEM_FAULT_BUS) != 0)
+		return;
+	make_table(fixture, &table, 512, 8, 8);
+	set_works(&row, fixture, &table, NULL);
+	bench_measure(&row);
+	free_table(&table);
+	if (bench_wants(long_read.op))
+		bulk(fixture, &long_read);
+	bench_must(vmmem_fault_disable(VMMEM_FAULT_BUS), "fault_disable");
+}
+
 static void
 across(const struct fixture *fixture)
 {
@@ -234,6 +263,7 @@ bench_access_rows(void)
 	for (i = 0; i < sizeof(bulks) / sizeof(bulks[0]); i++)
 		if (bench_wants(bulks[i].op))
 			bulk(&fixture, &bulks[i]);
+	surviving(&fixture);
 	if (bench_wants("512 bytes across two regions"))
 		across(&fixture);
 	fixture_free(&fixture);

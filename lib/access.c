@@ -13,7 +13,7 @@
 /*
  * A step moves the bytes [offset, offset + len) of one entry, which are those
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
- * 0, or what a callback returned.
+ * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.
  */
 typedef int (*step_fn)(const struct vmmem_collection *collection,
 		       const struct vmmem_entry *entry, uint64_t offset,
@@ -86,16 +86,15 @@ step_read(const struct vmmem_collection *collection,
 	  uint64_t *done, void *context)
 {
 	unsigned char *buf = context;
-	int rc = 0;
+	size_t left;
 
-	if (entry->host != NULL)
-		vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
-	else
-		rc = vmmem_region_call_read(vmmem_region_of(collection, entry),
-					    offset, buf + *done, len);
-	if (rc == 0)
-		*done += len;
-	return rc;
+	if (entry->host == NULL)
+		return vmmem_region_call_read(
+			vmmem_region_of(collection, entry), offset,
+			buf + *done, len, done);
+	left = vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
 }
 
 static int
@@ -104,19 +103,22 @@ step_write(const struct vmmem_collection *collection,
 	  uint64_t *done, void *context)
 {
 	const unsigned char *const *buf = context;
-	int rc = 0;
+	size_t left;
+	int rc;
 
-	if (entry->host != NULL)
-		vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
-	else
+	if (entry->host == NULL) {
 		rc = vmmem_region_call_write(
 			vmmem_region_of(collection, entry), offset,
-			*buf + *done, len);
-	/* A callback that failed may have written some of it. */
-	vmmem_written(collection, entry, offset, len);
-	if (rc == 0)
-		*done += len;
-	return rc;
+			*buf + *done, len, done);
+		/* A callback that failed may have written some of it. */
+		vmmem_written(collection, entry, offset, len);
+		return rc;
+	}
+	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
+	if (left != len)
+		vmmem_written(collection, entry, offset, len - left);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
 }
 
 static int
@@ -128,13 +130,15 @@ step_fill(const struct vmmem_collection *collection,
 	const uint8_t *value = context;
 	unsigned char buf[BOUNCE];
 	uint64_t piece;
+	size_t left;
 	int rc = 0;
 
 	if (entry->host != NULL) {
-		vmmem_fill_guest(entry->host + offset, *value, len);
-		vmmem_written(collection, entry, offset, len);
-		*done += len;
-		return 0;
+		left = vmmem_fill_guest(entry->host + offset, *value, len);
+		if (left != len)
+			vmmem_written(collection, entry, offset, len - left);
+		*done += len - left;
+		return left != 0 ? VMMEM_EFAULT : 0;
 	}
 	region = vmmem_region_of(collection, entry);
 	memset(buf, *value, sizeof(buf));
@@ -143,10 +147,8 @@ step_fill(const struct vmmem_collection *collection,
 		piece = sizeof(buf) - (region->start + offset) % 8;
 		if (piece > len)
 			piece = len;
-		rc = vmmem_region_call_write(region, offset, buf, piece);
+		rc = vmmem_region_call_write(region, offset, buf, piece, done);
 		vmmem_written(collection, entry, offset, piece);
-		if (rc == 0)
-			*done += piece;
 		offset += piece;
 		len -= piece;
 	}
@@ -215,16 +217,21 @@ read_slow(const struct vmmem_collection *collection, uint64_t gpa, void *buf,
 {
 	struct crossing at;
 	uint64_t done;
+	size_t left;
 	int rc;
 
 	if (len != 0 &&
 	    crosses(collection, gpa, len, VMMEM_PROT_READ, &at)) {
-		vmmem_copy_from_guest(buf, at.from->host + at.offset,
-				      at.first);
-		vmmem_copy_from_guest((unsigned char *)buf + at.first,
-				      at.into->host, len - at.first);
-		report(ret_done, len);
-		return 0;
+		left = vmmem_copy_from_guest(buf, at.from->host + at.offset,
+					     at.first);
+		if (likely(left == 0))
+			left = vmmem_copy_from_guest(
+				(unsigned char *)buf + at.first, at.into->host,
+				len - at.first);
+		else
+			left += len - at.first;
+		report(ret_done, len - left);
+		return likely(left == 0) ? 0 : VMMEM_EFAULT;
 	}
 	rc = vmmem_read_slow(collection, gpa, buf, len, &done);
 	report(ret_done, done);
@@ -237,6 +244,7 @@ vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 {
 	const struct vmmem_entry *entry;
 	uint64_t offset;
+	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
@@ -244,9 +252,10 @@ vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 		entry = vmmem_find_direct(collection, gpa, len,
 					  VMMEM_PROT_READ, &offset);
 		if (likely(entry != NULL)) {
-			vmmem_copy_from_guest(buf, entry->host + offset, len);
-			report(ret_done, len);
-			return 0;
+			left = vmmem_copy_from_guest(
+				buf, entry->host + offset, len);
+			report(ret_done, len - left);
+			return likely(left == 0) ? 0 : VMMEM_EFAULT;
 		}
 	}
 	return read_slow(collection, gpa, buf, len, ret_done);
@@ -273,24 +282,35 @@ write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 	   const void *buf, size_t len, size_t *ret_done)
 {
 	struct crossing at;
-	uint64_t done;
+	uint64_t done = 0;
 	int rc;
 
 	if (len != 0 &&
 	    crosses(collection, gpa, len, VMMEM_PROT_WRITE, &at)) {
-		vmmem_copy_to_guest(at.from->host + at.offset, buf, at.first);
-		vmmem_written(collection, at.from, at.offset, at.first);
-		vmmem_copy_to_guest(at.into->host,
-				    (const unsigned char *)buf + at.first,
-				    len - at.first);
-		vmmem_written(collection, at.into, 0, len - at.first);
-		report(ret_done, len);
-		return 0;
+		rc = step_write(collection, at.from, at.offset, at.first,
+				&done, &buf);
+		if (likely(rc == 0))
+			rc = step_write(collection, at.into, 0,
+					len - at.first, &done, &buf);
+		report(ret_done, done);
+		return rc;
 	}
 
 	rc = vmmem_write_slow(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
+}
+
+/* write_cut_short() ends a write of which 'moved' bytes found their memory. */
+static VMMEM_COLD int
+write_cut_short(const struct vmmem_collection *collection,
+		const struct vmmem_entry *entry, uint64_t offset, size_t moved,
+		size_t *ret_done)
+{
+	if (moved != 0)
+		vmmem_written(collection, entry, offset, moved);
+	report(ret_done, moved);
+	return VMMEM_EFAULT;
 }
 
 VMMEM_API int
@@ -299,6 +319,7 @@ vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 {
 	const struct vmmem_entry *entry;
 	uint64_t offset;
+	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
@@ -306,7 +327,12 @@ vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 		entry = vmmem_find_direct(collection, gpa, len,
 					  VMMEM_PROT_WRITE, &offset);
 		if (likely(entry != NULL)) {
-			vmmem_copy_to_guest(entry->host + offset, buf, len);
+			left = vmmem_copy_to_guest(entry->host + offset, buf,
+						   len);
+			if (!likely(left == 0))
+				return write_cut_short(collection, entry,
+						       offset, len - left,
+						       ret_done);
 			vmmem_written(collection, entry, offset, len);
 			report(ret_done, len);
 			return 0;
@@ -373,6 +399,30 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
 		    VMMEM_PROT_READ, step_read, buf, &done);
 }
 
+/* As step_write(), but what it moved are the last bytes. */
+static int
+step_write_downwards(const struct vmmem_collection *collection,
+		     const struct vmmem_entry *entry, uint64_t offset,
+		     const unsigned char *buf, size_t len, uint64_t *done)
+{
+	uint64_t moved = 0;
+	size_t left;
+	int rc;
+
+	if (entry->host == NULL) {
+		/* If this fails, the last bytes are not written. */
+		rc = step_write(collection, entry, offset, len, &moved, &buf);
+		if (rc == 0)
+			*done += moved;
+		return rc;
+	}
+	left = vmmem_copy_to_guest_downwards(entry->host + offset, buf, len);
+	if (left != len)
+		vmmem_written(collection, entry, offset + left, len - left);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
+}
+
 /*
  * Region by region from the end, so that what was written when a callback
  * fails is what follows.
@@ -382,8 +432,7 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 		      const unsigned char *buf, size_t len, uint64_t *done)
 {
 	const struct vmmem_entry *entry;
-	const unsigned char *bytes;
-	uint64_t offset, piece, moved;
+	uint64_t offset, piece;
 	int rc = 0;
 
 	while (rc == 0 && len > 0) {
@@ -394,11 +443,9 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 			return VMMEM_EBADADDR;
 		piece = offset < len ? offset + 1 : len;
 		len -= piece;
-		bytes = buf + len;
-		moved = 0;
-		rc = step_write(ranges->collection, entry,
-				offset - (piece - 1), piece, &moved, &bytes);
-		*done += moved;
+		rc = step_write_downwards(ranges->collection, entry,
+					  offset - (piece - 1), buf + len,
+					  piece, done);
 	}
 	return rc;
 }
@@ -458,6 +505,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 {
 	const struct vmmem_entry *from = NULL, *to = NULL;
 	uint64_t from_offset, to_offset, done = len;
+	size_t left;
 	int rc = 0;
 
 	if (collection == NULL)
@@ -469,9 +517,18 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 				       VMMEM_PROT_WRITE, &to_offset);
 	}
 	if (from != NULL && to != NULL) {
-		vmmem_copy_within_guest(to->host + to_offset,
-					from->host + from_offset, len);
-		vmmem_written(collection, to, to_offset, len);
+		left = vmmem_copy_within_guest(to->host + to_offset,
+					       from->host + from_offset, len);
+		done = len - left;
+		if (!likely(left == 0))
+			rc = VMMEM_EFAULT;
+		/* Of a copy that is not upwards the last bytes are done. */
+		if (vmmem_transfer_is_upwards(
+			    (uintptr_t)to->host + to_offset,
+			    (uintptr_t)from->host + from_offset, len))
+			left = 0;
+		if (done != 0)
+			vmmem_written(collection, to, to_offset + left, done);
 	} else {
 		rc = copy_slow(collection, target, source, len, &done);
 	}

@@ -46,8 +46,9 @@
 					  VMMEM_PROT_READ, &offset);       \
 		if (!likely(entry != NULL))                                \
 			return read_##name(collection, gpa, ret_value);    \
-		vmmem_copy_aligned_from_guest(&value, entry->host + offset, \
-					      sizeof(value));              \
+		if (!likely(vmmem_copy_aligned_from_guest(                 \
+			    &value, entry->host + offset, sizeof(value)))) \
+			return VMMEM_EFAULT;                               \
 		*ret_value = from(&value);                                 \
 		return 0;                                                  \
 	}
@@ -83,8 +84,10 @@
 		if (!likely(entry != NULL))                                \
 			return write_##name(collection, gpa, value);       \
 		to(&stored, value);                                        \
-		vmmem_copy_aligned_to_guest(entry->host + offset, &stored, \
-					    sizeof(stored));               \
+		if (!likely(vmmem_copy_aligned_to_guest(                   \
+			    entry->host + offset, &stored,                 \
+			    sizeof(stored))))                              \
+			return VMMEM_EFAULT;                               \
 		return vmmem_written_all(collection, entry, offset,        \
 					 sizeof(stored));                  \
 	}

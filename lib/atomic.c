@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Atomic operations by guest address.  The operations themselves are those of
- * vmmem/inline.h: here is only how an address finds its place.
+ * guest_atomic.h: here is only how an address finds its place.
  */
 #include <vmmem/atomic.h>
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 
 #include "api.h"
 #include "collection_priv.h"
+#include "guest_atomic.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_CONSUME == __ATOMIC_CONSUME &&
@@ -60,7 +60,9 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
 		const struct vmmem_entry *entry;                           \
+		uint##bits##_t value;                                      \
 		uint64_t offset;                                           \
+		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EINVAL;                               \
@@ -71,8 +73,11 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      VMMEM_PROT_READ);                    \
-		*ret_value = vmmem_inline_load_u##bits(                    \
-			entry->host + offset, order);                      \
+		rc = vmmem_inline_load_u##bits(entry->host + offset,       \
+					       order, &value);             \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		*ret_value = value;                                        \
 		return 0;                                                  \
 	}
 
@@ -83,6 +88,7 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 	{                                                                  \
 		const struct vmmem_entry *entry;                           \
 		uint64_t offset;                                           \
+		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
@@ -93,8 +99,10 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      VMMEM_PROT_WRITE);                   \
-		vmmem_inline_store_u##bits(entry->host + offset, value,    \
-					   order);                         \
+		rc = vmmem_inline_store_u##bits(entry->host + offset,      \
+						value, order);             \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
 		vmmem_written(collection, entry, offset, (bits) / 8);      \
 		return 0;                                                  \
 	}
@@ -108,6 +116,7 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		const struct vmmem_entry *entry;                           \
 		uint##bits##_t previous;                                   \
 		uint64_t offset;                                           \
+		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
@@ -118,8 +127,10 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      READ_WRITE);                         \
-		previous = vmmem_inline_##name##_u##bits(                  \
-			entry->host + offset, operand, order);             \
+		rc = vmmem_inline_##name##_u##bits(                        \
+			entry->host + offset, operand, order, &previous);  \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
 		vmmem_written(collection, entry, offset, (bits) / 8);      \
 		if (ret_previous != NULL)                                  \
 			*ret_previous = previous;                          \
@@ -135,6 +146,7 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		const struct vmmem_entry *entry;                           \
 		uint##bits##_t previous;                                   \
 		uint64_t offset;                                           \
+		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_previous == NULL)            \
 			return VMMEM_EINVAL;                               \
@@ -147,9 +159,11 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		if (!likely(entry != NULL))                                \
 			return refuse(collection, gpa, (bits) / 8,         \
 				      READ_WRITE);                         \
-		previous = vmmem_inline_compare_exchange_u##bits(          \
+		rc = vmmem_inline_compare_exchange_u##bits(                \
 			entry->host + offset, expected, desired,           \
-			vmmem_inline_join(success, failure));              \
+			vmmem_inline_join(success, failure), &previous);   \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
 		/* What was not stored need not be sent. */                \
 		if (previous == expected)                                  \
 			vmmem_written(collection, entry, offset,           \

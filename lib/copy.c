@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "copy.h"
 
+#include <stdbool.h>
+
+#include <vmmem/error.h>
+
+#include "api.h"
 #include "copy_x86.h"
 
 #ifdef VMMEM_COPY_X86
@@ -8,22 +13,28 @@
 typedef long long wide
 	__attribute__((__vector_size__(WIDE), __may_alias__, __aligned__(8)));
 
-/* Volatile: the one access that is written is the one that is made. */
-static inline void
+static inline bool
 vmmem_from_guest_wide(void *buf, const void *guest)
 {
-	wide value = *(const volatile wide *)guest;
+	wide value;
 
+	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_SSE, value, guest, gone);
 	memcpy(buf, &value, sizeof(value));
+	return true;
+gone:
+	return false;
 }
 
-static inline void
+static inline bool
 vmmem_to_guest_wide(void *guest, const void *buf)
 {
 	wide value;
 
 	memcpy(&value, buf, sizeof(value));
-	*(volatile wide *)guest = value;
+	VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_SSE, guest, value, gone);
+	return true;
+gone:
+	return false;
 }
 #else
 #define WIDE 8
@@ -36,7 +47,8 @@ vmmem_to_guest_wide(void *guest, const void *buf)
  * groups of the promise and nothing smaller: 1, 2 and 4 bytes up to a multiple
  * of 8, then on in whatever is widest, then down again.  The macros are for
  * variables 'guest' and 'len'.  'step' makes one access of a type at the
- * beginning of what is left, and moves on by its size.
+ * beginning of what is left, and moves on by its size; or goes to 'gone', from
+ * where the rest is gone through carefully.
  *
  * Where a range begins and how long it is, is the guest's, and cannot be
  * predicted.  A branch that misses costs more than all of 64 bytes.  So there
@@ -53,11 +65,12 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 		maybe(32, 4, (head) & 3, (head) & 4);                      \
 	} while (0)
 
+/* Where there is nothing left but the tail. */
 #define MOVE_TAIL(maybe, tail)                                             \
 	do {                                                               \
-		maybe(8, 1, len - 1, (tail) & 1);                          \
-		maybe(16, 2, len - 2 - ((tail) & 1), (tail) & 2);          \
-		maybe(32, 4, len - 4 - ((tail) & 3), (tail) & 4);          \
+		maybe(32, 4, 0, (tail) & 4);                               \
+		maybe(16, 2, (tail) & 4, (tail) & 2);                      \
+		maybe(8, 1, (tail) & 6, (tail) & 1);                       \
 	} while (0)
 
 /*
@@ -83,8 +96,11 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 #define ALL(move)                                                          \
 	do {                                                               \
 		if (len >= VMMEM_COPY_LONG && vmmem_copy_has_avx()) {      \
-			move;                                              \
-			ADVANCE(len);                                      \
+			size_t left = (move), done = len - left;           \
+                                                                           \
+			ADVANCE(done);                                     \
+			if (!likely(left == 0))                            \
+				goto gone;                                 \
 		}                                                          \
 	} while (0)
 #else
@@ -141,123 +157,165 @@ pick_target(size_t yes, void *pointer, void *spare)
  * the instructions.
  */
 #if WIDE == 16
-typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) misaligned64;
-
-static inline void
-read_misaligned(unsigned char *buf, const unsigned char *guest)
-{
-	*(misaligned64 *)buf = *(const volatile misaligned64 *)guest;
-}
-
-#define MOVE_ENDS(maybe, head, tail)                                       \
+#define MOVE_ENDS()                                                        \
 	do {                                                               \
-		read_misaligned(buf + len - 8, guest + len - 8);           \
-		read_misaligned(buf, guest);                               \
+		if (!vmmem_from_guest_64(buf + len - 8, guest + len - 8) || \
+		    !vmmem_from_guest_64(buf, guest))                      \
+			goto gone;                                         \
 	} while (0)
 #else
-#define MOVE_ENDS(maybe, head, tail)                                       \
+#define MOVE_ENDS()                                                        \
 	do {                                                               \
-		MOVE_TAIL(maybe, tail);                                    \
-		MOVE_HEAD(maybe, head);                                    \
+		const size_t end = TAIL(guest);                            \
+                                                                           \
+		MAYBE(8, 1, len - 1, end & 1);                             \
+		MAYBE(16, 2, len - 2 - (end & 1), end & 2);                \
+		MAYBE(32, 4, len - 4 - (end & 3), end & 4);                \
+		MOVE_HEAD(MAYBE, head);                                    \
 	} while (0)
 #endif
 
-void
+size_t
 vmmem_copy_from_guest_any(void *to, const void *from, size_t len)
 {
 	const unsigned char *guest = from;
 	unsigned char *buf = to;
+	size_t head, tail = 0;
 
 #define ADVANCE(size) (buf += (size), guest += (size), len -= (size))
 #define STEP(type, size)                                                   \
 	do {                                                               \
-		vmmem_from_guest_##type(buf, guest);                       \
+		if (!vmmem_from_guest_##type(buf, guest))                  \
+			goto gone;                                         \
 		ADVANCE(size);                                             \
 	} while (0)
 /* What was read for nothing is in the buffer until the rest is. */
 #define MAYBE(type, size, offset, yes)                                     \
-	vmmem_from_guest_##type(buf + (offset),                            \
-				pick(yes, guest + (offset), nothing))
+	do {                                                               \
+		if (!vmmem_from_guest_##type(                              \
+			    buf + (offset),                                \
+			    pick(yes, guest + (offset), nothing)))         \
+			goto gone;                                         \
+	} while (0)
 	if (len < 16) {
 		SHORT(guest, STEP);
-		return;
+		return 0;
 	}
 	if ((((uintptr_t)guest | len) & 7) != 0) {
-		const size_t head = HEAD(guest), tail = TAIL(guest);
-
-		MOVE_ENDS(MAYBE, head, tail);
+		head = HEAD(guest);
+		MOVE_ENDS();
+		tail = TAIL(guest);
 		ADVANCE(head);
 		len -= tail;
 	}
 	MIDDLE(STEP, ALL(vmmem_copy_long(buf, guest, len)));
+	return 0;
+gone:
+	return vmmem_read_carefully(buf, guest, len + tail);
 #undef STEP
 #undef MAYBE
 }
 
-void
+size_t
 vmmem_copy_to_guest_any(void *to, const void *from, size_t len)
 {
 	unsigned char *guest = to;
 	const unsigned char *buf = from;
 	uint64_t spare[WIDE / 8];
+	const bool ends = (((uintptr_t)to | len) & 7) != 0;
+	size_t head, tail = 0;
 
 #define STEP(type, size)                                                   \
 	do {                                                               \
-		vmmem_to_guest_##type(guest, buf);                         \
+		if (!vmmem_to_guest_##type(guest, buf))                    \
+			goto gone;                                         \
 		ADVANCE(size);                                             \
 	} while (0)
+/*
+ * In order, so that what was written are the first bytes.  The buffer may end
+ * where there is nothing to be written.
+ */
 #define MAYBE(type, size, offset, yes)                                     \
-	vmmem_to_guest_##type(pick_target(yes, guest + (offset), spare),   \
-			      buf + (offset))
+	do {                                                               \
+		if (!vmmem_to_guest_##type(                                \
+			    pick_target(yes, guest + (offset), spare),     \
+			    pick(yes, buf + (offset), nothing))) {         \
+			ADVANCE(offset);                                   \
+			goto gone;                                         \
+		}                                                          \
+	} while (0)
 	if (len < 16) {
 		SHORT(guest, STEP);
-		return;
+		return 0;
 	}
-	if ((((uintptr_t)guest | len) & 7) != 0) {
-		const size_t head = HEAD(guest), tail = TAIL(guest);
-
-		MOVE_TAIL(MAYBE, tail);
+	if (ends) {
+		head = HEAD(guest);
 		MOVE_HEAD(MAYBE, head);
+		tail = TAIL(guest);
 		ADVANCE(head);
 		len -= tail;
 	}
 	MIDDLE(STEP, ALL(vmmem_copy_long(guest, buf, len)));
+	if (ends) {
+		len = tail;
+		tail = 0;
+		MOVE_TAIL(MAYBE, len);
+	}
+	return 0;
+gone:
+	return vmmem_write_carefully(guest, buf, len + tail);
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
 }
 
-void
+size_t
 vmmem_fill_guest(void *to, uint8_t value, size_t len)
 {
 	/* As long as the widest access. */
 	unsigned char pattern[WIDE];
 	unsigned char *guest = to;
 	uint64_t spare[WIDE / 8];
+	const bool ends = (((uintptr_t)to | len) & 7) != 0;
+	size_t head, tail = 0;
 
 	memset(pattern, value, sizeof(pattern));
 #define ADVANCE(size) (guest += (size), len -= (size))
 #define STEP(type, size)                                                   \
 	do {                                                               \
-		vmmem_to_guest_##type(guest, pattern);                     \
+		if (!vmmem_to_guest_##type(guest, pattern))                \
+			goto gone;                                         \
 		ADVANCE(size);                                             \
 	} while (0)
 #define MAYBE(type, size, offset, yes)                                     \
-	vmmem_to_guest_##type(pick_target(yes, guest + (offset), spare),   \
-			      pattern)
+	do {                                                               \
+		if (!vmmem_to_guest_##type(                                \
+			    pick_target(yes, guest + (offset), spare),     \
+			    pattern)) {                                    \
+			ADVANCE(offset);                                   \
+			goto gone;                                         \
+		}                                                          \
+	} while (0)
 	if (len < 16) {
 		SHORT(guest, STEP);
-		return;
+		return 0;
 	}
-	if ((((uintptr_t)guest | len) & 7) != 0) {
-		const size_t head = HEAD(guest), tail = TAIL(guest);
-
-		MOVE_TAIL(MAYBE, tail);
+	if (ends) {
+		head = HEAD(guest);
 		MOVE_HEAD(MAYBE, head);
+		tail = TAIL(guest);
 		ADVANCE(head);
 		len -= tail;
 	}
 	MIDDLE(STEP, ALL(vmmem_fill_long(guest, value, len)));
+	if (ends) {
+		len = tail;
+		tail = 0;
+		MOVE_TAIL(MAYBE, len);
+	}
+	return 0;
+gone:
+	return vmmem_fill_carefully(guest, value, len + tail);
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
@@ -267,41 +325,48 @@ vmmem_fill_guest(void *to, uint8_t value, size_t len)
  * copy_alike() copies upwards between guest addresses that are aligned alike,
  * modulo 8: whole groups on one side are whole on the other.
  */
-static void
+static size_t
 copy_alike(unsigned char *target, const unsigned char *source, size_t len)
 {
 	uint64_t value[WIDE / 8], spare[WIDE / 8];
-	size_t head, tail;
+	size_t head, tail = 0;
 
 #define ADVANCE(size) (target += (size), source += (size), len -= (size))
 #define STEP(type, size)                                                   \
 	do {                                                               \
-		vmmem_from_guest_##type(value, source);                    \
-		vmmem_to_guest_##type(target, value);                      \
+		if (!vmmem_from_guest_##type(value, source) ||             \
+		    !vmmem_to_guest_##type(target, value))                 \
+			goto gone;                                         \
 		ADVANCE(size);                                             \
 	} while (0)
 #define MAYBE(type, size, offset, yes)                                     \
 	do {                                                               \
-		vmmem_from_guest_##type(                                   \
-			value, pick(yes, source + (offset), nothing));     \
-		vmmem_to_guest_##type(                                     \
-			pick_target(yes, target + (offset), spare),        \
-			value);                                            \
+		if (!vmmem_from_guest_##type(                              \
+			    value, pick(yes, source + (offset), nothing)) || \
+		    !vmmem_to_guest_##type(                                \
+			    pick_target(yes, target + (offset), spare),    \
+			    value)) {                                      \
+			ADVANCE(offset);                                   \
+			goto gone;                                         \
+		}                                                          \
 	} while (0)
 	if (len < 16) {
 		SHORT(target, STEP);
-		return;
+		return 0;
 	}
 	/* The tail last, as the two may overlap. */
 	head = HEAD(target);
-	tail = TAIL(target);
 	MOVE_HEAD(MAYBE, head);
+	tail = TAIL(target);
 	ADVANCE(head);
 	len -= tail;
 	MIDDLE(STEP, ALL(vmmem_copy_long(target, source, len)));
-	MAYBE(32, 4, 0, tail & 4);
-	MAYBE(16, 2, tail & 4, tail & 2);
-	MAYBE(8, 1, tail & 6, tail & 1);
+	len = tail;
+	tail = 0;
+	MOVE_TAIL(MAYBE, len);
+	return 0;
+gone:
+	return vmmem_copy_carefully(target, source, len + tail);
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
@@ -402,6 +467,7 @@ vmmem_transfer(const struct vmmem_transfer *transfer, uint64_t *ret_done)
 struct host_ranges {
 	unsigned char *target;
 	const unsigned char *source;
+	bool upwards;
 };
 
 static int
@@ -409,7 +475,8 @@ read_host(void *context, uint64_t position, void *buf, size_t len)
 {
 	const struct host_ranges *ranges = context;
 
-	vmmem_copy_from_guest_any(buf, ranges->source + position, len);
+	if (vmmem_copy_from_guest_any(buf, ranges->source + position, len) != 0)
+		return VMMEM_EFAULT;
 	return 0;
 }
 
@@ -418,17 +485,24 @@ write_host(void *context, uint64_t position, const void *buf, size_t len,
 	   uint64_t *done)
 {
 	const struct host_ranges *ranges = context;
+	unsigned char *guest = ranges->target + position;
+	size_t left;
 
-	vmmem_copy_to_guest_any(ranges->target + position, buf, len);
-	*done += len;
-	return 0;
+	left = ranges->upwards ? vmmem_copy_to_guest_any(guest, buf, len) :
+				 vmmem_copy_to_guest_downwards(guest, buf, len);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
 }
 
 /* Also where groups must not be cut: see vmmem_transfer(). */
-static __attribute__((__noinline__)) void
+static __attribute__((__noinline__)) size_t
 copy_by_buffer(void *target, const void *source, size_t len)
 {
-	struct host_ranges ranges = { target, source };
+	struct host_ranges ranges = {
+		target, source,
+		vmmem_transfer_is_upwards((uintptr_t)target, (uintptr_t)source,
+					  len),
+	};
 	const struct vmmem_transfer transfer = {
 		.read = read_host,
 		.write = write_host,
@@ -440,6 +514,7 @@ copy_by_buffer(void *target, const void *source, size_t len)
 	uint64_t done;
 
 	vmmem_transfer(&transfer, &done);
+	return len - (size_t)done;
 }
 
 /*
@@ -447,18 +522,24 @@ copy_by_buffer(void *target, const void *source, size_t len)
  * goes through a buffer: 4000 bytes took 81 ns without one, 162 with it, and 86
  * by memmove().
  */
-void
+size_t
 vmmem_copy_within_guest(void *target, const void *source, size_t len)
 {
 	if (!vmmem_transfer_is_upwards((uintptr_t)target, (uintptr_t)source,
 				       len))
-		copy_by_buffer(target, source, len);
-	else if (((uintptr_t)target - (uintptr_t)source) % GROUP == 0)
-		copy_alike(target, source, len);
+		return copy_by_buffer(target, source, len);
+	if (((uintptr_t)target - (uintptr_t)source) % GROUP == 0)
+		return copy_alike(target, source, len);
 #ifdef VMMEM_COPY_X86
-	else if (len >= VMMEM_COPY_APART)
-		vmmem_copy_apart(target, source, len);
+	if (len >= VMMEM_COPY_APART) {
+		size_t left = vmmem_copy_apart(target, source, len);
+
+		if (likely(left == 0))
+			return 0;
+		target = (unsigned char *)target + (len - left);
+		source = (const unsigned char *)source + (len - left);
+		len = left;
+	}
 #endif
-	else
-		copy_by_buffer(target, source, len);
+	return copy_by_buffer(target, source, len);
 }

@@ -17,13 +17,31 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Guest bytes as integers, whatever type the compiler thinks they have. */
-typedef uint16_t __attribute__((__may_alias__)) vmmem_guest16;
-typedef uint32_t __attribute__((__may_alias__)) vmmem_guest32;
-typedef uint64_t __attribute__((__may_alias__)) vmmem_guest64;
+#include "guest_access.h"
 
-void vmmem_copy_from_guest_any(void *buf, const void *guest, size_t len);
-void vmmem_copy_to_guest_any(void *guest, const void *buf, size_t len);
+/*
+ * What copies returns how many bytes it did not: 0, unless the memory behind
+ * one was gone (guest_access.h).  Those that were moved are then the first ones.
+ */
+size_t vmmem_copy_from_guest_any(void *buf, const void *guest, size_t len);
+size_t vmmem_copy_to_guest_any(void *guest, const void *buf, size_t len);
+
+/*
+ * vmmem_copy_to_guest_downwards() begins with the last byte.  Those that it
+ * did not copy are the first ones.
+ */
+size_t vmmem_copy_to_guest_downwards(void *guest, const void *buf, size_t len);
+
+/*
+ * The same, slowly: group by group from the beginning, so that what is left is
+ * told to the byte.  Where a faster way finds memory gone, this goes on from
+ * what that one has surely done.  In copy_carefully.c, with the one above.
+ */
+size_t vmmem_read_carefully(void *buf, const void *guest, size_t len);
+size_t vmmem_write_carefully(void *guest, const void *buf, size_t len);
+size_t vmmem_fill_carefully(void *guest, uint8_t value, size_t len);
+/* Between guest addresses that are aligned alike modulo 8, upwards. */
+size_t vmmem_copy_carefully(void *target, const void *source, size_t len);
 
 /*
  * A transfer reads and writes guest memory by any means: 'read' and 'write'
@@ -62,40 +80,36 @@ int vmmem_transfer(const struct vmmem_transfer *transfer, uint64_t *ret_done);
 
 /*
  * vmmem_copy_within_guest() copies between guest addresses; the ranges may
- * overlap, as for memmove().
+ * overlap, as for memmove().  What is left are the last bytes, or the first
+ * ones if the copy is not upwards.
  */
-void vmmem_copy_within_guest(void *target, const void *source, size_t len);
+size_t vmmem_copy_within_guest(void *target, const void *source, size_t len);
 
 /* vmmem_fill_guest() sets guest bytes to 'value'. */
-void vmmem_fill_guest(void *guest, uint8_t value, size_t len);
+size_t vmmem_fill_guest(void *guest, uint8_t value, size_t len);
 
-/*
- * The accesses themselves.  Relaxed atomics are what C has for "one access,
- * and no order": the plain load or store of every machine, which the compiler
- * may not split, repeat or leave out.  Who needs an order uses atomic.h.
- */
+/* The accesses themselves, between the guest and a buffer that lies anywhere. */
 #define VMMEM_GUEST_ACCESS(bits)                                           \
-	static inline void vmmem_from_guest_##bits(void *buf,              \
+	static inline bool vmmem_from_guest_##bits(void *buf,              \
 						   const void *guest)      \
 	{                                                                  \
-		uint##bits##_t value = __atomic_load_n(                    \
-			(const vmmem_guest##bits *)guest,                  \
-			__ATOMIC_RELAXED);                                 \
+		uint##bits##_t value;                                      \
                                                                            \
+		if (!vmmem_guest_load_##bits(guest, &value))               \
+			return false;                                      \
 		memcpy(buf, &value, sizeof(value));                        \
+		return true;                                               \
 	}                                                                  \
                                                                            \
-	static inline void vmmem_to_guest_##bits(void *guest,              \
+	static inline bool vmmem_to_guest_##bits(void *guest,              \
 						 const void *buf)          \
 	{                                                                  \
 		uint##bits##_t value;                                      \
                                                                            \
 		memcpy(&value, buf, sizeof(value));                        \
-		__atomic_store_n((vmmem_guest##bits *)guest, value,        \
-				 __ATOMIC_RELAXED);                        \
+		return vmmem_guest_store_##bits(guest, value);             \
 	}
 
-typedef uint8_t vmmem_guest8;
 VMMEM_GUEST_ACCESS(8)
 VMMEM_GUEST_ACCESS(16)
 VMMEM_GUEST_ACCESS(32)
@@ -105,72 +119,61 @@ VMMEM_GUEST_ACCESS(64)
 
 /*
  * vmmem_copy_aligned_from_guest() copies 1, 2, 4 or 8 guest bytes, a constant,
- * that are aligned to their number.
+ * that are aligned to their number.  Returns whether they were there.
  */
-static inline void
+static inline bool
 vmmem_copy_aligned_from_guest(void *buf, const void *guest, size_t len)
 {
 	if (len == 8)
-		vmmem_from_guest_64(buf, guest);
-	else if (len == 4)
-		vmmem_from_guest_32(buf, guest);
-	else if (len == 2)
-		vmmem_from_guest_16(buf, guest);
-	else
-		vmmem_from_guest_8(buf, guest);
+		return vmmem_from_guest_64(buf, guest);
+	if (len == 4)
+		return vmmem_from_guest_32(buf, guest);
+	if (len == 2)
+		return vmmem_from_guest_16(buf, guest);
+	return vmmem_from_guest_8(buf, guest);
 }
 
 /* vmmem_copy_aligned_to_guest() copies as many to the guest. */
-static inline void
+static inline bool
 vmmem_copy_aligned_to_guest(void *guest, const void *buf, size_t len)
 {
 	if (len == 8)
-		vmmem_to_guest_64(guest, buf);
-	else if (len == 4)
-		vmmem_to_guest_32(guest, buf);
-	else if (len == 2)
-		vmmem_to_guest_16(guest, buf);
-	else
-		vmmem_to_guest_8(guest, buf);
+		return vmmem_to_guest_64(guest, buf);
+	if (len == 4)
+		return vmmem_to_guest_32(guest, buf);
+	if (len == 2)
+		return vmmem_to_guest_16(guest, buf);
+	return vmmem_to_guest_8(guest, buf);
+}
+
+/* vmmem_fits_one_access() tells whether all of it is one access. */
+static inline bool
+vmmem_fits_one_access(const void *guest, size_t len)
+{
+	return (len == 8 && VMMEM_ALIGNED(guest, 8)) ||
+	       (len == 4 && VMMEM_ALIGNED(guest, 4)) ||
+	       (len == 2 && VMMEM_ALIGNED(guest, 2)) || len == 1;
 }
 
 /*
  * vmmem_copy_from_guest() copies 'len' guest bytes to 'buf'.  Where 'len' is a
  * constant that a processor can access at once, this is that access.
  */
-static inline void
+static inline size_t
 vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
 {
-	if (len > 8)
-		vmmem_copy_from_guest_any(buf, guest, len);
-	else if (len == 8 && VMMEM_ALIGNED(guest, 8))
-		vmmem_from_guest_64(buf, guest);
-	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
-		vmmem_from_guest_32(buf, guest);
-	else if (len == 2 && VMMEM_ALIGNED(guest, 2))
-		vmmem_from_guest_16(buf, guest);
-	else if (len == 1)
-		vmmem_from_guest_8(buf, guest);
-	else
-		vmmem_copy_from_guest_any(buf, guest, len);
+	if (len > 8 || !vmmem_fits_one_access(guest, len))
+		return vmmem_copy_from_guest_any(buf, guest, len);
+	return vmmem_copy_aligned_from_guest(buf, guest, len) ? 0 : len;
 }
 
 /* vmmem_copy_to_guest() copies 'len' bytes from 'buf' to the guest. */
-static inline void
+static inline size_t
 vmmem_copy_to_guest(void *guest, const void *buf, size_t len)
 {
-	if (len > 8)
-		vmmem_copy_to_guest_any(guest, buf, len);
-	else if (len == 8 && VMMEM_ALIGNED(guest, 8))
-		vmmem_to_guest_64(guest, buf);
-	else if (len == 4 && VMMEM_ALIGNED(guest, 4))
-		vmmem_to_guest_32(guest, buf);
-	else if (len == 2 && VMMEM_ALIGNED(guest, 2))
-		vmmem_to_guest_16(guest, buf);
-	else if (len == 1)
-		vmmem_to_guest_8(guest, buf);
-	else
-		vmmem_copy_to_guest_any(guest, buf, len);
+	if (len > 8 || !vmmem_fits_one_access(guest, len))
+		return vmmem_copy_to_guest_any(guest, buf, len);
+	return vmmem_copy_aligned_to_guest(guest, buf, len) ? 0 : len;
 }
 
 #endif

@@ -6,17 +6,51 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "guest_access.h"
+
 #define WITH_AVX __attribute__((__target__("avx2")))
 
-/*
- * Volatile wherever guest memory is meant: the one access that is written is
- * the one that is made.  Not aligned, since the caller's memory need not be.
- */
-typedef uint64_t narrow __attribute__((__may_alias__, __aligned__(1)));
+/* Not aligned, since the caller's memory need not be. */
+typedef uint64_t narrow;
 typedef long long wide
 	__attribute__((__vector_size__(16), __may_alias__, __aligned__(1)));
 typedef long long widest
 	__attribute__((__vector_size__(32), __may_alias__, __aligned__(1)));
+
+/* One access each; or on to 'gone'. */
+#define LOAD_narrow(value, at)                                             \
+	do {                                                               \
+		if (!vmmem_guest_load_64(at, &(value)))                    \
+			goto gone;                                         \
+	} while (0)
+#define STORE_narrow(at, value)                                            \
+	do {                                                               \
+		if (!vmmem_guest_store_64(at, value))                      \
+			goto gone;                                         \
+	} while (0)
+#define LOAD_wide(value, at)                                               \
+	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_AVX, value, at, gone)
+#define STORE_wide(at, value)                                              \
+	VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX, at, value, gone)
+#define LOAD_widest LOAD_wide
+#define STORE_widest STORE_wide
+
+/*
+ * Of four at once, 'target' does not tell how far it came; each that was made
+ * counts, as none is to be made twice.
+ */
+#define STORE_FOUR(a, b, c, d)                                             \
+	do {                                                               \
+		STORE_widest(target, a);                                   \
+		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
+					 target + sizeof(widest), b, gone1); \
+		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
+					 target + 2 * sizeof(widest), c,   \
+					 gone2);                           \
+		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
+					 target + 3 * sizeof(widest), d,   \
+					 gone3);                           \
+	} while (0)
 
 /* pick() returns 'pointer' if 'yes' is not 0, and 'spare' if it is. */
 static inline void *
@@ -34,29 +68,32 @@ pick(size_t yes, void *pointer, void *spare)
  * a branch that misses costs as much as 256 bytes, and steps without branches
  * were no faster up to 4 KiB.
  */
-WITH_AVX void
+WITH_AVX size_t
 vmmem_copy_long(void *to, const void *from, size_t len)
 {
 	unsigned char *target = to;
 	const unsigned char *source = from;
-	size_t blocks = len / sizeof(widest);
+	const unsigned char *const fours = source + (len & ~(size_t)127);
+	size_t blocks = len / sizeof(widest) % 4, made = 0;
 
 #define COPY(type, count)                                                  \
 	do {                                                               \
-		*(volatile type *)target = *(const volatile type *)source; \
+		type value;                                                \
+                                                                           \
+		LOAD_##type(value, source);                                \
+		STORE_##type(target, value);                               \
 		target += (count);                                         \
 		source += (count);                                         \
 	} while (0)
-	for (; blocks >= 4; blocks -= 4) {
-		const volatile widest *read = (const volatile widest *)source;
-		volatile widest *write = (volatile widest *)target;
+	while (source != fours) {
 		/* All reads first; an array would go through memory. */
-		widest a = read[0], b = read[1], c = read[2], d = read[3];
+		widest a, b, c, d;
 
-		write[0] = a;
-		write[1] = b;
-		write[2] = c;
-		write[3] = d;
+		LOAD_widest(a, source);
+		LOAD_widest(b, source + sizeof(widest));
+		LOAD_widest(c, source + 2 * sizeof(widest));
+		LOAD_widest(d, source + 3 * sizeof(widest));
+		STORE_FOUR(a, b, c, d);
 		source += 4 * sizeof(widest);
 		target += 4 * sizeof(widest);
 	}
@@ -67,25 +104,37 @@ vmmem_copy_long(void *to, const void *from, size_t len)
 	if ((len & 8) != 0)
 		COPY(narrow, 8);
 #undef COPY
+	return 0;
+gone3:
+	made++;
+gone2:
+	made++;
+gone1:
+	made++;
+gone:
+	return len - (size_t)(target - (unsigned char *)to) -
+	       made * sizeof(widest);
 }
 
-WITH_AVX void
+WITH_AVX size_t
 vmmem_fill_long(void *guest, uint8_t value, size_t len)
 {
 	const __m256i pattern = _mm256_set1_epi8((char)value);
+	widest pattern_widest = (widest)pattern;
+	wide pattern_wide = (wide)_mm256_castsi256_si128(pattern);
+	const narrow pattern_narrow = UINT64_C(0x0101010101010101) * value;
 	unsigned char *target = guest;
-	size_t blocks = len / sizeof(widest);
+	size_t blocks = len / sizeof(widest), made = 0;
 
 #define FILL(type, count)                                                  \
 	do {                                                               \
-		*(volatile type *)target = *(const type *)&pattern;        \
+		STORE_##type(target, pattern_##type);                      \
 		target += (count);                                         \
 	} while (0)
 	for (; blocks >= 4; blocks -= 4) {
-		FILL(widest, 32);
-		FILL(widest, 32);
-		FILL(widest, 32);
-		FILL(widest, 32);
+		STORE_FOUR(pattern_widest, pattern_widest, pattern_widest,
+			   pattern_widest);
+		target += 4 * sizeof(widest);
 	}
 	for (; blocks != 0; blocks--)
 		FILL(widest, 32);
@@ -94,6 +143,16 @@ vmmem_fill_long(void *guest, uint8_t value, size_t len)
 	if ((len & 8) != 0)
 		FILL(narrow, 8);
 #undef FILL
+	return 0;
+gone3:
+	made++;
+gone2:
+	made++;
+gone1:
+	made++;
+gone:
+	return len - (size_t)(target - (unsigned char *)guest) -
+	       made * sizeof(widest);
 }
 
 /*
@@ -108,25 +167,23 @@ struct shift {
 	unsigned int bytes; /* 1 to 7 */
 };
 
-/* shift_one() goes on for 8 bytes. */
-static inline void
-shift_one(struct shift *shift)
-{
-	uint64_t group = *(const volatile narrow *)shift->source;
-
-	*(volatile narrow *)shift->target = shift->carry |
-					    group << 8 * shift->bytes;
-	shift->carry = group >> (64 - 8 * shift->bytes);
-	shift->source += 8;
-	shift->target += 8;
-}
+/* SHIFT_ONE() goes on for 8 bytes, with the members of a shift as variables. */
+#define SHIFT_ONE()                                                        \
+	do {                                                               \
+		LOAD_narrow(group, source);                                \
+		STORE_narrow(target, carry | group << 8 * bytes);          \
+		carry = group >> (64 - 8 * bytes);                         \
+		source += 8;                                               \
+		target += 8;                                               \
+	} while (0)
 
 /*
- * shift_long() goes on for 'len' bytes, a multiple of 32 and not 0.  The vector
+ * shift_long() goes on for 'len' bytes, a multiple of 32 and not 0, and tells
+ * whether they were there; if not, shift->target is where one was not.  The vector
  * of the ends is made of what was read before and what is read now, as each
  * group is to be read once.
  */
-WITH_AVX static void
+WITH_AVX static bool
 shift_long(struct shift *shift, size_t len)
 {
 	const __m128i up = _mm_cvtsi32_si128((int)(8 * shift->bytes));
@@ -134,16 +191,18 @@ shift_long(struct shift *shift, size_t len)
 	const unsigned char *source = shift->source;
 	unsigned char *target = shift->target;
 	__m256i before, now, ends;
+	widest value;
 
 	before = _mm256_sll_epi64(
 		_mm256_set1_epi64x((long long)shift->carry), down);
 	for (; len != 0; len -= sizeof(widest)) {
-		now = (__m256i)*(const volatile widest *)source;
+		LOAD_widest(value, source);
+		now = (__m256i)value;
 		ends = _mm256_permute2x128_si256(before, now, 0x21);
 		ends = _mm256_alignr_epi8(now, ends, 8);
-		*(volatile widest *)target = (widest)_mm256_or_si256(
-			_mm256_srl_epi64(ends, down),
-			_mm256_sll_epi64(now, up));
+		value = (widest)_mm256_or_si256(_mm256_srl_epi64(ends, down),
+						_mm256_sll_epi64(now, up));
+		STORE_widest(target, value);
 		before = now;
 		source += sizeof(widest);
 		target += sizeof(widest);
@@ -152,78 +211,103 @@ shift_long(struct shift *shift, size_t len)
 		_mm256_srl_epi64(before, down), 3);
 	shift->source = source;
 	shift->target = target;
+	return true;
+gone:
+	shift->target = target;
+	return false;
 }
 
-#define WRITE(type, size, before)                                          \
-	(*(volatile type *)pick(count & (size), target + (before), spare) = \
-		 (type)(value >> 8 * (before)))
-
-typedef uint32_t half __attribute__((__may_alias__, __aligned__(1)));
-typedef uint16_t quarter __attribute__((__may_alias__, __aligned__(1)));
+/* Returns how many bytes were written before the memory was gone. */
+#define WRITE(bits, size, before)                                          \
+	do {                                                               \
+		if (!vmmem_guest_store_##bits(                             \
+			    pick(count & (size), target + (before), spare), \
+			    (uint##bits##_t)(value >> 8 * (before))))      \
+			return before;                                     \
+	} while (0)
 
 /* write_head() writes 'count' bytes, 0 to 7, up to a multiple of 8. */
-static inline void
+static inline size_t
 write_head(unsigned char *target, uint64_t value, size_t count)
 {
 	uint64_t spare[1];
 
-	WRITE(uint8_t, 1, 0);
-	WRITE(quarter, 2, count & 1);
-	WRITE(half, 4, count & 3);
+	WRITE(8, 1, 0);
+	WRITE(16, 2, (count & 1));
+	WRITE(32, 4, (count & 3));
+	return count;
 }
 
 /* write_tail() writes 'count' bytes, 0 to 7, from a multiple of 8 on. */
-static inline void
+static inline size_t
 write_tail(unsigned char *target, uint64_t value, size_t count)
 {
 	uint64_t spare[1];
 
-	WRITE(half, 4, 0);
-	WRITE(quarter, 2, count & 4);
-	WRITE(uint8_t, 1, count & 6);
+	WRITE(32, 4, 0);
+	WRITE(16, 2, (count & 4));
+	WRITE(8, 1, (count & 6));
+	return count;
 }
 
-void
+size_t
 vmmem_copy_apart(void *to, const void *from, size_t len)
 {
-	struct shift shift = { .source = from, .target = to };
-	/* Read as they lie, like the ends of any range: see copy.c. */
-	const uint64_t last = *(const volatile narrow *)(shift.source + len -
-							 8);
+	const unsigned char *source = from;
+	unsigned char *target = to, *const end = target + len;
 	const size_t head = -(uintptr_t)to & 7;
-	size_t read = -(uintptr_t)from & 7;
-	uint64_t group, spare[1];
+	size_t read = -(uintptr_t)from & 7, written;
+	uint64_t last, group, carry, spare[1];
 	unsigned char buf[16];
+	unsigned int bytes;
+	wide first;
 
+	/* Read as they lie, like the ends of any range: see copy.c. */
+	LOAD_narrow(last, source + len - 8);
+	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_SSE, first, source, gone);
+	memcpy(buf, &first, sizeof(buf));
 	/* To where a group ends on each side; what is between waits. */
 	read += read < head ? 8 : 0;
-	*(wide *)buf = *(const volatile wide *)shift.source;
-	write_head(shift.target, *(const narrow *)buf, head);
-	shift.bytes = (unsigned int)(read - head);
-	shift.carry = *(const narrow *)(buf + head) &
-		      (UINT64_MAX >> (64 - 8 * shift.bytes));
-	shift.source += read;
-	shift.target += head;
+	memcpy(&group, buf, sizeof(group));
+	written = write_head(target, group, head);
+	target += written;
+	if (written != head)
+		goto gone;
+	bytes = (unsigned int)(read - head);
+	memcpy(&carry, buf + head, sizeof(carry));
+	carry &= UINT64_MAX >> (64 - 8 * bytes);
+	source += read;
 	len -= read;
 
 	if (len >= VMMEM_COPY_LONG / 2 && vmmem_copy_has_avx()) {
+		struct shift shift;
+		bool there;
+
 		/* Stores that cross cache lines cost the most of it. */
-		for (; (uintptr_t)shift.target % 32 != 0; len -= 8)
-			shift_one(&shift);
-		shift_long(&shift, len & ~(size_t)31);
+		for (; (uintptr_t)target % 32 != 0; len -= 8)
+			SHIFT_ONE();
+		shift = (struct shift){ source, target, carry, bytes };
+		there = shift_long(&shift, len & ~(size_t)31);
+		target = shift.target;
+		if (!there)
+			goto gone;
+		source = shift.source;
+		carry = shift.carry;
 		len &= 31;
 	}
 	for (; len >= 8; len -= 8)
-		shift_one(&shift);
+		SHIFT_ONE();
 
 	/* What is left to be read, at the low end; in two steps as it may be 0. */
 	group = last >> 8 >> (56 - 8 * len);
-	len += shift.bytes;
-	*(volatile narrow *)pick(len & 8, shift.target, spare) =
-		shift.carry | group << 8 * shift.bytes;
-	shift.carry = (len & 8) != 0 ? group >> (64 - 8 * shift.bytes) :
-				       shift.carry | group << 8 * shift.bytes;
-	write_tail(shift.target + (len & 8), shift.carry, len & 7);
+	len += bytes;
+	STORE_narrow(pick(len & 8, target, spare), carry | group << 8 * bytes);
+	carry = (len & 8) != 0 ? group >> (64 - 8 * bytes) :
+				 carry | group << 8 * bytes;
+	target += len & 8;
+	target += write_tail(target, carry, len & 7);
+gone:
+	return (size_t)(end - target);
 }
 
 #endif

@@ -27,6 +27,9 @@
 #ifdef VMMEM_COPY_X86
 
 /*
+ * Each returns how many bytes it did not move, as the memory behind one was
+ * gone: the last ones.  It may be that some of them can be moved.
+ *
  * From so many bytes on the functions below are worth it, where
  * vmmem_copy_has_avx().
  */
@@ -42,17 +45,17 @@ vmmem_copy_has_avx(void)
  * vmmem_copy_long() copies 'len' bytes upwards, a multiple of 8, from or to a
  * guest address that is aligned to 8, or both.
  */
-void vmmem_copy_long(void *target, const void *source, size_t len);
+size_t vmmem_copy_long(void *target, const void *source, size_t len);
 
 /* vmmem_fill_long() fills as many bytes. */
-void vmmem_fill_long(void *guest, uint8_t value, size_t len);
+size_t vmmem_fill_long(void *guest, uint8_t value, size_t len);
 
 /*
  * vmmem_copy_apart() copies upwards between guest addresses that are not
  * aligned alike modulo 8.  'len' is at least VMMEM_COPY_APART.
  */
 #define VMMEM_COPY_APART 32
-void vmmem_copy_apart(void *target, const void *source, size_t len);
+size_t vmmem_copy_apart(void *target, const void *source, size_t len);
 
 #endif
 #endif

@@ -114,11 +114,12 @@ drop(const struct vmmem_region *region, unsigned char *address, size_t len)
 	return replace(region, address, len);
 }
 
-static void
+static int
 zero(unsigned char *from, uint64_t len)
 {
-	if (len != 0)
-		vmmem_fill_guest(from, 0, (size_t)len);
+	if (len != 0 && vmmem_fill_guest(from, 0, (size_t)len) != 0)
+		return VMMEM_EFAULT;
+	return 0;
 }
 
 /* discard_pages() discards [from, from + len) of a region's memory. */
@@ -147,8 +148,10 @@ discard_pages(const struct vmmem_region *region, unsigned char *from,
 		*ret_discarded = len - head - tail;
 	}
 	if ((flags & VMMEM_DISCARD_WHOLE_PAGES) == 0) {
-		zero(from, head);
-		zero(from + (len - tail), tail);
+		rc = zero(from, head);
+		if (rc == 0)
+			rc = zero(from + (len - tail), tail);
+		return rc;
 	}
 	return 0;
 }

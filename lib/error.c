@@ -59,6 +59,9 @@ static const struct text texts[] = {
 	CODE(VMMEM_ESEALS, "File is not sealed as required"),
 	CODE(VMMEM_ESHRINKABLE, "File could be cut short"),
 	CODE(VMMEM_EFILEACCESS, "Descriptor does not permit the access"),
+	CODE(VMMEM_EFAULT, "Memory behind the guest address is gone"),
+	CODE(VMMEM_EUNSUPPORTED, "Not supported by this build of the library"),
+	CODE(VMMEM_EHANDLERS, "Signal handlers were replaced too often"),
 };
 
 static const struct text *

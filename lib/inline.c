@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * The exported twins of the accessors in vmmem/inline.h.  Their bodies are in
- * the header; here they are compiled as ordinary functions.
+ * the header; here they are compiled as ordinary functions, which come back
+ * with a code where memory is gone.
  */
 #include <vmmem/endian.h>
 #include <vmmem/reader.h>
@@ -14,4 +15,4 @@
 #undef VMMEM_INLINE
 #define VMMEM_INLINE VMMEM_API
 
-#include <vmmem/inline.h>
+#include "guest_atomic.h"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "fault_log.h"
 #include "region_priv.h"
 
 const uint32_t vmmem_never_logging;
@@ -113,6 +114,9 @@ vmmem_region_ref(struct vmmem_region *region)
 void
 vmmem_region_free(struct vmmem_region *region)
 {
+	/* First: somebody else's memory may come to lie there. */
+	if (region->target == NULL)
+		vmmem_fault_record_free(region->faults);
 	/*
 	 * munmap() of what mmap() gave, whole, can fail only if the kernel is
 	 * out of memory to note it.  Then the mapping stays; there is nobody

@@ -13,6 +13,7 @@
 #include "api.h"
 #include "backing.h"
 #include "bitmap_priv.h"
+#include "fault_log.h"
 #include "region_priv.h"
 #include "struct_size.h"
 
@@ -509,6 +510,12 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 		rc = check_host(region);
 	if (rc == 0)
 		rc = track(region, settings);
+	if (rc == 0 && region->target != NULL)
+		region->faults = region->target->faults;
+	else if (rc == 0)
+		rc = vmmem_fault_record_new(region->host,
+					    region->last - region->start,
+					    &region->faults);
 	if (rc != 0) {
 		vmmem_region_free(region);
 		return rc;

@@ -10,6 +10,7 @@
 
 #include "foreign_priv.h"
 #include "policy_priv.h"
+struct vmmem_fault_record;
 
 /*
  * Guest and host address of a region agree modulo this, the widest access that
@@ -83,6 +84,9 @@ struct vmmem_region {
 	 */
 	struct vmmem_bitmap *bitmap;
 
+	/* What was lost of the memory.  An alias uses its target's. */
+	struct vmmem_fault_record *faults;
+
 	/* A custom region's callbacks, and who is told of the end. */
 	struct vmmem_region_ops ops;
 	void (*release)(void *opaque);
@@ -149,11 +153,12 @@ void vmmem_region_release(const struct vmmem_region *region, uint64_t offset,
 
 /*
  * vmmem_region_call_read() and vmmem_region_call_write() reach a region that
- * has no host address.  They return what the access function returns.
+ * has no host address.  They return what the access function returns, and add
+ * to '*done' how many bytes were moved, which are the first ones.
  */
 int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
-			   void *buf, size_t len);
+			   void *buf, size_t len, uint64_t *done);
 int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
-			    const void *buf, size_t len);
+			    const void *buf, size_t len, uint64_t *done);
 
 #endif

@@ -19,28 +19,52 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	return 0;
 }
 
-VMMEM_API int
-vmmem_slice_read(const struct vmmem_slice *slice, uint64_t offset, void *buf,
-		 size_t len)
+/*
+ * written() ends a write of 'len' bytes of which 'left' found their memory
+ * gone.  The others begin at 'offset', and are marked.
+ */
+static int
+written(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
+	uint64_t left)
 {
+	if (likely(left == 0)) {
+		vmmem_inline_written(slice, offset, len);
+		return 0;
+	}
+	if (left != len)
+		vmmem_inline_written(slice, offset, len - left);
+	return VMMEM_EFAULT;
+}
+
+/* read_bytes() and write_bytes() also store how many bytes were moved. */
+static inline int
+read_bytes(const struct vmmem_slice *slice, uint64_t offset, void *buf,
+	   size_t len, size_t *ret_done)
+{
+	size_t left;
 	int rc;
 
+	*ret_done = 0;
 	if (slice == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
 	if (len == 0)
 		return 0;
 	rc = check(slice, offset, len, VMMEM_PROT_READ);
-	if (rc == 0)
-		vmmem_copy_from_guest(buf, vmmem_inline_at(slice, offset), len);
-	return rc;
+	if (rc != 0)
+		return rc;
+	left = vmmem_copy_from_guest(buf, vmmem_inline_at(slice, offset), len);
+	*ret_done = len - left;
+	return likely(left == 0) ? 0 : VMMEM_EFAULT;
 }
 
-VMMEM_API int
-vmmem_slice_write(const struct vmmem_slice *slice, uint64_t offset,
-		  const void *buf, size_t len)
+static inline int
+write_bytes(const struct vmmem_slice *slice, uint64_t offset, const void *buf,
+	    size_t len, size_t *ret_done)
 {
+	size_t left;
 	int rc;
 
+	*ret_done = 0;
 	if (slice == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
 	if (len == 0)
@@ -48,9 +72,27 @@ vmmem_slice_write(const struct vmmem_slice *slice, uint64_t offset,
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	vmmem_copy_to_guest(vmmem_inline_at(slice, offset), buf, len);
-	vmmem_inline_written(slice, offset, len);
-	return 0;
+	left = vmmem_copy_to_guest(vmmem_inline_at(slice, offset), buf, len);
+	*ret_done = len - left;
+	return written(slice, offset, len, left);
+}
+
+VMMEM_API int
+vmmem_slice_read(const struct vmmem_slice *slice, uint64_t offset, void *buf,
+		 size_t len)
+{
+	size_t done;
+
+	return read_bytes(slice, offset, buf, len, &done);
+}
+
+VMMEM_API int
+vmmem_slice_write(const struct vmmem_slice *slice, uint64_t offset,
+		  const void *buf, size_t len)
+{
+	size_t done;
+
+	return write_bytes(slice, offset, buf, len, &done);
 }
 
 /* clip() is how many of 'len' bytes from 'offset' on the slice has. */
@@ -66,16 +108,14 @@ VMMEM_API int
 vmmem_slice_read_some(const struct vmmem_slice *slice, uint64_t offset,
 		      void *buf, size_t len, size_t *ret_done)
 {
-	size_t done;
+	size_t most, done;
 	int rc;
 
 	if (slice == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
-	done = clip(slice, offset, len);
-	rc = vmmem_slice_read(slice, offset, buf, done);
-	if (rc != 0)
-		done = 0;
-	else if (done < len)
+	most = clip(slice, offset, len);
+	rc = read_bytes(slice, offset, buf, most, &done);
+	if (rc == 0 && most < len)
 		rc = VMMEM_EOUTOFRANGE;
 	if (ret_done != NULL)
 		*ret_done = done;
@@ -86,16 +126,14 @@ VMMEM_API int
 vmmem_slice_write_some(const struct vmmem_slice *slice, uint64_t offset,
 		       const void *buf, size_t len, size_t *ret_done)
 {
-	size_t done;
+	size_t most, done;
 	int rc;
 
 	if (slice == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
-	done = clip(slice, offset, len);
-	rc = vmmem_slice_write(slice, offset, buf, done);
-	if (rc != 0)
-		done = 0;
-	else if (done < len)
+	most = clip(slice, offset, len);
+	rc = write_bytes(slice, offset, buf, most, &done);
+	if (rc == 0 && most < len)
 		rc = VMMEM_EOUTOFRANGE;
 	if (ret_done != NULL)
 		*ret_done = done;
@@ -106,6 +144,7 @@ VMMEM_API int
 vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
 		 uint8_t value, uint64_t len)
 {
+	size_t left;
 	int rc;
 
 	if (slice == NULL)
@@ -115,9 +154,8 @@ vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	vmmem_fill_guest(vmmem_inline_at(slice, offset), value, len);
-	vmmem_inline_written(slice, offset, len);
-	return 0;
+	left = vmmem_fill_guest(vmmem_inline_at(slice, offset), value, len);
+	return written(slice, offset, len, left);
 }
 
 VMMEM_API int
@@ -125,6 +163,9 @@ vmmem_slice_copy(const struct vmmem_slice *target, uint64_t target_offset,
 		 const struct vmmem_slice *source, uint64_t source_offset,
 		 uint64_t len)
 {
+	const void *from;
+	size_t left;
+	void *to;
 	int rc;
 
 	if (target == NULL || source == NULL)
@@ -136,10 +177,13 @@ vmmem_slice_copy(const struct vmmem_slice *target, uint64_t target_offset,
 		rc = check(target, target_offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	vmmem_copy_within_guest(vmmem_inline_at(target, target_offset),
-				vmmem_inline_at(source, source_offset), len);
-	vmmem_inline_written(target, target_offset, len);
-	return 0;
+	to = vmmem_inline_at(target, target_offset);
+	from = vmmem_inline_at(source, source_offset);
+	left = vmmem_copy_within_guest(to, from, len);
+	/* Of a copy that is not upwards the last bytes are done. */
+	if (!vmmem_transfer_is_upwards((uintptr_t)to, (uintptr_t)from, len))
+		target_offset += left;
+	return written(target, target_offset, len, left);
 }
 
 /*

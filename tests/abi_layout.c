@@ -13,6 +13,7 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/foreign.h>
+#include <vmmem/fault.h>
 #include <vmmem/inline.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
@@ -83,6 +84,20 @@ VALUE(VMMEM_EFILETYPE, -4140);
 VALUE(VMMEM_ESEALS, -4141);
 VALUE(VMMEM_ESHRINKABLE, -4142);
 VALUE(VMMEM_EFILEACCESS, -4143);
+VALUE(VMMEM_EFAULT, -4145);
+VALUE(VMMEM_EUNSUPPORTED, -4146);
+VALUE(VMMEM_EHANDLERS, -4147);
+
+/* vmmem/fault.h, since 0.1 */
+VALUE(VMMEM_FAULT_BUS, 1);
+VALUE(VMMEM_FAULT_SEGV, 2);
+VALUE(VMMEM_FAULT_NONE, 0);
+VALUE(VMMEM_FAULT_BACKING, 1);
+VALUE(VMMEM_FAULT_POISON, 2);
+VALUE(VMMEM_FAULT_POISON_AHEAD, 3);
+VALUE(VMMEM_FAULT_UNMAPPED, 4);
+VALUE(VMMEM_FAULT_DENIED, 5);
+VALUE(VMMEM_FAULT_ON_DEMAND, 6);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);

@@ -14,13 +14,15 @@
  *   VMMEM_EPERM      a byte of the range does not permit the access
  *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
  *   VMMEM_EINVAL     'collection', or another pointer that must not be, is NULL
+ *   VMMEM_EFAULT     the memory is gone; only after vmmem_fault_enable() (see
+ *                    vmmem/fault.h), else a signal is raised
  *   VMMEM_ECALLBACK  a custom region's callback returned a positive value
  *   VMMEM_ECONGRUENCE, VMMEM_EINVAL
  *                    a custom region's acquire() stored a host address that
  *                    differs from the guest address modulo 16, or NULL
- *   what a custom region's callback returned; the one way in which a plain
- *   form can stop part-way.  Bytes of earlier regions have then been moved, and
- *   'ret_done' tells how many.
+ *   what a custom region's callback returned.  This and VMMEM_EFAULT are the
+ *   two ways in which a plain form can stop part-way.  Bytes before have then
+ *   been moved, and 'ret_done' tells how many.
  *
  * 'ret_done', where there is one, is the number of bytes moved, with 0 and with
  * any code; only where an argument is NULL that must not be, it is not written.
@@ -107,7 +109,7 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
  * addresses; where two ranges meet only through an alias, what is copied is
  * not defined (but never leaves the two ranges).
  *
- * When a callback stops it part-way, the '*ret_done' bytes that were copied
+ * When a callback or a fault stops it part-way, the '*ret_done' bytes that were copied
  * are the first ones, or the last ones if target > source and they overlap.
  */
 VMMEM_NODISCARD int

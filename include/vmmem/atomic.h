@@ -14,12 +14,13 @@
  *   VMMEM_EPERM        the region does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_ENOHOST      a custom region without a host address
+ *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable()
  *   VMMEM_EORDER       the order is unknown, or not one that the operation can
  *                      have
  *   VMMEM_EOVERFLOW    the value would pass 2^64
  *   VMMEM_EINVAL       a pointer is NULL
  * Where several apply, the first of EINVAL, EORDER, EBADADDR, EOVERFLOW,
- * ECROSS, EMISALIGNED, EPERM, ENOHOST is returned.  On failure memory and
+ * ECROSS, EMISALIGNED, EPERM, ENOHOST, EFAULT is returned.  On failure memory and
  * outputs are untouched.
  *
  * Any thread that holds a reference to the collection, also in a signal

@@ -61,6 +61,7 @@ struct vmmem_region;
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   VMMEM_EPERM        the region does not permit writing
+ *   VMMEM_EFAULT       a part of a page is gone; only after vmmem_fault_enable()
  *   VMMEM_ENODISCARD   there is no means: external memory that is a private
  *                      mapping of a file, or locked, or not writable; a file
  *                      system without holes; a private mapping of hugetlbfs; a

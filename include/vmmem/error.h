@@ -102,6 +102,12 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ESHRINKABLE (-4142)
 /* The descriptor is not open for the access that is needed. */
 #define VMMEM_EFILEACCESS (-4143)
+/* The memory behind the guest address is gone: see vmmem/fault.h. */
+#define VMMEM_EFAULT (-4145)
+/* This processor, or this build of the library, cannot do it. */
+#define VMMEM_EUNSUPPORTED (-4146)
+/* Handlers of signals were put on top of the library's too often. */
+#define VMMEM_EHANDLERS (-4147)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -7,7 +7,8 @@
  * functions are those of vmmem/slice.h, vmmem/slice_atomic.h and
  * vmmem/reader.h, by the same names, with the same checks and codes.  Each also
  * exists in the library, compiled from these very bodies, which is what other
- * languages call.
+ * languages call.  That one survives memory that is gone (vmmem/fault.h); these
+ * do not.
  *
  * A program that includes this header reads struct vmmem_slice and struct
  * vmmem_reader; from 1.0 on these layouts do not change while the library's
@@ -112,22 +113,28 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
  * for the strongest one, so each order that processors tell apart is written
  * out; for a constant one, a single instruction is left.  Each stands for the
  * order its caller asked for: who races with whom is the caller's protocol.
+ *
+ * They return 0.  The library compiles the bodies below with operations of its
+ * own, by these names, which return a code if the memory is gone.
  */
+#ifndef VMMEM_INLINE_HAS_OPERATIONS
 #define VMMEM_INLINE_OPERATIONS(bits)                                      \
-	VMMEM_INLINE_PART uint##bits##_t vmmem_inline_load_u##bits(        \
-		const void *host, int order)                               \
+	VMMEM_INLINE_PART int vmmem_inline_load_u##bits(                   \
+		const void *host, int order, uint##bits##_t *ret_value)    \
 	{                                                                  \
 		const vmmem_inline_u##bits *at =                           \
 			(const vmmem_inline_u##bits *)host;                \
 									   \
 		if (order == VMMEM_ORDER_RELAXED)                          \
-			return __atomic_load_n(at, __ATOMIC_RELAXED);      \
-		if (order == VMMEM_ORDER_SEQ_CST)                          \
-			return __atomic_load_n(at, __ATOMIC_SEQ_CST);      \
-		return __atomic_load_n(at, __ATOMIC_ACQUIRE);              \
+			*ret_value = __atomic_load_n(at, __ATOMIC_RELAXED); \
+		else if (order == VMMEM_ORDER_SEQ_CST)                     \
+			*ret_value = __atomic_load_n(at, __ATOMIC_SEQ_CST); \
+		else                                                       \
+			*ret_value = __atomic_load_n(at, __ATOMIC_ACQUIRE); \
+		return 0;                                                  \
 	}                                                                  \
 									   \
-	VMMEM_INLINE_PART void vmmem_inline_store_u##bits(                 \
+	VMMEM_INLINE_PART int vmmem_inline_store_u##bits(                  \
 		void *host, uint##bits##_t value, int order)               \
 	{                                                                  \
 		vmmem_inline_u##bits *at = (vmmem_inline_u##bits *)host;   \
@@ -138,13 +145,13 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 			__atomic_store_n(at, value, __ATOMIC_RELEASE);     \
 		else                                                       \
 			__atomic_store_n(at, value, __ATOMIC_SEQ_CST);     \
+		return 0;                                                  \
 	}                                                                  \
 									   \
-	VMMEM_INLINE_PART uint##bits##_t                                   \
-	vmmem_inline_compare_exchange_u##bits(void *host,                  \
-					      uint##bits##_t expected,     \
-					      uint##bits##_t desired,      \
-					      int order)                   \
+	VMMEM_INLINE_PART int vmmem_inline_compare_exchange_u##bits(       \
+		void *host, uint##bits##_t expected,                       \
+		uint##bits##_t desired, int order,                         \
+		uint##bits##_t *ret_seen)                                  \
 	{                                                                  \
 		vmmem_inline_u##bits *at = (vmmem_inline_u##bits *)host;   \
 		vmmem_inline_u##bits seen = expected;                      \
@@ -177,29 +184,59 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 						    __ATOMIC_SEQ_CST);     \
 			break;                                             \
 		}                                                          \
-		return seen;                                               \
+		*ret_seen = seen;                                          \
+		return 0;                                                  \
 	}
 
 #define VMMEM_INLINE_MODIFY(name, builtin, bits)                           \
-	VMMEM_INLINE_PART uint##bits##_t vmmem_inline_##name##_u##bits(    \
-		void *host, uint##bits##_t operand, int order)             \
+	VMMEM_INLINE_PART int vmmem_inline_##name##_u##bits(               \
+		void *host, uint##bits##_t operand, int order,             \
+		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
 		vmmem_inline_u##bits *at = (vmmem_inline_u##bits *)host;   \
 									   \
 		switch (order) {                                           \
 		case VMMEM_ORDER_RELAXED:                                  \
-			return builtin(at, operand, __ATOMIC_RELAXED);     \
+			*ret_previous =                                    \
+				builtin(at, operand, __ATOMIC_RELAXED);    \
+			break;                                             \
 		case VMMEM_ORDER_CONSUME:                                  \
 		case VMMEM_ORDER_ACQUIRE:                                  \
-			return builtin(at, operand, __ATOMIC_ACQUIRE);     \
+			*ret_previous =                                    \
+				builtin(at, operand, __ATOMIC_ACQUIRE);    \
+			break;                                             \
 		case VMMEM_ORDER_RELEASE:                                  \
-			return builtin(at, operand, __ATOMIC_RELEASE);     \
+			*ret_previous =                                    \
+				builtin(at, operand, __ATOMIC_RELEASE);    \
+			break;                                             \
 		case VMMEM_ORDER_ACQ_REL:                                  \
-			return builtin(at, operand, __ATOMIC_ACQ_REL);     \
+			*ret_previous =                                    \
+				builtin(at, operand, __ATOMIC_ACQ_REL);    \
+			break;                                             \
 		default:                                                   \
-			return builtin(at, operand, __ATOMIC_SEQ_CST);     \
+			*ret_previous =                                    \
+				builtin(at, operand, __ATOMIC_SEQ_CST);    \
+			break;                                             \
 		}                                                          \
+		return 0;                                                  \
 	}
+
+#define VMMEM_INLINE_ALL(bits)                                             \
+	VMMEM_INLINE_OPERATIONS(bits)                                      \
+	VMMEM_INLINE_MODIFY(exchange, __atomic_exchange_n, bits)           \
+	VMMEM_INLINE_MODIFY(fetch_add, __atomic_fetch_add, bits)           \
+	VMMEM_INLINE_MODIFY(fetch_or, __atomic_fetch_or, bits)             \
+	VMMEM_INLINE_MODIFY(fetch_and, __atomic_fetch_and, bits)
+
+VMMEM_INLINE_ALL(8)
+VMMEM_INLINE_ALL(16)
+VMMEM_INLINE_ALL(32)
+VMMEM_INLINE_ALL(64)
+
+#undef VMMEM_INLINE_OPERATIONS
+#undef VMMEM_INLINE_MODIFY
+#undef VMMEM_INLINE_ALL
+#endif
 
 /* The functions of vmmem/slice_atomic.h, for one width. */
 #define VMMEM_INLINE_CHECK(orders_good, pointers_good, bits, need)         \
@@ -222,12 +259,18 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
+		uint##bits##_t value;                                      \
+		int rc;                                                    \
+									   \
 		VMMEM_INLINE_CHECK(                                        \
 			vmmem_inline_order_is_in(order,                    \
 						 VMMEM_INLINE_LOADS),      \
 			ret_value != NULL, bits, VMMEM_PROT_READ);         \
-		*ret_value = vmmem_inline_load_u##bits(                    \
-			vmmem_inline_at(slice, offset), order);            \
+		rc = vmmem_inline_load_u##bits(                            \
+			vmmem_inline_at(slice, offset), order, &value);    \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		*ret_value = value;                                        \
 		return 0;                                                  \
 	}                                                                  \
 									   \
@@ -235,12 +278,16 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t value, int order)                           \
 	{                                                                  \
+		int rc;                                                    \
+									   \
 		VMMEM_INLINE_CHECK(                                        \
 			vmmem_inline_order_is_in(order,                    \
 						 VMMEM_INLINE_STORES),     \
 			1, bits, VMMEM_PROT_WRITE);                        \
-		vmmem_inline_store_u##bits(vmmem_inline_at(slice, offset), \
-					   value, order);                  \
+		rc = vmmem_inline_store_u##bits(                           \
+			vmmem_inline_at(slice, offset), value, order);     \
+		if (rc != 0)                                               \
+			return rc;                                         \
 		vmmem_inline_written(slice, offset, (bits) / 8);           \
 		return 0;                                                  \
 	}                                                                  \
@@ -250,6 +297,9 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		uint##bits##_t expected, uint##bits##_t desired,           \
 		int success, int failure, uint##bits##_t *ret_previous)    \
 	{                                                                  \
+		uint##bits##_t previous;                                   \
+		int rc;                                                    \
+									   \
 		VMMEM_INLINE_CHECK(                                        \
 			vmmem_inline_order_is_in(success,                  \
 						 VMMEM_INLINE_ORDERS) &&   \
@@ -257,11 +307,14 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 					failure, VMMEM_INLINE_LOADS),      \
 			ret_previous != NULL, bits,                        \
 			VMMEM_PROT_READ | VMMEM_PROT_WRITE);               \
-		*ret_previous = vmmem_inline_compare_exchange_u##bits(     \
+		rc = vmmem_inline_compare_exchange_u##bits(                \
 			vmmem_inline_at(slice, offset), expected, desired, \
-			vmmem_inline_join(success, failure));              \
-		if (*ret_previous == expected)                             \
+			vmmem_inline_join(success, failure), &previous);   \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		if (previous == expected)                                  \
 			vmmem_inline_written(slice, offset, (bits) / 8);   \
+		*ret_previous = previous;                                  \
 		return 0;                                                  \
 	}
 
@@ -272,13 +325,17 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
 		uint##bits##_t previous;                                   \
+		int rc;                                                    \
 									   \
 		VMMEM_INLINE_CHECK(                                        \
 			vmmem_inline_order_is_in(order,                    \
 						 VMMEM_INLINE_ORDERS),     \
 			1, bits, VMMEM_PROT_READ | VMMEM_PROT_WRITE);      \
-		previous = vmmem_inline_##name##_u##bits(                  \
-			vmmem_inline_at(slice, offset), operand, order);   \
+		rc = vmmem_inline_##name##_u##bits(                        \
+			vmmem_inline_at(slice, offset), operand, order,    \
+			&previous);                                        \
+		if (rc != 0)                                               \
+			return rc;                                         \
 		vmmem_inline_written(slice, offset, (bits) / 8);           \
 		if (ret_previous != NULL)                                  \
 			*ret_previous = previous;                          \
@@ -286,11 +343,6 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	}
 
 #define VMMEM_INLINE_ALL(bits)                                             \
-	VMMEM_INLINE_OPERATIONS(bits)                                      \
-	VMMEM_INLINE_MODIFY(exchange, __atomic_exchange_n, bits)           \
-	VMMEM_INLINE_MODIFY(fetch_add, __atomic_fetch_add, bits)           \
-	VMMEM_INLINE_MODIFY(fetch_or, __atomic_fetch_or, bits)             \
-	VMMEM_INLINE_MODIFY(fetch_and, __atomic_fetch_and, bits)           \
 	VMMEM_INLINE_ATOMIC(bits)                                          \
 	VMMEM_INLINE_ATOMIC_MODIFY(exchange, bits)                         \
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_add, bits)                        \
@@ -321,15 +373,15 @@ VMMEM_INLINE_ALL(64)
 		if (((uintptr_t)vmmem_inline_at(slice, offset) &           \
 		     ((bits) / 8 - 1)) == 0 &&                             \
 		    (slice->access & VMMEM_PROT_READ) != 0) {              \
-			stored.raw = vmmem_inline_load_u##bits(            \
+			rc = vmmem_inline_load_u##bits(                    \
 				vmmem_inline_at(slice, offset),            \
-				VMMEM_ORDER_RELAXED);                      \
+				VMMEM_ORDER_RELAXED, &stored.raw);         \
 		} else {                                                   \
 			rc = vmmem_slice_read(slice, offset, &stored,      \
 					      sizeof(stored));             \
-			if (rc != 0)                                       \
-				return rc;                                 \
 		}                                                          \
+		if (rc != 0)                                               \
+			return rc;                                         \
 		*ret_value = get(&stored);                                 \
 		return 0;                                                  \
 	}                                                                  \
@@ -339,6 +391,7 @@ VMMEM_INLINE_ALL(64)
 		uint##bits##_t value)                                      \
 	{                                                                  \
 		holder stored;                                             \
+		int rc;                                                    \
 									   \
 		if (slice == NULL)                                         \
 			return VMMEM_EINVAL;                               \
@@ -350,9 +403,11 @@ VMMEM_INLINE_ALL(64)
 		    (slice->access & VMMEM_PROT_WRITE) == 0)               \
 			return vmmem_slice_write(slice, offset, &stored,   \
 						 sizeof(stored));          \
-		vmmem_inline_store_u##bits(vmmem_inline_at(slice, offset), \
-					   stored.raw,                     \
-					   VMMEM_ORDER_RELAXED);           \
+		rc = vmmem_inline_store_u##bits(                           \
+			vmmem_inline_at(slice, offset), stored.raw,        \
+			VMMEM_ORDER_RELAXED);                              \
+		if (rc != 0)                                               \
+			return rc;                                         \
 		vmmem_inline_written(slice, offset, (bits) / 8);           \
 		return 0;                                                  \
 	}
@@ -440,8 +495,6 @@ vmmem_reader_generation(const struct vmmem_reader *reader)
 		       reader->section;
 }
 
-#undef VMMEM_INLINE_OPERATIONS
-#undef VMMEM_INLINE_MODIFY
 #undef VMMEM_INLINE_CHECK
 #undef VMMEM_INLINE_ATOMIC
 #undef VMMEM_INLINE_ATOMIC_MODIFY

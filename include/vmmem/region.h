@@ -162,7 +162,8 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  * 'fd'; the caller may close its own.  The file is a regular file, a memfd or
  * a device that can be mapped.
  *
- * A file that is cut short later takes the memory away from under the region;
+ * A file that is cut short later takes the memory away from under the region,
+ * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
  * a memfd with F_SEAL_SHRINK cannot be.
  *
  * Ownership and threads as for vmmem_region_new_anonymous().

@@ -18,7 +18,10 @@
  *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
  *   VMMEM_EPERM        the slice does not permit the access
  *   VMMEM_EINVAL       a pointer that must not be is NULL
- * On failure nothing is moved and no output is written.
+ *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable(), and
+ *                      not where <vmmem/inline.h> has been compiled in
+ * On failure nothing is moved and no output is written; but VMMEM_EFAULT may
+ * come after bytes before were moved.
  *
  * No access tears, as vmmem/access.h says: an aligned group of 1, 2, 4 or 8
  * bytes is one access, whatever function moves it.  Whatever is written is

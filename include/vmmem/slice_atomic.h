@@ -15,6 +15,8 @@
  *   VMMEM_EPERM        the slice does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_EINVAL       a pointer that must not be is NULL
+ *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable(), and
+ *                      not where <vmmem/inline.h> has been compiled in
  * Where several apply, the first of EINVAL, EORDER, EOUTOFRANGE, EMISALIGNED,
  * EPERM is returned.  On failure memory and outputs are untouched.
  *

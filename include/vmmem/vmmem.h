@@ -14,6 +14,7 @@
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/fault.h>
 #include <vmmem/foreign.h>
 #include <vmmem/harvester.h>
 #include <vmmem/kvm.h>

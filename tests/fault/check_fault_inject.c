@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -153,6 +154,14 @@ call_ioctl(void)
 }
 
 static int
+call_sigaction(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGBUS, NULL, &action) != 0 ? -errno : 0;
+}
+
+static int
 call_pthread_mutex_init(void)
 {
 	pthread_mutex_t mutex;
@@ -203,6 +212,7 @@ static const struct {
 	{ { "fstatfs" }, call_fstatfs },
 	{ { "ioctl" }, call_ioctl },
 	{ { "pthread_mutex_init" }, call_pthread_mutex_init },
+	{ { "sigaction" }, call_sigaction },
 	{ { "syscall", "syscall" }, call_syscall },
 };
 #define FUNCTIONS (sizeof(functions) / sizeof(functions[0]))

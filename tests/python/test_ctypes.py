@@ -18,6 +18,7 @@ import unittest
 
 from backing import Backing, ProvokedByBacking
 from dirty import Bitmaps
+from faults import Faults, bury, in_child
 from machines import NO_KVM, Kvm, Slots
 from slices import OnDemand, Slices
 from spaces import ReaderAccess, Spaces
@@ -26,7 +27,7 @@ from transfers import Transfers
 
 # Codes of layers that come after version 0.1, and those that it takes another
 # system to see.  Of the last, machines.py provokes what it can.
-RESERVED = {"EIOMMUMISS", "ENOSUPPORT", "ENOCAP", "ENOBITMAP", "ENOSLOT",
+RESERVED = {"EIOMMUMISS", "ENOSUPPORT", "EUNSUPPORTED", "ENOCAP", "ENOBITMAP", "ENOSLOT",
             "ESLOTALIGN"}
 
 
@@ -578,9 +579,16 @@ class Codes(ProvokedByBacking, Case):
         lib.region_builder_set_name(builder, b"x" * (lib.REGION_NAME_MAX + 1))
         return lib.code("region_builder_build", builder)
 
+    def provoke_EFAULT(self):
+        _, _, memory = Faults.lose(self)
+        return lib.code("collection_read_u8", memory, PAGE)
+
+    def provoke_EHANDLERS(self):
+        return in_child(bury)
+
 
 # Their tests are found here by name.
-TESTED_ELSEWHERE = (Backing, Bitmaps, Kvm, OnDemand, ReaderAccess, Slices,
+TESTED_ELSEWHERE = (Backing, Bitmaps, Faults, Kvm, OnDemand, ReaderAccess, Slices,
                     Slots, Spaces, Transfers)
 
 

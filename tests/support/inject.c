@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -486,6 +487,14 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
 			return rc;
 	}
 	return __real_ioctl(fd, request, argument);
+}
+
+WRAP(int, sigaction, int number, const struct sigaction *action,
+     struct sigaction *ret_old)
+{
+	if (fails("sigaction", state.error))
+		return -1;
+	return __real_sigaction(number, action, ret_old);
 }
 
 /* It returns what is wrong, and leaves errno alone. */

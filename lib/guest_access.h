@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Single accesses to guest memory that can fail.
+ *
+ * Memory may be gone: its file was cut short, there is no huge page for it, a
+ * cell of it is broken.  Touching it raises a signal.  So that a handler can
+ * go on from there (fault.c), each instruction that touches guest memory is
+ * written out, and a table tells where to go on if that very one faults.  On
+ * the good way this costs nothing: the compiler sees one more way out of the
+ * instruction, and nobody looks at the table.
+ *
+ * Each returns whether the access was made, and is one access as C's atomics
+ * are: it is neither split, repeated nor left out.
+ *
+ *   bool vmmem_guest_load_N(const void *guest, uintN_t *ret_value);
+ *   bool vmmem_guest_store_N(void *guest, uintN_t value);
+ *
+ * with relaxed order; and what guest_atomic.h makes the atomics of,
+ *
+ *   bool vmmem_guest_load_acquire_N(const void *guest, uintN_t *ret_value);
+ *   bool vmmem_guest_store_release_N(void *guest, uintN_t value);
+ *   bool vmmem_guest_store_ordered_N(void *guest, uintN_t value);
+ *   bool vmmem_guest_compare_exchange_N(void *guest, uintN_t expected,
+ *                                       uintN_t desired, uintN_t *ret_seen);
+ *   bool vmmem_guest_exchange_N(void *guest, uintN_t value,
+ *                               uintN_t *ret_previous);
+ *   bool vmmem_guest_fetch_add_N(void *guest, uintN_t operand,
+ *                                uintN_t *ret_previous);
+ *
+ * where loading with acquire is good for sequential consistency too, and what
+ * is ordered or changes memory has that.  Nothing is stored to an output
+ * unless the access was made.
+ */
+#ifndef GUEST_ACCESS_H
+#define GUEST_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmmem/base.h>
+
+/* Guest bytes as integers, whatever type the compiler thinks they have. */
+typedef uint8_t vmmem_guest8;
+typedef uint16_t __attribute__((__may_alias__)) vmmem_guest16;
+typedef uint32_t __attribute__((__may_alias__)) vmmem_guest32;
+typedef uint64_t __attribute__((__may_alias__)) vmmem_guest64;
+
+/*
+ * The compiler must know instructions with outputs and a second way out.  And
+ * ThreadSanitizer sees nothing of an instruction that is written out, so it
+ * gets what C has, and faults are not survived.
+ */
+#if defined(__clang__)
+#if __clang_major__ >= 12
+#define VMMEM_GUEST_WAYS_OUT 1
+#endif
+#elif defined(__GNUC__) && __GNUC__ >= 11
+#define VMMEM_GUEST_WAYS_OUT 1
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#undef VMMEM_GUEST_WAYS_OUT
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef VMMEM_GUEST_WAYS_OUT
+#endif
+#endif
+
+/*
+ * One entry of the table: where the instruction is and where to go on, each
+ * relative to its own place, so that nothing is to be relocated.  'at' is a
+ * number of a local label, 'gone' a label of C.
+ */
+struct vmmem_guest_way_out {
+	int32_t instruction;
+	int32_t target;
+};
+
+#define VMMEM_GUEST_WAY_OUT(at, gone)                                      \
+	".pushsection vmmem_ways_out, \"a\"\n\t"                           \
+	".balign 4\n\t"                                                    \
+	".long " #at "b - .\n\t"                                           \
+	".long %l[" #gone "] - .\n\t"                                      \
+	".popsection\n\t"
+
+#if defined(VMMEM_GUEST_WAYS_OUT) && defined(__x86_64__)
+#include "guest_x86.h"
+#elif defined(VMMEM_GUEST_WAYS_OUT) && defined(__aarch64__)
+#include "guest_arm64.h"
+#elif defined(VMMEM_GUEST_WAYS_OUT) && defined(__riscv) && __riscv_xlen == 64
+#include "guest_riscv.h"
+#else
+#undef VMMEM_GUEST_WAYS_OUT
+#include "guest_c.h"
+#endif
+
+#endif
