@@ -6,6 +6,7 @@
 #include "api.h"
 #include "collection_priv.h"
 #include "copy.h"
+#include "translate.h"
 
 /* What is filled without a host address comes from a buffer of this size. */
 #define BOUNCE 1024
@@ -13,11 +14,65 @@
 /*
  * A step moves the bytes [offset, offset + len) of one entry, which are those
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
- * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.
+ * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is how
+ * the bytes were found in a translated collection, or NULL.
  */
 typedef int (*step_fn)(const struct vmmem_collection *collection,
 		       const struct vmmem_entry *entry, uint64_t offset,
-		       uint64_t len, uint64_t *done, void *context);
+		       uint64_t len, uint64_t *done, void *context,
+		       const struct vmmem_seen *seen);
+
+/* written() follows each write of a step, from its byte 'at' on. */
+static inline void
+written(const struct vmmem_collection *collection,
+	const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	const struct vmmem_seen *seen, uint64_t at)
+{
+	if (seen != NULL)
+		vmmem_seen_written(seen, at, len);
+	else
+		vmmem_written(collection, entry, offset + at, len);
+}
+
+/*
+ * walk_seen() is walk() for a translated collection, and if 'all' is set
+ * walk_all(): what is one piece is looked up once.
+ */
+static int
+walk_seen(const struct vmmem_collection *collection, uint64_t iova,
+	  uint64_t len, uint32_t access, step_fn step, void *context, bool all,
+	  uint64_t *ret_done)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	uint64_t done = 0, bad;
+	int rc = 0;
+
+	while (rc == 0 && done < len) {
+		if (done != 0 && iova + done == 0) {
+			rc = VMMEM_EOVERFLOW;
+			break;
+		}
+		rc = vmmem_see(collection, iova + done, len - done, access,
+			       &wait, &seen);
+		if (rc != 0)
+			break;
+		if (all && seen.len != len) {
+			/* Several pieces: all of them must be there. */
+			vmmem_unsee(&seen);
+			rc = vmmem_see_check(collection, iova, len, access,
+					     &wait, &bad);
+			all = false;
+			continue;
+		}
+		all = false;
+		rc = step(seen.map, seen.entry, seen.offset, seen.len, &done,
+			  context, &seen);
+		vmmem_unsee(&seen);
+	}
+	*ret_done = done;
+	return rc;
+}
 
 /*
  * walk() makes one step for each region of [gpa, gpa + len), in ascending
@@ -35,6 +90,9 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	*ret_done = 0;
 	if (len == 0)
 		return 0;
+	if (collection->translation != NULL)
+		return walk_seen(collection, gpa, len, access, step, context,
+				 false, ret_done);
 	entry = vmmem_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
@@ -46,7 +104,8 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		piece = len - done;
 		if (!vmmem_range_within(entry->span, offset, piece))
 			piece = entry->span - offset + 1;
-		rc = step(collection, entry, offset, piece, &done, context);
+		rc = step(collection, entry, offset, piece, &done, context,
+			  NULL);
 		if (rc != 0 || done == len)
 			break;
 
@@ -72,6 +131,9 @@ walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	uint64_t bad;
 	int rc;
 
+	if (collection->translation != NULL)
+		return walk_seen(collection, gpa, len, access, step, context,
+				 true, ret_done);
 	rc = vmmem_check(collection, gpa, len, access, &bad);
 	if (rc != 0) {
 		*ret_done = 0;
@@ -83,11 +145,12 @@ walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 static int
 step_read(const struct vmmem_collection *collection,
 	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context)
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	unsigned char *buf = context;
 	size_t left;
 
+	(void)seen;
 	if (entry->host == NULL)
 		return vmmem_region_call_read(
 			vmmem_region_of(collection, entry), offset,
@@ -100,7 +163,7 @@ step_read(const struct vmmem_collection *collection,
 static int
 step_write(const struct vmmem_collection *collection,
 	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context)
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	const unsigned char *const *buf = context;
 	size_t left;
@@ -111,12 +174,12 @@ step_write(const struct vmmem_collection *collection,
 			vmmem_region_of(collection, entry), offset,
 			*buf + *done, len, done);
 		/* A callback that failed may have written some of it. */
-		vmmem_written(collection, entry, offset, len);
+		written(collection, entry, offset, len, seen, 0);
 		return rc;
 	}
 	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
 	if (left != len)
-		vmmem_written(collection, entry, offset, len - left);
+		written(collection, entry, offset, len - left, seen, 0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
@@ -124,33 +187,34 @@ step_write(const struct vmmem_collection *collection,
 static int
 step_fill(const struct vmmem_collection *collection,
 	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context)
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	const struct vmmem_region *region;
 	const uint8_t *value = context;
 	unsigned char buf[BOUNCE];
-	uint64_t piece;
+	uint64_t piece, at = 0;
 	size_t left;
 	int rc = 0;
 
 	if (entry->host != NULL) {
 		left = vmmem_fill_guest(entry->host + offset, *value, len);
 		if (left != len)
-			vmmem_written(collection, entry, offset, len - left);
+			written(collection, entry, offset, len - left, seen,
+				0);
 		*done += len - left;
 		return left != 0 ? VMMEM_EFAULT : 0;
 	}
 	region = vmmem_region_of(collection, entry);
 	memset(buf, *value, sizeof(buf));
-	while (len > 0 && rc == 0) {
+	while (at < len && rc == 0) {
 		/* To where a group of 8 ends, so that none is cut in two. */
-		piece = sizeof(buf) - (region->start + offset) % 8;
-		if (piece > len)
-			piece = len;
-		rc = vmmem_region_call_write(region, offset, buf, piece, done);
-		vmmem_written(collection, entry, offset, piece);
-		offset += piece;
-		len -= piece;
+		piece = sizeof(buf) - (region->start + offset + at) % 8;
+		if (piece > len - at)
+			piece = len - at;
+		rc = vmmem_region_call_write(region, offset + at, buf, piece,
+					     done);
+		written(collection, entry, offset, piece, seen, at);
+		at += piece;
 	}
 	return rc;
 }
@@ -220,7 +284,7 @@ read_slow(const struct vmmem_collection *collection, uint64_t gpa, void *buf,
 	size_t left;
 	int rc;
 
-	if (len != 0 &&
+	if (len != 0 && collection->translation == NULL &&
 	    crosses(collection, gpa, len, VMMEM_PROT_READ, &at)) {
 		left = vmmem_copy_from_guest(buf, at.from->host + at.offset,
 					     at.first);
@@ -285,13 +349,13 @@ write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 	uint64_t done = 0;
 	int rc;
 
-	if (len != 0 &&
+	if (len != 0 && collection->translation == NULL &&
 	    crosses(collection, gpa, len, VMMEM_PROT_WRITE, &at)) {
 		rc = step_write(collection, at.from, at.offset, at.first,
-				&done, &buf);
+				&done, &buf, NULL);
 		if (likely(rc == 0))
 			rc = step_write(collection, at.into, 0,
-					len - at.first, &done, &buf);
+					len - at.first, &done, &buf, NULL);
 		report(ret_done, done);
 		return rc;
 	}
@@ -403,7 +467,8 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
 static int
 step_write_downwards(const struct vmmem_collection *collection,
 		     const struct vmmem_entry *entry, uint64_t offset,
-		     const unsigned char *buf, size_t len, uint64_t *done)
+		     const unsigned char *buf, size_t len, uint64_t *done,
+		     const struct vmmem_seen *seen)
 {
 	uint64_t moved = 0;
 	size_t left;
@@ -411,16 +476,43 @@ step_write_downwards(const struct vmmem_collection *collection,
 
 	if (entry->host == NULL) {
 		/* If this fails, the last bytes are not written. */
-		rc = step_write(collection, entry, offset, len, &moved, &buf);
+		rc = step_write(collection, entry, offset, len, &moved, &buf,
+				seen);
 		if (rc == 0)
 			*done += moved;
 		return rc;
 	}
 	left = vmmem_copy_to_guest_downwards(entry->host + offset, buf, len);
 	if (left != len)
-		vmmem_written(collection, entry, offset + left, len - left);
+		written(collection, entry, offset, len - left, seen, left);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
+}
+
+/* write_seen_downwards() is write_guest_downwards(), translated. */
+static int
+write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
+		     const unsigned char *buf, size_t len, uint64_t *done)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	uint64_t piece;
+	int rc = 0;
+
+	while (rc == 0 && len > 0) {
+		rc = vmmem_see(ranges->collection, iova + (len - 1), 1,
+			       VMMEM_PROT_WRITE, &wait, &seen);
+		if (rc != 0)
+			break;
+		piece = seen.before < len ? seen.before + 1 : len;
+		len -= piece;
+		seen.offset -= piece - 1;
+		seen.iova -= piece - 1;
+		rc = step_write_downwards(seen.map, seen.entry, seen.offset,
+					  buf + len, piece, done, &seen);
+		vmmem_unsee(&seen);
+	}
+	return rc;
 }
 
 /*
@@ -435,6 +527,8 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 	uint64_t offset, piece;
 	int rc = 0;
 
+	if (ranges->collection->translation != NULL)
+		return write_seen_downwards(ranges, gpa, buf, len, done);
 	while (rc == 0 && len > 0) {
 		/* It is there: the whole range was checked. */
 		entry = vmmem_find(ranges->collection, gpa + (len - 1),
@@ -445,7 +539,7 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 		len -= piece;
 		rc = step_write_downwards(ranges->collection, entry,
 					  offset - (piece - 1), buf + len,
-					  piece, done);
+					  piece, done, NULL);
 	}
 	return rc;
 }

@@ -8,12 +8,41 @@
 #include "api.h"
 #include "collection_priv.h"
 #include "copy.h"
+#include "translate.h"
 
 /*
  * The fast path has no call in it, so that it needs no stack; what else there
  * is goes on in a function of its own.
  */
 #define READ(name, type, native, from)                                     \
+	static VMMEM_HOT int see_##name(                                   \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native *ret_value)                                         \
+	{                                                                  \
+		struct vmmem_seen seen;                                    \
+		uint64_t done;                                             \
+		type value;                                                \
+		int rc = 0;                                                \
+                                                                           \
+		if (likely(vmmem_see_direct(collection, gpa,               \
+					    sizeof(value),                 \
+					    VMMEM_PROT_READ, &seen))) {    \
+			if (!likely(vmmem_copy_from_guest(                 \
+					    &value,                        \
+					    seen.entry->host +             \
+						    seen.offset,           \
+					    sizeof(value)) == 0))          \
+				rc = VMMEM_EFAULT;                         \
+			vmmem_unsee(&seen);                                \
+		} else {                                                   \
+			rc = vmmem_read_slow(collection, gpa, &value,      \
+					     sizeof(value), &done);        \
+		}                                                          \
+		if (rc == 0)                                               \
+			*ret_value = from(&value);                         \
+		return rc;                                                 \
+	}                                                                  \
+                                                                           \
 	static VMMEM_COLD int read_##name(                                 \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		native *ret_value)                                         \
@@ -24,6 +53,8 @@
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EINVAL;                               \
+		if (collection->translation != NULL)                       \
+			return see_##name(collection, gpa, ret_value);     \
 		rc = vmmem_read_slow(collection, gpa, &value,              \
 				     sizeof(value), &done);                \
 		if (rc == 0)                                               \
@@ -45,7 +76,11 @@
 		entry = vmmem_find_direct(collection, gpa, sizeof(value),  \
 					  VMMEM_PROT_READ, &offset);       \
 		if (!likely(entry != NULL))                                \
-			return read_##name(collection, gpa, ret_value);    \
+			return collection->translation != NULL ?           \
+				       see_##name(collection, gpa,         \
+						  ret_value) :             \
+				       read_##name(collection, gpa,        \
+						   ret_value);             \
 		if (!likely(vmmem_copy_aligned_from_guest(                 \
 			    &value, entry->host + offset, sizeof(value)))) \
 			return VMMEM_EFAULT;                               \
@@ -54,6 +89,30 @@
 	}
 
 #define WRITE(name, type, native, to)                                      \
+	static VMMEM_HOT int see_to_##name(                                \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		native value)                                              \
+	{                                                                  \
+		struct vmmem_seen seen;                                    \
+		uint64_t done;                                             \
+		type stored;                                               \
+		size_t left;                                               \
+                                                                           \
+		to(&stored, value);                                        \
+		if (!likely(vmmem_see_direct(collection, gpa,              \
+					     sizeof(stored),               \
+					     VMMEM_PROT_WRITE, &seen)))    \
+			return vmmem_write_slow(collection, gpa, &stored,  \
+						sizeof(stored), &done);    \
+		left = vmmem_copy_to_guest(seen.entry->host + seen.offset, \
+					   &stored, sizeof(stored));       \
+		if (likely(left != sizeof(stored)))                        \
+			vmmem_seen_written(&seen, 0,                       \
+					   sizeof(stored) - left);         \
+		vmmem_unsee(&seen);                                        \
+		return likely(left == 0) ? 0 : VMMEM_EFAULT;               \
+	}                                                                  \
+                                                                           \
 	static VMMEM_COLD int write_##name(                                \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		native value)                                              \
@@ -63,6 +122,8 @@
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EINVAL;                               \
+		if (collection->translation != NULL)                       \
+			return see_to_##name(collection, gpa, value);      \
 		to(&stored, value);                                        \
 		return vmmem_write_slow(collection, gpa, &stored,          \
 					sizeof(stored), &done);            \
@@ -82,7 +143,11 @@
 		entry = vmmem_find_direct(collection, gpa, sizeof(stored), \
 					  VMMEM_PROT_WRITE, &offset);      \
 		if (!likely(entry != NULL))                                \
-			return write_##name(collection, gpa, value);       \
+			return collection->translation != NULL ?           \
+				       see_to_##name(collection, gpa,      \
+						     value) :              \
+				       write_##name(collection, gpa,       \
+						    value);                \
 		to(&stored, value);                                        \
 		if (!likely(vmmem_copy_aligned_to_guest(                   \
 			    entry->host + offset, &stored,                 \

@@ -12,6 +12,15 @@
 /* Of all processors that matter here, or a multiple of theirs. */
 #define VMMEM_CACHE_LINE 64
 
+/* What only cold functions call and is not cold itself; compilers think so. */
+#define VMMEM_HOT __attribute__((__noinline__, __hot__))
+
+/*
+ * For what is fast only as a part of its caller: a struct that goes through
+ * memory may be read back wider than it was written, which stalls.
+ */
+#define VMMEM_ALWAYS_INLINE inline __attribute__((__always_inline__))
+
 #define likely(condition) __builtin_expect(!!(condition), 1)
 
 #endif

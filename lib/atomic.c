@@ -7,6 +7,7 @@
 #include <vmmem/error.h>
 
 #include "api.h"
+#include "atomic_priv.h"
 #include "collection_priv.h"
 #include "guest_atomic.h"
 
@@ -22,7 +23,8 @@ _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 
 /*
  * locate() returns the entry that holds the 'size' bytes at 'gpa', which are
- * aligned in the host because 'gpa' is; or NULL, and refuse() knows why.
+ * aligned in the host because 'gpa' is; or NULL, and the twin in
+ * translate_atomic.c knows why.
  */
 static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
 locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
@@ -33,9 +35,9 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 	return vmmem_find_direct(collection, gpa, size, access, ret_offset);
 }
 
-static VMMEM_COLD int
-refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
-       uint32_t access)
+VMMEM_COLD int
+vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
+		    uint64_t size, uint32_t access)
 {
 	const struct vmmem_entry *entry;
 	uint64_t offset, bad;
@@ -71,8 +73,8 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		entry = locate(collection, gpa, (bits) / 8,                \
 			       VMMEM_PROT_READ, &offset);                  \
 		if (!likely(entry != NULL))                                \
-			return refuse(collection, gpa, (bits) / 8,         \
-				      VMMEM_PROT_READ);                    \
+			return vmmem_see_load_u##bits(collection, gpa,     \
+						      order, ret_value);   \
 		rc = vmmem_inline_load_u##bits(entry->host + offset,       \
 					       order, &value);             \
 		if (!likely(rc == 0))                                      \
@@ -97,8 +99,8 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		entry = locate(collection, gpa, (bits) / 8,                \
 			       VMMEM_PROT_WRITE, &offset);                 \
 		if (!likely(entry != NULL))                                \
-			return refuse(collection, gpa, (bits) / 8,         \
-				      VMMEM_PROT_WRITE);                   \
+			return vmmem_see_store_u##bits(collection, gpa,    \
+						       value, order);      \
 		rc = vmmem_inline_store_u##bits(entry->host + offset,      \
 						value, order);             \
 		if (!likely(rc == 0))                                      \
@@ -125,8 +127,9 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return refuse(collection, gpa, (bits) / 8,         \
-				      READ_WRITE);                         \
+			return vmmem_see_##name##_u##bits(                 \
+				collection, gpa, operand, order,           \
+				ret_previous);                             \
 		rc = vmmem_inline_##name##_u##bits(                        \
 			entry->host + offset, operand, order, &previous);  \
 		if (!likely(rc == 0))                                      \
@@ -157,8 +160,10 @@ refuse(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return refuse(collection, gpa, (bits) / 8,         \
-				      READ_WRITE);                         \
+			return vmmem_see_compare_exchange_u##bits(         \
+				collection, gpa, expected, desired,        \
+				vmmem_inline_join(success, failure),       \
+				ret_previous);                             \
 		rc = vmmem_inline_compare_exchange_u##bits(                \
 			entry->host + offset, expected, desired,           \
 			vmmem_inline_join(success, failure), &previous);   \

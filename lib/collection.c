@@ -11,6 +11,7 @@
 #include "bitmap_priv.h"
 #include "collection_priv.h"
 #include "lineage.h"
+#include "translate.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -29,6 +30,7 @@ allocate(size_t count)
 		return NULL;
 	atomic_init(&collection->refs, 1);
 	atomic_init(&collection->kept, 0);
+	collection->translation = NULL;
 	collection->count = count;
 	collection->levels =
 		count > 1 ? 63 - (size_t)__builtin_clzll(count - 1) : 0;
@@ -98,6 +100,16 @@ finish(struct vmmem_collection *collection,
 	if (rc != 0)
 		free(collection);
 	return rc;
+}
+
+struct vmmem_collection *
+vmmem_collection_shadow(const struct vmmem_collection *collection)
+{
+	struct vmmem_collection *shadow = allocate(collection->count);
+
+	if (shadow != NULL)
+		copy(shadow, 0, collection, 0, collection->count);
+	return shadow;
 }
 
 /* first_after() returns the index of the first region that starts above gpa. */
@@ -250,6 +262,12 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 	    atomic_fetch_sub_explicit(&collection->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
+	/* The physical one holds the regions of a translated one. */
+	if (collection->translation != NULL) {
+		vmmem_translation_free(collection->translation);
+		free(collection);
+		return NULL;
+	}
 	left = vmmem_lineage_leave(collection);
 	for (i = 0; i < left; i++)
 		vmmem_region_unref(collection->regions[i]);
@@ -304,6 +322,9 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
 
 	if (collection == NULL || region == NULL || ret_collection == NULL)
 		return VMMEM_EINVAL;
+	if (collection->translation != NULL)
+		return vmmem_translate_insert(collection, region,
+					      ret_collection);
 	at = first_after(collection, region->start);
 	if (at > 0 && last_of(collection, at - 1) >= region->start)
 		return VMMEM_EOVERLAP;
@@ -335,6 +356,9 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 
 	if (collection == NULL || ret_collection == NULL)
 		return VMMEM_EINVAL;
+	if (collection->translation != NULL)
+		return vmmem_translate_remove(collection, gpa, len,
+					      ret_collection, ret_region);
 	at = first_after(collection, gpa);
 	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
 	if (at == 0 || collection->starts[at - 1] != gpa ||
@@ -360,15 +384,16 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 VMMEM_API size_t
 vmmem_collection_count(const struct vmmem_collection *collection)
 {
-	return collection != NULL ? collection->count : 0;
+	return collection != NULL ? vmmem_physical(collection)->count : 0;
 }
 
 VMMEM_API struct vmmem_region *
 vmmem_collection_at(const struct vmmem_collection *collection, size_t index)
 {
-	if (collection == NULL || index >= collection->count)
+	if (collection == NULL)
 		return NULL;
-	return collection->regions[index];
+	collection = vmmem_physical(collection);
+	return index < collection->count ? collection->regions[index] : NULL;
 }
 
 VMMEM_API int
@@ -382,6 +407,7 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 
 	if (collection == NULL || visit == NULL)
 		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
 	for (i = 0; i < collection->count && rc == 0; i++)
 		rc = visit(collection->regions[i], opaque);
 	return rc;
@@ -390,14 +416,18 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 VMMEM_API struct vmmem_region *
 vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 {
-	size_t at;
+	size_t count, at;
 
-	if (collection == NULL || !likely(collection->count != 0))
+	if (collection == NULL)
 		return NULL;
+	/* Once: an iommu may be switched on at any time. */
+	count = __atomic_load_n(&collection->count, __ATOMIC_RELAXED);
+	if (!likely(count != 0))
+		return vmmem_see_region(collection, gpa);
 	at = vmmem_search(collection, gpa);
 	/* As in vmmem_find(), but that the region is not looked at. */
 	if (!likely(gpa - collection->starts[at] <=
-		    vmmem_spans(collection)[at])) {
+		    collection->starts[count + at])) {
 		__asm__ volatile("");
 		return NULL;
 	}
@@ -410,10 +440,20 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
 			uint64_t *ret_offset)
 {
 	const struct vmmem_entry *entry;
+	struct vmmem_seen seen;
 	uint64_t offset;
+	int rc;
 
 	if (collection == NULL || ret_region == NULL || ret_offset == NULL)
 		return VMMEM_EINVAL;
+	if (collection->translation != NULL) {
+		rc = vmmem_see_one(collection, gpa, 0, &seen);
+		if (rc != 0)
+			return rc;
+		*ret_region = vmmem_region_of(seen.map, seen.entry);
+		*ret_offset = seen.offset;
+		return 0;
+	}
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
@@ -428,6 +468,7 @@ vmmem_collection_last(const struct vmmem_collection *collection,
 {
 	if (collection == NULL || ret_last == NULL)
 		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
 	if (collection->count == 0)
 		return VMMEM_ENOREGION;
 	*ret_last = last_of(collection, collection->count - 1);
@@ -492,6 +533,9 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (len == 0)
 		return 0;
+	if (collection->translation != NULL)
+		return vmmem_see_check(collection, gpa, len, access, NULL,
+				       ret_bad);
 	entry = vmmem_find(collection, gpa, &offset);
 	while (entry != NULL) {
 		if ((access & ~entry->access) != 0) {
@@ -529,6 +573,7 @@ VMMEM_API int
 vmmem_collection_offset(const struct vmmem_collection *collection,
 			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
 {
+	struct vmmem_seen seen;
 	uint64_t sum;
 	int rc;
 
@@ -537,8 +582,12 @@ vmmem_collection_offset(const struct vmmem_collection *collection,
 	rc = vmmem_address_checked_add(gpa, offset, &sum);
 	if (rc != 0)
 		return rc;
-	if (!vmmem_collection_contains(collection, sum))
-		return VMMEM_EBADADDR;
+	if (collection->translation != NULL)
+		rc = vmmem_see_one(collection, sum, 0, &seen);
+	else if (!vmmem_collection_contains(collection, sum))
+		rc = VMMEM_EBADADDR;
+	if (rc != 0)
+		return rc;
 	*ret_gpa = sum;
 	return 0;
 }
@@ -554,6 +603,9 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
 	    (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EINVAL;
+	if (collection->translation != NULL)
+		return vmmem_see_host(collection, gpa, access, ret_host,
+				      ret_len);
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;

@@ -28,6 +28,10 @@ struct vmmem_lineage;
  * a collection is three words for each.
  */
 struct vmmem_collection {
+	/*
+	 * Of a translated collection this is 0 while its iommu is on: see
+	 * translate.h.  Nothing else of what is not locked ever changes.
+	 */
 	size_t count;
 	/*
 	 * What a search begins with: two to the 'levels' is the greatest power
@@ -37,6 +41,7 @@ struct vmmem_collection {
 	size_t levels;
 	size_t upper;
 	struct vmmem_region **regions; /* behind the lengths */
+	struct vmmem_translation *translation; /* NULL of a plain one */
 	atomic_size_t refs;
 	atomic_size_t kept; /* of these, by spaces */
 
@@ -50,7 +55,7 @@ struct vmmem_collection {
 	uint64_t starts[]; /* and, behind them, lengths - 1 */
 };
 
-/* vmmem_spans() is where the lengths - 1 are. */
+/* vmmem_spans() is where the lengths - 1 are, in a plain collection. */
 static inline const uint64_t *
 vmmem_spans(const struct vmmem_collection *collection)
 {
@@ -94,8 +99,6 @@ vmmem_region_of(const struct vmmem_collection *collection,
 		at = starts[next] <= gpa ? next : at;                      \
 		__asm__("" : "+r"(at));                                    \
 	} while (0)
-
-#define VMMEM_ALWAYS_INLINE inline __attribute__((__always_inline__))
 
 /*
  * vmmem_search() returns the number of the last region that does not start
@@ -164,7 +167,9 @@ vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
 	const struct vmmem_entry *entry;
 	size_t at;
 
-	if (!likely(collection->count != 0))
+	/* Relaxed: the switch of an iommu is the only thing that races. */
+	if (!likely(__atomic_load_n(&collection->count, __ATOMIC_RELAXED) !=
+		    0))
 		return NULL;
 	*ret_at = at = vmmem_search(collection, gpa);
 	entry = &collection->regions[at]->entry;
@@ -285,6 +290,13 @@ vmmem_written_all(const struct vmmem_collection *collection,
 		return vmmem_mark_entry(entry, offset, len);
 	return 0;
 }
+
+/*
+ * vmmem_collection_shadow() makes a collection of the same regions, which does
+ * not hold them, to be made a translated one; NULL if there is no memory.
+ */
+struct vmmem_collection *
+vmmem_collection_shadow(const struct vmmem_collection *collection);
 
 /*
  * vmmem_check() is vmmem_collection_check() without the checks of its

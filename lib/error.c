@@ -62,6 +62,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_EFAULT, "Memory behind the guest address is gone"),
 	CODE(VMMEM_EUNSUPPORTED, "Not supported by this build of the library"),
 	CODE(VMMEM_EHANDLERS, "Signal handlers were replaced too often"),
+	CODE(VMMEM_EUNDERWAY, "Caller is in a section that it would wait for"),
+	CODE(VMMEM_EUNLOGGED, "Dirty log does not cover the range"),
 };
 
 static const struct text *

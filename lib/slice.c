@@ -7,6 +7,7 @@
 #include "bitmap_priv.h"
 #include "collection_priv.h"
 #include "copy.h"
+#include "translate.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -107,6 +108,9 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 		set_empty(ret_slice, access);
 		return 0;
 	}
+	if (collection->translation != NULL)
+		return vmmem_see_slice(collection, gpa, len, access, true,
+				       true, ret_slice);
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
@@ -151,6 +155,9 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	uint64_t offset, more, joined;
 	size_t at;
 
+	if (collection->translation != NULL)
+		return vmmem_see_slice(collection, gpa, len, access, false,
+				       acquire, ret_piece);
 	entry = vmmem_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;

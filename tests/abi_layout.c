@@ -16,6 +16,8 @@
 #include <vmmem/fault.h>
 #include <vmmem/inline.h>
 #include <vmmem/kvm.h>
+#include <vmmem/iommu.h>
+#include <vmmem/iotlb.h>
 #include <vmmem/listener.h>
 #include <vmmem/reader.h>
 #include <vmmem/policy.h>
@@ -87,17 +89,8 @@ VALUE(VMMEM_EFILEACCESS, -4143);
 VALUE(VMMEM_EFAULT, -4145);
 VALUE(VMMEM_EUNSUPPORTED, -4146);
 VALUE(VMMEM_EHANDLERS, -4147);
-
-/* vmmem/fault.h, since 0.1 */
-VALUE(VMMEM_FAULT_BUS, 1);
-VALUE(VMMEM_FAULT_SEGV, 2);
-VALUE(VMMEM_FAULT_NONE, 0);
-VALUE(VMMEM_FAULT_BACKING, 1);
-VALUE(VMMEM_FAULT_POISON, 2);
-VALUE(VMMEM_FAULT_POISON_AHEAD, 3);
-VALUE(VMMEM_FAULT_UNMAPPED, 4);
-VALUE(VMMEM_FAULT_DENIED, 5);
-VALUE(VMMEM_FAULT_ON_DEMAND, 6);
+VALUE(VMMEM_EUNDERWAY, -4148);
+VALUE(VMMEM_EUNLOGGED, -4149);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -340,3 +333,27 @@ MEMBER(struct vmmem_foreign_report, seals, 64, 4);
 MEMBER(struct vmmem_foreign_report, missing, 68, 4);
 MEMBER(struct vmmem_foreign_report, shrinkable, 72, 4);
 MEMBER(struct vmmem_foreign_report, reserved, 76, 4);
+/* vmmem/iotlb.h, since 0.1 */
+VALUE(VMMEM_IOTLB_CAPACITY_MAX, 1048576);
+VALUE(VMMEM_IOTLB_HIT, 0);
+VALUE(VMMEM_IOTLB_MISS, 1);
+VALUE(VMMEM_IOTLB_DENIED, 2);
+SIZE(struct vmmem_iotlb_piece, 32, 8);
+MEMBER(struct vmmem_iotlb_piece, iova, 0, 8);
+MEMBER(struct vmmem_iotlb_piece, len, 8, 8);
+MEMBER(struct vmmem_iotlb_piece, gpa, 16, 8);
+MEMBER(struct vmmem_iotlb_piece, access, 24, 4);
+MEMBER(struct vmmem_iotlb_piece, state, 28, 4);
+
+/* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
+VALUE(VMMEM_IOMMU_LATER, 1);
+VALUE(VMMEM_IOMMU_FOREVER, UINT64_MAX);
+SIZE(struct vmmem_iommu_options, 64, 8);
+MEMBER(struct vmmem_iommu_options, size, 0, 8);
+MEMBER(struct vmmem_iommu_options, miss, 8, 8);
+MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
+MEMBER(struct vmmem_iommu_options, destroy, 24, 8);
+MEMBER(struct vmmem_iommu_options, opaque, 32, 8);
+MEMBER(struct vmmem_iommu_options, timeout, 40, 8);
+MEMBER(struct vmmem_iommu_options, log, 48, 8);
+MEMBER(struct vmmem_iommu_options, log_start, 56, 8);

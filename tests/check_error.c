@@ -37,7 +37,8 @@ static const struct named_code {
 	NAME(VMMEM_EFILETYPE),   NAME(VMMEM_ESEALS),
 	NAME(VMMEM_ESHRINKABLE), NAME(VMMEM_EFILEACCESS),
 	NAME(VMMEM_EFAULT),      NAME(VMMEM_EUNSUPPORTED),
-	NAME(VMMEM_EHANDLERS),
+	NAME(VMMEM_EHANDLERS),   NAME(VMMEM_EUNDERWAY),
+	NAME(VMMEM_EUNLOGGED),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

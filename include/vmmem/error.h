@@ -108,6 +108,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EUNSUPPORTED (-4146)
 /* Handlers of signals were put on top of the library's too often. */
 #define VMMEM_EHANDLERS (-4147)
+/* The caller is in a section that it would wait for. */
+#define VMMEM_EUNDERWAY (-4148)
+/* The dirty log does not cover what would be written. */
+#define VMMEM_EUNLOGGED (-4149)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -17,6 +17,8 @@
 #include <vmmem/fault.h>
 #include <vmmem/foreign.h>
 #include <vmmem/harvester.h>
+#include <vmmem/iommu.h>
+#include <vmmem/iotlb.h>
 #include <vmmem/kvm.h>
 #include <vmmem/io.h>
 #include <vmmem/iovec.h>

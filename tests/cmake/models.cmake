@@ -4,4 +4,4 @@
 add_test(NAME models
 	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/models/models.sh
 		${PROJECT_SOURCE_DIR}/docs/models)
-set_tests_properties(models PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+set_tests_properties(models PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1200)

@@ -14,7 +14,7 @@ shift 3
 
 # The pages of objects; a page whose program got lost fails here.
 objects='access address atomic bitmap collection discard endian error
-	foreign harvester inline io iovec kvm policy region region_builder residency
+	foreign harvester inline io iommu iotlb iovec kvm policy region region_builder residency
 	slice slice_atomic slots version'
 
 tmp=$(mktemp -d)

@@ -106,21 +106,25 @@ static const struct kind {
 	enum tracking tracking;
 	int alias;
 	const char *name;
+	int translated;
 } kinds[] = {
-	{ ANONYMOUS, OWN, 0, "anonymous" },
-	{ MEMFD, OWN, 0, "memfd" },
-	{ FILES, OWN, 0, "file" },
-	{ EXTERNAL, OWN, 0, "external" },
-	{ HOST, OWN, 0, "custom with a host address" },
-	{ CALLS, OWN, 0, "custom with callbacks" },
-	{ ACQUIRE, OWN, 0, "custom on demand" },
-	{ ANONYMOUS, SHARED, 0, "one bitmap for two" },
-	{ CALLS, SHARED, 0, "one bitmap for two, callbacks" },
-	{ ANONYMOUS, BITS, 0, "external bits" },
-	{ ANONYMOUS, OWN, 1, "aliases" },
-	{ MEMFD, SHARED, 1, "aliases, one bitmap for two" },
-	{ CALLS, OWN, 1, "aliases of callbacks" },
-	{ ACQUIRE, SHARED, 1, "aliases on demand, one bitmap" },
+	{ ANONYMOUS, OWN, 0, "anonymous", 0 },
+	{ MEMFD, OWN, 0, "memfd", 0 },
+	{ FILES, OWN, 0, "file", 0 },
+	{ EXTERNAL, OWN, 0, "external", 0 },
+	{ HOST, OWN, 0, "custom with a host address", 0 },
+	{ CALLS, OWN, 0, "custom with callbacks", 0 },
+	{ ACQUIRE, OWN, 0, "custom on demand", 0 },
+	{ ANONYMOUS, SHARED, 0, "one bitmap for two", 0 },
+	{ CALLS, SHARED, 0, "one bitmap for two, callbacks", 0 },
+	{ ANONYMOUS, BITS, 0, "external bits", 0 },
+	{ ANONYMOUS, OWN, 1, "aliases", 0 },
+	{ MEMFD, SHARED, 1, "aliases, one bitmap for two", 0 },
+	{ CALLS, OWN, 1, "aliases of callbacks", 0 },
+	{ ACQUIRE, SHARED, 1, "aliases on demand, one bitmap", 0 },
+	{ ANONYMOUS, OWN, 0, "anonymous, through an iommu", 1 },
+	{ CALLS, SHARED, 0, "one bitmap for two, callbacks, iommu", 1 },
+	{ ACQUIRE, OWN, 1, "aliases on demand, iommu", 1 },
 };
 #define KINDS ((int)ARRAY_LEN(kinds))
 
@@ -220,6 +224,25 @@ world_add(const struct kind *kind, unsigned int i, struct vmmem_bitmap *bitmap)
 	world.fail_from[i] = TOP;
 }
 
+/* All addresses lead to themselves. */
+static inline void
+world_translate(void)
+{
+	const uint32_t all = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
+	struct vmmem_collection *physical = world.map;
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_iommu *iommu;
+
+	assert_ok(vmmem_iotlb_new(1, &iotlb));
+	assert_ok(vmmem_iotlb_map(iotlb, 0, 0, UINT64_MAX, all));
+	assert_ok(vmmem_iotlb_map(iotlb, UINT64_MAX, UINT64_MAX, 1, all));
+	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
+	assert_ok(vmmem_iommu_collection_new(iommu, physical, &world.map));
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+	vmmem_collection_unref(physical);
+}
+
 static inline void
 world_open(const struct kind *kind)
 {
@@ -247,6 +270,8 @@ world_open(const struct kind *kind)
 	regions[1] = vmmem_region_ref(world.regions[1]);
 	regions[3] = vmmem_region_ref(world.source);
 	world.map = guest_of(regions, 4);
+	if (kind->translated)
+		world_translate();
 	assert_ok(vmmem_space_new(world.map, &space));
 	assert_ok(vmmem_reader_new(space, &world.reader));
 	vmmem_space_unref(space);

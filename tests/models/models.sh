@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# models.sh DIR [MODEL...] - checks the models of the dirty log and of spaces in
-# DIR with spin.  Each model must hold, in all its good variants, and must fail in each
+# models.sh DIR [MODEL...] - checks the models of the dirty log, of spaces and of
+# the iotlb in DIR with spin.  Each model must hold, in all its good variants, and must fail in each
 # variant that has one step taken out or put in the wrong place: else it proves
 # nothing.
 #
@@ -60,6 +60,23 @@ variants() {
 		passing broken ONE_COUNTER
 		passing broken LATE_NUMBER
 		passing broken NOT_COUNTED
+		translate good
+		translate good INTERRUPTED
+		translate broken ONE_COPY
+		translate broken NO_CHECK
+		translate broken LATE_BEGIN
+		translate broken EARLY_FINISH
+		translate broken LATE_FINISH INTERRUPTED
+		underway good
+		underway broken NO_BARRIER
+		underway broken BARRIER_FIRST
+		underway broken LOOK_FIRST
+		underway broken LEAVE_FIRST
+		underway broken GENERATION_FIRST
+		underway broken SLOTS_ONLY
+		underway broken ONE_TURN
+		underway broken NOT_WAITING
+		underway broken WAITING_LATE
 	END
 }
 

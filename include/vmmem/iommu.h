@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/iommu.h - guest memory seen through an IOMMU.
+ *
+ * An iommu translates by an iotlb (vmmem/iotlb.h), and says what happens when
+ * that has no answer.  With a collection it gives another collection, the
+ * translated one, whose addresses are I/O virtual addresses.  Every function
+ * that takes a collection works on it as on any other, with these differences:
+ *
+ *   - A range is translated piece by piece.  It needs the permission of its
+ *     entry in the iotlb and that of the region it leads to.
+ *   - VMMEM_EIOMMUMISS: a byte has no translation.  VMMEM_EPERM: its entry, or
+ *     the region, does not permit the access.  VMMEM_EBADADDR: it leads to
+ *     where no region is.  And what the miss handler returned, or -ETIMEDOUT.
+ *   - VMMEM_ECROSS: an access that must be one piece crosses from one entry of
+ *     the iotlb, or one region, into the next.
+ *   - The guarantees for aligned accesses hold where iova and gpa agree modulo
+ *     16, as they do in pages.  Elsewhere an atomic access is refused with
+ *     VMMEM_ECONGRUENCE, and others are single accesses where the gpa is
+ *     aligned.
+ *   - What is all or nothing is checked as a whole before the first byte is
+ *     moved.  If another thread removes a translation after that, and nobody
+ *     answers for it again, the access ends part-way with the count of bytes.
+ *   - vmmem_collection_count(), _at(), _for_each() and _last() speak of the
+ *     physical regions behind it, in the order of their gpa.  _insert() and
+ *     _remove() change these too, and give a translated collection again.
+ *   - _find(), _locate(), _contains() and _offset() translate what they are
+ *     given, like an access that needs no permission.
+ *
+ * Slices, host addresses and iovecs are where the address led when they were
+ * made.  Unmapping does not reach them.  Make and use them within a section
+ * (vmmem_iotlb_enter()), or make new ones after each change.
+ *
+ * An access through a translated collection takes no lock and allocates
+ * nothing, and may be made in a signal handler if it has a translation or if
+ * the miss handler is fit for that.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_IOMMU_H
+#define VMMEM_IOMMU_H
+
+#include <vmmem/base.h>
+#include <vmmem/bitmap.h>
+#include <vmmem/collection.h>
+#include <vmmem/iotlb.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_iommu;
+
+/* What a miss handler may return beside 0 and negative codes. */
+#define VMMEM_IOMMU_LATER 1
+
+/* A timeout that never ends. */
+#define VMMEM_IOMMU_FOREVER UINT64_MAX
+
+/* What an iommu does; zero and NULL are good for all that is not needed. */
+struct vmmem_iommu_options {
+	/* sizeof(struct vmmem_iommu_options) */
+	size_t size;
+
+	/*
+	 * Called when [iova, iova + len) is missing in the iotlb ('reason' is
+	 * VMMEM_IOTLB_MISS), or is there but does not permit 'access'
+	 * (VMMEM_IOTLB_DENIED).  The range is the first part of what the access
+	 * needs.  Returns
+	 *   0                  it has mapped the range, or the first of it: the
+	 *                      access looks again
+	 *   VMMEM_IOMMU_LATER  somebody will: the access waits until it finds a
+	 *                      translation, or until the timeout is over.  It
+	 *                      may ask again if something was removed meanwhile,
+	 *                      as that may have been the answer
+	 *   a negative code    refused: the access returns that code
+	 *
+	 * On the thread of the access, which holds no lock and is in no section
+	 * but those of its caller.  So it may access memory, also through this
+	 * iommu, map, unmap and synchronize.  Several threads may be in it at
+	 * once.  NULL refuses.
+	 */
+	int (*miss)(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
+		    uint32_t reason);
+
+	/*
+	 * Called when bytes were written that the log by iova does not cover,
+	 * after they were counted.  On the thread of the access, and within its
+	 * section: it must not synchronize.  NULL: nobody is told.
+	 */
+	void (*unlogged)(void *opaque, uint64_t iova, uint64_t len);
+
+	/* Called with the last reference, on that thread.  May be NULL. */
+	void (*destroy)(void *opaque);
+	void *opaque;
+
+	/*
+	 * How long an access waits for an answer that comes later, in
+	 * nanoseconds from the moment it begins to; all its waits together.  0:
+	 * not at all.  VMMEM_IOMMU_FOREVER: until it comes.
+	 */
+	uint64_t timeout;
+
+	/*
+	 * Where writes are marked while the iommu is on.  NULL: in the bitmaps
+	 * of the regions that are written, as without an iommu.  Else here, by
+	 * iova, and only here: the byte at 'log_start' + n is byte n of the
+	 * bitmap.  The iommu takes a reference.
+	 */
+	struct vmmem_bitmap *log;
+	uint64_t log_start;
+};
+
+/*
+ * vmmem_iommu_new() makes an iommu that translates by 'iotlb', of which it
+ * takes a reference; several may use one.  It is on.  'options' may be NULL:
+ * misses are refused and the regions' own logs are used.  The caller owns one
+ * reference.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL        'iotlb' or 'ret_iommu' is NULL; there is no log and
+ *                       'log_start' is not 0
+ *   VMMEM_EOVERFLOW     the log, from 'log_start' on, passes 2^64
+ *   VMMEM_ESTRUCTSIZE   the size of 'options' is that of no version
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this version does not
+ *                       know
+ *   -errno              -ENOMEM from the allocator, or what
+ *                       pthread_mutex_init(3) said
+ */
+VMMEM_NODISCARD int
+vmmem_iommu_new(struct vmmem_iotlb *iotlb,
+		const struct vmmem_iommu_options *options,
+		struct vmmem_iommu **ret_iommu);
+
+/* vmmem_iommu_ref() takes one more reference and returns 'iommu'. */
+struct vmmem_iommu *vmmem_iommu_ref(struct vmmem_iommu *iommu);
+
+/*
+ * vmmem_iommu_unref() drops one reference and returns NULL; translated
+ * collections have one each.  NULL is a no-op.  Not in a signal handler.
+ */
+struct vmmem_iommu *vmmem_iommu_unref(struct vmmem_iommu *iommu);
+
+/* vmmem_iommu_iotlb() returns the iotlb, borrowed; NULL for NULL. */
+struct vmmem_iotlb *vmmem_iommu_iotlb(const struct vmmem_iommu *iommu);
+
+/*
+ * vmmem_iommu_collection_new() makes the collection of what is seen of
+ * 'physical' through 'iommu'.  It takes a reference to both.  The caller owns
+ * one to the collection.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  a pointer is NULL, or 'physical' is translated itself
+ *   -ENOMEM       from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
+			   struct vmmem_collection *physical,
+			   struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_iommu_physical() returns the collection behind a translated one,
+ * borrowed; NULL if 'collection' is not translated, or NULL.
+ */
+struct vmmem_collection *
+vmmem_iommu_physical(const struct vmmem_collection *collection);
+
+/*
+ * vmmem_iommu_set_enabled() switches translation on, or off if 'enabled' is 0,
+ * for all translated collections of 'iommu'.  While it is off they are what is
+ * behind them: addresses are gpas, nothing is looked up, accesses cost what
+ * they cost without an iommu and are marked in the regions' own logs.
+ *
+ * An access that begins after the return goes the new way.  Those that wait for
+ * a translation go on without.  vmmem_iotlb_synchronize() waits for accesses
+ * that began while it was on, not for those that began while it was off: stop a
+ * device before its accesses begin to be translated.  Not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'iommu' is NULL
+ */
+int vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled);
+
+/* vmmem_iommu_is_enabled() returns 1 if it is on, else 0; 0 for NULL. */
+int vmmem_iommu_is_enabled(const struct vmmem_iommu *iommu);
+
+/*
+ * vmmem_iommu_set_timeout() changes the timeout, for accesses that begin to
+ * wait after it.  NULL is a no-op.
+ */
+void vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout);
+
+/*
+ * vmmem_iommu_resolve() sees to it that each byte of [iova, iova + len) has a
+ * translation that permits 'access', asking the miss handler and waiting as an
+ * access would, but for 'timeout' nanoseconds.  So an access that must not wait
+ * longer than its own deadline calls this first.  Whether the address leads to
+ * memory is not looked at.  Translations may go again at any time; if the
+ * range needs more entries than the iotlb has, the first are gone in the end.
+ *
+ * 'ret_bad', which may be NULL, gets the address of the first byte that fails,
+ * with any code but VMMEM_EOVERFLOW and VMMEM_EINVAL.
+ *
+ * Returns 0, also while the iommu is off, or
+ *   VMMEM_EIOMMUMISS, VMMEM_EPERM  as for accesses, if there is no handler, or
+ *                    one that says 0 again and again but maps nothing
+ *   VMMEM_ECALLBACK  the handler returned a positive value of no meaning
+ *   VMMEM_EOVERFLOW  all is there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EINVAL     'iommu' is NULL, or 'access' has an unknown bit
+ *   -errno           -ETIMEDOUT, or another of futex(2)
+ *   what the handler returned
+ */
+VMMEM_NODISCARD int vmmem_iommu_resolve(struct vmmem_iommu *iommu,
+					uint64_t iova, uint64_t len,
+					uint32_t access, uint64_t timeout,
+					uint64_t *ret_bad);
+
+/*
+ * vmmem_iommu_retry() has each access that waits ask the miss handler again,
+ * if what it needs is still missing; so that the handler can refuse what it has
+ * put off.  NULL is a no-op.
+ */
+void vmmem_iommu_retry(struct vmmem_iommu *iommu);
+
+/* vmmem_iommu_misses() returns how often a translation was not there. */
+uint64_t vmmem_iommu_misses(const struct vmmem_iommu *iommu);
+
+/*
+ * vmmem_iommu_unlogged() returns how many bytes were written, while the log by
+ * iova was logging, that it does not cover.  'ret_iova', which may be NULL,
+ * gets the address of the latest such byte range, if there was any.
+ */
+uint64_t vmmem_iommu_unlogged(const struct vmmem_iommu *iommu,
+			      uint64_t *ret_iova);
+
+VMMEM_END_DECLS
+
+#endif

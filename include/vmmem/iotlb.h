@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/iotlb.h - a cache of translations from I/O virtual addresses.
+ *
+ * An iotlb holds ranges of I/O virtual addresses (iova), each with the guest
+ * physical address (gpa) that it begins at and what it permits: nothing,
+ * reading, writing or both.  Ranges have any length and any alignment.  What is
+ * mapped later replaces what was there; ranges beside each other that go on in
+ * the target too, and permit the same, are one entry.
+ *
+ * It never has more entries than its capacity.  When there would be more, the
+ * entry that was used the longest ago goes: looking it up and mapping it are
+ * use, and between two calls of vmmem_iotlb_map() all uses are alike; of
+ * entries that are alike the one with the lowest address goes.
+ *
+ * Any thread may call any of these functions at any time.  Looking up takes no
+ * lock, allocates nothing and waits for nobody; it is for signal handlers too.
+ * What changes the cache takes a lock that lookers-up never take, allocates
+ * nothing, and cannot fail for want of memory.
+ *
+ * What is promised about changes:
+ *   - A look-up, or an access through an iommu (vmmem/iommu.h), that begins
+ *     after vmmem_iotlb_unmap() or vmmem_iotlb_map() has returned does not see
+ *     what was there before.
+ *   - An access that began earlier may still use it.  When
+ *     vmmem_iotlb_synchronize() has returned, each such access is over.
+ * So whoever takes pages from a device unmaps, synchronizes, and then gives the
+ * pages to others.
+ *
+ * In all functions a range of no bytes succeeds and does nothing, at any iova.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_IOTLB_H
+#define VMMEM_IOTLB_H
+
+#include <vmmem/base.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_iotlb;
+
+/* The greatest capacity: above that, what is mapped is no cache's work. */
+#define VMMEM_IOTLB_CAPACITY_MAX 1048576
+
+/* What a piece of a look-up is. */
+#define VMMEM_IOTLB_HIT 0    /* mapped, and permits the access */
+#define VMMEM_IOTLB_MISS 1   /* not mapped */
+#define VMMEM_IOTLB_DENIED 2 /* mapped, but does not permit the access */
+
+/* One piece of a range that was looked up. */
+struct vmmem_iotlb_piece {
+	uint64_t iova;
+	uint64_t len;	 /* never 0 */
+	uint64_t gpa;	 /* where the piece leads; 0 for a miss */
+	uint32_t access; /* what its entry permits; 0 for a miss */
+	uint32_t state;	 /* VMMEM_IOTLB_HIT, _MISS or _DENIED */
+};
+
+/*
+ * vmmem_iotlb_new() makes an empty iotlb of at most 'capacity' entries.  It
+ * takes all its memory now: vmmem_iotlb_memory() says how much.  The caller
+ * owns one reference.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'capacity' is 0 or above VMMEM_IOTLB_CAPACITY_MAX;
+ *                 'ret_iotlb' is NULL
+ *   -errno        -ENOMEM from the allocator, or what pthread_mutex_init(3)
+ *                 said
+ */
+VMMEM_NODISCARD int vmmem_iotlb_new(size_t capacity,
+				    struct vmmem_iotlb **ret_iotlb);
+
+/* vmmem_iotlb_ref() takes one more reference and returns 'iotlb'. */
+struct vmmem_iotlb *vmmem_iotlb_ref(struct vmmem_iotlb *iotlb);
+
+/*
+ * vmmem_iotlb_unref() drops one reference and returns NULL; the last one frees.
+ * NULL is a no-op.  Not in a signal handler.
+ */
+struct vmmem_iotlb *vmmem_iotlb_unref(struct vmmem_iotlb *iotlb);
+
+/*
+ * vmmem_iotlb_map() has [iova, iova + len) lead to [gpa, gpa + len), with
+ * 'access' permitted: a set of VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 for
+ * a range that is known and permits nothing.  Accesses that wait for a
+ * translation look again.  Not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EOVERFLOW  one of the two ranges passes 2^64; nothing is changed
+ *   VMMEM_EINVAL     'iotlb' is NULL, or 'access' has an unknown bit
+ */
+VMMEM_NODISCARD int vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova,
+				    uint64_t gpa, uint64_t len,
+				    uint32_t access);
+
+/*
+ * vmmem_iotlb_unmap() removes what there is of [iova, iova + len); what is not
+ * there needs no removing.  An entry that reaches further keeps the rest.  Not
+ * in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EOVERFLOW  the range passes 2^64; what lies below it is removed all
+ *                    the same
+ *   VMMEM_EINVAL     'iotlb' is NULL
+ */
+int vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len);
+
+/*
+ * vmmem_iotlb_unmap_all() removes everything.  NULL is a no-op.  Not in a
+ * signal handler.
+ */
+void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
+
+/*
+ * vmmem_iotlb_lookup() tells what [iova, iova + len) is for 'access', piece by
+ * piece in ascending order, without a gap between them.  A miss is as long as
+ * nothing is mapped; each other piece is what the range has of one entry.  With
+ * 'access' 0 all that is mapped is a hit.
+ *
+ * It stores as many pieces as there are, up to 'count', and in 'ret_count' how
+ * many there are in all, whatever it returns but VMMEM_EINVAL.  'pieces' may
+ * be NULL if 'count' is 0.  If others change the iotlb meanwhile, each piece
+ * is what was true at one moment of the call.
+ *
+ * Returns 0 if all pieces are hits, or
+ *   VMMEM_EIOMMUMISS  a piece is a miss
+ *   VMMEM_EPERM       none is a miss, but one is denied
+ *   VMMEM_EOVERFLOW   all pieces are hits up to 2^64 - 1, but the range goes on
+ *   VMMEM_EINVAL      'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
+ *                     'count' is not 0, or 'access' has an unknown bit
+ */
+VMMEM_NODISCARD int vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb,
+				       uint64_t iova, uint64_t len,
+				       uint32_t access,
+				       struct vmmem_iotlb_piece *pieces,
+				       size_t count, size_t *ret_count);
+
+/*
+ * vmmem_iotlb_enter() begins a section, of accesses that belong together: what
+ * is looked up in it, and slices and host addresses that are made of it, are
+ * good until vmmem_iotlb_leave(), as vmmem_iotlb_synchronize() waits for it.
+ * Each access through an iommu is such a section by itself, so this is only for
+ * those who hold on to what an address led to.
+ *
+ * It returns what to leave with, on the same thread.  Sections nest.  A section
+ * that never ends has whoever synchronizes wait for ever; keep it short.  The
+ * iotlb is not NULL.
+ */
+uint64_t vmmem_iotlb_enter(struct vmmem_iotlb *iotlb);
+void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
+
+/*
+ * vmmem_iotlb_synchronize() waits until each section and each access through
+ * the iotlb that began before the call is over.  It sleeps meanwhile, and holds
+ * no lock that an access or a change needs.  Those that begin later are not
+ * waited for.  An access that waits for a translation is not under way.
+ *
+ * Returns 0, or
+ *   VMMEM_EUNDERWAY  the calling thread is itself in a section
+ *   VMMEM_EINVAL     'iotlb' is NULL
+ *   -errno           what membarrier(2) or futex(2) said; nothing is known then
+ */
+VMMEM_NODISCARD int vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb);
+
+/* vmmem_iotlb_capacity() returns the most entries it has; 0 for NULL. */
+size_t vmmem_iotlb_capacity(const struct vmmem_iotlb *iotlb);
+
+/* vmmem_iotlb_count() returns the entries there are; 0 for NULL. */
+size_t vmmem_iotlb_count(struct vmmem_iotlb *iotlb);
+
+/* vmmem_iotlb_evicted() returns how many went for want of room; 0 for NULL. */
+uint64_t vmmem_iotlb_evicted(struct vmmem_iotlb *iotlb);
+
+/*
+ * vmmem_iotlb_memory() returns the bytes that it has taken: at most 224 for each
+ * entry of the capacity, and 32 KiB.  Most of it is touched when entries are
+ * there for the first time.  0 for NULL.
+ */
+size_t vmmem_iotlb_memory(const struct vmmem_iotlb *iotlb);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Sleeping until a word of this process changes. */
+#ifndef FUTEX_H
+#define FUTEX_H
+
+#include <stdint.h>
+#include <time.h>
+
+/*
+ * vmmem_futex_wait() sleeps while '*word' is 'value', until somebody wakes who
+ * sleeps there.  'deadline' is of the monotonic clock; NULL for none.
+ *
+ * Returns 0, also without a reason, so that the caller looks again; or
+ * -ETIMEDOUT, or another -errno of futex(2).  errno is left alone.
+ */
+int vmmem_futex_wait(const uint32_t *word, uint32_t value,
+		     const struct timespec *deadline);
+
+/* vmmem_futex_wake() wakes all who sleep at 'word'.  errno is left alone. */
+void vmmem_futex_wake(const uint32_t *word);
+
+/* vmmem_futex_deadline() is 'ns' nanoseconds from now; far away if that wraps. */
+struct timespec vmmem_futex_deadline(uint64_t ns);
+
+#endif
