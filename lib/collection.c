@@ -505,6 +505,8 @@ vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (len == 0)
 		return 0;
+	if (collection->translation != NULL)
+		return vmmem_see_mark(collection, gpa, len);
 	last = len - 1 > UINT64_MAX - gpa ? UINT64_MAX : gpa + (len - 1);
 	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
 	for (; at < collection->count && collection->starts[at] <= last; at++) {

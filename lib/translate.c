@@ -209,6 +209,42 @@ vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
 }
 
 int
+vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
+	       uint64_t len)
+{
+	const struct vmmem_translation *translation = collection->translation;
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	/* A log by iova needs no translation, which may be gone by now. */
+	if (translation->log != NULL && vmmem_iommu_is_on(translation->iommu)) {
+		if (len - 1 <= UINT64_MAX - iova) {
+			vmmem_iommu_mark(translation->log, iova, len);
+			return 0;
+		}
+		if (iova != UINT64_MAX)
+			vmmem_iommu_mark(translation->log, iova,
+					 UINT64_MAX - iova);
+		vmmem_iommu_mark(translation->log, UINT64_MAX, 1);
+		return VMMEM_EOVERFLOW;
+	}
+	for (;;) {
+		rc = vmmem_see(collection, iova, len, 0, &wait, &seen);
+		if (rc != 0)
+			return rc;
+		vmmem_seen_written(&seen, 0, seen.len);
+		vmmem_unsee(&seen);
+		if (seen.len == len)
+			return 0;
+		if (seen.len - 1 == UINT64_MAX - iova)
+			return VMMEM_EOVERFLOW;
+		iova += seen.len;
+		len -= seen.len;
+	}
+}
+
+int
 vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
 	       uint32_t access, void **ret_host, uint64_t *ret_len)
 {

@@ -179,6 +179,10 @@ int vmmem_see_one(const struct vmmem_collection *collection, uint64_t iova,
 struct vmmem_region *
 vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova);
 
+/* vmmem_see_mark() is vmmem_mark_guest() for a translated one. */
+int vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
+		   uint64_t len);
+
 /* vmmem_see_host() is vmmem_collection_host_address() for a translated one. */
 int vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
 		   uint32_t access, void **ret_host, uint64_t *ret_len);
