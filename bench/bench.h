@@ -112,6 +112,8 @@ struct bench_row {
 	enum bench_op run;
 	/* One for each side; those without a map are left out. */
 	struct bench_work works[SIDES];
+	/* What runs instead of the side's own 'run', if not NULL. */
+	bench_run *runs[SIDES];
 	/* What the charter says, in ns; 0 where it says nothing. */
 	double budget;
 	bool budget_over_floor; /* the budget is what is added to the floor */
@@ -167,5 +169,6 @@ void bench_dirty_rows(void);
 void bench_change_rows(void);
 void bench_space_rows(void);
 void bench_device_rows(void);
+void bench_iommu_rows(void);
 
 #endif

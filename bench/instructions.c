@@ -27,6 +27,9 @@ static struct vmmem_slice slice;
 static struct vmmem_space *space;
 static struct vmmem_reader *reader;
 static struct vmmem_region *inserted;
+/* Seen through an iommu with 64 and with 4096 mappings, and with one off. */
+static struct vmmem_collection *translated_64, *translated_4096, *untranslated;
+static uint64_t iovas_64[ADDRESSES], iovas_4096[ADDRESSES];
 static uint64_t few_gpas[ADDRESSES], many_gpas[ADDRESSES];
 
 static void
@@ -74,6 +77,49 @@ make_logged(void)
 	must(vmmem_bitmap_start(vmmem_region_bitmap(region)));
 	must(vmmem_collection_new(&region, 1, &logged));
 	vmmem_region_unref(region);
+}
+
+/* make_translated() maps pages of few's regions, with gaps, to others. */
+static struct vmmem_collection *
+make_translated(size_t count, uint64_t *iovas)
+{
+	const uint32_t access = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
+	struct vmmem_collection *collection;
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_iommu *iommu;
+	uint64_t random = 1;
+	size_t i;
+
+	must(vmmem_iotlb_new(count, &iotlb));
+	for (i = 0; i < count; i++)
+		must(vmmem_iotlb_map(iotlb, 2 * i * PAGE,
+				     i % 8 * 2 * REGION +
+					     i * 77 % (REGION / PAGE) * PAGE,
+				     PAGE, access));
+	must(vmmem_iommu_new(iotlb, NULL, &iommu));
+	must(vmmem_iommu_collection_new(iommu, few, &collection));
+	for (i = 0; i < ADDRESSES; i++) {
+		random = random * UINT64_C(6364136223846793005) + 1;
+		iovas[i] = 2 * ((random >> 33) % count) * PAGE +
+			   (random >> 40) % (PAGE / 8) * 8;
+	}
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+	return collection;
+}
+
+static void
+make_untranslated(void)
+{
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_iommu *iommu;
+
+	must(vmmem_iotlb_new(1, &iotlb));
+	must(vmmem_iommu_new(iotlb, NULL, &iommu));
+	must(vmmem_iommu_collection_new(iommu, few, &untranslated));
+	must(vmmem_iommu_set_enabled(iommu, 0));
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
 }
 
 /* nothing() is the loop, which is taken off from what the others take. */
@@ -181,6 +227,39 @@ read_u64(void)
 	for (i = 0; i < CALLS; i++)
 		must(vmmem_collection_read_u64(few, few_gpas[i % ADDRESSES],
 					       &value));
+}
+
+static void
+iommu_read_64(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read_u64(
+			translated_64, iovas_64[i % ADDRESSES], &value));
+}
+
+static void
+iommu_read_4096(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read_u64(
+			translated_4096, iovas_4096[i % ADDRESSES], &value));
+}
+
+static void
+iommu_off_read(void)
+{
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < CALLS; i++)
+		must(vmmem_collection_read_u64(
+			untranslated, few_gpas[i % ADDRESSES], &value));
 }
 
 static void
@@ -330,6 +409,9 @@ static const struct {
 	{ "read_4096_bytes", read_4096_bytes },
 	{ "copy_64_bytes_odd", copy_64_bytes_odd },
 	{ "read_u64", read_u64 },
+	{ "iommu_read_64", iommu_read_64 },
+	{ "iommu_read_4096", iommu_read_4096 },
+	{ "iommu_off_read", iommu_off_read },
 	{ "write_u64", write_u64 },
 	{ "write_u64_logged", write_u64_logged },
 	{ "load_u32", load_u32 },
@@ -370,6 +452,9 @@ main(void)
 	make(8, &few, few_gpas);
 	make(256, &many, many_gpas);
 	make_logged();
+	translated_64 = make_translated(64, iovas_64);
+	translated_4096 = make_translated(4096, iovas_4096);
+	make_untranslated();
 	region = vmmem_collection_at(few, 0);
 	must(vmmem_region_slice(region, 0, REGION,
 				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
@@ -387,6 +472,9 @@ main(void)
 	vmmem_slice_release(&slice);
 	vmmem_harvester_free(harvester);
 	vmmem_bitmap_unref(bitmap);
+	vmmem_collection_unref(translated_64);
+	vmmem_collection_unref(translated_4096);
+	vmmem_collection_unref(untranslated);
 	vmmem_collection_unref(few);
 	vmmem_collection_unref(many);
 	vmmem_collection_unref(logged);

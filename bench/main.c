@@ -139,6 +139,7 @@ main(int argc, char **argv)
 	bench_change_rows();
 	bench_space_rows();
 	bench_device_rows();
+	bench_iommu_rows();
 	if (bench_results(&results) == 0) {
 		fprintf(stderr, "bench: no row matches '%s'\n",
 			bench_settings.rows);

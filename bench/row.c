@@ -37,6 +37,8 @@ runner(const struct bench_row *row, enum bench_side side)
 {
 	if (row->works[side].map == NULL && row->works[side].gpas == NULL)
 		return NULL;
+	if (row->runs[side] != NULL)
+		return row->runs[side];
 	switch (side) {
 	case OURS:
 		return bench_ours[row->run];

@@ -51,6 +51,17 @@ pub struct Peer {
     runs: [Option<Run>; OP_COUNT],
 }
 
+/// struct iommu_peer
+#[repr(C)]
+pub struct IommuPeer {
+    new: unsafe extern "C" fn(*const Range, usize, bool) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void),
+    map: unsafe extern "C" fn(*const c_void, u64, u64, u64),
+    unmap: unsafe extern "C" fn(*const c_void, u64, u64),
+    read_u64: Run,
+    change: Run,
+}
+
 impl Work {
     unsafe fn map<T>(&self) -> &T {
         &*(self.map as *const T)
@@ -94,6 +105,7 @@ mod v0_18 {
     use vm_memory_0_18 as vm;
     use vm_memory_0_18::GuestMemoryBackend;
     include!("side.rs");
+    include!("iommu.rs");
 
     #[inline(always)]
     fn iovecs(map: &Plain, gpa: u64, len: usize, add: &mut impl FnMut(*const u8, usize)) {
