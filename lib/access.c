@@ -22,18 +22,6 @@ typedef int (*step_fn)(const struct vmmem_collection *collection,
 		       uint64_t len, uint64_t *done, void *context,
 		       const struct vmmem_seen *seen);
 
-/* written() follows each write of a step, from its byte 'at' on. */
-static inline void
-written(const struct vmmem_collection *collection,
-	const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	const struct vmmem_seen *seen, uint64_t at)
-{
-	if (seen != NULL)
-		vmmem_seen_written(seen, at, len);
-	else
-		vmmem_written(collection, entry, offset + at, len);
-}
-
 /*
  * walk_seen() is walk() for a translated collection, and if 'all' is set
  * walk_all(): what is one piece is looked up once.
@@ -174,12 +162,12 @@ step_write(const struct vmmem_collection *collection,
 			vmmem_region_of(collection, entry), offset,
 			*buf + *done, len, done);
 		/* A callback that failed may have written some of it. */
-		written(collection, entry, offset, len, seen, 0);
+		vmmem_step_written(collection, entry, offset, len, seen, 0);
 		return rc;
 	}
 	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
 	if (left != len)
-		written(collection, entry, offset, len - left, seen, 0);
+		vmmem_step_written(collection, entry, offset, len - left, seen, 0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
@@ -199,7 +187,7 @@ step_fill(const struct vmmem_collection *collection,
 	if (entry->host != NULL) {
 		left = vmmem_fill_guest(entry->host + offset, *value, len);
 		if (left != len)
-			written(collection, entry, offset, len - left, seen,
+			vmmem_step_written(collection, entry, offset, len - left, seen,
 				0);
 		*done += len - left;
 		return left != 0 ? VMMEM_EFAULT : 0;
@@ -213,7 +201,7 @@ step_fill(const struct vmmem_collection *collection,
 			piece = len - at;
 		rc = vmmem_region_call_write(region, offset + at, buf, piece,
 					     done);
-		written(collection, entry, offset, piece, seen, at);
+		vmmem_step_written(collection, entry, offset, piece, seen, at);
 		at += piece;
 	}
 	return rc;
@@ -233,6 +221,22 @@ vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 {
 	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_write,
 			&buf, ret_done);
+}
+
+int
+vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		  void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
+		    ret_done);
+}
+
+int
+vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		   const void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
+		    ret_done);
 }
 
 /* report() stores a count where the caller wants one. */
@@ -335,8 +339,7 @@ vmmem_collection_read_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
-	rc = walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
-		  &done);
+	rc = vmmem_read_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
@@ -415,8 +418,7 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EINVAL;
-	rc = walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
-		  &done);
+	rc = vmmem_write_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
@@ -444,189 +446,4 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
 		return VMMEM_EINVAL;
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
 		    ret_done != NULL ? ret_done : &done);
-}
-
-struct guest_ranges {
-	const struct vmmem_collection *collection;
-	uint64_t target;
-	uint64_t source;
-	bool upwards;
-};
-
-static int
-read_guest(void *context, uint64_t position, void *buf, size_t len)
-{
-	const struct guest_ranges *ranges = context;
-	uint64_t done;
-
-	return walk(ranges->collection, ranges->source + position, len,
-		    VMMEM_PROT_READ, step_read, buf, &done);
-}
-
-/* As step_write(), but what it moved are the last bytes. */
-static int
-step_write_downwards(const struct vmmem_collection *collection,
-		     const struct vmmem_entry *entry, uint64_t offset,
-		     const unsigned char *buf, size_t len, uint64_t *done,
-		     const struct vmmem_seen *seen)
-{
-	uint64_t moved = 0;
-	size_t left;
-	int rc;
-
-	if (entry->host == NULL) {
-		/* If this fails, the last bytes are not written. */
-		rc = step_write(collection, entry, offset, len, &moved, &buf,
-				seen);
-		if (rc == 0)
-			*done += moved;
-		return rc;
-	}
-	left = vmmem_copy_to_guest_downwards(entry->host + offset, buf, len);
-	if (left != len)
-		written(collection, entry, offset, len - left, seen, left);
-	*done += len - left;
-	return left != 0 ? VMMEM_EFAULT : 0;
-}
-
-/* write_seen_downwards() is write_guest_downwards(), translated. */
-static int
-write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
-		     const unsigned char *buf, size_t len, uint64_t *done)
-{
-	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
-	uint64_t piece;
-	int rc = 0;
-
-	while (rc == 0 && len > 0) {
-		rc = vmmem_see(ranges->collection, iova + (len - 1), 1,
-			       VMMEM_PROT_WRITE, &wait, &seen);
-		if (rc != 0)
-			break;
-		piece = seen.before < len ? seen.before + 1 : len;
-		len -= piece;
-		seen.offset -= piece - 1;
-		seen.iova -= piece - 1;
-		rc = step_write_downwards(seen.map, seen.entry, seen.offset,
-					  buf + len, piece, done, &seen);
-		vmmem_unsee(&seen);
-	}
-	return rc;
-}
-
-/*
- * Region by region from the end, so that what was written when a callback
- * fails is what follows.
- */
-static int
-write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
-		      const unsigned char *buf, size_t len, uint64_t *done)
-{
-	const struct vmmem_entry *entry;
-	uint64_t offset, piece;
-	int rc = 0;
-
-	if (ranges->collection->translation != NULL)
-		return write_seen_downwards(ranges, gpa, buf, len, done);
-	while (rc == 0 && len > 0) {
-		/* It is there: the whole range was checked. */
-		entry = vmmem_find(ranges->collection, gpa + (len - 1),
-				   &offset);
-		if (entry == NULL)
-			return VMMEM_EBADADDR;
-		piece = offset < len ? offset + 1 : len;
-		len -= piece;
-		rc = step_write_downwards(ranges->collection, entry,
-					  offset - (piece - 1), buf + len,
-					  piece, done, NULL);
-	}
-	return rc;
-}
-
-static int
-write_guest(void *context, uint64_t position, const void *buf, size_t len,
-	    uint64_t *done)
-{
-	const struct guest_ranges *ranges = context;
-	uint64_t moved;
-	int rc;
-
-	if (!ranges->upwards)
-		return write_guest_downwards(
-			ranges, ranges->target + position, buf, len, done);
-	rc = walk(ranges->collection, ranges->target + position, len,
-		  VMMEM_PROT_WRITE, step_write, &buf, &moved);
-	*done += moved;
-	return rc;
-}
-
-/* copy_slow() copies between regions of any number and kind. */
-static int
-copy_slow(const struct vmmem_collection *collection, uint64_t target,
-	  uint64_t source, uint64_t len, uint64_t *ret_done)
-{
-	struct guest_ranges ranges = {
-		collection, target, source,
-		vmmem_transfer_is_upwards(target, source, len),
-	};
-	/* Guest addresses tell the groups: they agree with the host's. */
-	const struct vmmem_transfer transfer = {
-		.read = read_guest,
-		.write = write_guest,
-		.context = &ranges,
-		.target = target,
-		.source = source,
-		.len = len,
-	};
-	uint64_t bad;
-	int rc;
-
-	*ret_done = 0;
-	rc = vmmem_check(collection, source, len, VMMEM_PROT_READ, &bad);
-	if (rc == 0)
-		rc = vmmem_check(collection, target, len, VMMEM_PROT_WRITE,
-				 &bad);
-	if (rc != 0)
-		return rc;
-	return vmmem_transfer(&transfer, ret_done);
-}
-
-VMMEM_API int
-vmmem_collection_copy(const struct vmmem_collection *collection,
-		      uint64_t target, uint64_t source, uint64_t len,
-		      uint64_t *ret_done)
-{
-	const struct vmmem_entry *from = NULL, *to = NULL;
-	uint64_t from_offset, to_offset, done = len;
-	size_t left;
-	int rc = 0;
-
-	if (collection == NULL)
-		return VMMEM_EINVAL;
-	if (len != 0) {
-		from = vmmem_find_direct(collection, source, len,
-					 VMMEM_PROT_READ, &from_offset);
-		to = vmmem_find_direct(collection, target, len,
-				       VMMEM_PROT_WRITE, &to_offset);
-	}
-	if (from != NULL && to != NULL) {
-		left = vmmem_copy_within_guest(to->host + to_offset,
-					       from->host + from_offset, len);
-		done = len - left;
-		if (!likely(left == 0))
-			rc = VMMEM_EFAULT;
-		/* Of a copy that is not upwards the last bytes are done. */
-		if (vmmem_transfer_is_upwards(
-			    (uintptr_t)to->host + to_offset,
-			    (uintptr_t)from->host + from_offset, len))
-			left = 0;
-		if (done != 0)
-			vmmem_written(collection, to, to_offset + left, done);
-	} else {
-		rc = copy_slow(collection, target, source, len, &done);
-	}
-	if (ret_done != NULL)
-		*ret_done = done;
-	return rc;
 }

@@ -46,7 +46,6 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENAMETOOLONG, "Name is too long"),
 	CODE(VMMEM_ENOSLOT, "No memory slot is left"),
 	CODE(VMMEM_ESLOTALIGN, "Memory slot is not aligned to pages"),
-	CODE(VMMEM_ENOCAP, "Kernel does not have what was asked for"),
 	CODE(VMMEM_ENOBITMAP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, "Range passes the last offset of a file"),
 	CODE(VMMEM_ENOROOM, "Array is too small"),
@@ -60,7 +59,6 @@ static const struct text texts[] = {
 	CODE(VMMEM_ESHRINKABLE, "File could be cut short"),
 	CODE(VMMEM_EFILEACCESS, "Descriptor does not permit the access"),
 	CODE(VMMEM_EFAULT, "Memory behind the guest address is gone"),
-	CODE(VMMEM_EUNSUPPORTED, "Not supported by this build of the library"),
 	CODE(VMMEM_EHANDLERS, "Signal handlers were replaced too often"),
 	CODE(VMMEM_EUNDERWAY, "Caller is in a section that it would wait for"),
 	CODE(VMMEM_EUNLOGGED, "Dirty log does not cover the range"),
@@ -75,9 +73,7 @@ find(int code)
 		return NULL;
 	/* In 64 bits, so that INT_MIN does not overflow. */
 	i = (size_t)((int64_t)VMMEM_EINVAL - code);
-	if (i >= sizeof(texts) / sizeof(texts[0]) || texts[i].name == NULL)
-		return NULL;
-	return &texts[i];
+	return i < sizeof(texts) / sizeof(texts[0]) ? &texts[i] : NULL;
 }
 
 VMMEM_API const char *

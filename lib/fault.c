@@ -481,7 +481,7 @@ vmmem_fault_enable(uint32_t signals)
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	if (!SUPPORTED)
-		return VMMEM_EUNSUPPORTED;
+		return VMMEM_ENOSUPPORT;
 	pthread_mutex_lock(&lock);
 	for (index = 0; index < SIGNALS && rc == 0; index++) {
 		if ((signals & 1U << index) != 0)

@@ -41,14 +41,14 @@ describe(void *opaque, const struct vmmem_region *region,
 		/* Nothing is written there that could be logged. */
 		slot->flags &= ~VMMEM_SLOT_LOG;
 		if (!kvm->read_only)
-			return VMMEM_ENOCAP;
+			return VMMEM_ENOSUPPORT;
 	} else if (vmmem_kvm_wants_log(kvm, region)) {
 		slot->flags |= VMMEM_SLOT_LOG;
 	}
 	if ((slot->flags & VMMEM_SLOT_GUEST_MEMFD) != 0 &&
 	    (!kvm->guest_memfd ||
 	     (slot->flags & (VMMEM_SLOT_READ_ONLY | VMMEM_SLOT_LOG)) != 0))
-		return VMMEM_ENOCAP;
+		return VMMEM_ENOSUPPORT;
 	if ((slot->flags & VMMEM_SLOT_LOG) != 0 &&
 	    vmmem_region_bitmap(region) == NULL)
 		return VMMEM_ENOBITMAP;
@@ -232,7 +232,7 @@ find_out(struct vmmem_kvm *kvm)
 	/* Most KVMs have one, and do not count. */
 	if (kvm->options.address_space != 0 &&
 	    kvm->options.address_space >= has[4])
-		return VMMEM_ENOCAP;
+		return VMMEM_ENOSUPPORT;
 	if (kvm->options.first_slot >= slots)
 		return VMMEM_EINVAL;
 	left = slots - kvm->options.first_slot;

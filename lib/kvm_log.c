@@ -52,7 +52,7 @@ enable_clear(struct vmmem_kvm *kvm)
 	if (have < 0)
 		return have;
 	if ((need & ~have) != 0)
-		return VMMEM_ENOCAP;
+		return VMMEM_ENOSUPPORT;
 	return enable(kvm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, (uint64_t)need);
 }
 
@@ -78,7 +78,7 @@ enable_rings(struct vmmem_kvm *kvm)
 					    most :
 					    RING_ENTRIES_DEFAULT;
 	if (kvm->ring_entries == 0 || kvm->ring_entries > most)
-		return VMMEM_ENOCAP;
+		return VMMEM_ENOSUPPORT;
 	return enable(kvm, capability,
 		      kvm->ring_entries * sizeof(struct vmmem_kvm_gfn));
 }

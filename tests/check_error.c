@@ -29,14 +29,13 @@ static const struct named_code {
 	NAME(VMMEM_EEOF),        NAME(VMMEM_EIOMMUMISS),
 	NAME(VMMEM_ECALLBACK),   NAME(VMMEM_ENOFILE),
 	NAME(VMMEM_ENAMETOOLONG), NAME(VMMEM_ENOSLOT),
-	NAME(VMMEM_ESLOTALIGN),  NAME(VMMEM_ENOCAP),
-	NAME(VMMEM_ENOBITMAP),   NAME(VMMEM_EFILERANGE),
-	NAME(VMMEM_ENOROOM),     NAME(VMMEM_ECANCELED),
-	NAME(VMMEM_ENOSUPPORT),  NAME(VMMEM_ESHORTAGE),
-	NAME(VMMEM_ENONODE),     NAME(VMMEM_ENODISCARD),
-	NAME(VMMEM_EFILETYPE),   NAME(VMMEM_ESEALS),
-	NAME(VMMEM_ESHRINKABLE), NAME(VMMEM_EFILEACCESS),
-	NAME(VMMEM_EFAULT),      NAME(VMMEM_EUNSUPPORTED),
+	NAME(VMMEM_ESLOTALIGN),  NAME(VMMEM_ENOBITMAP),
+	NAME(VMMEM_EFILERANGE),  NAME(VMMEM_ENOROOM),
+	NAME(VMMEM_ECANCELED),   NAME(VMMEM_ENOSUPPORT),
+	NAME(VMMEM_ESHORTAGE),   NAME(VMMEM_ENONODE),
+	NAME(VMMEM_ENODISCARD),  NAME(VMMEM_EFILETYPE),
+	NAME(VMMEM_ESEALS),      NAME(VMMEM_ESHRINKABLE),
+	NAME(VMMEM_EFILEACCESS), NAME(VMMEM_EFAULT),
 	NAME(VMMEM_EHANDLERS),   NAME(VMMEM_EUNDERWAY),
 	NAME(VMMEM_EUNLOGGED),
 };
@@ -57,8 +56,8 @@ START_TEST(numbers_run_without_a_gap)
 {
 	int i;
 
-	for (i = 1; i < COUNT(own_codes); i++)
-		ck_assert_int_lt(own_codes[i].code, own_codes[i - 1].code);
+	for (i = 0; i < COUNT(own_codes); i++)
+		ck_assert_int_eq(own_codes[i].code, VMMEM_EINVAL - i);
 	ck_assert_int_eq(VMMEM_EINVAL, -4097);
 }
 END_TEST
@@ -88,11 +87,11 @@ END_TEST
 
 START_TEST(list_ends_where_the_header_ends)
 {
-	int code = VMMEM_EINVAL, count = 0;
+	int code = VMMEM_EINVAL;
 
-	while (code > VMMEM_EINVAL - 1000)
-		count += vmmem_error_name(code--) != NULL;
-	ck_assert_int_eq(count, COUNT(own_codes));
+	while (vmmem_error_name(code) != NULL)
+		code--;
+	ck_assert_int_eq(VMMEM_EINVAL - code, COUNT(own_codes));
 	ck_assert_str_eq(vmmem_strerror(code), "unknown code");
 }
 END_TEST

@@ -42,7 +42,7 @@ skip_reason(void)
 {
 	int fd;
 
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_EUNSUPPORTED)
+	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
 	vmmem_fault_disable(VMMEM_FAULT_BUS);
 	/* 21: the page size is 2^21. */

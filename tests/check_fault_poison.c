@@ -26,7 +26,7 @@ skip_reason(void)
 	uint8_t *host;
 	int rc;
 
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_EUNSUPPORTED)
+	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
 	vmmem_fault_disable(VMMEM_FAULT_BUS);
 	host = memory_of(MAP_PRIVATE);

@@ -11,7 +11,7 @@
 const char *
 skip_reason(void)
 {
-	if (vmmem_fault_enable(BOTH) == VMMEM_EUNSUPPORTED)
+	if (vmmem_fault_enable(BOTH) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
 	vmmem_fault_disable(BOTH);
 	return NULL;

@@ -41,7 +41,7 @@ static _Thread_local const volatile uint8_t *expected;
 const char *
 skip_reason(void)
 {
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_EUNSUPPORTED)
+	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
 	vmmem_fault_disable(VMMEM_FAULT_BUS);
 	return NULL;

@@ -357,7 +357,8 @@ START_TEST(region_with_a_guest_memfd)
 		guest_memfd = ioctl(vm.fd, CREATE_GUEST_MEMFD, &create);
 	ck_assert_int_ge(guest_memfd, 0);
 	if (guest_memfd == 0) {
-		assert_code(vmmem_space_insert(space, region), VMMEM_ENOCAP);
+		assert_code(vmmem_space_insert(space, region),
+			    VMMEM_ENOSUPPORT);
 		vmmem_region_unref(region);
 		return;
 	}
@@ -365,7 +366,7 @@ START_TEST(region_with_a_guest_memfd)
 	ck_assert_uint_eq(slot_at(0).flags, VMMEM_SLOT_GUEST_MEMFD);
 	ck_assert_uint_eq(slot_at(0).guest_memfd_offset, PAGE);
 	/* KVM cannot log it. */
-	assert_code(vmmem_kvm_log_start(kvm, region), VMMEM_ENOCAP);
+	assert_code(vmmem_kvm_log_start(kvm, region), VMMEM_ENOSUPPORT);
 	vmmem_region_unref(region);
 	assert_ok(vmmem_space_remove(space, 0, LEN, NULL));
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -471,7 +472,8 @@ START_TEST(what_is_wrong_is_refused)
 	options.address_space = 0x10000;
 	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
 	options.address_space = 0xffff;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_ENOCAP);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_ENOSUPPORT);
 	ck_assert_ptr_eq(none, &options);
 
 	assert_code(vmmem_kvm_sync(NULL), VMMEM_EINVAL);

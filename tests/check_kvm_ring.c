@@ -112,7 +112,8 @@ START_TEST(more_entries_than_there_can_be)
 					     .log = VMMEM_KVM_LOG_RING,
 					     .ring_entries = 1U << 31 };
 
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm), VMMEM_ENOCAP);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm),
+		    VMMEM_ENOSUPPORT);
 	ck_assert_ptr_null(kvm);
 }
 END_TEST

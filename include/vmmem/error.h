@@ -76,42 +76,38 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOSLOT (-4124)
 /* A memory slot would not consist of whole pages. */
 #define VMMEM_ESLOTALIGN (-4125)
-/* The kernel lacks what was asked for. */
-#define VMMEM_ENOCAP (-4126)
 /* The region has no bitmap to log to. */
-#define VMMEM_ENOBITMAP (-4127)
+#define VMMEM_ENOBITMAP (-4126)
 /* A range of a file passes 2^63 - 1, the last offset that a file can have. */
-#define VMMEM_EFILERANGE (-4130)
+#define VMMEM_EFILERANGE (-4127)
 /* The array is too small for what would go into it. */
-#define VMMEM_ENOROOM (-4131)
+#define VMMEM_ENOROOM (-4128)
 /* A callback of the caller ended it. */
-#define VMMEM_ECANCELED (-4135)
-/* This system has no means to do what was asked for. */
-#define VMMEM_ENOSUPPORT (-4136)
+#define VMMEM_ECANCELED (-4129)
+/* The system, KVM or the processor has no means to do what was asked for. */
+#define VMMEM_ENOSUPPORT (-4130)
 /* The system has too little memory of the kind that was asked for. */
-#define VMMEM_ESHORTAGE (-4137)
+#define VMMEM_ESHORTAGE (-4131)
 /* A NUMA node is not there, or not for this process. */
-#define VMMEM_ENONODE (-4138)
+#define VMMEM_ENONODE (-4132)
 /* Memory of this kind cannot be given back and then read as zero. */
-#define VMMEM_ENODISCARD (-4139)
+#define VMMEM_ENODISCARD (-4133)
 /* The descriptor is of a type of file that is not permitted here. */
-#define VMMEM_EFILETYPE (-4140)
+#define VMMEM_EFILETYPE (-4134)
 /* The file lacks a seal, and cannot be given it. */
-#define VMMEM_ESEALS (-4141)
+#define VMMEM_ESEALS (-4135)
 /* The file could become shorter while it is mapped. */
-#define VMMEM_ESHRINKABLE (-4142)
+#define VMMEM_ESHRINKABLE (-4136)
 /* The descriptor is not open for the access that is needed. */
-#define VMMEM_EFILEACCESS (-4143)
+#define VMMEM_EFILEACCESS (-4137)
 /* The memory behind the guest address is gone: see vmmem/fault.h. */
-#define VMMEM_EFAULT (-4145)
-/* This processor, or this build of the library, cannot do it. */
-#define VMMEM_EUNSUPPORTED (-4146)
+#define VMMEM_EFAULT (-4138)
 /* Handlers of signals were put on top of the library's too often. */
-#define VMMEM_EHANDLERS (-4147)
+#define VMMEM_EHANDLERS (-4139)
 /* The caller is in a section that it would wait for. */
-#define VMMEM_EUNDERWAY (-4148)
+#define VMMEM_EUNDERWAY (-4140)
 /* The dirty log does not cover what would be written. */
-#define VMMEM_EUNLOGGED (-4149)
+#define VMMEM_EUNLOGGED (-4141)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

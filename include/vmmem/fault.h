@@ -74,7 +74,7 @@ VMMEM_BEGIN_DECLS
  *
  * Returns 0, or
  *   VMMEM_EINVAL        'signals' is 0, or has an unknown bit
- *   VMMEM_EUNSUPPORTED  not on this processor, or not in this build of the
+ *   VMMEM_ENOSUPPORT    not on this processor, or not in this build of the
  *                       library (ThreadSanitizer)
  *   VMMEM_EHANDLERS     handlers were put on top of the library's, and left
  *                       there, eight times

@@ -30,7 +30,7 @@
  * slot logged is collected before the slot goes, too.
  *
  * This header needs no header of Linux; on a system whose KVM lacks what is
- * asked for, VMMEM_ENOCAP says so at run time.
+ * asked for, VMMEM_ENOSUPPORT says so at run time.
  *
  * All functions may be called by any thread, but not in a signal handler.  They
  * wait for one another.  In a child that fork() made, KVM refuses all calls: a
@@ -110,7 +110,7 @@ struct vmmem_kvm_options {
  *                       unknown; 'address_space' is above 65535;
  *                       'ring_entries' is no power of two; 'reserved' is not
  *                       0; no number from 'first_slot' on is a slot's
- *   VMMEM_ENOCAP        KVM does not have this way of logging, this many ring
+ *   VMMEM_ENOSUPPORT    KVM does not have this way of logging, this many ring
  *                       entries, or this address space
  *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
  *                       4096
@@ -127,7 +127,7 @@ struct vmmem_kvm_options {
  *   VMMEM_ENOSLOT     the new map needs more slots than there are
  *   VMMEM_ESLOTALIGN  a region's address, host address or length is not a
  *                     multiple of the page size
- *   VMMEM_ENOCAP      a region is read-only or has a guest_memfd, and KVM has
+ *   VMMEM_ENOSUPPORT  a region is read-only or has a guest_memfd, and KVM has
  *                     no such slots; or one with a guest_memfd is also
  *                     read-only, or to be logged, which KVM cannot do
  *   VMMEM_ENOBITMAP   a region is to be logged and has no bitmap
@@ -212,7 +212,7 @@ VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
  *   VMMEM_EINVAL     'kvm' is NULL
  *   VMMEM_ENOREGION  no slot shows the region
  *   VMMEM_ENOBITMAP  a region has no bitmap
- *   VMMEM_ENOCAP     a region has a guest_memfd
+ *   VMMEM_ENOSUPPORT a region has a guest_memfd
  *   -ENOMEM          from the allocator
  *   -errno           what KVM said
  * After a failure nothing was started.

@@ -14,7 +14,7 @@ foreach(source ${sources})
 	string(REPLACE "check_" "" name ${name})
 	vmmem_test(${name} ${source} vmmem_static)
 	target_sources(check_${name} PRIVATE fault/fault.c support/inject.c
-		support/inject_io.c)
+		support/inject_io.c support/inject_plain.c)
 	target_link_options(check_${name} PRIVATE ${wrapped})
 	list(APPEND programs $<TARGET_FILE:check_${name}>)
 endforeach()

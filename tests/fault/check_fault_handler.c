@@ -67,7 +67,7 @@ handlers(void)
 
 START_TEST(test_handlers)
 {
-	if (vmmem_fault_enable(BOTH) == VMMEM_EUNSUPPORTED)
+	if (vmmem_fault_enable(BOTH) == VMMEM_ENOSUPPORT)
 		return;
 	ck_assert_int_eq(vmmem_fault_disable(BOTH), 0);
 	fault_sweep(handlers, 0);

@@ -297,22 +297,22 @@ START_TEST(what_kvm_lacks)
 	fake.nr_slots = FAKE_SLOTS;
 	options.first_slot = 0;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
-	ck_assert_int_eq(vmmem_space_insert(space, rom), VMMEM_ENOCAP);
+	ck_assert_int_eq(vmmem_space_insert(space, rom), VMMEM_ENOSUPPORT);
 	REQUIRE(vmmem_kvm_free(kvm) == 0);
 	vmmem_region_unref(rom);
 
 	fake.manual = 0;
 	options.log = VMMEM_KVM_LOG_CLEAR;
 	ck_assert_int_eq(vmmem_kvm_new(space, fake.fd, &options, &kvm),
-			 VMMEM_ENOCAP);
+			 VMMEM_ENOSUPPORT);
 	fake.manual = 1;
 	options.log = VMMEM_KVM_LOG_ALL_SET;
 	ck_assert_int_eq(vmmem_kvm_new(space, fake.fd, &options, &kvm),
-			 VMMEM_ENOCAP);
+			 VMMEM_ENOSUPPORT);
 	fake.ring = fake.ring_acq_rel = 0;
 	options.log = VMMEM_KVM_LOG_RING;
 	ck_assert_int_eq(vmmem_kvm_new(space, fake.fd, &options, &kvm),
-			 VMMEM_ENOCAP);
+			 VMMEM_ENOSUPPORT);
 	/* The older capability alone, and fewer entries than one would take. */
 	fake.ring = 128 * 16;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);

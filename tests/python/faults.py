@@ -36,7 +36,7 @@ class Faults(Case):
     def lose(self):
         """A region of which the second page is gone, and its collection."""
         code = lib.fault_enable(lib.FAULT_BUS | lib.FAULT_SEGV)
-        if code == lib.EUNSUPPORTED:
+        if code == lib.ENOSUPPORT:
             self.skipTest("this processor or build cannot survive faults")
         self.assertEqual(code, 0)
         self.addCleanup(lib.fault_disable, lib.FAULT_BUS | lib.FAULT_SEGV)

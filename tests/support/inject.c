@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "inject.h"
+#include "inject_wrap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +111,12 @@ void
 inject_hook(inject_hook_fn hook)
 {
 	state.hook = hook;
+}
+
+bool
+inject_fails(const char *function)
+{
+	return fails(function, state.error);
 }
 
 static bool
@@ -226,12 +233,6 @@ give_descriptor(int fd)
 	if (state.on)
 		state.live.strangers++;
 }
-
-/* The linker gives the real function this name, and ours to its callers. */
-#define WRAP(type, name, ...)                                              \
-	type __real_##name(__VA_ARGS__);                                   \
-	type __wrap_##name(__VA_ARGS__);                                   \
-	type __wrap_##name(__VA_ARGS__)
 
 WRAP(void *, malloc, size_t size)
 {
@@ -367,34 +368,6 @@ inject_reclaim(void)
 	return count;
 }
 
-WRAP(int, madvise, void *address, size_t len, int advice)
-{
-	if (fails("madvise", state.error))
-		return -1;
-	return __real_madvise(address, len, advice);
-}
-
-WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
-{
-	if (fails("mincore", state.error))
-		return -1;
-	return __real_mincore(address, len, ret_core);
-}
-
-WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
-{
-	if (fails("mlock2", state.error))
-		return -1;
-	return __real_mlock2(address, len, flags);
-}
-
-WRAP(int, fallocate, int fd, int mode, off_t offset, off_t len)
-{
-	if (fails("fallocate", state.error))
-		return -1;
-	return __real_fallocate(fd, mode, offset, len);
-}
-
 WRAP(int, open, const char *path, int flags, ...)
 {
 	va_list list;
@@ -411,13 +384,6 @@ WRAP(int, open, const char *path, int flags, ...)
 	return fd;
 }
 
-WRAP(ssize_t, read, int fd, void *buf, size_t len)
-{
-	if (fails("read", state.error))
-		return -1;
-	return __real_read(fd, buf, len);
-}
-
 WRAP(int, memfd_create, const char *name, unsigned int flags)
 {
 	int fd;
@@ -427,27 +393,6 @@ WRAP(int, memfd_create, const char *name, unsigned int flags)
 	fd = __real_memfd_create(name, flags);
 	take_descriptor(fd);
 	return fd;
-}
-
-WRAP(int, ftruncate, int fd, off_t len)
-{
-	if (fails("ftruncate", state.error))
-		return -1;
-	return __real_ftruncate(fd, len);
-}
-
-WRAP(int, fstat, int fd, struct stat *ret_status)
-{
-	if (fails("fstat", state.error))
-		return -1;
-	return __real_fstat(fd, ret_status);
-}
-
-WRAP(int, fstatfs, int fd, struct statfs *ret_status)
-{
-	if (fails("fstatfs", state.error))
-		return -1;
-	return __real_fstatfs(fd, ret_status);
 }
 
 WRAP(int, fcntl, int fd, int command, ...)
@@ -487,39 +432,6 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
 			return rc;
 	}
 	return __real_ioctl(fd, request, argument);
-}
-
-WRAP(int, sigaction, int number, const struct sigaction *action,
-     struct sigaction *ret_old)
-{
-	if (fails("sigaction", state.error))
-		return -1;
-	return __real_sigaction(number, action, ret_old);
-}
-
-/* It returns what is wrong, and leaves errno alone. */
-WRAP(int, pthread_mutex_init, pthread_mutex_t *mutex,
-     const pthread_mutexattr_t *attributes)
-{
-	int error = errno;
-
-	if (fails("pthread_mutex_init", state.error)) {
-		errno = error;
-		return state.error;
-	}
-	return __real_pthread_mutex_init(mutex, attributes);
-}
-
-WRAP(int, pthread_create, pthread_t *ret_thread,
-     const pthread_attr_t *attributes, void *(*run)(void *), void *opaque)
-{
-	int error = errno;
-
-	if (fails("pthread_create", state.error)) {
-		errno = error;
-		return state.error;
-	}
-	return __real_pthread_create(ret_thread, attributes, run, opaque);
 }
 
 /* Who passes fewer arguments than are looked for is not in the wrong. */
