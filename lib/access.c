@@ -14,8 +14,8 @@
 /*
  * A step moves the bytes [offset, offset + len) of one entry, which are those
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
- * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is how
- * the bytes were found in a translated collection, or NULL.
+ * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is
+ * how the bytes were found in a translated collection, or NULL.
  */
 typedef int (*step_fn)(const struct vmmem_collection *collection,
 		       const struct vmmem_entry *entry, uint64_t offset,
@@ -167,7 +167,8 @@ step_write(const struct vmmem_collection *collection,
 	}
 	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
 	if (left != len)
-		vmmem_step_written(collection, entry, offset, len - left, seen, 0);
+		vmmem_step_written(collection, entry, offset, len - left, seen,
+				   0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
@@ -187,8 +188,8 @@ step_fill(const struct vmmem_collection *collection,
 	if (entry->host != NULL) {
 		left = vmmem_fill_guest(entry->host + offset, *value, len);
 		if (left != len)
-			vmmem_step_written(collection, entry, offset, len - left, seen,
-				0);
+			vmmem_step_written(collection, entry, offset,
+					   len - left, seen, 0);
 		*done += len - left;
 		return left != 0 ? VMMEM_EFAULT : 0;
 	}

@@ -57,7 +57,9 @@ vmmem_bitmap_init(struct vmmem_bitmap *bitmap, const struct vmmem_bitmap *like)
 		return rc;
 	/* One thread at a time: nothing is to be told apart from anything. */
 	rc = vmmem_bits_init(&bitmap->bits,
-			     vmmem_bitmap_pages(like->max_len, like->page_shift), true);
+			     vmmem_bitmap_pages(like->max_len,
+						like->page_shift),
+			     true);
 	if (rc != 0)
 		pthread_mutex_destroy(&bitmap->lock);
 	return rc;

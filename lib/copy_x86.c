@@ -179,9 +179,9 @@ struct shift {
 
 /*
  * shift_long() goes on for 'len' bytes, a multiple of 32 and not 0, and tells
- * whether they were there; if not, shift->target is where one was not.  The vector
- * of the ends is made of what was read before and what is read now, as each
- * group is to be read once.
+ * whether they were there; if not, shift->target is where one was not.  The
+ * vector of the ends is made of what was read before and what is read now, as
+ * each group is to be read once.
  */
 WITH_AVX static bool
 shift_long(struct shift *shift, size_t len)
@@ -298,7 +298,7 @@ vmmem_copy_apart(void *to, const void *from, size_t len)
 	for (; len >= 8; len -= 8)
 		SHIFT_ONE();
 
-	/* What is left to be read, at the low end; in two steps as it may be 0. */
+	/* What is left to be read, low; in two steps, as it may be 0. */
 	group = last >> 8 >> (56 - 8 * len);
 	len += bytes;
 	STORE_narrow(pick(len & 8, target, spare), carry | group << 8 * bytes);

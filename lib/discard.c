@@ -14,6 +14,7 @@
 #include "policy_priv.h"
 #include "range.h"
 #include "region_priv.h"
+#include "translate.h"
 
 #define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
 
@@ -234,6 +235,8 @@ vmmem_collection_discard(const struct vmmem_collection *collection,
 	*ret_discarded = 0;
 	if (collection == NULL || (flags & ~FLAGS_KNOWN) != 0)
 		return VMMEM_EINVAL;
+	/* It is memory that is given back, however devices see it. */
+	collection = vmmem_physical(collection);
 	rc = vmmem_check(collection, gpa, len, VMMEM_PROT_WRITE, &offset);
 	if (rc != 0)
 		return rc;

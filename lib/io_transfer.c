@@ -14,6 +14,7 @@
 #include "api.h"
 #include "collection_priv.h"
 #include "io_priv.h"
+#include "translate.h"
 
 /* The kernel takes no more in one call: UIO_MAXIOV. */
 #define PIECES 1024
@@ -169,6 +170,13 @@ struct batch {
 	uint64_t bounce_gpa;
 	uint64_t bounce_len;
 
+	/*
+	 * Of a translated collection: the section that is open while its pieces
+	 * are used, so that who synchronizes waits for the system call.
+	 */
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_section section;
+
 	size_t held_count;
 	struct vmmem_slice held[HELD];
 	struct log logs[PIECES];
@@ -206,6 +214,84 @@ bounce(struct batch *batch, const struct vmmem_io *io,
 	return 0;
 }
 
+static void
+enter(struct batch *batch, const struct vmmem_collection *collection)
+{
+	if (batch->iotlb != NULL)
+		return;
+	batch->iotlb = collection->translation->iotlb;
+	batch->section = vmmem_underway_enter(&batch->iotlb->underway);
+}
+
+static void
+leave(struct batch *batch)
+{
+	if (batch->iotlb == NULL)
+		return;
+	vmmem_underway_leave(&batch->iotlb->underway, batch->section);
+	batch->iotlb = NULL;
+}
+
+/* What piece_of() returns if the batch is to end before the piece. */
+#define NOT_YET 1
+
+/*
+ * seen_piece() is piece_of() of a translated collection.  Nobody is asked for a
+ * translation, and no callback is called, within the section: what needs that
+ * is the first of its batch, or waits for the next one.
+ */
+static int
+seen_piece(struct batch *batch, const struct vmmem_io *io,
+	   const struct cursor *cursor, uint64_t gpa, uint64_t len,
+	   uint32_t access, struct vmmem_slice *ret_piece)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	for (;;) {
+		enter(batch, cursor->collection);
+		rc = vmmem_see_piece(cursor->collection, gpa, len, access,
+				     ret_piece);
+		/* What the log does not cover is counted where it bounces. */
+		if (rc != VMMEM_EIOMMUMISS && rc != VMMEM_ENOHOST &&
+		    rc != VMMEM_EUNLOGGED)
+			return rc;
+		if (batch->count != 0)
+			return NOT_YET;
+		leave(batch);
+		if (rc != VMMEM_EIOMMUMISS)
+			return bounce(batch, io, cursor, gpa, len, ret_piece);
+		/*
+		 * For the first piece alone, and not for all that is left: an
+		 * iotlb may have room for no more.
+		 */
+		rc = vmmem_see(cursor->collection, gpa, len, access, &wait,
+			       &seen);
+		if (rc != 0)
+			return rc;
+		vmmem_unsee(&seen);
+	}
+}
+
+/* piece_of() gives the next piece: of the guest's memory, or of the stack. */
+static int
+piece_of(struct batch *batch, const struct vmmem_io *io,
+	 const struct cursor *cursor, uint64_t gpa, uint64_t len,
+	 uint32_t access, struct vmmem_slice *ret_piece)
+{
+	int rc;
+
+	if (cursor->collection->translation != NULL)
+		return seen_piece(batch, io, cursor, gpa, len, access,
+				  ret_piece);
+	rc = vmmem_next_piece(cursor->collection, gpa, len, access, true,
+			      ret_piece);
+	if (rc == VMMEM_ENOHOST)
+		rc = bounce(batch, io, cursor, gpa, len, ret_piece);
+	return rc;
+}
+
 /* fill() takes the pieces from the cursor on, as many as one call can have. */
 static void
 fill(struct batch *batch, const struct vmmem_io *io, struct cursor *cursor)
@@ -222,6 +308,7 @@ fill(struct batch *batch, const struct vmmem_io *io, struct cursor *cursor)
 	batch->rc = 0;
 	batch->bounce_len = 0;
 	batch->held_count = 0;
+	batch->iotlb = NULL;
 	while (cursor->left != 0 && batch->count < PIECES &&
 	       batch->held_count < HELD && batch->len < VMMEM_IO_CALL_MAX &&
 	       batch->bounce_len == 0) {
@@ -235,12 +322,9 @@ fill(struct batch *batch, const struct vmmem_io *io, struct cursor *cursor)
 			len = cursor->left;
 		if (len > VMMEM_IO_CALL_MAX - batch->len)
 			len = VMMEM_IO_CALL_MAX - batch->len;
-		rc = vmmem_next_piece(cursor->collection, gpa, len, access,
-				      true, &piece);
-		if (rc == VMMEM_ENOHOST)
-			rc = bounce(batch, io, cursor, gpa, len, &piece);
+		rc = piece_of(batch, io, cursor, gpa, len, access, &piece);
 		if (rc != 0) {
-			batch->rc = rc;
+			batch->rc = rc != NOT_YET ? rc : 0;
 			return;
 		}
 		if (piece.owner != NULL)
@@ -354,6 +438,7 @@ vmmem_io_ranges(struct vmmem_io *io, const struct vmmem_collection *collection,
 	while (rc == 0 && cursor.left != 0) {
 		fill(&batch, io, &cursor);
 		rc = run(&batch, io, cursor.left != 0 && batch.rc == 0);
+		leave(&batch);
 		refused = settle(&batch, io, collection);
 		done += batch.done;
 		if (refused != 0)

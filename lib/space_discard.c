@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "listener_priv.h"
+#include "translate.h"
 
 /* One region's part of the range that is to go. */
 struct part {
@@ -33,7 +34,8 @@ tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 	struct part part;
 
 	while (len != 0) {
-		part = part_at(space->view.current, gpa, len);
+		part = part_at(vmmem_physical(space->view.current), gpa,
+			       len);
 		vmmem_listeners_tell_discarded(&space->listeners, part.region,
 					       part.offset, part.len, code);
 		gpa += part.len;
@@ -50,7 +52,8 @@ ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 	int rc;
 
 	while (left != 0) {
-		part = part_at(space->view.current, at, left);
+		part = part_at(vmmem_physical(space->view.current), at,
+			       left);
 		rc = vmmem_listeners_tell_discarding(&space->listeners,
 						     part.region, part.offset,
 						     part.len);
@@ -68,7 +71,7 @@ VMMEM_API int
 vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 		    uint32_t flags, uint64_t *ret_discarded)
 {
-	struct vmmem_collection *map;
+	const struct vmmem_collection *map;
 	int rc;
 
 	if (ret_discarded != NULL)
@@ -79,7 +82,7 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 	rc = vmmem_space_lock_writers(space);
 	if (rc != 0)
 		return rc;
-	map = space->view.current;
+	map = vmmem_physical(space->view.current);
 	/* Nobody is asked for what cannot be. */
 	rc = vmmem_collection_discard(map, gpa, 0, flags, NULL);
 	if (rc == 0)

@@ -167,6 +167,8 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 			return 0;
 		}
 		vmmem_underway_leave(&iotlb->underway, ret_seen->section);
+		if (wait == NULL)
+			return VMMEM_EIOMMUMISS;
 		rc = vmmem_iommu_miss(iommu, &found, iova, len, access,
 				      changes, wait);
 		if (rc != 0)
@@ -339,39 +341,61 @@ log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
 	return 0;
 }
 
-int
-vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
-		uint64_t len, uint32_t access, bool whole, bool acquire,
-		struct vmmem_slice *ret_slice)
+/* seen_slice() makes a slice of what is seen, and ends its section. */
+static int
+seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
+	   bool whole, bool acquire, struct vmmem_slice *ret_slice)
 {
-	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_slice slice;
-	struct vmmem_seen seen;
 	int rc;
 
-	rc = whole ? vmmem_see_all(collection, iova, len, access, &seen) :
-		     vmmem_see(collection, iova, len, access, &wait, &seen);
-	if (rc != 0)
-		return rc;
 	/* There are no bytes behind the last address. */
-	if (len - 1 > UINT64_MAX - iova && seen.len - 1 == UINT64_MAX - iova) {
-		vmmem_unsee(&seen);
+	if (len - 1 > UINT64_MAX - seen->iova &&
+	    seen->len - 1 == UINT64_MAX - seen->iova) {
+		vmmem_unsee(seen);
 		return VMMEM_EOVERFLOW;
 	}
 	/*
 	 * A slice that is acquired is given back by its place in the region's
 	 * log, so it can have no other.
 	 */
-	if ((seen.log != NULL || !acquire) && seen.entry->host == NULL) {
-		vmmem_unsee(&seen);
+	if ((seen->log != NULL || !acquire) && seen->entry->host == NULL) {
+		vmmem_unsee(seen);
 		return VMMEM_ENOHOST;
 	}
-	rc = vmmem_region_slice(vmmem_region_of(seen.map, seen.entry),
-				seen.offset, seen.len, access, &slice);
-	if (rc == 0 && seen.log != NULL)
-		rc = log_slice(&seen, whole, &slice);
-	vmmem_unsee(&seen);
+	rc = vmmem_region_slice(vmmem_region_of(seen->map, seen->entry),
+				seen->offset, seen->len, access, &slice);
+	if (rc == 0 && seen->log != NULL)
+		rc = log_slice(seen, whole, &slice);
+	vmmem_unsee(seen);
 	if (rc == 0)
 		*ret_slice = slice;
 	return rc;
+}
+
+int
+vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, bool whole, bool acquire,
+		struct vmmem_slice *ret_slice)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = whole ? vmmem_see_all(collection, iova, len, access, &seen) :
+		     vmmem_see(collection, iova, len, access, &wait, &seen);
+	return rc != 0 ? rc : seen_slice(&seen, len, access, whole, acquire,
+					 ret_slice);
+}
+
+int
+vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, struct vmmem_slice *ret_piece)
+{
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = vmmem_see(collection, iova, len, access, NULL, &seen);
+	return rc != 0 ? rc : seen_slice(&seen, len, access, false, true,
+					 ret_piece);
 }

@@ -44,7 +44,8 @@ struct vmmem_seen {
 /*
  * vmmem_see() finds where [iova, iova + len) leads, or the first of it: 'len'
  * is not 0, and 'collection' is translated.  Asks for what has no translation,
- * and waits.  If it returns 0, vmmem_unsee() is due.
+ * and waits; without 'wait' it asks nobody, and returns VMMEM_EIOMMUMISS.  If it
+ * returns 0, vmmem_unsee() is due.
  *
  * Returns 0, or what an access returns.
  */
@@ -188,8 +189,8 @@ int vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
 		   uint32_t access, void **ret_host, uint64_t *ret_len);
 
 /*
- * vmmem_see_check() is vmmem_check() for a translated collection.  'wait' may be
- * NULL.
+ * vmmem_see_check() is vmmem_check() for a translated collection.  'wait' may
+ * be NULL.
  */
 int vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
 		    uint64_t len, uint32_t access,
@@ -197,11 +198,20 @@ int vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
 
 /*
  * vmmem_see_slice() is vmmem_collection_slice() for one, and if not 'whole'
- * vmmem_next_piece(); without the checks of their arguments, and 'len' is not 0.
+ * vmmem_next_piece(); without the checks of their arguments, and 'len' is not
+ * 0.
  */
 int vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
 		    uint64_t len, uint32_t access, bool whole, bool acquire,
 		    struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_see_piece() is vmmem_next_piece(), with 'acquire', that asks nobody and
+ * so may be called in a section: VMMEM_EIOMMUMISS where it would have to.
+ */
+int vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
+		    uint64_t len, uint32_t access,
+		    struct vmmem_slice *ret_piece);
 
 /* vmmem_physical() is the collection that has the regions of any collection. */
 static inline const struct vmmem_collection *

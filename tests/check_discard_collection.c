@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Discarding by guest address, and what is marked as dirty by it. */
-#include <vmmem/discard.h>
+#include <vmmem/vmmem.h>
 
 #include "backings.h"
 #include "rng.h"
@@ -228,6 +228,38 @@ START_TEST(any_ranges)
 }
 END_TEST
 
+/* What devices see through an IOMMU is given back by its physical address. */
+START_TEST(translated)
+{
+	struct vmmem_collection *seen = NULL;
+	struct vmmem_iotlb *iotlb = NULL;
+	struct vmmem_iommu *iommu = NULL;
+	struct vmmem_space *space = NULL;
+	uint64_t discarded = 0;
+
+	make_guest(0);
+	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
+	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
+	assert_ok(vmmem_iommu_collection_new(iommu, guest, &seen));
+	assert_ok(vmmem_collection_discard(seen, 4096, 4096, 0, &discarded));
+	ck_assert_uint_eq(discarded, 4096);
+	ck_assert(all_are(bytes_of(parts[0]) + 4096, 0, 4096));
+	ck_assert(!all_are(bytes_of(parts[0]), 0, 4096));
+
+	assert_ok(vmmem_space_new(seen, &space));
+	assert_ok(vmmem_space_discard(space, 0, 4096, 0, &discarded));
+	ck_assert(all_are(bytes_of(parts[0]), 0, 4096));
+	assert_code(vmmem_space_discard(space, COUNT * EACH, 1, 0, NULL),
+		    VMMEM_EBADADDR);
+	vmmem_space_unref(space);
+	vmmem_collection_unref(seen);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+	forget_guest();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -242,6 +274,7 @@ make_suite(void)
 	tcase_add_test(tcase, all_or_nothing);
 	tcase_add_test(tcase, failing_on_the_way);
 	tcase_add_test(tcase, any_ranges);
+	tcase_add_test(tcase, translated);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -109,8 +109,9 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
  * addresses; where two ranges meet only through an alias, what is copied is
  * not defined (but never leaves the two ranges).
  *
- * When a callback or a fault stops it part-way, the '*ret_done' bytes that were copied
- * are the first ones, or the last ones if target > source and they overlap.
+ * When a callback or a fault stops it part-way, the '*ret_done' bytes that were
+ * copied are the first ones, or the last ones if target > source and they
+ * overlap.
  */
 VMMEM_NODISCARD int
 vmmem_collection_copy(const struct vmmem_collection *collection,

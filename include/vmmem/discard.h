@@ -82,7 +82,8 @@ VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
 /*
  * vmmem_collection_discard() discards [gpa, gpa + len), region by region, as
  * vmmem_region_discard() does.  The range is checked as a whole before the
- * first byte goes.
+ * first byte goes.  Of a translated collection it is a range of guest physical
+ * addresses all the same: what is given back is memory, not a mapping.
  *
  * Returns 0, or
  *   VMMEM_EINVAL     'collection' is NULL, or an unknown bit in 'flags'
