@@ -127,8 +127,7 @@ vmmem_region_free(struct vmmem_region *region)
 	/* Linux closes the descriptor even where close() fails. */
 	if (region->fd >= 0)
 		close(region->fd);
-	if (region->target == NULL)
-		vmmem_bitmap_unref(region->bitmap);
+	vmmem_bitmap_unref(region->bitmap);
 	vmmem_region_unref(region->target);
 	free(region);
 }

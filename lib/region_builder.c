@@ -348,10 +348,11 @@ back_alias(struct vmmem_region *region,
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
 	region->page_size = owner->page_size;
-	region->bitmap = owner->bitmap;
-	if (owner->bitmap != NULL)
+	if (target->bitmap != NULL) {
+		region->bitmap = vmmem_bitmap_ref(target->bitmap);
 		region->bitmap_offset =
-			owner->bitmap_offset + region->target_offset;
+			target->bitmap_offset + settings->offset;
+	}
 	return 0;
 }
 
@@ -418,7 +419,8 @@ track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 
 	if (settings->tracking == 0 && settings->bitmap == NULL)
 		return 0;
-	if (settings->kind == VMMEM_REGION_ALIAS ||
+	/* One log for each byte: an alias of what is tracked has its target's. */
+	if (region->bitmap != NULL ||
 	    (settings->tracking != 0 && settings->bitmap != NULL))
 		return VMMEM_EINVAL;
 	if (settings->tracking != 0)

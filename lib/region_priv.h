@@ -79,8 +79,7 @@ struct vmmem_region {
 
 	/*
 	 * Where writes are marked, and where in it the region begins
-	 * ('bitmap_offset').  An alias uses its target's, without a reference
-	 * of its own.
+	 * ('bitmap_offset').  An alias has its target's, if that has one.
 	 */
 	struct vmmem_bitmap *bitmap;
 

@@ -251,12 +251,49 @@ START_TEST(aliases)
 }
 END_TEST
 
-/* An alias takes no setting of its own; a region has one bitmap. */
+/* An alias of what is not tracked may be; and who shows it shows its log. */
+START_TEST(alias_with_a_log)
+{
+	struct vmmem_bitmap *bitmap = bitmap_of(2 * LEN);
+	struct vmmem_region *target = build(), *view, *deeper;
+
+	vmmem_region_builder_set_alias(builder, target, 0x1000);
+	vmmem_region_builder_set_range(builder, 0, 0x1000);
+	vmmem_region_builder_set_bitmap(builder, bitmap, 0x100);
+	view = build();
+	assert_ok(vmmem_region_new_alias(0, 0x100, view, 0x20, &deeper));
+	ck_assert_ptr_null(vmmem_region_bitmap(target));
+	ck_assert_ptr_eq(vmmem_region_bitmap(view), bitmap);
+	ck_assert_uint_eq(vmmem_region_bitmap_offset(view), 0x100);
+	ck_assert_ptr_eq(vmmem_region_bitmap(deeper), bitmap);
+	ck_assert_uint_eq(vmmem_region_bitmap_offset(deeper), 0x120);
+	ck_assert_ptr_eq(vmmem_region_alias_target(deeper), target);
+	/* It is a log like any other: it must reach, and is the only one. */
+	vmmem_region_builder_set_bitmap(builder, bitmap, 2 * LEN - 0xfff);
+	refuse(VMMEM_EOUTOFRANGE);
+	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
+	vmmem_region_builder_set_alias(builder, view, 0);
+	refuse(VMMEM_EINVAL);
+
+	vmmem_region_builder_set_alias(builder, target, 0);
+	vmmem_region_builder_set_bitmap(builder, NULL, 0);
+	vmmem_bitmap_unref(bitmap);
+	vmmem_region_unref(target);
+	vmmem_region_unref(view);
+	ck_assert_uint_eq(released, 0);
+	vmmem_region_unref(deeper);
+	ck_assert_uint_eq(released, 1);
+}
+END_TEST
+
+/* An alias of what is tracked takes no setting; a region has one bitmap. */
 START_TEST(contradictions)
 {
 	struct vmmem_bitmap *bitmap = bitmap_of(2 * LEN);
-	struct vmmem_region *target = build();
+	struct vmmem_region *target;
 
+	vmmem_region_builder_set_tracking(builder, 64);
+	target = build();
 	vmmem_region_builder_set_tracking(builder, 64);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
 	refuse(VMMEM_EINVAL);
@@ -320,6 +357,7 @@ make_suite(void)
 	tcase_add_test(tcase, past_the_end_of_the_bitmap);
 	tcase_add_test(tcase, growing_bitmap);
 	tcase_add_test(tcase, aliases);
+	tcase_add_test(tcase, alias_with_a_log);
 	tcase_add_test(tcase, contradictions);
 	tcase_add_test(tcase, null_builder);
 	tcase_add_test(tcase, owner_is_not_told_of_a_failure);

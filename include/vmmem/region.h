@@ -353,8 +353,9 @@ uint64_t vmmem_region_alias_offset(const struct vmmem_region *region);
 
 /*
  * vmmem_region_bitmap() returns the bitmap in which writes to the region are
- * marked; NULL if there is none.  An alias answers for its target.  The bitmap
- * lives as long as the region: take a reference to keep it.
+ * marked; NULL if there is none.  An alias has its target's, or where that has
+ * none may have its own.  The bitmap lives as long as the region: take a
+ * reference to keep it.
  */
 struct vmmem_bitmap *vmmem_region_bitmap(const struct vmmem_region *region);
 

@@ -148,7 +148,8 @@ vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
  * vmmem_region_builder_set_tracking() gives the region a bitmap of its own, in
  * pages of 'page_size' bytes, a power of two from 64 on; 0, the default, for
  * none.  Logging is off until somebody starts it: see vmmem/bitmap.h.  An alias
- * is tracked where its target is, and takes no setting of its own.
+ * of a tracked region is tracked where that is, and takes no setting of its own;
+ * one of an untracked region takes it, for what is written by this alias.
  */
 void
 vmmem_region_builder_set_tracking(struct vmmem_region_builder *builder,
@@ -199,8 +200,9 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       memory, MAP_PRIVATE for a memfd, MAP_ANONYMOUS for
  *                       a memfd or a file); a NULL target, host address or
  *                       ops; neither read nor acquire callback; both tracking
- *                       and a bitmap, or either for an alias; a page size to
- *                       track that is no power of two or below 64; a policy
+ *                       and a bitmap, or either for an alias of a region that
+ *                       has one; a page size to track that is no power of two
+ *                       or below 64; a policy
  *                       for external memory, an alias or a custom region, with
  *                       seals for what is no memfd, with an unknown value, or
  *                       one that contradicts itself or another setting: huge
