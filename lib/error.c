@@ -62,6 +62,12 @@ static const struct text texts[] = {
 	CODE(VMMEM_EHANDLERS, "Signal handlers were replaced too often"),
 	CODE(VMMEM_EUNDERWAY, "Caller is in a section that it would wait for"),
 	CODE(VMMEM_EUNLOGGED, "Dirty log does not cover the range"),
+	CODE(VMMEM_EREGIONCOUNT, "Memory table has too many rows"),
+	CODE(VMMEM_EDESCRIPTORS, "Number of descriptors is wrong"),
+	CODE(VMMEM_EUSEROVERLAP, "User addresses overlap"),
+	CODE(VMMEM_EUSERADDR, "User address is in no row of the memory table"),
+	CODE(VMMEM_ELOGSHORT, "Dirty log does not reach as far as the memory"),
+	CODE(VMMEM_EMESSAGE, "Message is malformed or of an unknown kind"),
 };
 
 static const struct text *

@@ -27,6 +27,7 @@
 #include <vmmem/slice.h>
 #include <vmmem/slots.h>
 #include <vmmem/version.h>
+#include <vmmem/vhost.h>
 
 #define VALUE(name, value)                                                 \
 	_Static_assert((name) == (value), #name " changed")
@@ -355,3 +356,40 @@ MEMBER(struct vmmem_iommu_options, opaque, 32, 8);
 MEMBER(struct vmmem_iommu_options, timeout, 40, 8);
 MEMBER(struct vmmem_iommu_options, log, 48, 8);
 MEMBER(struct vmmem_iommu_options, log_start, 56, 8);
+
+/* vmmem/vhost.h, since 0.1; the first two are the protocol's */
+VALUE(VMMEM_EREGIONCOUNT, -4142);
+VALUE(VMMEM_EDESCRIPTORS, -4143);
+VALUE(VMMEM_EUSEROVERLAP, -4144);
+VALUE(VMMEM_EUSERADDR, -4145);
+VALUE(VMMEM_ELOGSHORT, -4146);
+VALUE(VMMEM_EMESSAGE, -4147);
+VALUE(VMMEM_VHOST_REGIONS_MAX, 509);
+VALUE(VMMEM_VHOST_LOG_PAGE, 4096);
+VALUE(VMMEM_VHOST_SET_MEM_TABLE, 5U);
+VALUE(VMMEM_VHOST_SET_LOG_BASE, 6U);
+VALUE(VMMEM_VHOST_IOTLB_MSG, 22U);
+VALUE(VMMEM_VHOST_ADD_MEM_REG, 37U);
+VALUE(VMMEM_VHOST_REM_MEM_REG, 38U);
+VALUE(VMMEM_VHOST_IOTLB_MISS, 1U);
+VALUE(VMMEM_VHOST_IOTLB_UPDATE, 2U);
+VALUE(VMMEM_VHOST_IOTLB_INVALIDATE, 3U);
+VALUE(VMMEM_VHOST_IOTLB_ACCESS_FAIL, 4U);
+VALUE(VMMEM_VHOST_EXPORT_HOST, 1U);
+SIZE(struct vmmem_vhost_region, 32, 8);
+MEMBER(struct vmmem_vhost_region, gpa, 0, 8);
+MEMBER(struct vmmem_vhost_region, len, 8, 8);
+MEMBER(struct vmmem_vhost_region, user_address, 16, 8);
+MEMBER(struct vmmem_vhost_region, offset, 24, 8);
+SIZE(struct vmmem_vhost_iotlb, 32, 8);
+MEMBER(struct vmmem_vhost_iotlb, iova, 0, 8);
+MEMBER(struct vmmem_vhost_iotlb, len, 8, 8);
+MEMBER(struct vmmem_vhost_iotlb, user_address, 16, 8);
+MEMBER(struct vmmem_vhost_iotlb, access, 24, 1);
+MEMBER(struct vmmem_vhost_iotlb, type, 25, 1);
+SIZE(struct vmmem_vhost_options, 32, 8);
+MEMBER(struct vmmem_vhost_options, size, 0, 8);
+MEMBER(struct vmmem_vhost_options, rules, 8, 8);
+MEMBER(struct vmmem_vhost_options, iotlb, 16, 8);
+MEMBER(struct vmmem_vhost_options, regions_max, 24, 4);
+MEMBER(struct vmmem_vhost_options, reserved, 28, 4);

@@ -108,6 +108,18 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EUNDERWAY (-4140)
 /* The dirty log does not cover what would be written. */
 #define VMMEM_EUNLOGGED (-4141)
+/* There are more rows than a memory table can have. */
+#define VMMEM_EREGIONCOUNT (-4142)
+/* The number of descriptors is not what the message needs. */
+#define VMMEM_EDESCRIPTORS (-4143)
+/* Two rows of a memory table share a user address. */
+#define VMMEM_EUSEROVERLAP (-4144)
+/* A user address is in no row of the memory table. */
+#define VMMEM_EUSERADDR (-4145)
+/* The front end's dirty log does not reach as far as its memory. */
+#define VMMEM_ELOGSHORT (-4146)
+/* A message is of an unknown kind, or not of its length. */
+#define VMMEM_EMESSAGE (-4147)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

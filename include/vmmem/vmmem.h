@@ -35,5 +35,6 @@
 #include <vmmem/space.h>
 #include <vmmem/update.h>
 #include <vmmem/version.h>
+#include <vmmem/vhost.h>
 
 #endif

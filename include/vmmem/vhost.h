@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/vhost.h - the memory table of vhost-user, both ways.
+ *
+ * A back end is told by its front end, over a socket, where the guest's memory
+ * is: rows of guest address, length, user address (what the front end calls the
+ * same byte) and a descriptor with an offset.  A vhost object turns these
+ * messages into the current map of a space (vmmem/space.h), and answers what a
+ * user address means.  vmmem_vhost_export() makes the rows a front end sends.
+ *
+ * Nothing that arrives is trusted.  A message is checked as a whole, all its
+ * files are mapped, and then the map changes at once or not at all: after a
+ * failure the map, the rows and the log are what they were, and no descriptor
+ * and no mapping is left behind.  Descriptors stay the caller's, who closes
+ * them after any call, whatever it returned; what is mapped has its own.
+ *
+ * Devices keep running.  A change is published before the call returns; to
+ * know that no device still uses what was before, call
+ * vmmem_space_synchronize(), and only then reply to the front end.
+ *
+ * A vhost object belongs to one thread at a time, as a rule the one that reads
+ * the socket; the space is for all.  Not in a signal handler.
+ *
+ * Since: 0.1, all of it.
+ */
+#ifndef VMMEM_VHOST_H
+#define VMMEM_VHOST_H
+
+#include <vmmem/base.h>
+#include <vmmem/collection.h>
+#include <vmmem/foreign.h>
+#include <vmmem/iotlb.h>
+#include <vmmem/space.h>
+
+VMMEM_BEGIN_DECLS
+
+struct vmmem_vhost;
+
+/* The most rows that a table can have. */
+#define VMMEM_VHOST_REGIONS_MAX 509
+
+/* The pages of the shared log, whatever the pages of the system are. */
+#define VMMEM_VHOST_LOG_PAGE 4096
+
+/* The requests that vmmem_vhost_message() knows, by the protocol's numbers. */
+#define VMMEM_VHOST_SET_MEM_TABLE 5U
+#define VMMEM_VHOST_SET_LOG_BASE 6U
+#define VMMEM_VHOST_IOTLB_MSG 22U
+#define VMMEM_VHOST_ADD_MEM_REG 37U
+#define VMMEM_VHOST_REM_MEM_REG 38U
+
+/* What an IOTLB message says: the protocol's numbers. */
+#define VMMEM_VHOST_IOTLB_MISS 1U
+#define VMMEM_VHOST_IOTLB_UPDATE 2U
+#define VMMEM_VHOST_IOTLB_INVALIDATE 3U
+#define VMMEM_VHOST_IOTLB_ACCESS_FAIL 4U
+
+/*
+ * Give the host addresses of this process as user addresses.  The default, the
+ * guest addresses, tells a back end nothing about this process.
+ */
+#define VMMEM_VHOST_EXPORT_HOST 1U
+
+/* A row of the table, as it stands in the messages. */
+struct vmmem_vhost_region {
+	uint64_t gpa;
+	uint64_t len;
+	uint64_t user_address;
+	uint64_t offset; /* in the file */
+};
+
+/* A message of the front end's IOMMU, as it stands in the protocol. */
+struct vmmem_vhost_iotlb {
+	uint64_t iova;
+	uint64_t len;
+	uint64_t user_address;
+	uint8_t access; /* VMMEM_PROT_READ, VMMEM_PROT_WRITE */
+	uint8_t type;	/* VMMEM_VHOST_IOTLB_... */
+	uint16_t padding;  /* not looked at */
+	uint32_t padding2; /* nor this */
+};
+
+/*
+ * struct vmmem_vhost_options is what a vhost object is made with.  'size' is
+ * sizeof(struct vmmem_vhost_options); zero and NULL are good for all else.
+ * Members are only ever added at the end.
+ */
+struct vmmem_vhost_options {
+	size_t size;
+	/*
+	 * What descriptors must be, of memory and of the log; copied.  NULL:
+	 * the strictest of vmmem/foreign.h, memory that cannot be cut short.
+	 */
+	const struct vmmem_foreign_rules *rules;
+	/* Where IOTLB messages go; a reference is taken.  NULL: refused. */
+	struct vmmem_iotlb *iotlb;
+	/* The most rows; 0: VMMEM_VHOST_REGIONS_MAX, which is the most. */
+	uint32_t regions_max;
+	uint32_t reserved; /* 0 */
+};
+
+/*
+ * vmmem_vhost_new() makes a vhost object with an empty table, which changes the
+ * map of 'space' and takes a reference to it.  'options' may be NULL.  Regions
+ * that others put into the space stay there; each change keeps them.  The
+ * caller frees the object.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'space' or 'ret_vhost' is NULL; 'regions_max' is above
+ *                 VMMEM_VHOST_REGIONS_MAX; 'reserved' is not 0; the rules have
+ *                 unknown bits
+ *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
+ *                 the size of 'options' or of the rules, or members that this
+ *                 library does not know
+ *   -ENOMEM       from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_new(struct vmmem_space *space,
+		const struct vmmem_vhost_options *options,
+		struct vmmem_vhost **ret_vhost);
+
+/*
+ * vmmem_vhost_free() frees the object and returns NULL.  The space keeps its
+ * map: vmmem_vhost_set_table() with no rows takes them away first.  NULL is a
+ * no-op.
+ */
+struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
+
+/*
+ * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all that
+ * was there; fds[i] is the file of regions[i].  They may stand in any order.
+ * What the old table has mapped of the same file and range is not mapped again
+ * but goes on, at its host address.  With no rows, 'regions' and 'fds' may be
+ * NULL.
+ *
+ * A file's offset need not be a multiple of its (huge) page size.  Checks are
+ * made in the order of the codes, over all rows, before the next.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL        'vhost' is NULL, or an array is NULL that is needed
+ *   VMMEM_EREGIONCOUNT  there are more rows than permitted
+ *   VMMEM_EDESCRIPTORS  'fd_count' is not 'count'
+ *   VMMEM_EZEROLEN      a row has no bytes
+ *   VMMEM_EOVERFLOW     guest or user addresses of a row pass 2^64
+ *   VMMEM_EOVERLAP      rows share a guest address, or one of them with
+ *                       another region of the space
+ *   VMMEM_EUSEROVERLAP  rows share a user address
+ *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
+ *   VMMEM_ECONGRUENCE   guest address and file offset differ modulo 16
+ *   -ENOMEM             from the allocator
+ * for a file, in the order of the rows,
+ *   what vmmem_foreign_check() returns, VMMEM_EOVERFLOW, VMMEM_EPASTEOF
+ *   -errno              what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said
+ * and then
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_set_table(struct vmmem_vhost *vhost,
+		      const struct vmmem_vhost_region *regions, size_t count,
+		      const int *fds, size_t fd_count);
+
+/*
+ * vmmem_vhost_add() adds a row.  Codes as for vmmem_vhost_set_table().
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_add(struct vmmem_vhost *vhost,
+		const struct vmmem_vhost_region *region, int fd);
+
+/*
+ * vmmem_vhost_remove() takes a row away: the one with this guest address, length
+ * and user address.  The offset is not looked at.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_ENOREGION  there is no such row
+ *   -ENOMEM          from the allocator
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_remove(struct vmmem_vhost *vhost,
+		   const struct vmmem_vhost_region *region);
+
+/*
+ * vmmem_vhost_set_log() has all writes to the table's memory marked in the
+ * front end's log, [offset, offset + len) of the file 'fd', in place of an
+ * earlier log: bit n of byte m stands for guest page 8 * m + n, in pages of
+ * VMMEM_VHOST_LOG_PAGE.  A rest of 'len' that is no multiple of 8 is not used.
+ *
+ * The memory stays mapped where it is.  Writes under way may still be marked in
+ * the old log, or not at all, until vmmem_space_synchronize() has returned 0.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'vhost' is NULL
+ *   VMMEM_EZEROLEN     'len' is below 8
+ *   VMMEM_EMISALIGNED  'offset' is no multiple of 8
+ *   VMMEM_ELOGSHORT    a row lies beyond what the log covers
+ *   -ENOMEM            from the allocator
+ *   what vmmem_foreign_check(), vmmem_update_begin() and vmmem_update_commit()
+ *   return; -errno of the system calls that map
+ */
+VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
+					uint64_t offset, uint64_t len);
+
+/*
+ * vmmem_vhost_clear_log() ends that: writes are not marked any more.  Nothing
+ * is done if there is no log.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'vhost' is NULL
+ *   -ENOMEM       from the allocator
+ *   what vmmem_update_begin() and vmmem_update_commit() return
+ */
+VMMEM_NODISCARD int vmmem_vhost_clear_log(struct vmmem_vhost *vhost);
+
+/* vmmem_vhost_log() returns the log's bitmap, borrowed; NULL if none. */
+struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
+
+/*
+ * vmmem_vhost_iotlb_message() does what a message of the front end's IOMMU says: UPDATE
+ * maps a range of the iotlb to where the user address leads, piece by piece,
+ * INVALIDATE unmaps one; an invalidation of no bytes at address 0 is one of all
+ * 2^64, which is how the protocol says it.  After an invalidation call
+ * vmmem_iotlb_synchronize() before the reply.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL     a pointer is NULL, or the object was made without an iotlb
+ *   VMMEM_EMESSAGE   an unknown type or access, or a type that only a back end
+ *                    sends
+ *   VMMEM_EOVERFLOW  I/O virtual or user addresses pass 2^64
+ *   VMMEM_EUSERADDR  a user address is in no row; nothing is mapped
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
+		  const struct vmmem_vhost_iotlb *message);
+
+/*
+ * vmmem_vhost_message() does what a message of the protocol says: one of
+ * VMMEM_VHOST_SET_MEM_TABLE, _SET_LOG_BASE, _IOTLB_MSG, _ADD_MEM_REG and
+ * _REM_MEM_REG.  'payload' is the 'len' bytes that follow the header, in no
+ * particular alignment, and 'fds' the descriptors that came with it.  A removal
+ * may come with descriptors, which are not looked at.
+ *
+ * Returns what the function of that message returns, or
+ *   VMMEM_EMESSAGE      another request; or the payload's length is not what
+ *                       its contents say
+ *   VMMEM_EDESCRIPTORS  the wrong number of descriptors
+ *   VMMEM_EINVAL        'vhost' is NULL, or an array is NULL that is needed
+ */
+VMMEM_NODISCARD int vmmem_vhost_message(struct vmmem_vhost *vhost,
+					uint32_t request, const void *payload,
+					size_t len, const int *fds,
+					size_t fd_count);
+
+/* vmmem_vhost_count() returns the number of rows; 0 for NULL. */
+size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
+
+/*
+ * vmmem_vhost_at() stores the row at 'index', in ascending order of guest
+ * address, and the region of whole pages that its file is mapped with: for
+ * those who register memory with userfaultfd(2), say.  It is borrowed and lives
+ * as long as the row; its guest address is 0 and means nothing.  Either output
+ * may be NULL.
+ *
+ * Returns 0, or
+ *   VMMEM_EOUTOFRANGE  'index' is not below the count
+ *   VMMEM_EINVAL       'vhost' is NULL
+ */
+VMMEM_NODISCARD int vmmem_vhost_at(const struct vmmem_vhost *vhost,
+				   size_t index,
+				   struct vmmem_vhost_region *ret_region,
+				   struct vmmem_region **ret_mapping);
+
+/*
+ * vmmem_vhost_user_to_gpa() stores the guest address of [user_address,
+ * user_address + len), which may run through several rows if these go on in the
+ * guest too.  No bytes at an address in no row give 0.
+ *
+ * Returns 0, or
+ *   VMMEM_EUSERADDR  a byte is in no row
+ *   VMMEM_ECROSS     all bytes are in rows, but not in one piece of the guest
+ *   VMMEM_EOVERFLOW  all bytes are there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EINVAL     a pointer is NULL
+ */
+VMMEM_NODISCARD int vmmem_vhost_user_to_gpa(const struct vmmem_vhost *vhost,
+					    uint64_t user_address,
+					    uint64_t len, uint64_t *ret_gpa);
+
+/*
+ * vmmem_vhost_user_piece() is the same for the longest piece from
+ * 'user_address' on that is no longer than 'len', and stores its length.
+ *
+ * Returns 0, or
+ *   VMMEM_EUSERADDR  'user_address' is in no row, and 'len' is not 0
+ *   VMMEM_EINVAL     a pointer is NULL
+ */
+VMMEM_NODISCARD int vmmem_vhost_user_piece(const struct vmmem_vhost *vhost,
+					   uint64_t user_address, uint64_t len,
+					   uint64_t *ret_gpa,
+					   uint64_t *ret_len);
+
+/*
+ * vmmem_vhost_gpa_to_user() goes the other way, for what is told to the front
+ * end.  Codes as for vmmem_vhost_user_to_gpa(), with VMMEM_EBADADDR for a guest
+ * address in no row.
+ */
+VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
+					    uint64_t gpa, uint64_t len,
+					    uint64_t *ret_user_address);
+
+/*
+ * vmmem_vhost_export() stores the rows that tell a back end of 'map', and for
+ * each the descriptor that goes with it, which is a region's own: duplicate it
+ * to keep it longer than 'map'.  Each region that can be shared is in it, one
+ * that is mapped shared from a file and permits reading and writing; regions
+ * that touch are one row where they are one piece of one file too, and of the
+ * host with VMMEM_VHOST_EXPORT_HOST, the one bit that 'flags' may have.
+ *
+ * 'ret_count' gets the rows there are, with VMMEM_ENOROOM too: then the arrays
+ * have the first 'capacity', and with 0 they may be NULL.  'ret_left_out', which
+ * may be NULL, gets the number of regions in no row.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM  there are more than 'capacity' rows
+ *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
+ *                  is not 0; an unknown bit in 'flags'; a translated collection
+ *   -errno         what fstat(2) said
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
+		   struct vmmem_vhost_region *regions, int *fds,
+		   size_t capacity, size_t *ret_count, size_t *ret_left_out);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/iommu.h>
+#include <vmmem/vhost.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "api.h"
+
+#define ACCESS (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/* A row in the making. */
+struct row {
+	struct vmmem_vhost_region wire;
+	int fd;
+	dev_t device;
+	ino_t inode;
+};
+
+/* look() says whether 'region' can be shared, and what its row is. */
+static int
+look(const struct vmmem_region *region, uint32_t flags, struct row *row,
+     bool *ret_shared)
+{
+	struct stat status;
+	uint64_t rest;
+	void *host;
+
+	*ret_shared = false;
+	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
+		    MAP_SHARED ||
+	    (vmmem_region_protection(region) & ACCESS) != ACCESS ||
+	    vmmem_region_file(region, &row->fd, &row->wire.offset) != 0 ||
+	    vmmem_region_host_address(region, 0, &host, &rest) != 0)
+		return 0;
+	if (fstat(row->fd, &status) != 0)
+		return -errno;
+	row->device = status.st_dev;
+	row->inode = status.st_ino;
+	row->wire.gpa = vmmem_region_start(region);
+	row->wire.len = rest;
+	row->wire.user_address = (flags & VMMEM_VHOST_EXPORT_HOST) != 0 ?
+					 (uint64_t)(uintptr_t)host :
+					 row->wire.gpa;
+	*ret_shared = true;
+	return 0;
+}
+
+/* Whether 'next' goes on where 'row' ends, in all that a row says. */
+static bool
+continues(const struct row *row, const struct row *next)
+{
+	const struct vmmem_vhost_region *low = &row->wire, *high = &next->wire;
+
+	return high->gpa - low->gpa == low->len &&
+	       high->offset >= low->offset &&
+	       high->offset - low->offset == low->len &&
+	       high->user_address >= low->user_address &&
+	       high->user_address - low->user_address == low->len &&
+	       next->device == row->device && next->inode == row->inode;
+}
+
+VMMEM_API int
+vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
+		   struct vmmem_vhost_region *regions, int *fds,
+		   size_t capacity, size_t *ret_count, size_t *ret_left_out)
+{
+	size_t i, count = 0, left_out = 0;
+	struct row row = { 0 }, next;
+	bool shared;
+	int rc;
+
+	if (map == NULL || ret_count == NULL ||
+	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
+	    (flags & ~VMMEM_VHOST_EXPORT_HOST) != 0 ||
+	    vmmem_iommu_physical(map) != NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < vmmem_collection_count(map); i++) {
+		rc = look(vmmem_collection_at(map, i), flags, &next, &shared);
+		if (rc != 0)
+			return rc;
+		if (!shared) {
+			left_out++;
+			continue;
+		}
+		if (count != 0 && continues(&row, &next)) {
+			row.wire.len += next.wire.len;
+		} else {
+			row = next;
+			count++;
+		}
+		/* Again and again, as it grows. */
+		if (count <= capacity) {
+			regions[count - 1] = row.wire;
+			fds[count - 1] = row.fd;
+		}
+	}
+	*ret_count = count;
+	if (ret_left_out != NULL)
+		*ret_left_out = left_out;
+	return count > capacity ? VMMEM_ENOROOM : 0;
+}

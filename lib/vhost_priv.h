@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a vhost object: its table, and how a new one is made. */
+#ifndef VHOST_PRIV_H
+#define VHOST_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vmmem/bitmap.h>
+#include <vmmem/region.h>
+#include <vmmem/vhost.h>
+
+struct vmmem_vhost_row {
+	struct vmmem_vhost_region wire;
+	/* What file it is.  While it is mapped its number is not used again. */
+	uint64_t device;
+	uint64_t inode;
+	/* The file's pages, and what of them the space shows. */
+	struct vmmem_region *mapping;
+	struct vmmem_region *region;
+	/* The i-th row by user address: an index into the rows. */
+	size_t by_user;
+};
+
+/* A table never changes once it is in use; rows are sorted by gpa. */
+struct vmmem_vhost_table {
+	struct vmmem_bitmap *log;
+	size_t count;
+	struct vmmem_vhost_row rows[];
+};
+
+struct vmmem_vhost {
+	struct vmmem_space *space;
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_foreign_rules *rules; /* NULL: the strictest */
+	size_t regions_max;
+	struct vmmem_vhost_table *table;
+};
+
+/* vmmem_vhost_table_new() gives 'count' rows of zeros; NULL if no memory. */
+struct vmmem_vhost_table *vmmem_vhost_table_new(size_t count);
+
+/* vmmem_vhost_table_free() copes with rows that are not complete. */
+void vmmem_vhost_table_free(struct vmmem_vhost_table *table);
+
+/* vmmem_vhost_table_sort() checks and sorts rows of which only 'wire' is set. */
+int vmmem_vhost_table_sort(struct vmmem_vhost_table *table);
+
+/*
+ * vmmem_vhost_map_row() maps the file of a row, or takes what the current table
+ * has mapped of it.
+ */
+int vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
+			struct vmmem_vhost_row *row, int fd);
+
+/* vmmem_vhost_map_log() makes a bitmap of a part of a file. */
+int vmmem_vhost_map_log(const struct vmmem_vhost *vhost, int fd,
+			uint64_t offset, uint64_t len,
+			struct vmmem_bitmap **ret_log);
+
+/*
+ * vmmem_vhost_install() makes the regions of 'table', whose rows are mapped, and
+ * puts them into the space in place of those of the current table, which is
+ * then freed.  After a failure 'table' is still the caller's.
+ */
+int vmmem_vhost_install(struct vmmem_vhost *vhost,
+			struct vmmem_vhost_table *table);
+
+#endif
