@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The device, its queues and its requests. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <vmmem/vmmem.h>
+
+#define QUEUES_MAX 16
+#define RING_MAX 32768
+#define SECTOR 512
+/* Requests of one queue that are under way at once. */
+#define DEPTH 128
+#define SEGMENTS 126
+/* Buffers of one request: SEGMENTS, the header and the status. */
+#define RANGES 128
+/* The most of one discard, so that the queue's thread is not held up long. */
+#define DISCARD_SEGMENTS 64
+
+struct device;
+struct queue;
+
+/* A chain of buffers: those that the device reads, then those it writes. */
+struct chain {
+	uint16_t id;
+	uint16_t slots; /* it takes in the ring; 1 if that is split */
+	size_t count, readable;
+	struct vmmem_range ranges[RANGES];
+};
+
+struct request {
+	struct chain chain;
+	bool done;
+	uint32_t written; /* bytes of the chain that were written */
+	uint64_t status; /* where the guest looks */
+	/* The data, within the chain. */
+	const struct vmmem_range *data;
+	size_t data_count;
+	uint64_t data_len;
+	bool is_read;
+	struct iovec iov[RANGES * 2];
+	size_t iov_count;
+	uint64_t offset; /* in the file */
+};
+
+/* What a ring thread was woken by. */
+#define WOKEN_KICK 1U
+#define WOKEN_STOP 2U
+
+/* One for each queue; engine.c. */
+struct engine;
+
+/* What of a queue outlives this process: inflight.c. */
+struct inflight;
+
+struct queue {
+	struct device *device;
+	unsigned int index;
+
+	/* The front end's; while the thread runs they do not change. */
+	uint32_t size;
+	bool addressed, enabled, running;
+	uint64_t desc, avail, used; /* gpa, or iova with an iommu */
+	uint32_t base;
+	uint64_t features;
+	int kick_fd, stop_fd;
+	pthread_t thread;
+	atomic_bool stop;
+
+	/* Masked interrupts are unmasked under a running thread. */
+	pthread_mutex_t signal_lock;
+	int call_fd, error_fd;
+
+	/* The thread's. */
+	struct vmmem_reader *reader;
+	struct vmmem_collection *map; /* in a section, else NULL */
+	uint64_t section;
+	struct engine *engine;
+	struct inflight *inflight;
+	uint16_t next_avail, next_used;
+	bool avail_wrap, used_wrap; /* of packed rings */
+	struct request *requests; /* DEPTH of them, in the ring's order */
+	unsigned int first, under_way;
+	bool ready; /* it is known where the ring stands */
+	/* Where a translation was missing. */
+	uint64_t missing, missing_len;
+	uint32_t missing_access;
+};
+
+struct device {
+	int file;
+	bool read_only;
+	bool trusting; /* memory that the front end could cut short is taken */
+	uint64_t sectors;
+	unsigned int queue_count;
+	struct queue queues[QUEUES_MAX];
+
+	struct vmmem_space *memory; /* what the front end has sent */
+	struct vmmem_space *space;  /* the same as devices address it */
+	struct vmmem_vhost *vhost;
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_iommu *iommu; /* NULL: addresses are gpas */
+	/* It grows when queues shall end their sections. */
+	atomic_uint epoch;
+
+	uint64_t features, protocol_features;
+	int socket;
+	pthread_mutex_t backend_lock;
+	int backend_fd;
+	void *inflight_map;
+	size_t inflight_len;
+};
+
+/* ---- socket.c: messages ------------------------------------------------------ */
+
+/* serve() answers one front end until it goes. */
+void serve(struct device *device, int socket);
+
+/* ---- queue.c: one thread for each queue ------------------------------------ */
+
+int queue_start(struct queue *queue);
+void queue_stop(struct queue *queue);
+
+/* queue_failed() notes why guest memory could not be reached. */
+void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
+		  uint32_t access);
+
+/* ---- split.c and packed.c: the two forms of a ring ------------------------- */
+
+struct ring_ops {
+	/* Takes the base, or what the ring itself says. */
+	int (*start)(struct queue *queue);
+	/* 1 if there is a chain, 0 if not, or a code.  It stays in the ring. */
+	int (*peek)(struct queue *queue, struct chain *chain);
+	/* It is taken. */
+	void (*take)(struct queue *queue, const struct chain *chain);
+	/* The oldest chain is used. */
+	int (*put)(struct queue *queue, const struct chain *chain,
+		   uint32_t written);
+	/* Whether the driver wants to hear of 'count' slots just used. */
+	bool (*wants_signal)(struct queue *queue, uint16_t count);
+	/* Asks to be kicked for what comes next. */
+	int (*want_kick)(struct queue *queue);
+	/* What the front end is told where the ring stands. */
+	uint32_t (*base)(const struct queue *queue);
+};
+
+extern const struct ring_ops split_ring;
+extern const struct ring_ops packed_ring;
+
+/* add_descriptor() puts 16 bytes of a descriptor into a chain. */
+int add_descriptor(struct chain *chain, uint64_t address, uint32_t len,
+		   uint16_t flags);
+
+/* Accesses to the ring, by address; all go through the queue's map. */
+int ring_read(struct queue *queue, uint64_t address, void *buf, size_t len);
+int ring_load16(struct queue *queue, uint64_t address, uint16_t *ret_value);
+int ring_store16(struct queue *queue, uint64_t address, uint16_t value);
+
+/* ---- request.c: what virtio-blk can do ------------------------------------- */
+
+/* request_begin() does a request, or lets the engine do it. */
+int request_begin(struct queue *queue, struct request *request);
+
+/* request_transferred() is told by the engine what came of it. */
+void request_transferred(struct queue *queue, struct request *request,
+			 int64_t result);
+
+/* ---- engine.c: the file ---------------------------------------------------- */
+
+struct engine *engine_new(struct queue *queue);
+void engine_free(struct engine *engine);
+
+/* Whether the kernel is using guest memory. */
+bool engine_is_busy(const struct engine *engine);
+
+/* These end in request_transferred(), at once or later. */
+void engine_transfer(struct engine *engine, struct request *request);
+void engine_flush(struct engine *engine, struct request *request);
+
+/*
+ * engine_wait() waits until something is done, a kick comes or the thread shall
+ * stop, and returns WOKEN_....
+ */
+unsigned int engine_wait(struct engine *engine);
+
+/* ---- inflight.c: where rings stand, in memory that outlives us ------------- */
+
+void inflight_note(struct queue *queue, uint16_t used, bool wrap);
+void inflight_settle(struct queue *queue);
+/* Stores where the ring stands if an earlier back end has left that. */
+bool inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
+
+#endif

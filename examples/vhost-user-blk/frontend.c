@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The front end's messages.  One thread reads them, and answers one after the
+ * other; nothing in them is trusted.
+ */
+#include "device.h"
+#include "frontend.h"
+#include "protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_blk.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PROTOCOL_FEATURES                                                  \
+	(PROTOCOL_MQ | PROTOCOL_LOG_SHMFD | PROTOCOL_REPLY_ACK |           \
+	 PROTOCOL_BACKEND_REQ | PROTOCOL_CONFIG | PROTOCOL_INFLIGHT_SHMFD | \
+	 PROTOCOL_CONFIGURE_MEM_SLOTS)
+
+/* A line of the cache for each queue. */
+#define INFLIGHT_STRIDE 64
+
+static uint64_t
+features(const struct device *device)
+{
+	return F_BLK_SEG_MAX | F_BLK_BLK_SIZE | F_BLK_FLUSH | F_BLK_MQ |
+	       F_LOG_ALL | F_INDIRECT | F_EVENT_IDX | F_PROTOCOL_FEATURES |
+	       F_VERSION_1 | F_ACCESS_PLATFORM | F_PACKED |
+	       (device->read_only ? F_BLK_RO :
+				    F_BLK_DISCARD | F_BLK_WRITE_ZEROES);
+}
+
+/*
+ * show() has the queues see what the front end's memory is now.  When it
+ * returns, none of them sees or uses what was before.
+ */
+static int
+show(struct device *device)
+{
+	struct vmmem_collection *map = vmmem_space_get(device->memory), *seen;
+	int rc;
+
+	if (device->iommu != NULL) {
+		rc = vmmem_iommu_collection_new(device->iommu, map, &seen);
+		vmmem_collection_unref(map);
+		if (rc != 0)
+			return rc;
+		map = seen;
+	}
+	rc = vmmem_space_replace(device->space, map);
+	vmmem_collection_unref(map);
+	if (rc != 0)
+		return rc;
+	/* Sections last as long as there is work: now they are to end. */
+	atomic_fetch_add(&device->epoch, 1);
+	rc = vmmem_space_synchronize(device->space, -1);
+	return rc != 0 ? rc : vmmem_space_synchronize(device->memory, -1);
+}
+
+static int
+memory_message(struct device *device, const struct message *message)
+{
+	int rc;
+
+	rc = vmmem_vhost_message(device->vhost, message->header.request,
+				 message->payload, message->header.size,
+				 message->fds, message->fd_count);
+	if (rc != 0)
+		return rc;
+	if (message->header.request == VMMEM_VHOST_IOTLB_MSG) {
+		const struct vmmem_vhost_iotlb *iotlb =
+			(const void *)message->payload;
+
+		if (iotlb->type != VMMEM_VHOST_IOTLB_INVALIDATE)
+			return 0;
+		atomic_fetch_add(&device->epoch, 1);
+		return vmmem_iotlb_synchronize(device->iotlb);
+	}
+	/* User addresses may mean something else now. */
+	if (message->header.request == VMMEM_VHOST_SET_MEM_TABLE)
+		vmmem_iotlb_unmap_all(device->iotlb);
+	return show(device);
+}
+
+/* ask() sends the front end a miss; the answer is a message like any other. */
+static int
+ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
+{
+	struct device *device = opaque;
+	struct {
+		struct header header;
+		struct vmmem_vhost_iotlb iotlb;
+	} __attribute__((packed)) miss = {
+		.header = { BACKEND_IOTLB_MSG, FLAG_VERSION,
+			    sizeof(struct vmmem_vhost_iotlb) },
+		.iotlb = { .iova = iova, .len = len,
+			   .access = (uint8_t)access,
+			   .type = VMMEM_VHOST_IOTLB_MISS },
+	};
+	ssize_t sent;
+
+	(void)reason;
+	pthread_mutex_lock(&device->backend_lock);
+	sent = write(device->backend_fd, &miss, sizeof(miss));
+	pthread_mutex_unlock(&device->backend_lock);
+	return sent == (ssize_t)sizeof(miss) ? VMMEM_IOMMU_LATER :
+					       VMMEM_EIOMMUMISS;
+}
+
+static int
+set_features(struct device *device, uint64_t wanted)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options), .miss = ask, .opaque = device,
+	};
+	int rc;
+
+	if ((wanted & ~features(device)) != 0)
+		return -EINVAL;
+	device->features = wanted;
+	if ((wanted & F_ACCESS_PLATFORM) != 0 && device->iommu == NULL) {
+		/* In a section nobody waits: queue.c asks outside of it. */
+		rc = vmmem_iommu_new(device->iotlb, &options, &device->iommu);
+		return rc != 0 ? rc : show(device);
+	}
+	if ((wanted & F_LOG_ALL) == 0 &&
+	    vmmem_vhost_log(device->vhost) != NULL) {
+		rc = vmmem_vhost_clear_log(device->vhost);
+		return rc != 0 ? rc : show(device);
+	}
+	return 0;
+}
+
+/* ---- rings ---------------------------------------------------------------- */
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* start_if_ready() starts a ring that has all that it needs. */
+static int
+start_if_ready(struct queue *queue)
+{
+	if (queue->running || !queue->addressed || queue->size == 0 ||
+	    queue->kick_fd < 0 || !queue->enabled)
+		return 0;
+	return queue_start(queue);
+}
+
+static int
+set_size(struct queue *queue, uint32_t size)
+{
+	bool packed = (queue->device->features & F_PACKED) != 0;
+
+	if (queue->running || size == 0 || size > RING_MAX ||
+	    (!packed && (size & (size - 1)) != 0))
+		return -EINVAL;
+	queue->size = size;
+	return 0;
+}
+
+static int
+translate(struct queue *queue, uint64_t address, uint64_t len, uint64_t *ret)
+{
+	/* With an iommu a ring is told by I/O virtual address. */
+	if (queue->device->iommu != NULL) {
+		*ret = address;
+		return 0;
+	}
+	return vmmem_vhost_user_to_gpa(queue->device->vhost, address, len, ret);
+}
+
+static int
+set_address(struct queue *queue, const struct ring_address *address)
+{
+	bool packed = (queue->device->features & F_PACKED) != 0;
+	uint64_t size = queue->size, desc, avail, used;
+	int rc;
+
+	/* The log of the used ring is by guest address, like any other. */
+	if (queue->running || size == 0)
+		return -EINVAL;
+	rc = translate(queue, address->desc, 16 * size, &desc);
+	if (rc == 0)
+		rc = translate(queue, address->avail,
+			       packed ? 4 : 6 + 2 * size, &avail);
+	if (rc == 0)
+		rc = translate(queue, address->used,
+			       packed ? 4 : 6 + 8 * size, &used);
+	if (rc != 0)
+		return rc;
+	queue->desc = desc;
+	queue->avail = avail;
+	queue->used = used;
+	queue->addressed = true;
+	return start_if_ready(queue);
+}
+
+/* set_fd() gives a ring one of its eventfds, or takes it away. */
+static int
+set_fd(struct device *device, struct message *message)
+{
+	uint64_t value = message_u64(message);
+	struct queue *queue = device_queue(device, value & RING_INDEX);
+	bool none = (value & RING_NO_FD) != 0;
+	int fd = -1;
+
+	if (queue == NULL || message->fd_count != (none ? 0 : 1))
+		return -EINVAL;
+	if (!none) {
+		fd = message->fds[0];
+		message->fds[0] = -1;
+	}
+	if (message->header.request == SET_VRING_KICK) {
+		queue_stop(queue);
+		close_fd(&queue->kick_fd);
+		queue->kick_fd = fd;
+		/* Rings are never looked at unasked: it is no mistake. */
+		return start_if_ready(queue);
+	}
+	pthread_mutex_lock(&queue->signal_lock);
+	if (message->header.request == SET_VRING_CALL) {
+		close_fd(&queue->call_fd);
+		queue->call_fd = fd;
+	} else {
+		close_fd(&queue->error_fd);
+		queue->error_fd = fd;
+	}
+	pthread_mutex_unlock(&queue->signal_lock);
+	return 0;
+}
+
+static int
+ring_message(struct device *device, struct message *message)
+{
+	const struct ring_state *state = (const void *)message->payload;
+	const struct ring_address *address = (const void *)message->payload;
+	size_t want = message->header.request == SET_VRING_ADDR ?
+			      sizeof(*address) :
+			      sizeof(*state);
+	struct queue *queue = message->header.size == want ?
+				      device_queue(device, state->index) :
+				      NULL;
+
+	if (queue == NULL)
+		return -EINVAL;
+	switch (message->header.request) {
+	case SET_VRING_NUM:
+		return set_size(queue, state->value);
+	case SET_VRING_ADDR:
+		return set_address(queue, address);
+	case SET_VRING_BASE:
+		if (queue->running)
+			return -EINVAL;
+		queue->base = state->value;
+		return 0;
+	case SET_VRING_ENABLE:
+		queue->enabled = state->value != 0;
+		if (queue->enabled)
+			return start_if_ready(queue);
+		queue_stop(queue);
+		return 0;
+	default: {
+		struct ring_state reply = { .index = state->index };
+
+		queue_stop(queue);
+		close_fd(&queue->kick_fd);
+		inflight_forget(queue);
+		reply.value = queue->base;
+		return reply_with(device, message, &reply, sizeof(reply), -1);
+	}
+	}
+}
+
+/* ---- the rest --------------------------------------------------------------- */
+
+static int
+get_config(struct device *device, struct message *message)
+{
+	struct virtio_blk_config config = {
+		.capacity = device->sectors,
+		.seg_max = SEGMENTS,
+		.blk_size = SECTOR,
+		.num_queues = (uint16_t)device->queue_count,
+		.max_discard_sectors = UINT32_MAX / SECTOR,
+		.max_discard_seg = DISCARD_SEGMENTS,
+		.discard_sector_alignment = 1,
+		.max_write_zeroes_sectors = UINT32_MAX / SECTOR,
+		.max_write_zeroes_seg = DISCARD_SEGMENTS,
+		.write_zeroes_may_unmap = 1,
+	};
+	struct config_message reply = { 0 };
+	const size_t head = offsetof(struct config_message, bytes);
+	uint32_t size;
+
+	if (message->header.size < head)
+		return reply_with(device, message, NULL, 0, -1);
+	memcpy(&reply, message->payload, head);
+	size = reply.size;
+	if (size > sizeof(reply.bytes) ||
+	    message->header.size != head + size || reply.offset != 0)
+		return reply_with(device, message, NULL, 0, -1);
+	memcpy(reply.bytes, &config,
+	       size < sizeof(config) ? size : sizeof(config));
+	return reply_with(device, message, &reply, head + size, -1);
+}
+
+static int
+get_inflight(struct device *device, struct message *message)
+{
+	struct inflight_message inflight = { 0 };
+	int rc, fd;
+
+	if (message->header.size < sizeof(inflight))
+		return -EINVAL;
+	memcpy(&inflight, message->payload, sizeof(inflight));
+	inflight.mmap_size = QUEUES_MAX * INFLIGHT_STRIDE;
+	inflight.mmap_offset = 0;
+	fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 || ftruncate(fd, (off_t)inflight.mmap_size) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+		rc = -errno;
+	else
+		rc = reply_with(device, message, &inflight, sizeof(inflight),
+				fd);
+	close_fd(&fd);
+	return rc;
+}
+
+void
+drop_inflight(struct device *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < QUEUES_MAX; i++)
+		device->queues[i].inflight = NULL;
+	if (device->inflight_map != NULL)
+		munmap(device->inflight_map, device->inflight_len);
+	device->inflight_map = NULL;
+}
+
+static int
+set_inflight(struct device *device, const struct message *message)
+{
+	struct inflight_message inflight;
+	unsigned int i;
+	void *map;
+	int rc;
+
+	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
+		return -EINVAL;
+	memcpy(&inflight, message->payload, sizeof(inflight));
+	if (inflight.mmap_size != QUEUES_MAX * INFLIGHT_STRIDE ||
+	    inflight.mmap_offset != 0)
+		return -EINVAL;
+	for (i = 0; i < device->queue_count; i++) {
+		if (device->queues[i].running)
+			return -EBUSY;
+	}
+	/* It is mapped too: it must be memory that stays. */
+	rc = vmmem_foreign_check(message->fds[0], 0, inflight.mmap_size, NULL,
+				 NULL);
+	if (rc != 0)
+		return rc;
+	map = mmap(NULL, inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   message->fds[0], 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	drop_inflight(device);
+	device->inflight_map = map;
+	device->inflight_len = inflight.mmap_size;
+	for (i = 0; i < device->queue_count; i++)
+		device->queues[i].inflight =
+			(void *)((char *)map + (size_t)i * INFLIGHT_STRIDE);
+	return 0;
+}
+
+static int
+set_backend_fd(struct device *device, struct message *message)
+{
+	if (message->fd_count != 1)
+		return -EINVAL;
+	pthread_mutex_lock(&device->backend_lock);
+	close_fd(&device->backend_fd);
+	device->backend_fd = message->fds[0];
+	pthread_mutex_unlock(&device->backend_lock);
+	message->fds[0] = -1;
+	return 0;
+}
+
+int
+handle(struct device *device, struct message *message)
+{
+	switch (message->header.request) {
+	case GET_FEATURES:
+		return reply_u64(device, message, features(device));
+	case SET_FEATURES:
+		return set_features(device, message_u64(message));
+	case GET_PROTOCOL_FEATURES:
+		return reply_u64(device, message, PROTOCOL_FEATURES);
+	case SET_PROTOCOL_FEATURES:
+		device->protocol_features = message_u64(message);
+		return 0;
+	case SET_OWNER:
+	case RESET_OWNER:
+	case SET_CONFIG: /* nothing in it can be changed */
+		return 0;
+	case GET_QUEUE_NUM:
+		return reply_u64(device, message, device->queue_count);
+	case GET_MAX_MEM_SLOTS:
+		return reply_u64(device, message, VMMEM_VHOST_REGIONS_MAX);
+	case VMMEM_VHOST_SET_LOG_BASE: {
+		int rc = memory_message(device, message);
+
+		/* It is answered in any case. */
+		return reply_u64(device, message, rc != 0) != 0 ? -EIO : rc;
+	}
+	case VMMEM_VHOST_SET_MEM_TABLE:
+	case VMMEM_VHOST_ADD_MEM_REG:
+	case VMMEM_VHOST_REM_MEM_REG:
+	case VMMEM_VHOST_IOTLB_MSG:
+		return memory_message(device, message);
+	case SET_VRING_NUM:
+	case SET_VRING_ADDR:
+	case SET_VRING_BASE:
+	case GET_VRING_BASE:
+	case SET_VRING_ENABLE:
+		return ring_message(device, message);
+	case SET_VRING_KICK:
+	case SET_VRING_CALL:
+	case SET_VRING_ERR:
+		return set_fd(device, message);
+	case SET_BACKEND_REQ_FD:
+		return set_backend_fd(device, message);
+	case GET_CONFIG:
+		return get_config(device, message);
+	case GET_INFLIGHT_FD:
+		return get_inflight(device, message);
+	case SET_INFLIGHT_FD:
+		return set_inflight(device, message);
+	default:
+		return VMMEM_EMESSAGE;
+	}
+}

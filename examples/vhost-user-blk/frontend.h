@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* A message, between socket.c that receives it and frontend.c that obeys. */
+#ifndef FRONTEND_H
+#define FRONTEND_H
+
+#include "device.h"
+#include "protocol.h"
+
+struct message {
+	struct header header;
+	/* Aligned for whatever is in it. */
+	_Alignas(8) unsigned char payload[PAYLOAD_MAX];
+	/* Those that nobody has taken (-1) are closed in the end. */
+	int fds[FDS_MAX];
+	size_t fd_count;
+	bool replied;
+};
+
+/* handle() does what a message says.  0, or a code. */
+int handle(struct device *device, struct message *message);
+
+/* drop_inflight() forgets the memory that SET_INFLIGHT_FD gave. */
+void drop_inflight(struct device *device);
+/* inflight_forget() forgets what a ring that ended well has noted in it. */
+void inflight_forget(struct queue *queue);
+
+/* message_u64() is the payload if it is one number, else all ones. */
+uint64_t message_u64(const struct message *message);
+
+/* device_queue() is NULL if there is no such queue. */
+struct queue *device_queue(struct device *device, uint64_t index);
+
+/* These answer; 'fd' goes with it if it is not -1. */
+int reply_with(struct device *device, struct message *message, const void *data,
+	       size_t len, int fd);
+int reply_u64(struct device *device, struct message *message, uint64_t value);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * A queue's thread.  It looks at guest memory in sections of its reader: one
+ * section takes chains from the ring, has the file read and written in place,
+ * and lasts until all of them are used.  So memory that a request is using
+ * stays mapped, and whoever takes memory away waits for sections only.
+ */
+#include "device.h"
+#include "protocol.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* How long a front end may think about a translation. */
+#define TRANSLATION_NS UINT64_C(10000000000)
+
+static const struct ring_ops *
+ops_of(const struct queue *queue)
+{
+	return (queue->features & F_PACKED) != 0 ? &packed_ring : &split_ring;
+}
+
+static void
+report(struct queue *queue, const char *what, int rc)
+{
+	fprintf(stderr, "queue %u: %s: %s\n", queue->index, what,
+		vmmem_strerror(rc));
+}
+
+void
+queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
+	     uint32_t access)
+{
+	/* Only a miss can be made good. */
+	if (rc != VMMEM_EIOMMUMISS && rc != -ETIMEDOUT)
+		return;
+	queue->missing = address;
+	queue->missing_len = len;
+	queue->missing_access = access;
+}
+
+int
+ring_read(struct queue *queue, uint64_t address, void *buf, size_t len)
+{
+	int rc = vmmem_collection_read(queue->map, address, buf, len, NULL);
+
+	if (rc != 0)
+		queue_failed(queue, rc, address, len, VMMEM_PROT_READ);
+	return rc;
+}
+
+int
+ring_load16(struct queue *queue, uint64_t address, uint16_t *ret_value)
+{
+	uint16_t value;
+	int rc;
+
+	rc = vmmem_collection_load_u16(queue->map, address,
+				       VMMEM_ORDER_ACQUIRE, &value);
+	if (rc == 0)
+		*ret_value = le16toh(value);
+	else
+		queue_failed(queue, rc, address, 2, VMMEM_PROT_READ);
+	return rc;
+}
+
+int
+ring_store16(struct queue *queue, uint64_t address, uint16_t value)
+{
+	int rc = vmmem_collection_store_u16(queue->map, address, htole16(value),
+					    VMMEM_ORDER_RELEASE);
+
+	if (rc != 0)
+		queue_failed(queue, rc, address, 2, VMMEM_PROT_WRITE);
+	return rc;
+}
+
+int
+add_descriptor(struct chain *chain, uint64_t address, uint32_t len,
+	       uint16_t flags)
+{
+	bool writable = (flags & DESC_WRITE) != 0;
+
+	if (chain->count == RANGES)
+		return -EPROTO;
+	/* What the device writes comes after all that it reads. */
+	if (!writable && chain->readable != chain->count)
+		return -EPROTO;
+	chain->ranges[chain->count].gpa = address;
+	chain->ranges[chain->count].len = len;
+	chain->count++;
+	if (!writable)
+		chain->readable++;
+	return 0;
+}
+
+static void
+enter(struct queue *queue)
+{
+	queue->map = vmmem_reader_take(queue->reader);
+	if (queue->device->iommu != NULL)
+		queue->section = vmmem_iotlb_enter(queue->device->iotlb);
+}
+
+static void
+leave(struct queue *queue)
+{
+	if (queue->device->iommu != NULL)
+		vmmem_iotlb_leave(queue->device->iotlb, queue->section);
+	vmmem_reader_release(queue->reader);
+	queue->map = NULL;
+}
+
+static void
+signal_driver(struct queue *queue)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&queue->signal_lock);
+	/* A full counter is a signal too. */
+	if (queue->call_fd >= 0)
+		(void)!write(queue->call_fd, &one, sizeof(one));
+	pthread_mutex_unlock(&queue->signal_lock);
+}
+
+/* use_done() puts what is done into the ring, in the order it came. */
+static int
+use_done(struct queue *queue)
+{
+	const struct ring_ops *ops = ops_of(queue);
+	uint16_t slots = 0;
+	int rc = 0;
+
+	while (queue->under_way != 0) {
+		struct request *request = &queue->requests[queue->first];
+
+		if (!request->done)
+			break;
+		rc = ops->put(queue, &request->chain, request->written);
+		if (rc != 0)
+			break;
+		slots = (uint16_t)(slots + request->chain.slots);
+		queue->first = (queue->first + 1) % DEPTH;
+		queue->under_way--;
+	}
+	if (slots != 0 && ops->wants_signal(queue, slots))
+		signal_driver(queue);
+	return rc;
+}
+
+/* take_new() begins what is in the ring, as far as there is room. */
+static int
+take_new(struct queue *queue)
+{
+	const struct ring_ops *ops = ops_of(queue);
+	struct request *request;
+	int rc;
+
+	while (queue->under_way < DEPTH) {
+		request = &queue->requests[(queue->first + queue->under_way) %
+					   DEPTH];
+		memset(&request->chain, 0, offsetof(struct chain, ranges));
+		request->done = false;
+		request->written = 0;
+		rc = ops->peek(queue, &request->chain);
+		if (rc <= 0)
+			return rc;
+		rc = request_begin(queue, request);
+		if (rc != 0)
+			return rc;
+		ops->take(queue, &request->chain);
+		queue->under_way++;
+	}
+	return 0;
+}
+
+/*
+ * section() works until there is nothing to do, or until somebody wants the
+ * section to end.  A code says that the ring cannot be used.
+ */
+static int
+section(struct queue *queue)
+{
+	const unsigned int epoch = atomic_load(&queue->device->epoch);
+	bool ending = false;
+	int rc = 0, used;
+
+	enter(queue);
+	for (;;) {
+		ending = ending || atomic_load(&queue->stop) ||
+			 atomic_load(&queue->device->epoch) != epoch;
+		if (rc == 0 && !ending)
+			rc = take_new(queue);
+		used = use_done(queue);
+		if (rc == 0)
+			rc = used;
+		/* Whatever happens, the kernel is done with the memory first. */
+		if (queue->under_way == 0 ||
+		    (used != 0 && !engine_is_busy(queue->engine)))
+			break;
+		/* A kick may bring more to do beside what is under way. */
+		(void)engine_wait(queue->engine);
+	}
+	if (rc == 0 && !ending)
+		rc = ops_of(queue)->want_kick(queue);
+	if (rc == 0 && !ending)
+		rc = ops_of(queue)->peek(queue, &(struct chain){ 0 });
+	leave(queue);
+	return rc;
+}
+
+/* translate() waits, outside of sections, for what was missing in one. */
+static int
+translate(struct queue *queue)
+{
+	uint64_t len = queue->missing_len, bad;
+
+	queue->missing_len = 0;
+	return vmmem_iommu_resolve(queue->device->iommu, queue->missing, len,
+				   queue->missing_access, TRANSLATION_NS, &bad);
+}
+
+/* begin() finds out where the ring stands, in a section of its own. */
+static int
+begin(struct queue *queue)
+{
+	int rc;
+
+	enter(queue);
+	rc = ops_of(queue)->start(queue);
+	leave(queue);
+	queue->ready = rc == 0;
+	return rc != 0 ? rc : 1;
+}
+
+static void *
+run(void *opaque)
+{
+	struct queue *queue = opaque;
+	const uint64_t one = 1;
+	int rc;
+
+	while (!atomic_load(&queue->stop)) {
+		rc = queue->ready ? section(queue) : begin(queue);
+		if (rc < 0 && queue->missing_len != 0) {
+			rc = translate(queue);
+			/* What cannot be translated may be still to come. */
+			if (rc == 0)
+				continue;
+		}
+		if (rc < 0) {
+			/* The driver must reset the device. */
+			report(queue, "the ring is broken", rc);
+			if (queue->error_fd >= 0)
+				(void)!write(queue->error_fd, &one,
+					     sizeof(one));
+			break;
+		}
+		/* More has come, or a section was asked to end. */
+		if (rc > 0 || atomic_load(&queue->stop))
+			continue;
+		(void)engine_wait(queue->engine);
+	}
+	return NULL;
+}
+
+static void
+clean_up(struct queue *queue)
+{
+	engine_free(queue->engine);
+	queue->engine = NULL;
+	queue->reader = vmmem_reader_free(queue->reader);
+	free(queue->requests);
+	queue->requests = NULL;
+	if (queue->stop_fd >= 0)
+		close(queue->stop_fd);
+	queue->stop_fd = -1;
+}
+
+int
+queue_start(struct queue *queue)
+{
+	int rc;
+
+	queue->features = queue->device->features;
+	queue->first = queue->under_way = 0;
+	queue->missing_len = 0;
+	queue->ready = false;
+	atomic_store(&queue->stop, false);
+	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
+	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = queue->requests == NULL ? -ENOMEM : 0;
+	if (rc == 0 && queue->stop_fd < 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = vmmem_reader_new(queue->device->space, &queue->reader);
+	if (rc == 0) {
+		queue->engine = engine_new(queue);
+		rc = queue->engine == NULL ? -ENOMEM : 0;
+	}
+	if (rc == 0)
+		rc = -pthread_create(&queue->thread, NULL, run, queue);
+	queue->running = rc == 0;
+	if (rc != 0) {
+		report(queue, "not started", rc);
+		clean_up(queue);
+	}
+	return rc;
+}
+
+void
+queue_stop(struct queue *queue)
+{
+	const uint64_t one = 1;
+
+	if (!queue->running)
+		return;
+	atomic_store(&queue->stop, true);
+	(void)!write(queue->stop_fd, &one, sizeof(one));
+	pthread_join(queue->thread, NULL);
+	/* Nothing is under way: all that was taken is used. */
+	if (queue->ready)
+		queue->base = ops_of(queue)->base(queue);
+	queue->running = false;
+	clean_up(queue);
+}

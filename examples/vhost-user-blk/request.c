@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Requests of virtio-blk. */
+#include "device.h"
+#include "protocol.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/virtio_blk.h>
+#include <string.h>
+
+struct request_header {
+	uint32_t type;
+	uint32_t reserved;
+	uint64_t sector;
+};
+
+struct segment {
+	uint64_t sector;
+	uint32_t count;
+	uint32_t flags;
+};
+
+static const char device_id[VIRTIO_BLK_ID_BYTES] = "libvmmem";
+
+static uint64_t
+total(const struct vmmem_range *ranges, size_t count)
+{
+	uint64_t len = 0;
+	size_t i;
+
+	/* At most RANGES times 2^32: it cannot wrap. */
+	for (i = 0; i < count; i++)
+		len += ranges[i].len;
+	return len;
+}
+
+/* end() writes the status, which is the last byte of the chain. */
+static void
+end(struct queue *queue, struct request *request, uint8_t status,
+    uint64_t written)
+{
+	int rc = vmmem_collection_write_u8(queue->map, request->status, status);
+
+	/* It was there when the request began; a driver may do as it likes. */
+	request->written = rc == 0 ? (uint32_t)(written + 1) : 0;
+	request->done = true;
+}
+
+/*
+ * copy_header() takes the first bytes of what the device reads, wherever the
+ * driver has put the boundaries, and leaves the rest.
+ */
+static int
+copy_header(struct queue *queue, struct chain *chain,
+	    struct request_header *header)
+{
+	unsigned char *to = (unsigned char *)header;
+	size_t i, done = 0;
+	int rc;
+
+	for (i = 0; i < chain->readable && done < sizeof(*header); i++) {
+		struct vmmem_range *range = &chain->ranges[i];
+		size_t len = sizeof(*header) - done;
+
+		if (len > range->len)
+			len = (size_t)range->len;
+		rc = ring_read(queue, range->gpa, to + done, len);
+		if (rc != 0)
+			return rc;
+		range->gpa += len;
+		range->len -= len;
+		done += len;
+	}
+	return done == sizeof(*header) ? 0 : -EPROTO;
+}
+
+/* cut_status() takes the last byte off the chain. */
+static int
+cut_status(struct queue *queue, struct request *request)
+{
+	struct chain *chain = &request->chain;
+	size_t i = chain->count;
+	int rc;
+
+	while (i > chain->readable && chain->ranges[i - 1].len == 0)
+		i--;
+	if (i == chain->readable)
+		return -EPROTO;
+	chain->ranges[i - 1].len--;
+	request->status = chain->ranges[i - 1].gpa + chain->ranges[i - 1].len;
+	rc = vmmem_collection_check(queue->map, request->status, 1,
+				    VMMEM_PROT_WRITE, NULL);
+	if (rc != 0)
+		queue_failed(queue, rc, request->status, 1, VMMEM_PROT_WRITE);
+	return rc;
+}
+
+/* Whether [sector, sector + count) is on the disk. */
+static bool
+on_disk(const struct device *device, uint64_t sector, uint64_t count)
+{
+	return sector <= device->sectors && count <= device->sectors - sector;
+}
+
+/* missing() finds the first of the data that wants a translation. */
+static void
+note_missing(struct queue *queue, const struct request *request, int rc,
+	     uint32_t access)
+{
+	uint64_t bad;
+	size_t i;
+
+	for (i = 0; i < request->data_count; i++) {
+		const struct vmmem_range *range = &request->data[i];
+
+		if (vmmem_collection_check(queue->map, range->gpa, range->len,
+					   access, &bad) != 0) {
+			queue_failed(queue, rc, range->gpa, range->len,
+				     access);
+			return;
+		}
+	}
+}
+
+static int
+transfer(struct queue *queue, struct request *request, uint64_t sector)
+{
+	struct device *device = queue->device;
+	uint32_t access = request->is_read ? VMMEM_PROT_WRITE : VMMEM_PROT_READ;
+	int rc;
+
+	request->data_len = total(request->data, request->data_count);
+	if (request->data_len % SECTOR != 0 ||
+	    !on_disk(device, sector, request->data_len / SECTOR) ||
+	    request->data_len > INT32_MAX ||
+	    (!request->is_read && device->read_only)) {
+		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		return 0;
+	}
+	rc = vmmem_collection_iovec_ranges(
+		queue->map, request->data, request->data_count, access,
+		request->iov, RANGES * 2, &request->iov_count);
+	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT) {
+		note_missing(queue, request, rc, access);
+		return rc;
+	}
+	if (rc != 0) {
+		/* Not memory: the driver's mistake, and its data's end. */
+		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		return 0;
+	}
+	request->offset = sector * SECTOR;
+	if (request->data_len == 0)
+		end(queue, request, VIRTIO_BLK_S_OK, 0);
+	else
+		engine_transfer(queue->engine, request);
+	return 0;
+}
+
+void
+request_transferred(struct queue *queue, struct request *request,
+		    int64_t result)
+{
+	bool good = result == (int64_t)request->data_len;
+	uint64_t written = 0;
+
+	if (request->is_read) {
+		/* The kernel may have written any of it if it failed. */
+		written = good ? request->data_len : 0;
+		(void)vmmem_collection_mark_ranges(
+			queue->map, request->data, request->data_count,
+			result < 0 ? request->data_len : (uint64_t)result);
+	}
+	end(queue, request, good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+	    written);
+}
+
+/* clear() discards a range, or makes it zero. */
+static uint8_t
+clear(struct queue *queue, uint32_t type, const struct segment *segment)
+{
+	struct device *device = queue->device;
+	uint64_t sector = le64toh(segment->sector);
+	uint64_t count = le32toh(segment->count);
+	uint32_t flags = le32toh(segment->flags);
+	int mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+	int rc;
+
+	if ((flags & ~(uint32_t)VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) != 0 ||
+	    (type == VIRTIO_BLK_T_DISCARD && flags != 0))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (!on_disk(device, sector, count))
+		return VIRTIO_BLK_S_IOERR;
+	if (count == 0)
+		return VIRTIO_BLK_S_OK;
+	if (type == VIRTIO_BLK_T_WRITE_ZEROES && flags == 0)
+		mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE;
+	rc = fallocate(device->file, mode, (off_t)(sector * SECTOR),
+		       (off_t)(count * SECTOR));
+	/* tmpfs has no ZERO_RANGE; a hole is read as zero too. */
+	if (rc != 0 && errno == EOPNOTSUPP)
+		rc = fallocate(device->file,
+			       FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+			       (off_t)(sector * SECTOR),
+			       (off_t)(count * SECTOR));
+	return rc == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+}
+
+static int
+clear_all(struct queue *queue, struct request *request, uint32_t type)
+{
+	struct segment segments[DISCARD_SEGMENTS];
+	uint64_t len = total(request->data, request->data_count);
+	unsigned char *to = (unsigned char *)segments;
+	uint8_t status = VIRTIO_BLK_S_OK;
+	size_t i;
+	int rc;
+
+	if (queue->device->read_only || len == 0 ||
+	    len % sizeof(segments[0]) != 0 || len > sizeof(segments)) {
+		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		return 0;
+	}
+	for (i = 0; i < request->data_count; i++) {
+		rc = ring_read(queue, request->data[i].gpa, to,
+			       (size_t)request->data[i].len);
+		if (rc != 0)
+			return rc;
+		to += request->data[i].len;
+	}
+	for (i = 0; i < len / sizeof(segments[0]) && status == 0; i++)
+		status = clear(queue, type, &segments[i]);
+	end(queue, request, status, 0);
+	return 0;
+}
+
+static int
+get_id(struct queue *queue, struct request *request)
+{
+	size_t done = 0, i;
+	int rc;
+
+	for (i = 0; i < request->data_count && done < sizeof(device_id); i++) {
+		size_t len = sizeof(device_id) - done;
+
+		if (len > request->data[i].len)
+			len = (size_t)request->data[i].len;
+		rc = vmmem_collection_write(queue->map, request->data[i].gpa,
+					    device_id + done, len, NULL);
+		if (rc != 0) {
+			queue_failed(queue, rc, request->data[i].gpa, len,
+				     VMMEM_PROT_WRITE);
+			return rc;
+		}
+		done += len;
+	}
+	end(queue, request, VIRTIO_BLK_S_OK, done);
+	return 0;
+}
+
+int
+request_begin(struct queue *queue, struct request *request)
+{
+	struct chain *chain = &request->chain;
+	struct request_header header;
+	uint32_t type;
+	int rc;
+
+	rc = copy_header(queue, chain, &header);
+	if (rc == 0)
+		rc = cut_status(queue, request);
+	if (rc != 0)
+		return rc;
+	type = le32toh(header.type);
+	request->is_read = type == VIRTIO_BLK_T_IN ||
+			   type == VIRTIO_BLK_T_GET_ID;
+	request->data = chain->ranges;
+	request->data_count = chain->readable;
+	if (request->is_read) {
+		request->data += chain->readable;
+		request->data_count = chain->count - chain->readable;
+	}
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		return transfer(queue, request, le64toh(header.sector));
+	case VIRTIO_BLK_T_FLUSH:
+		request->data_len = 0;
+		engine_flush(queue->engine, request);
+		return 0;
+	case VIRTIO_BLK_T_GET_ID:
+		return get_id(queue, request);
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return clear_all(queue, request, type);
+	default:
+		end(queue, request, VIRTIO_BLK_S_UNSUPP, 0);
+		return 0;
+	}
+}

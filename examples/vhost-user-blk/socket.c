@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Messages to and from the socket, and what is kept for one connection. */
+#include "frontend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define IOTLB_ENTRIES 4096
+
+uint64_t
+message_u64(const struct message *message)
+{
+	uint64_t value = UINT64_MAX;
+
+	if (message->header.size == sizeof(value))
+		memcpy(&value, message->payload, sizeof(value));
+	return value;
+}
+
+struct queue *
+device_queue(struct device *device, uint64_t index)
+{
+	return index < device->queue_count ? &device->queues[index] : NULL;
+}
+
+int
+reply_with(struct device *device, struct message *message, const void *data,
+	   size_t len, int fd)
+{
+	struct header header = { message->header.request,
+				 FLAG_VERSION | FLAG_REPLY, (uint32_t)len };
+	struct iovec iov[2] = { { &header, sizeof(header) } };
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t sent;
+
+	memcpy(&iov[1].iov_base, &data, sizeof(data));
+	iov[1].iov_len = len;
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	}
+	message->replied = true;
+	do
+		sent = sendmsg(device->socket, &msg, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)(sizeof(header) + len) ? 0 : -EPIPE;
+}
+
+int
+reply_u64(struct device *device, struct message *message, uint64_t value)
+{
+	return reply_with(device, message, &value, sizeof(value), -1);
+}
+
+static void
+take_descriptors(struct message *message, struct msghdr *msg)
+{
+	struct cmsghdr *cmsg;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		size_t len = cmsg->cmsg_len - CMSG_LEN(0);
+
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		/* The room for control data is that of FDS_MAX of them. */
+		memcpy(message->fds + message->fd_count, CMSG_DATA(cmsg), len);
+		message->fd_count += len / sizeof(int);
+	}
+}
+
+static void
+close_descriptors(struct message *message)
+{
+	size_t i;
+
+	for (i = 0; i < message->fd_count; i++) {
+		if (message->fds[i] >= 0)
+			close(message->fds[i]);
+	}
+	message->fd_count = 0;
+}
+
+/* receive_all() is for the rest of a message, which has no descriptors. */
+static bool
+receive_all(int socket, void *buf, size_t len)
+{
+	unsigned char *to = buf;
+
+	while (len != 0) {
+		ssize_t got = recv(socket, to, len, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		to += got;
+		len -= (size_t)got;
+	}
+	return true;
+}
+
+static bool
+receive(int socket, struct message *message)
+{
+	union {
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { &message->header, sizeof(message->header) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t got;
+
+	message->fd_count = 0;
+	message->replied = false;
+	do
+		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return false;
+	take_descriptors(message, &msg);
+	if ((msg.msg_flags & MSG_CTRUNC) != 0 ||
+	    !receive_all(socket, (char *)&message->header + got,
+			 sizeof(message->header) - (size_t)got))
+		return false;
+	if ((message->header.flags & FLAG_VERSION_MASK) != FLAG_VERSION ||
+	    message->header.size > sizeof(message->payload)) {
+		fprintf(stderr, "front end: a message that is none\n");
+		return false;
+	}
+	return receive_all(socket, message->payload, message->header.size);
+}
+
+static int
+connect_device(struct device *device, int socket)
+{
+	struct vmmem_vhost_options options = { .size = sizeof(options) };
+	struct vmmem_foreign_rules rules = { .size = sizeof(rules),
+					     .flags = VMMEM_FOREIGN_MAY_SHRINK };
+	struct vmmem_collection *map = NULL;
+	unsigned int i;
+	int rc;
+
+	device->socket = socket;
+	device->backend_fd = -1;
+	device->features = device->protocol_features = 0;
+	for (i = 0; i < QUEUES_MAX; i++) {
+		struct queue *queue = &device->queues[i];
+
+		memset(queue, 0, sizeof(*queue));
+		queue->device = device;
+		queue->index = i;
+		queue->kick_fd = queue->call_fd = queue->error_fd = -1;
+		queue->stop_fd = -1;
+		pthread_mutex_init(&queue->signal_lock, NULL);
+	}
+	rc = vmmem_iotlb_new(IOTLB_ENTRIES, &device->iotlb);
+	if (rc == 0)
+		rc = vmmem_collection_new_empty(&map);
+	if (rc == 0)
+		rc = vmmem_space_new(map, &device->memory);
+	if (rc == 0)
+		rc = vmmem_space_new(map, &device->space);
+	vmmem_collection_unref(map);
+	options.iotlb = device->iotlb;
+	if (device->trusting)
+		options.rules = &rules;
+	if (rc == 0)
+		rc = vmmem_vhost_new(device->memory, &options, &device->vhost);
+	return rc;
+}
+
+static void
+disconnect_device(struct device *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < QUEUES_MAX; i++) {
+		struct queue *queue = &device->queues[i];
+
+		queue_stop(queue);
+		if (queue->kick_fd >= 0)
+			close(queue->kick_fd);
+		if (queue->call_fd >= 0)
+			close(queue->call_fd);
+		if (queue->error_fd >= 0)
+			close(queue->error_fd);
+		pthread_mutex_destroy(&queue->signal_lock);
+	}
+	drop_inflight(device);
+	device->vhost = vmmem_vhost_free(device->vhost);
+	device->space = vmmem_space_unref(device->space);
+	device->memory = vmmem_space_unref(device->memory);
+	device->iommu = vmmem_iommu_unref(device->iommu);
+	device->iotlb = vmmem_iotlb_unref(device->iotlb);
+	if (device->backend_fd >= 0)
+		close(device->backend_fd);
+	device->backend_fd = -1;
+}
+
+void
+serve(struct device *device, int socket)
+{
+	struct message *message = malloc(sizeof(*message));
+	int rc = message == NULL ? -ENOMEM : connect_device(device, socket);
+
+	if (message == NULL)
+		return;
+	while (rc == 0 && receive(socket, message)) {
+		int code = handle(device, message);
+
+		close_descriptors(message);
+		if (code != 0)
+			fprintf(stderr, "front end: request %u: %s\n",
+				message->header.request, vmmem_strerror(code));
+		if (!message->replied &&
+		    (message->header.flags & FLAG_NEED_REPLY) != 0 &&
+		    (device->protocol_features & PROTOCOL_REPLY_ACK) != 0)
+			rc = reply_u64(device, message, code != 0);
+		/* Who cannot be told and does not see it has to start again. */
+		else if (!message->replied && code != 0)
+			rc = code;
+	}
+	close_descriptors(message);
+	disconnect_device(device);
+	free(message);
+}
