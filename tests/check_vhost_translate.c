@@ -94,6 +94,25 @@ START_TEST(user_addresses)
 }
 END_TEST
 
+/* The last guest address is followed by none, not by address 0. */
+START_TEST(no_row_follows_the_last)
+{
+	const struct vmmem_vhost_region rows[] = {
+		{ TOP - PAGE + 1, PAGE, 10 * PAGE, 0 },
+		{ 0, PAGE, 11 * PAGE, PAGE },
+	};
+	int fds[] = { file, file };
+	uint64_t gpa = 77, len = 77;
+
+	assert_ok(vmmem_vhost_set_table(vhost, rows, 2, fds, 2));
+	assert_code(vmmem_vhost_user_to_gpa(vhost, 11 * PAGE - 1, 2, &gpa),
+		    VMMEM_ECROSS);
+	assert_ok(vmmem_vhost_user_piece(vhost, 11 * PAGE - 1, 2, &gpa, &len));
+	ck_assert_uint_eq(gpa, TOP);
+	ck_assert_uint_eq(len, 1);
+}
+END_TEST
+
 START_TEST(guest_addresses)
 {
 	uint64_t user = 77;
@@ -389,6 +408,7 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, user_addresses);
+	tcase_add_test(tcase, no_row_follows_the_last);
 	tcase_add_test(tcase, guest_addresses);
 	tcase_add_test(tcase, iotlb_messages);
 	tcase_add_test(tcase, raw_messages);

@@ -185,7 +185,7 @@ set_address(struct queue *queue, const struct ring_address *address)
 	int rc;
 
 	/* The log of the used ring is by guest address, like any other. */
-	if (queue->running || size == 0)
+	if (size == 0)
 		return -EINVAL;
 	rc = translate(queue, address->desc, 16 * size, &desc);
 	if (rc == 0)
@@ -196,6 +196,12 @@ set_address(struct queue *queue, const struct ring_address *address)
 			       packed ? 4 : 6 + 8 * size, &used);
 	if (rc != 0)
 		return rc;
+	/* When a migration begins, it is said again that they are logged. */
+	if (queue->running)
+		return desc == queue->desc && avail == queue->avail &&
+				       used == queue->used ?
+			       0 :
+			       -EBUSY;
 	queue->desc = desc;
 	queue->avail = avail;
 	queue->used = used;

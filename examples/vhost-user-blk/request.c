@@ -104,24 +104,27 @@ on_disk(const struct device *device, uint64_t sector, uint64_t count)
 	return sector <= device->sectors && count <= device->sectors - sector;
 }
 
-/* missing() finds the first of the data that wants a translation. */
+/*
+ * note_missing() finds the first of the data that wants a translation.  If that
+ * has come meanwhile, any of it will do to try again.
+ */
 static void
 note_missing(struct queue *queue, const struct request *request, int rc,
 	     uint32_t access)
 {
-	uint64_t bad;
+	const struct vmmem_range *range = request->data;
 	size_t i;
 
 	for (i = 0; i < request->data_count; i++) {
-		const struct vmmem_range *range = &request->data[i];
-
+		/* The status was cut off one that may have had nothing else. */
+		if (request->data[i].len == 0)
+			continue;
+		range = &request->data[i];
 		if (vmmem_collection_check(queue->map, range->gpa, range->len,
-					   access, &bad) != 0) {
-			queue_failed(queue, rc, range->gpa, range->len,
-				     access);
-			return;
-		}
+					   access, NULL) != 0)
+			break;
 	}
+	queue_failed(queue, rc, range->gpa, range->len, access);
 }
 
 static int

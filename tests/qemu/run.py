@@ -109,7 +109,7 @@ def test_ext4(run):
     backend = Backend(run, "blk", run.disk)
     machine = Machine(run, "vm", backend)
     machine.boot()
-    machine.run("mke2fs -q -t ext4 /dev/vda")
+    machine.run("/sbin/mke2fs -q -t ext4 /dev/vda")
     machine.run("mount -t ext4 /dev/vda /mnt")
     machine.run("for i in 1 2 3 4 5 6 7 8; do dd if=/dev/urandom "
                 "of=/mnt/$i bs=64k count=$((i * 8)); done 2>&1")
@@ -157,7 +157,7 @@ def test_migrate(run):
     target = Machine(run, "target", second,
                      options=["-incoming", "unix:" + path])
     source.boot()
-    source.run("mke2fs -q -t ext4 /dev/vda %dk" % (half // 1024))
+    source.run("/sbin/mke2fs -q -t ext4 /dev/vda %dk" % (half // 1024))
     source.run("mount -t ext4 /dev/vda /mnt")
     source.start_writer(half // 4096, half // 4096)
     source.run("while :; do dd if=/dev/urandom of=/mnt/file bs=64k "
@@ -188,10 +188,13 @@ def test_migrate(run):
 def test_iommu(run):
     """All of it through an IOMMU, and so through our iotlb."""
     backend = Backend(run, "blk", run.disk)
+    # Below a port: a device of the root bus has no ATS, and without that the
+    # guest invalidates nothing.
     machine = Machine(
         run, "vm", backend, machine="q35,kernel-irqchip=split",
-        device="disable-legacy=on,iommu_platform=on,ats=on",
-        options=["-device", "intel-iommu,intremap=on,device-iotlb=on"],
+        device="disable-legacy=on,iommu_platform=on,ats=on,bus=below",
+        options=["-device", "intel-iommu,intremap=on,device-iotlb=on",
+                 "-device", "pcie-root-port,id=below"],
         append="intel_iommu=on iommu.passthrough=0")
     machine.boot()
     features = machine.run("cat /sys/bus/virtio/devices/virtio0/features")

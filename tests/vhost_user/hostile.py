@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+"""hostile.py BACKEND - a front end that lies, in messages and in its rings.
+
+After each lie a well-behaved front end reads and writes the disk through the
+same process, which must not have died, nor have a descriptor or a thread more.
+"""
+import os
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import frontend as f
+from frontend import FrontEnd, Gone
+
+TOP = (1 << 64) - 1
+SECTORS = 2048
+
+
+class Backend:
+    def __init__(self, program, directory):
+        self.path = os.path.join(directory, "socket")
+        self.disk = os.path.join(directory, "disk")
+        with open(self.disk, "wb") as disk:
+            disk.write(os.urandom(SECTORS * 512))
+        self.log = open(os.path.join(directory, "log"), "w+b")
+        self.process = subprocess.Popen(
+            [program, "--socket", self.path, "--file", self.disk,
+             "--queues", "2"], stderr=self.log, stdout=self.log)
+        end = time.monotonic() + f.LIMIT
+        while not os.path.exists(self.path):
+            assert self.process.poll() is None and time.monotonic() < end
+            select.select([], [], [], 0.01)
+
+    def connect(self):
+        return FrontEnd(self.path)
+
+    def counts(self):
+        """Descriptors and threads."""
+        proc = "/proc/%d/" % self.process.pid
+        return (len(os.listdir(proc + "fd")), len(os.listdir(proc + "task")))
+
+    def serves(self):
+        """A whole session of somebody who behaves; what is open in it."""
+        front = self.connect()
+        front.start()
+        data = os.urandom(8 * 512)
+        front.write(40, data)
+        assert front.read(40, len(data)) == data
+        with open(self.disk, "rb") as disk:
+            disk.seek(40 * 512)
+            assert disk.read(len(data)) == data
+        assert self.process.poll() is None
+        counts = self.counts()
+        front.close()
+        return counts
+
+
+def malformed_messages(backend):
+    """Each message of wrong length, and with wrong descriptors."""
+    for request in range(45):
+        for length in (0, 1, 7, 8, 12, 16, 31, 40, 64, 300):
+            for count in (0, 1, 3):
+                front = backend.connect()
+                try:
+                    front.features()
+                    front.send(request, os.urandom(length),
+                               [front.file] * count, flags=1 | 8)
+                    # It may have said that it wants no answer.
+                    front.send(f.GET_MAX_MEM_SLOTS)
+                    while front.receive()[0] != f.GET_MAX_MEM_SLOTS:
+                        pass
+                except Gone:
+                    pass
+                front.close()
+        yield
+
+
+def broken_headers(backend):
+    """Headers that say what does not come, or what is no message."""
+    for flags, size in ((0, 0), (2, 8), (1, 1 << 31), (1, 0xFFFFFFFF),
+                        (1, 20000), (1, 8)):
+        front = backend.connect()
+        try:
+            front.send(f.SET_FEATURES, b"", flags=flags, size=size)
+            front.socket.shutdown(1)
+            front.receive()
+        except Gone:
+            pass
+        front.close()
+        yield
+
+
+def lying_tables(backend):
+    """Rows that overlap, wrap, or are of what is no memory."""
+    front = backend.connect()
+    front.start()
+    pipe = os.pipe()
+    shrinkable = f.memory_file(f.MEMORY, sealed=False)
+    short = f.memory_file(f.PAGE)
+    lies = [
+        ([f.row(length=0)], [front.file]),
+        ([f.row(gpa=TOP)], [front.file]),
+        ([f.row(user=TOP - 5)], [front.file]),
+        ([f.row(offset=TOP - f.PAGE + 1)], [front.file]),
+        ([f.row(offset=8)], [front.file]),
+        ([f.row(length=TOP)], [front.file]),
+        ([f.row(length=1 << 62, gpa=0, user=0)], [front.file]),
+        ([f.row(), f.row()], [front.file, front.file]),
+        ([f.row(), f.row(gpa=0, length=f.PAGE)], [front.file, front.file]),
+        ([f.row()], [front.file, front.file]),
+        ([f.row()], []),
+        ([f.row()], [pipe[0]]),
+        ([f.row()], [shrinkable]),
+        ([f.row()], [short]),
+        ([f.row(gpa=i << 32, user=i << 32) for i in range(20)],
+         [front.file] * 19),
+    ]
+    for rows, fds in lies:
+        assert front.tell(f.SET_MEM_TABLE, f.table(*rows), fds) != 0
+        # The old table is in place: the ring goes on.
+        front.read(0, 512)
+    assert front.tell(f.ADD_MEM_REG, bytes(8) + f.row(), [front.file]) != 0
+    assert front.tell(f.REM_MEM_REG, bytes(8) + f.row(gpa=0)) != 0
+    log = f.memory_file(f.PAGE)
+    for length, offset in ((0, 0), (8, 0), (f.PAGE, 8), (TOP, 0), (8, TOP)):
+        payload = struct.pack("=QQ", length, offset)
+        answer = front.ask(f.SET_LOG_BASE, payload, [log])[0]
+        assert struct.unpack("=Q", answer)[0] != 0
+    front.read(0, 512)
+    # Taking its own memory away breaks its own ring and nothing else.
+    front.must(f.SET_MEM_TABLE, f.table())
+    front.offer(0)
+    assert front.wait() is None
+    front.close()
+    for fd in (*pipe, shrinkable, short, log):
+        os.close(fd)
+    yield
+
+
+def lying_rings(backend):
+    """Addresses and sizes of rings that cannot be."""
+    good = (0, 0, f.USER + f.DESC, f.USER + f.USED, f.USER + f.AVAIL, 0)
+    front = backend.connect()
+    front.features()
+    front.must(f.SET_MEM_TABLE, f.table(f.row()), [front.file])
+    for size in (0, 3, 32769, 65536, 0xFFFFFFFF):
+        assert front.tell(f.SET_VRING_NUM, struct.pack("=II", 0, size)) != 0
+    front.must(f.SET_VRING_NUM, struct.pack("=II", 0, 32768))
+    assert front.tell(f.SET_VRING_ADDR, struct.pack("=IIQQQQ", *good)) == 0
+    for i in (2, 3, 4):
+        for bad in (0, TOP, f.USER - 1, f.USER + f.MEMORY - 1):
+            lie = list(good)
+            lie[i] = bad
+            assert front.tell(f.SET_VRING_ADDR,
+                              struct.pack("=IIQQQQ", *lie)) != 0
+    front.close()
+    # A ring that runs stays where it is, and that may be said again.
+    front = backend.connect()
+    front.start()
+    front.must(f.SET_VRING_ADDR, struct.pack(
+        "=IIQQQQ", 0, 1, f.USER + f.DESC, f.USER + f.USED, f.USER + f.AVAIL,
+        0))
+    assert front.tell(f.SET_VRING_ADDR, struct.pack(
+        "=IIQQQQ", 0, 0, f.USER + f.USED, f.USER + f.USED, f.USER + f.AVAIL,
+        0)) != 0
+    front.read(0, 512)
+    for request in (f.SET_VRING_NUM, f.SET_VRING_BASE,
+                    f.SET_VRING_ENABLE):
+        for index in (2, 255, 0xFFFFFFFF):
+            assert front.tell(request, struct.pack("=II", index, 1)) != 0
+    front.close()
+    yield
+
+
+def chains(front):
+    """Chains that no driver would make: what they put into the ring."""
+    big = 0xFFFFFFFF
+    header, status = f.GPA + f.HEADER, f.GPA + f.STATUS
+    data = f.GPA + f.DATA
+
+    def one(*descs, head=0, at=f.DESC):
+        def put():
+            for i, desc in enumerate(descs):
+                front.describe(i, *desc, at=at)
+            return head
+        return put
+
+    def indirect(length, flags=f.INDIRECT, address=None, descs=()):
+        def put():
+            for i, desc in enumerate(descs):
+                front.describe(i, *desc, at=f.TABLE)
+            front.describe(0, f.GPA + f.TABLE if address is None else address,
+                           length, flags)
+            return 0
+        return put
+
+    good = [(header, 16, f.NEXT, 1), (status, 1, f.WRITE)]
+    return [
+        one((header, 16, f.NEXT, 0)),
+        one((header, 0, f.NEXT, 0)),
+        one((header, 16, f.NEXT, 1), (data, 512, f.WRITE | f.NEXT, 0)),
+        one(*good, head=f.SIZE),
+        one(*good, head=0xFFFF),
+        one((header, 16, f.NEXT, 0xFFFF)),
+        one((header, 16, 0, 0)),
+        one((status, 1, f.WRITE, 0)),
+        one((header, 15, f.NEXT, 1), (status, 1, f.WRITE)),
+        one((header, big, f.NEXT, 1), (status, 1, f.WRITE)),
+        one((TOP, 16, f.NEXT, 1), (status, 1, f.WRITE)),
+        one((0, 16, f.NEXT, 1), (status, 1, f.WRITE)),
+        one((header, 16, f.NEXT, 1), (status, 0, f.WRITE)),
+        one((header, 16, f.NEXT, 1), (0, 1, f.WRITE)),
+        one((header, 16, f.NEXT, 1), (TOP, 1, f.WRITE)),
+        one((header, 16, f.NEXT, 1), (status, big, f.WRITE)),
+        one((status, 1, f.WRITE | f.NEXT, 1), (header, 16, 0)),
+        # Lengths of 2^32 - 1 in each slot.
+        one(*[(data, big, f.WRITE | f.NEXT, i + 1) for i in range(f.SIZE)]),
+        indirect(0), indirect(15), indirect(big), indirect(16 * 40000),
+        indirect(0xFFFFFFF0), indirect(32, address=TOP),
+        indirect(32, flags=f.INDIRECT | f.NEXT),
+        indirect(16, descs=[(f.GPA + f.TABLE, 16, f.INDIRECT)]),
+        indirect(32, descs=[(header, 16, f.NEXT, 0)]),
+        indirect(32, descs=[(header, 16, f.NEXT, 2)]),
+        indirect(16 * 255, descs=[(data, 1, f.NEXT, i + 1)
+                                  for i in range(255)]),
+    ]
+
+
+def hostile_chains(backend):
+    """Loops, places out of range, lengths of 2^32 - 1."""
+    front = backend.connect()
+    number = len(chains(front))
+    front.close()
+    for i in range(number):
+        front = backend.connect()
+        front.start()
+        front.read(0, 512)
+        front.offer(chains(front)[i]())
+        # Either the request fails, or the ring is broken; but it answers.
+        front.wait()
+        front.close()
+    yield
+
+
+def hostile_requests(backend):
+    """Requests that make no sense fail alone: the ring goes on."""
+    front = backend.connect()
+    front.start()
+    data = f.GPA + f.DATA
+    requests = [
+        (0, 0, [(data, 511, f.WRITE)]),
+        (0, SECTORS, [(data, 512, f.WRITE)]),
+        (0, SECTORS - 1, [(data, 1024, f.WRITE)]),
+        (0, TOP, [(data, 512, f.WRITE)]),
+        (0, TOP // 512, [(data, 1024, f.WRITE)]),
+        (0, 0, [(0, 512, f.WRITE)]),
+        (0, 0, [(TOP - 511, 512, f.WRITE)]),
+        (0, 0, [(f.GPA + f.MEMORY - 256, 512, f.WRITE)]),
+        (0, 0, [(data, 0xFFFFFE00, f.WRITE)]),
+        (1, 0, [(0, 512, 0)]),
+        (1, SECTORS, [(data, 512, 0)]),
+        (11, 0, []), (11, 0, [(data, 15, 0)]), (11, 0, [(data, 4096, 0)]),
+        (13, 0, [(data, 0xFFFFFFF0, 0)]),
+        (99, 0, [(data, 512, 0)]),
+    ]
+    for kind, sector, buffers in requests:
+        front.memory[f.DATA:f.DATA + 64] = b"\xff" * 64
+        status = front.request(kind, sector, buffers)
+        assert status in (1, 2), (kind, sector, buffers, status)
+        front.read(0, 512)
+    # More chains than there are slots.
+    front.avail = (front.avail + 1000) & 0xFFFF
+    front.offer(0)
+    assert front.wait() is None
+    front.close()
+    yield
+
+
+def truncated_memory(backend):
+    """Sealed memory cannot be cut short; and ends as it began."""
+    front = backend.connect()
+    front.start()
+    try:
+        os.ftruncate(front.file, 0)
+        raise AssertionError("the seal does not hold")
+    except PermissionError:
+        pass
+    front.read(0, 512)
+    front.close()
+    yield
+
+
+def main(program):
+    # The sanitizer of a library is loaded by the program that is linked to it.
+    with tempfile.TemporaryDirectory() as directory:
+        backend = Backend(program, directory)
+        try:
+            backend.serves()
+            usual = backend.serves()
+            for test in (malformed_messages, broken_headers, lying_tables,
+                         lying_rings, hostile_chains, hostile_requests,
+                         truncated_memory):
+                for _ in test(backend):
+                    assert backend.serves() == usual, "something is left"
+                print("ok: %s: %s" % (test.__name__, test.__doc__),
+                      flush=True)
+            # With --once it would end by itself; the log has what it found.
+            backend.process.terminate()
+            backend.process.wait()
+        finally:
+            if backend.process.poll() is None:
+                backend.process.kill()
+                backend.process.wait()
+            backend.log.seek(0)
+            log = backend.log.read().decode("utf-8", "replace")
+            if sys.exc_info()[0] is not None or "Sanitizer" in log:
+                print(log[-6000:])
+        assert "Sanitizer" not in log and "runtime error" not in log
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 10):
+        print("skipped: Python is older than 3.10")
+        sys.exit(77)
+    sys.exit(main(sys.argv[1]))
