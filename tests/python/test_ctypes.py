@@ -25,6 +25,7 @@ from spaces import ReaderAccess, Spaces
 from support import PAGE, TOP, Case, address, lib, symbols_of_map
 from transfers import Transfers
 from translated import Iommu, Iotlb
+from vhost import ProvokedByVhost, Vhost
 
 # Codes that are provoked elsewhere, in machines.py and translated.py, and those
 # that it takes another system to see.
@@ -399,7 +400,7 @@ class Access(Case):
             lib.get("collection_load_u32", memory, 8, lib.ORDER_RELAXED), 8000)
 
 
-class Codes(ProvokedByBacking, Case):
+class Codes(ProvokedByBacking, ProvokedByVhost, Case):
     def test_list(self):
         """The numbers, from VMMEM_EINVAL downwards until they end."""
         codes = {name: value for name, value
@@ -591,7 +592,7 @@ class Codes(ProvokedByBacking, Case):
 
 # Their tests are found here by name.
 TESTED_ELSEWHERE = (Backing, Bitmaps, Faults, Iommu, Iotlb, Kvm, OnDemand,
-                    ReaderAccess, Slices, Slots, Spaces, Transfers)
+                    ReaderAccess, Slices, Slots, Spaces, Transfers, Vhost)
 
 
 def main():
