@@ -67,7 +67,7 @@ make_files(void)
 	files[4] = -1;
 }
 
-/* ---- the input ------------------------------------------------------------ */
+/* ---- the input ---------------------------------------------------------- */
 
 static const uint8_t *next_byte, *end_of_input;
 
@@ -134,7 +134,7 @@ file_offset(void)
 	}
 }
 
-/* ---- the model ------------------------------------------------------------ */
+/* ---- the model ---------------------------------------------------------- */
 
 struct row {
 	struct vmmem_vhost_region wire;
@@ -247,7 +247,7 @@ row_by_user(uint64_t user)
 	return NULL;
 }
 
-/* ---- the object ----------------------------------------------------------- */
+/* ---- the object --------------------------------------------------------- */
 
 static struct vmmem_space *space;
 static struct vmmem_vhost *vhost;

@@ -43,7 +43,7 @@ struct vmmem_vhost_table *vmmem_vhost_table_new(size_t count);
 /* vmmem_vhost_table_free() copes with rows that are not complete. */
 void vmmem_vhost_table_free(struct vmmem_vhost_table *table);
 
-/* vmmem_vhost_table_sort() checks and sorts rows of which only 'wire' is set. */
+/* vmmem_vhost_table_sort() checks and sorts rows; only their 'wire' is set. */
 int vmmem_vhost_table_sort(struct vmmem_vhost_table *table);
 
 /*
@@ -59,8 +59,8 @@ int vmmem_vhost_map_log(const struct vmmem_vhost *vhost, int fd,
 			struct vmmem_bitmap **ret_log);
 
 /*
- * vmmem_vhost_install() makes the regions of 'table', whose rows are mapped, and
- * puts them into the space in place of those of the current table, which is
+ * vmmem_vhost_install() makes the regions of 'table', whose rows are mapped,
+ * and puts them into the space in place of those of the current table, which is
  * then freed.  After a failure 'table' is still the caller's.
  */
 int vmmem_vhost_install(struct vmmem_vhost *vhost,

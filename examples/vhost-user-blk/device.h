@@ -117,12 +117,12 @@ struct device {
 	size_t inflight_len;
 };
 
-/* ---- socket.c: messages ------------------------------------------------------ */
+/* ---- socket.c: messages ------------------------------------------------- */
 
 /* serve() answers one front end until it goes. */
 void serve(struct device *device, int socket);
 
-/* ---- queue.c: one thread for each queue ------------------------------------ */
+/* ---- queue.c: one thread for each queue --------------------------------- */
 
 int queue_start(struct queue *queue);
 void queue_stop(struct queue *queue);
@@ -131,7 +131,7 @@ void queue_stop(struct queue *queue);
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
 
-/* ---- split.c and packed.c: the two forms of a ring ------------------------- */
+/* ---- split.c and packed.c: the two forms of a ring ---------------------- */
 
 struct ring_ops {
 	/* Takes the base, or what the ring itself says. */
@@ -163,7 +163,7 @@ int ring_read(struct queue *queue, uint64_t address, void *buf, size_t len);
 int ring_load16(struct queue *queue, uint64_t address, uint16_t *ret_value);
 int ring_store16(struct queue *queue, uint64_t address, uint16_t value);
 
-/* ---- request.c: what virtio-blk can do ------------------------------------- */
+/* ---- request.c: what virtio-blk can do ---------------------------------- */
 
 /* request_begin() does a request, or lets the engine do it. */
 int request_begin(struct queue *queue, struct request *request);
@@ -172,7 +172,7 @@ int request_begin(struct queue *queue, struct request *request);
 void request_transferred(struct queue *queue, struct request *request,
 			 int64_t result);
 
-/* ---- engine.c: the file ---------------------------------------------------- */
+/* ---- engine.c: the file ------------------------------------------------- */
 
 struct engine *engine_new(struct queue *queue);
 void engine_free(struct engine *engine);
@@ -190,7 +190,7 @@ void engine_flush(struct engine *engine, struct request *request);
  */
 unsigned int engine_wait(struct engine *engine);
 
-/* ---- inflight.c: where rings stand, in memory that outlives us ------------- */
+/* ---- inflight.c: where rings stand, in memory that outlives us ---------- */
 
 void inflight_note(struct queue *queue, uint16_t used, bool wrap);
 void inflight_settle(struct queue *queue);

@@ -134,7 +134,7 @@ set_features(struct device *device, uint64_t wanted)
 	return 0;
 }
 
-/* ---- rings ---------------------------------------------------------------- */
+/* ---- rings -------------------------------------------------------------- */
 
 static void
 close_fd(int *fd)
@@ -285,7 +285,7 @@ ring_message(struct device *device, struct message *message)
 	}
 }
 
-/* ---- the rest --------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------- */
 
 static int
 get_config(struct device *device, struct message *message)

@@ -212,7 +212,8 @@ section(struct queue *queue)
 	if (rc == 0 && !ending)
 		rc = ops_of(queue)->peek(queue, &(struct chain){ 0 });
 	leave(queue);
-	return rc;
+	/* Asked to end, it has not looked whether there is more. */
+	return rc == 0 && ending ? 1 : rc;
 }
 
 /* translate() waits, outside of sections, for what was missing in one. */

@@ -127,11 +127,11 @@ vmmem_vhost_new(struct vmmem_space *space,
 struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
 
 /*
- * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all that
- * was there; fds[i] is the file of regions[i].  They may stand in any order.
- * What the old table has mapped of the same file and range is not mapped again
- * but goes on, at its host address.  With no rows, 'regions' and 'fds' may be
- * NULL.
+ * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all
+ * that was there; fds[i] is the file of regions[i].  They may stand in any
+ * order.  What the old table has mapped of the same file and range is not
+ * mapped again but goes on, at its host address.  With no rows, 'regions' and
+ * 'fds' may be NULL.
  *
  * A file's offset need not be a multiple of its (huge) page size.  Checks are
  * made in the order of the codes, over all rows, before the next.
@@ -167,8 +167,8 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
 		const struct vmmem_vhost_region *region, int fd);
 
 /*
- * vmmem_vhost_remove() takes a row away: the one with this guest address, length
- * and user address.  The offset is not looked at.
+ * vmmem_vhost_remove() takes a row away: the one with this guest address,
+ * length and user address.  The offset is not looked at.
  *
  * Returns 0, or
  *   VMMEM_EINVAL     a pointer is NULL
@@ -216,11 +216,11 @@ VMMEM_NODISCARD int vmmem_vhost_clear_log(struct vmmem_vhost *vhost);
 struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
 
 /*
- * vmmem_vhost_iotlb_message() does what a message of the front end's IOMMU says: UPDATE
- * maps a range of the iotlb to where the user address leads, piece by piece,
- * INVALIDATE unmaps one; an invalidation of no bytes at address 0 is one of all
- * 2^64, which is how the protocol says it.  After an invalidation call
- * vmmem_iotlb_synchronize() before the reply.
+ * vmmem_vhost_iotlb_message() does what a message of the front end's IOMMU
+ * says: UPDATE maps a range of the iotlb to where the user address leads, piece
+ * by piece, INVALIDATE unmaps one; an invalidation of no bytes at address 0 is
+ * one of all 2^64, which is how the protocol says it.  After an invalidation
+ * call vmmem_iotlb_synchronize() before the reply.
  *
  * Returns 0, or
  *   VMMEM_EINVAL     a pointer is NULL, or the object was made without an iotlb
@@ -316,8 +316,8 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  * host with VMMEM_VHOST_EXPORT_HOST, the one bit that 'flags' may have.
  *
  * 'ret_count' gets the rows there are, with VMMEM_ENOROOM too: then the arrays
- * have the first 'capacity', and with 0 they may be NULL.  'ret_left_out', which
- * may be NULL, gets the number of regions in no row.
+ * have the first 'capacity', and with 0 they may be NULL.  'ret_left_out',
+ * which may be NULL, gets the number of regions in no row.
  *
  * Returns 0, or
  *   VMMEM_ENOROOM  there are more than 'capacity' rows

@@ -30,7 +30,7 @@ F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
 FEATURES = 1 << 28 | 1 << 30 | 1 << 32
 # REPLY_ACK, LOG_SHMFD, CONFIG, INFLIGHT, CONFIGURE_MEM_SLOTS, MQ
 PROTOCOL = 1 << 3 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 15 | 1
-LIMIT = 60  # seconds, after which a back end is stuck
+LIMIT = 30  # seconds, after which a back end is stuck
 
 
 def memory_file(length, sealed=True):

@@ -294,6 +294,27 @@ def truncated_memory(backend):
     yield
 
 
+def memory_that_changes(backend):
+    """A row comes and goes at every request; none is forgotten."""
+    front = backend.connect()
+    front.start()
+    payload = bytes(8) + f.row(gpa=1 << 32, user=1 << 32, length=f.PAGE)
+    front.describe(0, f.GPA + f.HEADER, 16, f.NEXT, 1)
+    front.describe(1, f.GPA + f.DATA, 512, f.WRITE | f.NEXT, 2)
+    front.describe(2, f.GPA + f.STATUS, 1, f.WRITE)
+    struct.pack_into("<IIQ", front.memory, f.HEADER, 0, 0, 5)
+    for _ in range(1500):
+        front.memory[f.STATUS] = 0xFF
+        front.offer(0)
+        front.must(f.ADD_MEM_REG, payload, [front.file])
+        assert front.wait() == 513 and front.memory[f.STATUS] == 0
+        front.offer(0)
+        front.must(f.REM_MEM_REG, payload)
+        assert front.wait() == 513 and front.memory[f.STATUS] == 0
+    front.close()
+    yield
+
+
 def main(program):
     # The sanitizer of a library is loaded by the program that is linked to it.
     with tempfile.TemporaryDirectory() as directory:
@@ -303,7 +324,7 @@ def main(program):
             usual = backend.serves()
             for test in (malformed_messages, broken_headers, lying_tables,
                          lying_rings, hostile_chains, hostile_requests,
-                         truncated_memory):
+                         truncated_memory, memory_that_changes):
                 for _ in test(backend):
                     assert backend.serves() == usual, "something is left"
                 print("ok: %s: %s" % (test.__name__, test.__doc__),
