@@ -352,6 +352,12 @@ START_TEST(rules)
 	assert_ok(vmmem_vhost_new(space, &options, &other));
 	lenient.flags = 0;
 	assert_ok(vmmem_vhost_add(other, &row, shrinkable));
+	assert_ok(vmmem_vhost_set_table(other, &row, 1, &shrinkable, 1));
+	/* What goes on is checked like what is new. */
+	ck_assert_int_eq(ftruncate(shrinkable, (off_t)PAGE - 1), 0);
+	assert_code(vmmem_vhost_set_table(other, &row, 1, &shrinkable, 1),
+		    VMMEM_EPASTEOF);
+	ck_assert_uint_eq(vmmem_vhost_count(other), 1);
 	assert_ok(vmmem_vhost_remove(other, &row));
 	vmmem_vhost_free(other);
 	close(shrinkable);
