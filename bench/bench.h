@@ -37,6 +37,7 @@ enum bench_op {
 	OP_CHAIN,
 	OP_RING,
 	OP_IOVEC,
+	OP_READ_FILE,
 	OP_COUNT
 };
 
@@ -48,7 +49,8 @@ struct bench_work {
 	const void *map;       /* a collection, a slice, a bitmap, ... */
 	const uint64_t *gpas;  /* mask + 1 addresses, a power of two */
 	const uint64_t *others; /* as many again, for those that need two */
-	void *const *items;    /* as many regions, for those that insert */
+	void *const *items;    /* as many regions, for those that insert; or a
+				  descriptor, as a number, for all of them */
 	size_t mask;
 	uint64_t len; /* bytes per access */
 	void *buf;    /* the caller's buffer, of 'len' bytes */

@@ -4,6 +4,7 @@
  * those of the host, and may be trusted.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "device.h"
 #include "fixture.h"
@@ -267,6 +268,23 @@ ring(const struct bench_work *given, size_t count)
 	return sum;
 }
 
+/* The system call alone, into the host's memory. */
+static uint64_t
+read_file(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	const int fd = (int)(intptr_t)work.items;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		device_rewind(fd, i);
+		if (read(fd, (void *)(uintptr_t)work.gpas[i & work.mask],
+			 work.len) != (ssize_t)work.len)
+			bench_fail(0, "read(2)");
+	}
+	return 0;
+}
+
 bench_run *const bench_floor[OP_COUNT] = {
 	[OP_FIND] = find,
 	[OP_FIND_CHAIN] = find_chain,
@@ -286,4 +304,5 @@ bench_run *const bench_floor[OP_COUNT] = {
 	[OP_HARVEST] = harvest,
 	[OP_TAKE] = take,
 	[OP_RING] = ring,
+	[OP_READ_FILE] = read_file,
 };

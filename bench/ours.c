@@ -320,4 +320,5 @@ bench_run *const bench_ours[OP_COUNT] = {
 	[OP_CHAIN] = ours_chain,
 	[OP_RING] = ours_ring,
 	[OP_IOVEC] = ours_iovec,
+	[OP_READ_FILE] = ours_read_file,
 };

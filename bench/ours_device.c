@@ -122,3 +122,20 @@ ours_iovec(const struct bench_work *given, size_t count)
 	}
 	return sum;
 }
+
+uint64_t
+ours_read_file(const struct bench_work *given, size_t count)
+{
+	const struct bench_work work = *given;
+	const int fd = (int)(intptr_t)work.items;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		device_rewind(fd, i);
+		bench_must(vmmem_collection_read_from_fd(
+				   work.map, work.gpas[i & work.mask],
+				   work.len, fd, NULL),
+			   "read from a file");
+	}
+	return 0;
+}

@@ -2,6 +2,8 @@
 /* What devices do: descriptors, a ring of them, buffers without a copy. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "device.h"
 #include "fixture.h"
@@ -132,6 +134,51 @@ iovecs(void)
 	fixture_free(&fixture);
 }
 
+/* A file in memory, read to places in all regions. */
+static void
+file(const struct fixture *fixture)
+{
+	struct bench_row row = {
+		.op = "read 4 KiB from a memfd",
+		.run = OP_READ_FILE,
+		.budget = 10,
+		.budget_over_floor = true,
+		.charter = { [CRATE_0_18] = 577, [FLOOR] = 522 },
+	};
+	static unsigned char piece[DEVICE_PIECE];
+	uint64_t gpas[STARTS], hosts[STARTS];
+	enum bench_side side;
+	size_t i;
+	int fd;
+
+	if (!bench_wants(row.op))
+		return;
+	fd = memfd_create("bench", MFD_CLOEXEC);
+	if (fd < 0)
+		bench_fail(0, "memfd_create(2)");
+	for (i = 0; i < DEVICE_PIECES; i++)
+		if (write(fd, piece, sizeof(piece)) != sizeof(piece))
+			bench_fail(0, "write(2)");
+	for (i = 0; i < STARTS; i++) {
+		/* Few enough pages that what is measured is not the cache. */
+		gpas[i] = bench_random(REGIONS) * REGION +
+			  bench_random(64) * DEVICE_PIECE;
+		hosts[i] = fixture_host(fixture, gpas[i]);
+		memset((void *)(uintptr_t)hosts[i], 1, DEVICE_PIECE);
+	}
+	for (side = OURS; side < SIDES; side++) {
+		row.works[side].gpas = side == FLOOR ? hosts : gpas;
+		row.works[side].mask = STARTS - 1;
+		row.works[side].len = DEVICE_PIECE;
+		row.works[side].items = (void *)(intptr_t)fd;
+	}
+	row.works[OURS].map = fixture->ours;
+	row.works[CRATE_0_18].map = fixture->peers[0];
+	row.works[CRATE_0_16].map = fixture->peers[1];
+	bench_measure(&row);
+	close(fd);
+}
+
 void
 bench_device_rows(void)
 {
@@ -141,5 +188,6 @@ bench_device_rows(void)
 	chains(&fixture);
 	ring(&fixture);
 	iovecs();
+	file(&fixture);
 	fixture_free(&fixture);
 }

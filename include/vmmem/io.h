@@ -52,6 +52,9 @@
  * write() fails, up to that many bytes have been taken from a stream and are
  * lost.
  *
+ * Through an iommu (vmmem/iommu.h) each system call stands in a section of the
+ * iotlb: who synchronizes waits for it.  Translations are asked for before.
+ *
  * What the kernel has written is marked in the region's bitmap while logging
  * is on, after the transfer and before the return: exactly the bytes that were
  * moved; after a call that failed, all that it was given, as it may have

@@ -6,7 +6,7 @@
 
 use std::ffi::c_void;
 
-pub const OP_COUNT: usize = 25;
+pub const OP_COUNT: usize = 26;
 
 /// struct bench_work
 #[repr(C)]
@@ -100,6 +100,8 @@ type Descriptor = [u64; 2];
 
 const NEXT: u64 = 1;
 const RING: usize = 256;
+/// DEVICE_PIECES
+const PIECES: usize = 1024;
 
 mod v0_18 {
     use vm_memory_0_18 as vm;

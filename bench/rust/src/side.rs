@@ -2,10 +2,12 @@
 // One version of the crate, `vm`, whose trait with find_region() is
 // `GuestMemoryBackend`.
 
-use super::{free, keep, Descriptor, Peer, Range, Run, Work, NEXT, OP_COUNT, RING};
+use super::{free, keep, Descriptor, Peer, Range, Run, Work, NEXT, OP_COUNT, PIECES, RING};
 use std::ffi::c_void;
 use std::hint::black_box;
+use std::io::Seek;
 use std::num::NonZeroUsize;
+use std::os::fd::FromRawFd;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use vm::bitmap::{AtomicBitmap, Bitmap};
@@ -339,6 +341,21 @@ unsafe extern "C" fn ring(work: *const Work, count: usize) -> u64 {
     sum
 }
 
+unsafe extern "C" fn read_file(work: *const Work, count: usize) -> u64 {
+    let work = &*work;
+    let map: &Plain = work.map();
+    // Not this side's to close.
+    let mut file = std::mem::ManuallyDrop::new(std::fs::File::from_raw_fd(work.items as i32));
+    for i in 0..count {
+        if i % PIECES == 0 {
+            file.rewind().unwrap();
+        }
+        map.read_exact_volatile_from(GuestAddress(work.gpa(i)), &mut *file, work.len as usize)
+            .unwrap();
+    }
+    0
+}
+
 unsafe extern "C" fn iovec(work: *const Work, count: usize) -> u64 {
     let work = &*work;
     let map: &Plain = work.map();
@@ -383,6 +400,7 @@ const RUNS: [Option<Run>; OP_COUNT] = [
     Some(chain),
     Some(ring),
     Some(iovec),
+    Some(read_file),
 ];
 
 const fn peer() -> Peer {
