@@ -12,8 +12,8 @@
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
-#include <vmmem/foreign.h>
 #include <vmmem/fault.h>
+#include <vmmem/foreign.h>
 #include <vmmem/inline.h>
 #include <vmmem/kvm.h>
 #include <vmmem/iommu.h>
@@ -364,6 +364,15 @@ VALUE(VMMEM_EUSEROVERLAP, -4144);
 VALUE(VMMEM_EUSERADDR, -4145);
 VALUE(VMMEM_ELOGSHORT, -4146);
 VALUE(VMMEM_EMESSAGE, -4147);
+VALUE(VMMEM_FAULT_BUS, 1U);
+VALUE(VMMEM_FAULT_SEGV, 2U);
+VALUE(VMMEM_FAULT_NONE, 0);
+VALUE(VMMEM_FAULT_BACKING, 1);
+VALUE(VMMEM_FAULT_POISON, 2);
+VALUE(VMMEM_FAULT_POISON_AHEAD, 3);
+VALUE(VMMEM_FAULT_UNMAPPED, 4);
+VALUE(VMMEM_FAULT_DENIED, 5);
+VALUE(VMMEM_FAULT_ON_DEMAND, 6);
 VALUE(VMMEM_VHOST_REGIONS_MAX, 509);
 VALUE(VMMEM_VHOST_LOG_PAGE, 4096);
 VALUE(VMMEM_VHOST_SET_MEM_TABLE, 5U);
@@ -387,6 +396,8 @@ MEMBER(struct vmmem_vhost_iotlb, len, 8, 8);
 MEMBER(struct vmmem_vhost_iotlb, user_address, 16, 8);
 MEMBER(struct vmmem_vhost_iotlb, access, 24, 1);
 MEMBER(struct vmmem_vhost_iotlb, type, 25, 1);
+MEMBER(struct vmmem_vhost_iotlb, padding, 26, 2);
+MEMBER(struct vmmem_vhost_iotlb, padding2, 28, 4);
 SIZE(struct vmmem_vhost_options, 32, 8);
 MEMBER(struct vmmem_vhost_options, size, 0, 8);
 MEMBER(struct vmmem_vhost_options, rules, 8, 8);
