@@ -218,10 +218,13 @@ START_TEST(put_off_for_too_long)
 
 	open_later(8);
 	vmmem_iommu_set_timeout(see.iommu, 1000 * 1000);
-	thread = begin_to_wait();
+	/* Before it waits: it may be back at once. */
 	atomic_store(&outcome, 1);
-	while (atomic_load(&outcome) == 1)
+	thread = begin_to_wait();
+	while (atomic_load(&outcome) == 1) {
 		see_map(IOVA + PAGE, 0, PAGE, RW);
+		sched_yield();
+	}
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(atomic_load(&outcome), -ETIMEDOUT);
 }

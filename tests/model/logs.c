@@ -70,15 +70,13 @@ log_range(const struct log *log, uint64_t offset, uint64_t len, bool whole)
 void
 log_note(struct slot *slot, uint64_t offset, bool sure)
 {
-	struct slot *owner = owner_of(slot);
-	struct log *log = owner->log;
+	struct log *log = slot->log;
 	struct pages pages = { { 0 } };
 	uint64_t page;
 
 	if (!log_is_logging(log))
 		return;
-	page = (owner->log_offset + (uint64_t)(slot->cells - owner->cells) +
-		offset) / log->page_size;
+	page = (slot->log_offset + offset) / log->page_size;
 	if (!sure) {
 		pages_add(&log->maybe, page);
 	} else if (!pages_has(&log->marks, page)) {
@@ -178,7 +176,7 @@ log_own(struct slot *slot, struct vmmem_bitmap *bitmap, uint64_t page_size,
 }
 
 /* Harvesters outlive the region, and keep the bitmap until here. */
-void
+static void
 log_drop(struct log *log)
 {
 	unsigned int i;
@@ -188,6 +186,14 @@ log_drop(struct log *log)
 		       NULL);
 	EXPECT(log->ended == log->told);
 	memset(log, 0, sizeof(*log));
+}
+
+void
+log_put(struct log *log)
+{
+	EXPECT(log->users != 0);
+	if (--log->users == 0 && log < &world.logs[SLOTS])
+		log_drop(log);
 }
 
 void

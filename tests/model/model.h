@@ -63,6 +63,7 @@ struct log {
 	uint64_t len;
 	uint64_t max_len;
 	bool always; /* logging cannot be switched off */
+	unsigned int users; /* regions that mark there */
 	unsigned int starts;
 	struct pages marks;
 	struct pages maybe; /* by callbacks that failed, until it is seen */
@@ -290,7 +291,8 @@ void logs_close(void);
 /* log_own() is the log of a slot's own bitmap, which it takes over. */
 struct log *log_own(struct slot *slot, struct vmmem_bitmap *bitmap,
 		    uint64_t page_size, uint64_t len);
-void log_drop(struct log *log);
+/* log_put() is for one region less that marks there. */
+void log_put(struct log *log);
 bool log_is_logging(const struct log *log);
 /* log_note() marks the page of one byte; if not 'sure' it may be marked. */
 void log_note(struct slot *slot, uint64_t offset, bool sure);

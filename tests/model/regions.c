@@ -51,9 +51,10 @@ slot_put(struct slot *slot)
 		return;
 	EXPECT(slot->ended == slot->told);
 	EXPECT(slot->acquired == 0);
-	if (slot->log == &world.logs[slot - world.slots])
-		log_drop(slot->log);
+	if (slot->log != NULL)
+		log_put(slot->log);
 	slot->region = NULL;
+	slot->log = NULL;
 	slot->owner = NULL;
 	if (owner != NULL)
 		slot_put(owner);
@@ -141,7 +142,6 @@ pick_range(uint64_t *ret_start, uint64_t *ret_len)
 static void
 region_verify(const struct slot *slot)
 {
-	const struct slot *owner = slot->owner != NULL ? slot->owner : slot;
 	const struct vmmem_region *region = slot->region;
 	uint64_t len = slot->last - slot->start + 1;
 	uint64_t offset = rng_below(&world.rng, len + 8);
@@ -161,12 +161,9 @@ region_verify(const struct slot *slot)
 			(uint64_t)(slot->cells - slot->owner->cells) :
 			0));
 	EXPECT(vmmem_region_bitmap(region) ==
-	       (owner->log != NULL ? owner->log->bitmap : NULL));
+	       (slot->log != NULL ? slot->log->bitmap : NULL));
 	EXPECT(vmmem_region_bitmap_offset(region) ==
-	       (owner->log != NULL ?
-			owner->log_offset +
-				(uint64_t)(slot->cells - owner->cells) :
-			0));
+	       (slot->log != NULL ? slot->log_offset : 0));
 	rc = vmmem_region_host_address(region, offset, &host, &host_len);
 	if (offset >= len) {
 		EXPECT(rc == VMMEM_EOUTOFRANGE);
@@ -272,7 +269,7 @@ tracking_code(const struct recipe *recipe)
 
 	if (recipe->plain || (recipe->tracking == 0 && recipe->log == NULL))
 		return 0;
-	if (recipe->kind == VMMEM_REGION_ALIAS ||
+	if ((recipe->target != NULL && recipe->target->log != NULL) ||
 	    (recipe->tracking != 0 && recipe->log != NULL) ||
 	    recipe->tracking % 64 != 0)
 		return VMMEM_EINVAL;
@@ -347,7 +344,7 @@ pick_tracking(struct recipe *recipe)
 	uint64_t choice = rng_below(rng, 100);
 	bool alias = recipe->kind == VMMEM_REGION_ALIAS;
 
-	if (recipe->plain || (alias && !rng_chance(rng, 4)))
+	if (recipe->plain || (alias && !rng_chance(rng, 30)))
 		return;
 	if (choice < 45 || choice == 99) {
 		recipe->tracking = UINT64_C(64) << rng_below(rng, 3);
@@ -440,6 +437,9 @@ run_make_region(struct map *map)
 		return;
 	}
 	pick_recipe(&recipe);
+	/* Aliases of an earlier alias here may have its bitmap still. */
+	if (world.logs[slot - world.slots].bitmap != NULL)
+		recipe.tracking = 0;
 	world.gpa = recipe.start;
 	world.len = recipe.len;
 	slot_reset(slot, recipe.start);
@@ -463,6 +463,12 @@ run_make_region(struct map *map)
 			slot->log = log_own(slot, vmmem_region_bitmap(region),
 					    recipe.tracking, recipe.len);
 	}
+	if (recipe.target != NULL && recipe.target->log != NULL) {
+		slot->log = recipe.target->log;
+		slot->log_offset = recipe.target->log_offset + recipe.offset;
+	}
+	if (slot->log != NULL)
+		slot->log->users++;
 	slot_get(slot);
 	if (recipe.kind == VMMEM_REGION_CUSTOM ||
 	    recipe.kind == VMMEM_REGION_EXTERNAL) {

@@ -69,7 +69,7 @@ piece_adopt(struct piece *piece, uint64_t gpa, uint32_t access)
 	first = piece->places[0].slot;
 	EXPECT(slice->host == host_of(&piece->places[0]));
 	EXPECT((slice->owner != NULL) == by_callback(first));
-	EXPECT((*slice->logging != 0) == log_is_logging(owner_of(first)->log));
+	EXPECT((*slice->logging != 0) == log_is_logging(first->log));
 	if (must_release(first))
 		owner_of(first)->kept++;
 	for (i = 0; i < piece->count; i++) {
@@ -236,8 +236,7 @@ slice_map(const struct map *map, struct piece *piece, uint32_t access)
 static bool
 follows(const struct place *a, const struct place *b, uint32_t access)
 {
-	const struct slot *from = owner_of(a->slot), *to = owner_of(b->slot);
-	uint64_t from_at, to_at;
+	const struct slot *from = a->slot, *to = b->slot;
 
 	if (a->slot == b->slot)
 		return true;
@@ -245,11 +244,8 @@ follows(const struct place *a, const struct place *b, uint32_t access)
 	    (b->slot->protection & access) != access ||
 	    host_of(b) != host_of(a) + 1 || from->log != to->log)
 		return false;
-	from_at = from->log_offset + (uint64_t)(a->slot->cells - from->cells) +
-		  a->offset;
-	to_at = to->log_offset + (uint64_t)(b->slot->cells - to->cells) +
-		b->offset;
-	return from->log == NULL || to_at == from_at + 1;
+	return from->log == NULL || to->log_offset + b->offset ==
+					    from->log_offset + a->offset + 1;
 }
 
 /* find_next() finds the places of the next slice, if there is one. */

@@ -3,6 +3,8 @@
 #ifndef IOMMUS_H
 #define IOMMUS_H
 
+#include <stdatomic.h>
+
 #include "guest.h"
 
 #define R VMMEM_PROT_READ
@@ -26,7 +28,8 @@ static struct {
 /* What the handler was asked, up to as often as it keeps. */
 #define ASKED 64
 static struct {
-	int count;
+	/* Threads count without order: each needs only a place of its own. */
+	atomic_int count;
 	uint64_t iova[ASKED];
 	uint64_t len[ASKED];
 	uint32_t access[ASKED];
@@ -42,14 +45,16 @@ static inline int
 see_miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	 uint32_t reason)
 {
+	int at = atomic_fetch_add_explicit(&asked.count, 1,
+					   memory_order_relaxed);
+
 	(void)opaque;
-	if (asked.count < ASKED) {
-		asked.iova[asked.count] = iova;
-		asked.len[asked.count] = len;
-		asked.access[asked.count] = access;
-		asked.reason[asked.count] = reason;
+	if (at < ASKED) {
+		asked.iova[at] = iova;
+		asked.len[at] = len;
+		asked.access[at] = access;
+		asked.reason[at] = reason;
 	}
-	asked.count++;
 	if (answer == ANSWER_MAP_PAGE) {
 		iova &= ~UINT64_C(0xfff);
 		len = 0x1000;
