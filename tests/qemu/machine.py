@@ -99,6 +99,7 @@ class Machine:
         self.text = ""
         self.commands = 0
         self.monitor = None
+        self.events = []
         self.monitor_path = monitor
         run.parts.append(self)
 
@@ -182,14 +183,28 @@ class Machine:
             {"execute": command, "arguments": arguments}) + "\n")
         self.monitor.flush()
         while True:
-            line = self.monitor.readline()
-            check(line, "%s: the monitor has ended" % self.name)
-            answer = json.loads(line)
+            answer = self.hear()
             if "error" in answer:
                 raise Failure("%s: %s: %s" % (
                     self.name, command, answer["error"]["desc"]))
             if "return" in answer:
                 return answer["return"]
+            self.events.append(answer)
+
+    def hear(self):
+        try:
+            line = self.monitor.readline()
+        except TimeoutError:
+            raise Failure("%s: nothing from the monitor" % self.name)
+        check(line, "%s: the monitor has ended" % self.name)
+        return json.loads(line)
+
+    def event(self, name):
+        """Waits for an event of that name, and returns its data."""
+        while True:
+            event = self.events.pop(0) if self.events else self.hear()
+            if event.get("event") == name:
+                return event.get("data", {})
 
     def stop(self):
         if self.process.poll() is None:
