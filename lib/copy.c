@@ -13,16 +13,17 @@
 typedef long long wide
 	__attribute__((__vector_size__(WIDE), __may_alias__, __aligned__(8)));
 
+VMMEM_GUEST_VECTOR(wide, wide, VMMEM_GUEST_SSE, )
+
 static inline bool
 vmmem_from_guest_wide(void *buf, const void *guest)
 {
 	wide value;
 
-	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_SSE, value, guest, gone);
+	if (!vmmem_guest_load_wide(guest, &value))
+		return false;
 	memcpy(buf, &value, sizeof(value));
 	return true;
-gone:
-	return false;
 }
 
 static inline bool
@@ -31,10 +32,7 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 	wide value;
 
 	memcpy(&value, buf, sizeof(value));
-	VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_SSE, guest, value, gone);
-	return true;
-gone:
-	return false;
+	return vmmem_guest_store_wide(guest, &value);
 }
 #else
 #define WIDE 8

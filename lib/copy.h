@@ -155,11 +155,14 @@ vmmem_fits_one_access(const void *guest, size_t len)
 	       (len == 2 && VMMEM_ALIGNED(guest, 2)) || len == 1;
 }
 
+/* The ways out of an access make it look long to a compiler; it is not. */
+#define VMMEM_COPY_INLINE static inline __attribute__((__always_inline__))
+
 /*
  * vmmem_copy_from_guest() copies 'len' guest bytes to 'buf'.  Where 'len' is a
  * constant that a processor can access at once, this is that access.
  */
-static inline size_t
+VMMEM_COPY_INLINE size_t
 vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
 {
 	if (len > 8 || !vmmem_fits_one_access(guest, len))
@@ -168,7 +171,7 @@ vmmem_copy_from_guest(void *buf, const void *guest, size_t len)
 }
 
 /* vmmem_copy_to_guest() copies 'len' bytes from 'buf' to the guest. */
-static inline size_t
+VMMEM_COPY_INLINE size_t
 vmmem_copy_to_guest(void *guest, const void *buf, size_t len)
 {
 	if (len > 8 || !vmmem_fits_one_access(guest, len))

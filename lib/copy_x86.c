@@ -17,23 +17,25 @@ typedef long long wide
 typedef long long widest
 	__attribute__((__vector_size__(32), __may_alias__, __aligned__(1)));
 
+VMMEM_GUEST_VECTOR(wide, wide, VMMEM_GUEST_AVX, WITH_AVX)
+VMMEM_GUEST_VECTOR(widest, widest, VMMEM_GUEST_AVX, WITH_AVX)
+/* For functions that any processor can run. */
+VMMEM_GUEST_VECTOR(unaided, wide, VMMEM_GUEST_SSE, )
+
+#define vmmem_guest_load_narrow vmmem_guest_load_64
+#define vmmem_guest_store_narrow(at, value) vmmem_guest_store_64(at, *(value))
+
 /* One access each; or on to 'gone'. */
-#define LOAD_narrow(value, at)                                             \
+#define LOAD(type, value, at)                                              \
 	do {                                                               \
-		if (!vmmem_guest_load_64(at, &(value)))                    \
+		if (!vmmem_guest_load_##type(at, &(value)))                \
 			goto gone;                                         \
 	} while (0)
-#define STORE_narrow(at, value)                                            \
+#define STORE(type, at, value, gone)                                       \
 	do {                                                               \
-		if (!vmmem_guest_store_64(at, value))                      \
+		if (!vmmem_guest_store_##type(at, &(value)))               \
 			goto gone;                                         \
 	} while (0)
-#define LOAD_wide(value, at)                                               \
-	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_AVX, value, at, gone)
-#define STORE_wide(at, value)                                              \
-	VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX, at, value, gone)
-#define LOAD_widest LOAD_wide
-#define STORE_widest STORE_wide
 
 /*
  * Of four at once, 'target' does not tell how far it came; each that was made
@@ -41,15 +43,10 @@ typedef long long widest
  */
 #define STORE_FOUR(a, b, c, d)                                             \
 	do {                                                               \
-		STORE_widest(target, a);                                   \
-		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
-					 target + sizeof(widest), b, gone1); \
-		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
-					 target + 2 * sizeof(widest), c,   \
-					 gone2);                           \
-		VMMEM_GUEST_STORE_VECTOR(VMMEM_GUEST_AVX,                  \
-					 target + 3 * sizeof(widest), d,   \
-					 gone3);                           \
+		STORE(widest, target, a, gone);                            \
+		STORE(widest, target + sizeof(widest), b, gone1);          \
+		STORE(widest, target + 2 * sizeof(widest), c, gone2);      \
+		STORE(widest, target + 3 * sizeof(widest), d, gone3);      \
 	} while (0)
 
 /* pick() returns 'pointer' if 'yes' is not 0, and 'spare' if it is. */
@@ -80,8 +77,8 @@ vmmem_copy_long(void *to, const void *from, size_t len)
 	do {                                                               \
 		type value;                                                \
                                                                            \
-		LOAD_##type(value, source);                                \
-		STORE_##type(target, value);                               \
+		LOAD(type, value, source);                                 \
+		STORE(type, target, value, gone);                          \
 		target += (count);                                         \
 		source += (count);                                         \
 	} while (0)
@@ -89,10 +86,10 @@ vmmem_copy_long(void *to, const void *from, size_t len)
 		/* All reads first; an array would go through memory. */
 		widest a, b, c, d;
 
-		LOAD_widest(a, source);
-		LOAD_widest(b, source + sizeof(widest));
-		LOAD_widest(c, source + 2 * sizeof(widest));
-		LOAD_widest(d, source + 3 * sizeof(widest));
+		LOAD(widest, a, source);
+		LOAD(widest, b, source + sizeof(widest));
+		LOAD(widest, c, source + 2 * sizeof(widest));
+		LOAD(widest, d, source + 3 * sizeof(widest));
 		STORE_FOUR(a, b, c, d);
 		source += 4 * sizeof(widest);
 		target += 4 * sizeof(widest);
@@ -128,7 +125,7 @@ vmmem_fill_long(void *guest, uint8_t value, size_t len)
 
 #define FILL(type, count)                                                  \
 	do {                                                               \
-		STORE_##type(target, pattern_##type);                      \
+		STORE(type, target, pattern_##type, gone);                 \
 		target += (count);                                         \
 	} while (0)
 	for (; blocks >= 4; blocks -= 4) {
@@ -170,8 +167,9 @@ struct shift {
 /* SHIFT_ONE() goes on for 8 bytes, with the members of a shift as variables. */
 #define SHIFT_ONE()                                                        \
 	do {                                                               \
-		LOAD_narrow(group, source);                                \
-		STORE_narrow(target, carry | group << 8 * bytes);          \
+		LOAD(narrow, group, source);                               \
+		whole = carry | group << 8 * bytes;                        \
+		STORE(narrow, target, whole, gone);                        \
 		carry = group >> (64 - 8 * bytes);                         \
 		source += 8;                                               \
 		target += 8;                                               \
@@ -196,13 +194,13 @@ shift_long(struct shift *shift, size_t len)
 	before = _mm256_sll_epi64(
 		_mm256_set1_epi64x((long long)shift->carry), down);
 	for (; len != 0; len -= sizeof(widest)) {
-		LOAD_widest(value, source);
+		LOAD(widest, value, source);
 		now = (__m256i)value;
 		ends = _mm256_permute2x128_si256(before, now, 0x21);
 		ends = _mm256_alignr_epi8(now, ends, 8);
 		value = (widest)_mm256_or_si256(_mm256_srl_epi64(ends, down),
 						_mm256_sll_epi64(now, up));
-		STORE_widest(target, value);
+		STORE(widest, target, value, gone);
 		before = now;
 		source += sizeof(widest);
 		target += sizeof(widest);
@@ -257,14 +255,14 @@ vmmem_copy_apart(void *to, const void *from, size_t len)
 	unsigned char *target = to, *const end = target + len;
 	const size_t head = -(uintptr_t)to & 7;
 	size_t read = -(uintptr_t)from & 7, written;
-	uint64_t last, group, carry, spare[1];
+	uint64_t last, group, whole, carry, spare[1];
 	unsigned char buf[16];
 	unsigned int bytes;
 	wide first;
 
 	/* Read as they lie, like the ends of any range: see copy.c. */
-	LOAD_narrow(last, source + len - 8);
-	VMMEM_GUEST_LOAD_VECTOR(VMMEM_GUEST_SSE, first, source, gone);
+	LOAD(narrow, last, source + len - 8);
+	LOAD(unaided, first, source);
 	memcpy(buf, &first, sizeof(buf));
 	/* To where a group ends on each side; what is between waits. */
 	read += read < head ? 8 : 0;
@@ -301,9 +299,9 @@ vmmem_copy_apart(void *to, const void *from, size_t len)
 	/* What is left to be read, low; in two steps, as it may be 0. */
 	group = last >> 8 >> (56 - 8 * len);
 	len += bytes;
-	STORE_narrow(pick(len & 8, target, spare), carry | group << 8 * bytes);
-	carry = (len & 8) != 0 ? group >> (64 - 8 * bytes) :
-				 carry | group << 8 * bytes;
+	whole = carry | group << 8 * bytes;
+	STORE(narrow, pick(len & 8, target, spare), whole, gone);
+	carry = (len & 8) != 0 ? group >> (64 - 8 * bytes) : whole;
 	target += len & 8;
 	target += write_tail(target, carry, len & 7);
 gone:

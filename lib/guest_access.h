@@ -30,6 +30,13 @@
  * where loading with acquire is good for sequential consistency too, and what
  * is ordered or changes memory has that.  Nothing is stored to an output
  * unless the access was made.
+ *
+ *   VMMEM_GUEST_VECTOR(NAME, TYPE, INSTRUCTION, ATTRIBUTES)
+ *
+ * defines, where there are such, two more for a vector of 16 or 32 bytes:
+ *
+ *   bool vmmem_guest_load_NAME(const void *guest, TYPE *ret_value);
+ *   bool vmmem_guest_store_NAME(void *guest, const TYPE *value);
  */
 #ifndef GUEST_ACCESS_H
 #define GUEST_ACCESS_H
@@ -83,6 +90,14 @@ struct vmmem_guest_way_out {
 	".long " #at "b - .\n\t"                                           \
 	".long %l[" #gone "] - .\n\t"                                      \
 	".popsection\n\t"
+
+/*
+ * Where a way out leads.  gcc 12.2 loses what it puts on that way if nothing
+ * else is there: a caller that returns a constant if memory is gone, and else
+ * what was loaded, would return what was in the register.  So something is
+ * there, though no instruction, and each way out has such a place of its own.
+ */
+#define VMMEM_GUEST_LANDING __asm__ __inline__ volatile("")
 
 #if defined(VMMEM_GUEST_WAYS_OUT) && defined(__x86_64__)
 #include "guest_x86.h"

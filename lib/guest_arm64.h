@@ -26,6 +26,7 @@
 		*ret_value = (uint##bits##_t)value;                        \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 
@@ -41,6 +42,7 @@
 			     : gone);                                      \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 
@@ -102,6 +104,7 @@
 		*ret_seen = (uint##bits##_t)seen;                          \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 
@@ -131,6 +134,7 @@
 		*ret_previous = (uint##bits##_t)previous;                  \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 

@@ -67,20 +67,20 @@ VMMEM_GUEST_ALL(64)
 /* Volatile: the one access that is written is the one that is made. */
 #define VMMEM_GUEST_AVX
 #define VMMEM_GUEST_SSE
-#define VMMEM_GUEST_LOAD_VECTOR(instruction, value, guest, gone)           \
-	do {                                                               \
-		(value) = *(const volatile __typeof__(value) *)            \
-			   (const void *)(guest);                          \
-		if (0)                                                     \
-			goto gone;                                         \
-	} while (0)
-
-#define VMMEM_GUEST_STORE_VECTOR(instruction, guest, value, gone)          \
-	do {                                                               \
-		*(volatile __typeof__(value) *)(void *)(guest) = (value);  \
-		if (0)                                                     \
-			goto gone;                                         \
-	} while (0)
+#define VMMEM_GUEST_VECTOR(name, type, instruction, attributes)            \
+	VMMEM_INLINE_PART attributes bool vmmem_guest_load_##name(         \
+		const void *guest, type *ret_value)                        \
+	{                                                                  \
+		*ret_value = *(const volatile type *)guest;                \
+		return true;                                               \
+	}                                                                  \
+                                                                           \
+	VMMEM_INLINE_PART attributes bool vmmem_guest_store_##name(        \
+		void *guest, const type *value)                            \
+	{                                                                  \
+		*(volatile type *)guest = *value;                          \
+		return true;                                               \
+	}
 
 #undef VMMEM_GUEST_LOAD
 #undef VMMEM_GUEST_STORE

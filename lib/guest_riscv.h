@@ -21,6 +21,7 @@
 		*ret_value = (uint##bits##_t)value;                        \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}                                                                  \
                                                                            \
@@ -35,6 +36,7 @@
 			     : gone);                                      \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}                                                                  \
                                                                            \
@@ -90,6 +92,7 @@
 		*ret_seen = (uint##bits##_t)seen;                          \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 

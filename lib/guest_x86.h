@@ -29,6 +29,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		*ret_value = (uint##bits##_t)value;                        \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}                                                                  \
                                                                            \
@@ -52,6 +53,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 			     : gone);                                      \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}                                                                  \
                                                                            \
@@ -78,6 +80,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		*ret_previous = operand;                                   \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}
 
@@ -96,6 +99,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		*ret_seen = expected;                                      \
 		return true;                                               \
 	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
 		return false;                                              \
 	}                                                                  \
                                                                            \
@@ -124,10 +128,7 @@ VMMEM_GUEST_COMPARE_EXCHANGE(16, "lock cmpxchgw")
 VMMEM_GUEST_COMPARE_EXCHANGE(32, "lock cmpxchgl")
 VMMEM_GUEST_COMPARE_EXCHANGE(64, "lock cmpxchgq")
 
-/*
- * 16 and 32 bytes at once, from and to a variable of a vector type.  With AVX
- * there are other instructions for 16, and the two kinds must not be mixed.
- */
+/* With AVX there are other instructions for 16 bytes: the two do not mix. */
 #define VMMEM_GUEST_AVX "vmovdqu"
 #ifdef __AVX__
 #define VMMEM_GUEST_SSE VMMEM_GUEST_AVX
@@ -135,22 +136,39 @@ VMMEM_GUEST_COMPARE_EXCHANGE(64, "lock cmpxchgq")
 #define VMMEM_GUEST_SSE "movdqu"
 #endif
 
-#define VMMEM_GUEST_LOAD_VECTOR(instruction, value, guest, gone)           \
-	__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"              \
-		     VMMEM_GUEST_WAY_OUT(1, gone)                          \
-		     : [to] "=x"(value)                                    \
-		     : [from] "m"(*(const __typeof__(value) *)             \
-				   (const void *)(guest))                  \
-		     :                                                     \
-		     : gone)
-
-#define VMMEM_GUEST_STORE_VECTOR(instruction, guest, value, gone)          \
-	__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"              \
-		     VMMEM_GUEST_WAY_OUT(1, gone)                          \
-		     : [to] "=m"(*(__typeof__(value) *)(void *)(guest))    \
-		     : [from] "x"(value)                                   \
-		     :                                                     \
-		     : gone)
+#define VMMEM_GUEST_VECTOR(name, type, instruction, attributes)            \
+	VMMEM_INLINE_PART attributes bool vmmem_guest_load_##name(         \
+		const void *guest, type *ret_value)                        \
+	{                                                                  \
+		type value;                                                \
+                                                                           \
+		__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"      \
+			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
+			     : [to] "=x"(value)                            \
+			     : [from] "m"(*(const type *)guest)            \
+			     :                                             \
+			     : gone);                                      \
+		*ret_value = value;                                        \
+		return true;                                               \
+	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
+		return false;                                              \
+	}                                                                  \
+                                                                           \
+	VMMEM_INLINE_PART attributes bool vmmem_guest_store_##name(        \
+		void *guest, const type *value)                            \
+	{                                                                  \
+		__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"      \
+			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
+			     : [to] "=m"(*(type *)guest)                   \
+			     : [from] "x"(*value)                          \
+			     :                                             \
+			     : gone);                                      \
+		return true;                                               \
+	gone:                                                              \
+		VMMEM_GUEST_LANDING;                                       \
+		return false;                                              \
+	}
 
 #undef VMMEM_GUEST_PLAIN
 #undef VMMEM_GUEST_MODIFY
