@@ -151,9 +151,12 @@ vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 	/* What is left are whole words [i, end). */
 	if (i == end)
 		return 0;
-	set_words(bits->words[0], i, end);
-	if (bits->external)
+	if (bits->external) {
+		vmmem_bits_external_fill(&bits->words[0][i],
+					 &bits->words[0][end]);
 		return 0;
+	}
+	set_words(bits->words[0], i, end);
 	set_always(bits->words[1], i, end - 1);
 	set_always(bits->words[2], i / WORD, (end - 1) / WORD);
 	return 0;
@@ -175,9 +178,11 @@ vmmem_bits_clear(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 		to = at == last / WORD ? last % WORD : WORD - 1;
 		mask = vmmem_bits_mask(from, to - from + 1);
 		/* Acquire: the data is looked at after the bit is cleared. */
-		__atomic_fetch_and(&bits->words[0][at],
-				   vmmem_bits_order(bits, ~mask),
-				   __ATOMIC_ACQ_REL);
+		if (bits->external)
+			vmmem_bits_external_clear(&bits->words[0][at], mask);
+		else
+			__atomic_fetch_and(&bits->words[0][at], ~mask,
+					   __ATOMIC_ACQ_REL);
 		first = (at + 1) * WORD;
 	}
 }
@@ -200,7 +205,12 @@ next_word(const struct vmmem_bits *bits, int level, uint64_t first)
 	uint64_t count = bits->counts[level], above, word;
 	unsigned int bit;
 
-	if (level == VMMEM_BITS_LEVELS - 1 || bits->external) {
+	if (bits->external) {
+		while (first < count && vmmem_bits_word(bits, first) == 0)
+			first++;
+		return first;
+	}
+	if (level == VMMEM_BITS_LEVELS - 1) {
 		while (first < count &&
 		       __atomic_load_n(&bits->words[level][first],
 				       __ATOMIC_ACQUIRE) == 0)
@@ -282,12 +292,13 @@ static inline bool
 drain_word(struct vmmem_bits *bits, uint64_t index, vmmem_take_fn take,
 	   void *context)
 {
-	uint64_t word = bits->external ? take_top(&bits->words[0][index]) :
-					 take_all(&bits->words[0][index]);
+	uint64_t *at = &bits->words[0][index];
+	uint64_t word = bits->external ? vmmem_bits_external_take(at) :
+					 take_all(at);
 
 	if (word == 0)
 		return false;
-	take(index, vmmem_bits_order(bits, word), context);
+	take(index, word, context);
 	return true;
 }
 

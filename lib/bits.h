@@ -52,25 +52,28 @@ vmmem_bits_mask(unsigned int first, unsigned int count)
 	return (UINT64_MAX >> (VMMEM_BITS_WORD - count)) << first;
 }
 
-/* The order of external words; own ones have the machine's. */
-static inline uint64_t
-vmmem_bits_order(const struct vmmem_bits *bits, uint64_t word)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	(void)bits;
-	return word;
-#else
-	return bits->external ? __builtin_bswap64(word) : word;
-#endif
-}
+/*
+ * External words, of which a peer may take the memory away as it may with the
+ * guest's: where that is survived (vmmem/fault.h), they read as zero, and what
+ * would be set in them is lost.  Values are in the machine's order.
+ */
+uint64_t vmmem_bits_external_word(const uint64_t *word);
+void vmmem_bits_external_set(uint64_t *word, uint64_t mask);
+void vmmem_bits_external_clear(uint64_t *word, uint64_t mask);
+/* Sets all bits of the words [word, end). */
+void vmmem_bits_external_fill(uint64_t *word, const uint64_t *end);
+/* Clears a word and returns what was in it. */
+uint64_t vmmem_bits_external_take(uint64_t *word);
 
 /* vmmem_bits_word() returns a word of level 0. */
 static inline uint64_t
 vmmem_bits_word(const struct vmmem_bits *bits, uint64_t index)
 {
+	const uint64_t *word = &bits->words[0][index];
+
 	/* Acquire: what was written before a bit was set is seen after it. */
-	return vmmem_bits_order(bits, __atomic_load_n(&bits->words[0][index],
-						      __ATOMIC_ACQUIRE));
+	return bits->external ? vmmem_bits_external_word(word) :
+				__atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
 /*
@@ -104,10 +107,11 @@ vmmem_bits_set_in_word(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	 * by the harvester's vmmem_barrier().
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	vmmem_bits_set_word(&bits->words[0][index],
-			    vmmem_bits_order(bits, mask), bits->skip);
-	if (bits->external)
+	if (bits->external) {
+		vmmem_bits_external_set(&bits->words[0][index], mask);
 		return;
+	}
+	vmmem_bits_set_word(&bits->words[0][index], mask, bits->skip);
 	/*
 	 * The summary may be skipped even where bits may not: level 0 was
 	 * looked at or set before.  It must be looked at even if the bit was

@@ -55,7 +55,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  * memory, which other processes may share: the log of vhost-user.  Bit n of
  * byte m stands for page 8 * m + n.  Bits that are set there already are
  * marks.  'bits' holds 'bits_len' bytes and stays accessible until the last
- * reference is dropped; then release(opaque) is called, if it is not NULL.
+ * reference is dropped; then release(opaque) is called, if it is not NULL.  If
+ * a peer may cut them short, see vmmem/fault.h.
  *
  * Each mark is an atomic operation, as others may clear bits at any time; and
  * there is no summary, so what walks over the bitmap costs in proportion to

@@ -16,6 +16,10 @@
  * a fault may stop an access part-way, and bytes before it have then been
  * moved.  Memory that comes back can be used again at once.
  *
+ * It holds for the external bits of a bitmap, too (vmmem/bitmap.h), which a
+ * peer may share: marks in memory that is gone are lost, there are none in it,
+ * and the function that marks or looks does not fail.
+ *
  * It does not hold for what the caller does through a host address, and not
  * for the accessors that <vmmem/inline.h> has compiled into the caller: those
  * instructions are the caller's.  Nor where the buffer of the caller is what
