@@ -96,7 +96,7 @@ struct queue {
 struct device {
 	int file;
 	bool read_only;
-	bool trusting; /* memory that the front end could cut short is taken */
+	bool sealed; /* memory that could be cut short is refused */
 	uint64_t sectors;
 	unsigned int queue_count;
 	struct queue queues[QUEUES_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vhost-user-blk: a disk for a virtual machine, as a process of its own.  See
+ * vhost-user-blk: disks for virtual machines, as a process of its own.  See
  * README.md.
  */
 #include "device.h"
@@ -17,13 +17,24 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define DISKS_MAX 16
+
+/* One of --socket: a device of its own, for a front end of its own. */
+struct disk {
+	const char *socket_path, *file_path;
+	int listener;
+	bool once;
+	struct device device;
+	pthread_t thread;
+};
+
 static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: vhost-user-blk --socket PATH --file PATH\n"
-		"           [--queues N] [--read-only] [--once] "
-		"[--trust-file-memory]\n");
+		"usage: vhost-user-blk [--once] [--sealed]\n"
+		"           (--socket PATH --file PATH [--queues N] "
+		"[--read-only])...\n");
 	exit(2);
 }
 
@@ -67,6 +78,45 @@ open_file(struct device *device, const char *path)
 	device->sectors = (uint64_t)status.st_size / SECTOR;
 }
 
+/* run() serves one front end after the other. */
+static void *
+run(void *opaque)
+{
+	struct disk *disk = opaque;
+	int fd;
+
+	do {
+		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {
+			perror("accept");
+			exit(1);
+		}
+		if (fd >= 0) {
+			serve(&disk->device, fd);
+			close(fd);
+		}
+	} while (!disk->once || fd < 0);
+	unlink(disk->socket_path);
+	close(disk->listener);
+	close(disk->device.file);
+	return NULL;
+}
+
+/*
+ * survive() tells whether memory that a front end cuts short can be taken: then
+ * functions of the library return VMMEM_EFAULT, and the system -EFAULT.
+ */
+static bool
+survive(void)
+{
+	int rc = vmmem_fault_enable(VMMEM_FAULT_BUS);
+
+	if (rc != 0)
+		fprintf(stderr, "only sealed memory is taken: %s\n",
+			vmmem_strerror(rc));
+	return rc == 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -76,60 +126,72 @@ main(int argc, char **argv)
 		{ "queues", required_argument, NULL, 'q' },
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "once", no_argument, NULL, '1' },
-		{ "trust-file-memory", no_argument, NULL, 't' },
+		{ "sealed", no_argument, NULL, 'S' },
 		{ 0 },
 	};
-	static struct device device = { .queue_count = 1 };
-	const char *socket_path = NULL, *file_path = NULL;
-	bool once = false;
-	int option, listener, fd;
+	static struct disk disks[DISKS_MAX];
+	struct disk *disk = disks;
+	bool once = false, sealed = false;
+	size_t count = 0, i;
+	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		/* What is of a disk comes after its socket. */
+		if (count == 0 && strchr("fqr", option) != NULL)
+			usage();
 		switch (option) {
 		case 's':
-			socket_path = optarg;
+			if (count == DISKS_MAX)
+				usage();
+			disk = &disks[count++];
+			disk->socket_path = optarg;
+			disk->device.queue_count = 1;
 			break;
 		case 'f':
-			file_path = optarg;
+			disk->file_path = optarg;
 			break;
 		case 'q':
-			device.queue_count =
+			disk->device.queue_count =
 				(unsigned int)strtoul(optarg, NULL, 10);
 			break;
 		case 'r':
-			device.read_only = true;
+			disk->device.read_only = true;
 			break;
 		case '1':
 			once = true;
 			break;
-		case 't':
-			device.trusting = true;
+		case 'S':
+			sealed = true;
 			break;
 		default:
 			usage();
 		}
 	}
-	if (socket_path == NULL || file_path == NULL || optind != argc ||
-	    device.queue_count == 0 || device.queue_count > QUEUES_MAX)
+	if (count == 0 || optind != argc)
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
-	pthread_mutex_init(&device.backend_lock, NULL);
-	open_file(&device, file_path);
-	listener = listen_at(socket_path);
-	do {
-		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {
-			perror("accept");
+	sealed = sealed || !survive();
+	for (i = 0; i < count; i++) {
+		disk = &disks[i];
+		if (disk->file_path == NULL || disk->device.queue_count == 0 ||
+		    disk->device.queue_count > QUEUES_MAX)
+			usage();
+		disk->once = once;
+		disk->device.sealed = sealed;
+		pthread_mutex_init(&disk->device.backend_lock, NULL);
+		open_file(&disk->device, disk->file_path);
+		disk->listener = listen_at(disk->socket_path);
+	}
+	for (i = 0; i < count; i++) {
+		if (pthread_create(&disks[i].thread, NULL, run, &disks[i]) !=
+		    0) {
+			fprintf(stderr, "no thread for %s\n",
+				disks[i].socket_path);
 			return 1;
 		}
-		if (fd >= 0) {
-			serve(&device, fd);
-			close(fd);
-		}
-	} while (!once || fd < 0);
-	unlink(socket_path);
-	close(listener);
-	close(device.file);
+	}
+	for (i = 0; i < count; i++)
+		pthread_join(disks[i].thread, NULL);
 	return 0;
 }

@@ -181,7 +181,7 @@ connect_device(struct device *device, int socket)
 		rc = vmmem_space_new(map, &device->space);
 	vmmem_collection_unref(map);
 	options.iotlb = device->iotlb;
-	if (device->trusting)
+	if (!device->sealed)
 		options.rules = &rules;
 	if (rc == 0)
 		rc = vmmem_vhost_new(device->memory, &options, &device->vhost);

@@ -28,6 +28,7 @@ F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
 (GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG) = (36, 37, 38)
 
 FEATURES = 1 << 28 | 1 << 30 | 1 << 32
+LOG_ALL = 1 << 26
 # REPLY_ACK, LOG_SHMFD, CONFIG, INFLIGHT, CONFIGURE_MEM_SLOTS, MQ
 PROTOCOL = 1 << 3 | 1 << 1 | 1 << 9 | 1 << 12 | 1 << 15 | 1
 LIMIT = 30  # seconds, after which a back end is stuck
@@ -53,13 +54,35 @@ class Gone(Exception):
     """The back end has closed the connection."""
 
 
+class Bytes:
+    """A file's bytes by system calls, which survive that it is cut short."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __getitem__(self, key):
+        if isinstance(key, int):
+            return os.pread(self.file, 1, key)[0]
+        return os.pread(self.file, key.stop - key.start, key.start)
+
+    def __setitem__(self, key, value):
+        if isinstance(key, int):
+            os.pwrite(self.file, bytes([value]), key)
+        else:
+            os.pwrite(self.file, value, key.start)
+
+    def close(self):
+        pass
+
+
 class FrontEnd:
-    def __init__(self, path):
+    def __init__(self, path, sealed=True):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(LIMIT)
         self.socket.connect(path)
-        self.file = memory_file(MEMORY)
-        self.memory = mmap.mmap(self.file, MEMORY)
+        self.file = memory_file(MEMORY, sealed)
+        self.memory = (mmap.mmap(self.file, MEMORY) if sealed else
+                       Bytes(self.file))
         self.kick = os.eventfd(0, os.EFD_CLOEXEC)
         self.call = os.eventfd(0, os.EFD_CLOEXEC)
         self.error = os.eventfd(0, os.EFD_CLOEXEC)
@@ -71,6 +94,14 @@ class FrontEnd:
         self.memory.close()
         for fd in (self.file, self.kick, self.call, self.error):
             os.close(fd)
+
+    def put(self, form, offset, *values):
+        data = struct.pack(form, *values)
+        self.memory[offset:offset + len(data)] = data
+
+    def get(self, form, offset):
+        return struct.unpack(
+            form, self.memory[offset:offset + struct.calcsize(form)])
 
     def send(self, request, payload=b"", fds=(), flags=1, size=None):
         header = struct.pack("=III", request, flags,
@@ -112,16 +143,16 @@ class FrontEnd:
     def number(self, request):
         return struct.unpack("=Q", self.ask(request)[0])[0]
 
-    def features(self):
+    def features(self, features=FEATURES):
         offered = self.number(GET_FEATURES)
-        assert offered & FEATURES == FEATURES, hex(offered)
-        self.send(SET_FEATURES, struct.pack("=Q", FEATURES))
+        assert offered & features == features, hex(offered)
+        self.send(SET_FEATURES, struct.pack("=Q", features))
         offered = self.number(GET_PROTOCOL_FEATURES)
         assert offered & PROTOCOL == PROTOCOL, hex(offered)
         self.send(SET_PROTOCOL_FEATURES, struct.pack("=Q", PROTOCOL))
 
-    def start(self):
-        self.features()
+    def start(self, features=FEATURES):
+        self.features(features)
         self.must(SET_MEM_TABLE, table(row()), [self.file])
         self.must(SET_VRING_NUM, struct.pack("=II", 0, SIZE))
         self.must(SET_VRING_BASE, struct.pack("=II", 0, 0))
@@ -133,23 +164,21 @@ class FrontEnd:
         self.must(SET_VRING_ENABLE, struct.pack("=II", 0, 1))
 
     def describe(self, index, address, length, flags, following=0, at=DESC):
-        struct.pack_into("<QIHH", self.memory, at + 16 * index, address,
-                         length, flags, following)
+        self.put("<QIHH", at + 16 * index, address, length, flags, following)
 
     def offer(self, head):
-        struct.pack_into("<H", self.memory,
-                         AVAIL + 4 + 2 * (self.avail % SIZE), head)
+        self.put("<H", AVAIL + 4 + 2 * (self.avail % SIZE), head)
         self.avail = (self.avail + 1) & 0xFFFF
-        struct.pack_into("<H", self.memory, AVAIL + 2, self.avail)
+        self.put("<H", AVAIL + 2, self.avail)
         os.eventfd_write(self.kick, 1)
 
     def wait(self):
         """Until the chain is used (its length), or the ring is broken."""
         while True:
-            (used,) = struct.unpack_from("<H", self.memory, USED + 2)
+            (used,) = self.get("<H", USED + 2)
             if used != self.used:
-                _, length = struct.unpack_from(
-                    "<II", self.memory, USED + 4 + 8 * (self.used % SIZE))
+                _, length = self.get("<II",
+                                     USED + 4 + 8 * (self.used % SIZE))
                 self.used = (self.used + 1) & 0xFFFF
                 return length
             ready, _, _ = select.select([self.call, self.error], [], [],
@@ -159,9 +188,13 @@ class FrontEnd:
                 return None
             os.eventfd_read(self.call)
 
+    def error_comes(self):
+        """Whether it is told, within the limit, that the ring is broken."""
+        return bool(select.select([self.error], [], [], LIMIT)[0])
+
     def request(self, kind, sector, buffers, header=16):
         """A chain of a header, 'buffers' and a status; the status, or None."""
-        struct.pack_into("<IIQ", self.memory, HEADER, kind, 0, sector)
+        self.put("<IIQ", HEADER, kind, 0, sector)
         self.memory[STATUS] = 0xFF
         self.describe(0, GPA + HEADER, header, NEXT, 1)
         for i, (address, length, flags) in enumerate(buffers, 1):

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 """hostile.py BACKEND - a front end that lies, in messages and in its rings.
 
-After each lie a well-behaved front end reads and writes the disk through the
-same process, which must not have died, nor have a descriptor or a thread more.
+All the time a well-behaved front end reads and writes another disk of the same
+process, and after each lie one uses the liar's.  The process must not have died,
+nor have a descriptor or a thread more.
 """
 import os
 import select
@@ -11,8 +12,10 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+import cut_short
 import frontend as f
 from frontend import FrontEnd, Gone
 
@@ -21,22 +24,26 @@ SECTORS = 2048
 
 
 class Backend:
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, *options):
         self.path = os.path.join(directory, "socket")
         self.disk = os.path.join(directory, "disk")
-        with open(self.disk, "wb") as disk:
-            disk.write(os.urandom(SECTORS * 512))
+        self.neighbour_path = os.path.join(directory, "neighbour")
+        other = os.path.join(directory, "disk2")
+        for name in self.disk, other:
+            with open(name, "wb") as disk:
+                disk.write(os.urandom(SECTORS * 512))
         self.log = open(os.path.join(directory, "log"), "w+b")
         self.process = subprocess.Popen(
-            [program, "--socket", self.path, "--file", self.disk,
-             "--queues", "2"], stderr=self.log, stdout=self.log)
+            [program, *options, "--socket", self.path, "--file", self.disk,
+             "--queues", "2", "--socket", self.neighbour_path, "--file",
+             other], stderr=self.log, stdout=self.log)
         end = time.monotonic() + f.LIMIT
-        while not os.path.exists(self.path):
+        while not os.path.exists(self.neighbour_path):
             assert self.process.poll() is None and time.monotonic() < end
             select.select([], [], [], 0.01)
 
-    def connect(self):
-        return FrontEnd(self.path)
+    def connect(self, sealed=True):
+        return FrontEnd(self.path, sealed)
 
     def counts(self):
         """Descriptors and threads."""
@@ -57,6 +64,49 @@ class Backend:
         counts = self.counts()
         front.close()
         return counts
+
+
+class Neighbour(threading.Thread):
+    """Somebody who uses another disk of the process, and sees what was written."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = path
+        self.changed = threading.Condition()
+        self.rounds = 0
+        self.failed = False
+        self.ending = False
+
+    def run(self):
+        try:
+            front = FrontEnd(self.path)
+            front.start()
+            while not self.ending:
+                data = os.urandom(8 * 512)
+                sector = self.rounds * 8 % SECTORS
+                front.write(sector, data)
+                if front.read(sector, len(data)) != data:
+                    break
+                with self.changed:
+                    self.rounds += 1
+                    self.changed.notify()
+            front.close()
+        finally:
+            with self.changed:
+                self.failed = not self.ending
+                self.changed.notify()
+
+    def goes_on(self):
+        with self.changed:
+            rounds = self.rounds + 2
+            self.changed.wait_for(
+                lambda: self.failed or self.rounds >= rounds, f.LIMIT)
+            return not self.failed and self.rounds >= rounds
+
+    def end(self):
+        self.ending = True
+        self.join(f.LIMIT)
+        assert not self.is_alive()
 
 
 def malformed_messages(backend):
@@ -99,7 +149,6 @@ def lying_tables(backend):
     front = backend.connect()
     front.start()
     pipe = os.pipe()
-    shrinkable = f.memory_file(f.MEMORY, sealed=False)
     short = f.memory_file(f.PAGE)
     lies = [
         ([f.row(length=0)], [front.file]),
@@ -114,7 +163,6 @@ def lying_tables(backend):
         ([f.row()], [front.file, front.file]),
         ([f.row()], []),
         ([f.row()], [pipe[0]]),
-        ([f.row()], [shrinkable]),
         ([f.row()], [short]),
         ([f.row(gpa=i << 32, user=i << 32) for i in range(20)],
          [front.file] * 19),
@@ -136,7 +184,7 @@ def lying_tables(backend):
     front.offer(0)
     assert front.wait() is None
     front.close()
-    for fd in (*pipe, shrinkable, short, log):
+    for fd in (*pipe, short, log):
         os.close(fd)
     yield
 
@@ -280,8 +328,8 @@ def hostile_requests(backend):
     yield
 
 
-def truncated_memory(backend):
-    """Sealed memory cannot be cut short; and ends as it began."""
+def sealed_memory(backend):
+    """Sealed memory cannot be cut short."""
     front = backend.connect()
     front.start()
     try:
@@ -302,7 +350,7 @@ def memory_that_changes(backend):
     front.describe(0, f.GPA + f.HEADER, 16, f.NEXT, 1)
     front.describe(1, f.GPA + f.DATA, 512, f.WRITE | f.NEXT, 2)
     front.describe(2, f.GPA + f.STATUS, 1, f.WRITE)
-    struct.pack_into("<IIQ", front.memory, f.HEADER, 0, 0, 5)
+    front.put("<IIQ", f.HEADER, 0, 0, 5)
     for _ in range(1500):
         front.memory[f.STATUS] = 0xFF
         front.offer(0)
@@ -315,20 +363,35 @@ def memory_that_changes(backend):
     yield
 
 
-def main(program):
+def takes_shrinkable(backend):
+    """Whether memory is taken that could be cut short."""
+    front = backend.connect(sealed=False)
+    front.features()
+    taken = front.tell(f.SET_MEM_TABLE, f.table(f.row()), [front.file]) == 0
+    front.close()
+    return taken
+
+
+def run(backend, tests):
+    neighbour = Neighbour(backend.neighbour_path)
+    neighbour.start()
+    assert neighbour.goes_on()
+    backend.serves()
+    usual = backend.serves()
+    for test in tests:
+        for _ in test(backend):
+            assert backend.serves() == usual, "something is left"
+            assert neighbour.goes_on(), "a neighbour suffers"
+        print("ok: %s: %s" % (test.__name__, test.__doc__), flush=True)
+    neighbour.end()
+
+
+def with_backend(function, program, *options):
     # The sanitizer of a library is loaded by the program that is linked to it.
     with tempfile.TemporaryDirectory() as directory:
-        backend = Backend(program, directory)
+        backend = Backend(program, directory, *options)
         try:
-            backend.serves()
-            usual = backend.serves()
-            for test in (malformed_messages, broken_headers, lying_tables,
-                         lying_rings, hostile_chains, hostile_requests,
-                         truncated_memory, memory_that_changes):
-                for _ in test(backend):
-                    assert backend.serves() == usual, "something is left"
-                print("ok: %s: %s" % (test.__name__, test.__doc__),
-                      flush=True)
+            function(backend)
             # With --once it would end by itself; the log has what it found.
             backend.process.terminate()
             backend.process.wait()
@@ -341,6 +404,29 @@ def main(program):
             if sys.exc_info()[0] is not None or "Sanitizer" in log:
                 print(log[-6000:])
         assert "Sanitizer" not in log and "runtime error" not in log
+
+
+def usual(backend):
+    run(backend, (malformed_messages, broken_headers, lying_tables,
+                  lying_rings, hostile_chains, hostile_requests, sealed_memory,
+                  memory_that_changes))
+    if takes_shrinkable(backend):
+        run(backend, cut_short.TESTS)
+    else:
+        # It says why in its log, and refuses; that is all there is to see.
+        backend.log.seek(0)
+        assert b"only sealed memory is taken" in backend.log.read()
+        print("not run: faults cannot be survived here")
+
+
+def sealed(backend):
+    assert not takes_shrinkable(backend)
+    print("ok: sealed: with --sealed nothing else is taken", flush=True)
+
+
+def main(program):
+    with_backend(usual, program)
+    with_backend(sealed, program, "--sealed")
     return 0
 
 
