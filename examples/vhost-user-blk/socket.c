@@ -153,8 +153,13 @@ static int
 connect_device(struct device *device, int socket)
 {
 	struct vmmem_vhost_options options = { .size = sizeof(options) };
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules),
-					     .flags = VMMEM_FOREIGN_MAY_SHRINK };
+	/* What memory-backend-file may be, on any file system. */
+	struct vmmem_foreign_rules rules = {
+		.size = sizeof(rules),
+		.types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
+			 VMMEM_FILE_REGULAR,
+		.flags = VMMEM_FOREIGN_MAY_SHRINK,
+	};
 	struct vmmem_collection *map = NULL;
 	unsigned int i;
 	int rc;

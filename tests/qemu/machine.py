@@ -67,7 +67,7 @@ class Machine:
 
     def __init__(self, run, name, backend, memory="256M", machine="q35",
                  device="", queues=1, reconnect=False, options=(),
-                 append=""):
+                 append="", ram="memory-backend-memfd"):
         self.name = name
         self.serial_log = open(os.path.join(run.dir, name + ".serial"), "wb")
         self.error_log = open(os.path.join(run.dir, name + ".qemu"), "wb")
@@ -78,8 +78,7 @@ class Machine:
             "-machine", machine + ",memory-backend=ram",
             "-m", memory + ",slots=4,maxmem=4G", "-smp", "2",
             "-cpu", "max",
-            "-object", "memory-backend-memfd,id=ram,share=on,size="
-            + memory,
+            "-object", ram + ",id=ram,share=on,size=" + memory,
             "-kernel", run.kernel, "-initrd", run.initrd,
             "-append", "console=ttyS0 quiet panic=-1 " + append,
             "-no-reboot",

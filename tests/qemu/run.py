@@ -51,8 +51,9 @@ class Run:
     def stop(self):
         for part in reversed(self.parts):
             part.stop()
-        if os.path.exists(self.disk):
-            os.unlink(self.disk)
+        for name in self.disk, os.path.join(self.dir, "ram"):
+            if os.path.exists(name):
+                os.unlink(name)
 
 
 def basics(run, machine, backend):
@@ -96,10 +97,12 @@ def test_packed(run):
 
 
 def test_preadv(run):
-    """Without io_uring, and without event indices."""
+    """Without io_uring, event indices, and seals: memory is a file."""
     backend = Backend(run, "blk", run.disk,
                       environment={"VHOST_USER_BLK_NO_URING": "1"})
-    machine = Machine(run, "vm", backend, device="event_idx=off")
+    machine = Machine(run, "vm", backend, device="event_idx=off",
+                      ram="memory-backend-file,mem-path=" +
+                      os.path.join(run.dir, "ram"))
     machine.boot()
     basics(run, machine, backend)
 
