@@ -184,17 +184,17 @@ older(uint64_t a, uint64_t b)
 }
 
 /* join() makes one chunk of 'index' and the next, if they have few entries. */
-static bool
+static void
 join(struct vmmem_iotlb_table *table, size_t index)
 {
 	struct vmmem_iotlb_chunk *chunk, *next;
 
 	if (index + 1 >= chunks_used(table))
-		return false;
+		return;
 	chunk = chunk_at(table, index);
 	next = chunk_at(table, index + 1);
 	if (chunk->count + next->count > VMMEM_IOTLB_JOIN)
-		return false;
+		return;
 	touch(table, chunk, chunk->count, chunk->count + next->count);
 	move_slots(chunk, chunk->count, next, 0, next->count);
 	chunk->count += next->count;
@@ -202,7 +202,6 @@ join(struct vmmem_iotlb_table *table, size_t index)
 		older(*oldest_of(table, chunk), *oldest_of(table, next));
 	drop_chunk(table, index + 1);
 	set_order_last(table, index);
-	return true;
 }
 
 /* split() moves the upper half of a full chunk to a new one behind it. */
@@ -277,7 +276,12 @@ take_out(struct vmmem_iotlb_table *table, struct place place, size_t count)
 	chunk->count -= (uint32_t)count;
 	/* The only chunk may have no entries, and ends at 2^64 - 1. */
 	set_order_last(table, place.chunk);
-	if (!join(table, place.chunk) && place.chunk > 0)
+	/*
+	 * With both sides: where many went at once, what is left may be little
+	 * enough for the one below even together with the one above.
+	 */
+	join(table, place.chunk);
+	if (place.chunk > 0)
 		join(table, place.chunk - 1);
 }
 
