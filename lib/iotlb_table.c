@@ -358,11 +358,17 @@ clear(struct vmmem_iotlb_table *table, uint64_t first, uint64_t last)
 	}
 }
 
-/* alike() tells whether an entry may be one with another beside it. */
+/*
+ * goes_on() tells whether 'high' begins where 'low' ends, in the target too, so
+ * that they may be one.  Behind the target's last address there is nothing:
+ * address 0 is not next to it, though the displacement is the same.
+ */
 static bool
-alike(const struct vmmem_iotlb_entry *a, const struct vmmem_iotlb_entry *b)
+goes_on(const struct vmmem_iotlb_entry *low,
+	const struct vmmem_iotlb_entry *high)
 {
-	return a->delta == b->delta && a->flags == b->flags;
+	return low->last + 1 == high->start && low->delta == high->delta &&
+	       low->flags == high->flags && high->start + high->delta != 0;
 }
 
 /* What is added is younger than whatever was used before. */
@@ -398,14 +404,12 @@ add(struct vmmem_iotlb_table *table, const struct vmmem_iotlb_entry *entry)
 	if (place.at > 0 || place.chunk > 0) {
 		get_slot(chunk_at(table, before.chunk), before.at, &left,
 			 &used);
-		joins_left = alike(&left, entry) &&
-			     left.last + 1 == entry->start;
+		joins_left = goes_on(&left, entry);
 	}
 	/* What is behind the last entry of a chunk begins the next one. */
 	if (place.at < chunk->count) {
 		get_slot(chunk, place.at, &right, &used);
-		joins_right = alike(&right, entry) &&
-			      entry->last + 1 == right.start;
+		joins_right = goes_on(entry, &right);
 	}
 
 	if (joins_left) {
