@@ -208,7 +208,7 @@ join(struct vmmem_iotlb_table *table, size_t index)
 static void
 split(struct vmmem_iotlb_table *table, size_t index)
 {
-	const size_t half = VMMEM_IOTLB_CHUNK / 2;
+	enum { half = VMMEM_IOTLB_CHUNK / 2 };
 	struct vmmem_iotlb_chunk *chunk = chunk_at(table, index), *next;
 
 	next = add_chunk(table, index + 1);
