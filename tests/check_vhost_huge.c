@@ -390,6 +390,29 @@ START_TEST(by_rules)
 }
 END_TEST
 
+/*
+ * A file larger than any pool: who made it reserves its pages, or has others
+ * wait for them (virtio-mem).  Those that are not touched take nothing.
+ */
+START_TEST(larger_than_the_pool)
+{
+	const uint64_t len = UINT64_C(1) << 40;
+	const struct vmmem_vhost_region row = row_of(0, len - PAGE, PAGE);
+	unsigned long pages = pool_free(HUGE);
+	int fd = huge_file(MFD_ALLOW_SEALING);
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_ok(vmmem_vhost_add(vhost, &row, fd));
+	ck_assert_uint_eq(pool_free(HUGE), pages);
+	ck_assert_int_eq(byte_at(len - 2 * PAGE), 0);
+	ck_assert_uint_eq(pool_free(HUGE), pages - 1);
+	assert_ok(vmmem_vhost_remove(vhost, &row));
+	assert_ok(vmmem_space_synchronize(space, -1));
+	close(fd);
+}
+END_TEST
+
 /* What a table shows can be exported again, as rows of the same bytes. */
 START_TEST(exported)
 {
@@ -439,6 +462,7 @@ make_suite(void)
 	tcase_add_test(tcase, logged);
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, by_rules);
+	tcase_add_test(tcase, larger_than_the_pool);
 	tcase_add_test(tcase, exported);
 	suite_add_tcase(suite, tcase);
 	return suite;
