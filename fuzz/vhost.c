@@ -7,6 +7,7 @@
  * Built with -fsanitize=fuzzer, or with fuzz/run.c.
  */
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include <vmmem/vmmem.h>
+
+#include "pool.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,12 +31,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 #define PAGE UINT64_C(4096)
-#define FILES 5
+#define HUGE UINT64_C(0x200000)
+#define FILES 6
 #define ROWS 8 /* the most that the object is made for */
 #define SENT 10 /* the most that a message has: more than that */
 #define LOG_FILE 1
+#define HUGE_FILE 5 /* of huge pages, if the pool has one */
 
-static const uint64_t file_len[FILES] = { 16 * PAGE, 4 * PAGE, 16 * PAGE };
+static uint64_t file_len[FILES] = { 16 * PAGE, 4 * PAGE, 16 * PAGE, 0, 0,
+				    16 * PAGE };
 static int files[FILES];
 
 /* The byte at 'offset' of a file. */
@@ -44,24 +50,43 @@ content(unsigned int file, uint64_t offset)
 }
 
 static void
+make_file(unsigned int file, unsigned int flags)
+{
+	files[file] = memfd_create("fuzz",
+				   MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+	must(files[file] >= 0);
+	must(ftruncate(files[file], (off_t)file_len[file]) == 0);
+	/* File 2 can be cut short. */
+	must(file == 2 || fcntl(files[file], F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+}
+
+/* fill() gives a file contents to compare. */
+static void
+fill(unsigned int file)
+{
+	uint8_t *bytes = mmap(NULL, file_len[file], PROT_READ | PROT_WRITE,
+			      MAP_SHARED, files[file], 0);
+	uint64_t at;
+
+	must(bytes != MAP_FAILED);
+	for (at = 0; at < file_len[file]; at++)
+		bytes[at] = content(file, at);
+	munmap(bytes, file_len[file]);
+}
+
+static void
 make_files(void)
 {
-	unsigned int i;
-	uint64_t at;
+	unsigned int i, huge = MFD_HUGETLB | MFD_HUGE_2MB;
 	int ends[2];
 
-	for (i = 0; i < 3; i++) {
-		files[i] = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		must(files[i] >= 0);
-		must(ftruncate(files[i], (off_t)file_len[i]) == 0);
-		/* File 2 can be cut short. */
-		must(i == 2 || fcntl(files[i], F_ADD_SEALS, F_SEAL_SHRINK) == 0);
-	}
-	for (at = 0; at < file_len[0]; at++) {
-		uint8_t byte = content(0, at);
-
-		must(pwrite(files[0], &byte, 1, (off_t)at) == 1);
-	}
+	for (i = 0; i < 3; i++)
+		make_file(i, 0);
+	fill(0);
+	if (pool_free(HUGE) != 0)
+		file_len[HUGE_FILE] = HUGE;
+	make_file(HUGE_FILE, file_len[HUGE_FILE] == HUGE ? huge : 0);
+	fill(HUGE_FILE);
 	must(pipe2(ends, O_CLOEXEC) == 0);
 	files[3] = ends[0];
 	files[4] = -1;
@@ -161,7 +186,7 @@ overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 static int
 expect_file(unsigned int file, uint64_t offset, uint64_t len)
 {
-	uint64_t before = offset % PAGE;
+	uint64_t before = offset % (file_len[file] == HUGE ? HUGE : PAGE);
 
 	if (file == 4)
 		return -9; /* EBADF */
@@ -366,8 +391,8 @@ set_log(void)
 
 	if (file >= FILES)
 		file = LOG_FILE;
-	/* File 0 has contents to compare. */
-	if (file == 0)
+	/* These have contents to compare. */
+	if (file == 0 || file == HUGE_FILE)
 		file = LOG_FILE;
 	if (used == 0)
 		want = VMMEM_EZEROLEN;
@@ -422,8 +447,8 @@ probe(const struct vmmem_collection *map, uint64_t at)
 	if (row != NULL) {
 		offset = row->wire.offset + (at - row->wire.gpa);
 		must(result == row->wire.user_address + (at - row->wire.gpa));
-		if (row->file == 0) {
-			must(value == content(0, offset));
+		if (row->file == 0 || row->file == HUGE_FILE) {
+			must(value == content(row->file, offset));
 			check_mark(map, at, value);
 		}
 	}

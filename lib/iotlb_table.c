@@ -184,17 +184,17 @@ older(uint64_t a, uint64_t b)
 }
 
 /* join() makes one chunk of 'index' and the next, if they have few entries. */
-static bool
+static void
 join(struct vmmem_iotlb_table *table, size_t index)
 {
 	struct vmmem_iotlb_chunk *chunk, *next;
 
 	if (index + 1 >= chunks_used(table))
-		return false;
+		return;
 	chunk = chunk_at(table, index);
 	next = chunk_at(table, index + 1);
 	if (chunk->count + next->count > VMMEM_IOTLB_JOIN)
-		return false;
+		return;
 	touch(table, chunk, chunk->count, chunk->count + next->count);
 	move_slots(chunk, chunk->count, next, 0, next->count);
 	chunk->count += next->count;
@@ -202,14 +202,13 @@ join(struct vmmem_iotlb_table *table, size_t index)
 		older(*oldest_of(table, chunk), *oldest_of(table, next));
 	drop_chunk(table, index + 1);
 	set_order_last(table, index);
-	return true;
 }
 
 /* split() moves the upper half of a full chunk to a new one behind it. */
 static void
 split(struct vmmem_iotlb_table *table, size_t index)
 {
-	const size_t half = VMMEM_IOTLB_CHUNK / 2;
+	enum { half = VMMEM_IOTLB_CHUNK / 2 };
 	struct vmmem_iotlb_chunk *chunk = chunk_at(table, index), *next;
 
 	next = add_chunk(table, index + 1);
@@ -277,7 +276,12 @@ take_out(struct vmmem_iotlb_table *table, struct place place, size_t count)
 	chunk->count -= (uint32_t)count;
 	/* The only chunk may have no entries, and ends at 2^64 - 1. */
 	set_order_last(table, place.chunk);
-	if (!join(table, place.chunk) && place.chunk > 0)
+	/*
+	 * With both sides: where many went at once, what is left may be little
+	 * enough for the one below even together with the one above.
+	 */
+	join(table, place.chunk);
+	if (place.chunk > 0)
 		join(table, place.chunk - 1);
 }
 
@@ -354,11 +358,17 @@ clear(struct vmmem_iotlb_table *table, uint64_t first, uint64_t last)
 	}
 }
 
-/* alike() tells whether an entry may be one with another beside it. */
+/*
+ * goes_on() tells whether 'high' begins where 'low' ends, in the target too, so
+ * that they may be one.  Behind the target's last address there is nothing:
+ * address 0 is not next to it, though the displacement is the same.
+ */
 static bool
-alike(const struct vmmem_iotlb_entry *a, const struct vmmem_iotlb_entry *b)
+goes_on(const struct vmmem_iotlb_entry *low,
+	const struct vmmem_iotlb_entry *high)
 {
-	return a->delta == b->delta && a->flags == b->flags;
+	return low->last + 1 == high->start && low->delta == high->delta &&
+	       low->flags == high->flags && high->start + high->delta != 0;
 }
 
 /* What is added is younger than whatever was used before. */
@@ -394,14 +404,12 @@ add(struct vmmem_iotlb_table *table, const struct vmmem_iotlb_entry *entry)
 	if (place.at > 0 || place.chunk > 0) {
 		get_slot(chunk_at(table, before.chunk), before.at, &left,
 			 &used);
-		joins_left = alike(&left, entry) &&
-			     left.last + 1 == entry->start;
+		joins_left = goes_on(&left, entry);
 	}
 	/* What is behind the last entry of a chunk begins the next one. */
 	if (place.at < chunk->count) {
 		get_slot(chunk, place.at, &right, &used);
-		joins_right = alike(&right, entry) &&
-			      entry->last + 1 == right.start;
+		joins_right = goes_on(entry, &right);
 	}
 
 	if (joins_left) {

@@ -239,6 +239,35 @@ START_TEST(neighbours_join)
 }
 END_TEST
 
+/*
+ * The last target there is, and the first: with one displacement, but not
+ * beside each other.  Whatever is mapped first, no piece leads past 2^64.
+ */
+START_TEST(not_past_the_last_target)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (i == 0)
+			assert_ok(map(0x1000, TOP - 0xfff, 0x1000, RW));
+		assert_ok(map(0x2000, 0, 0x1000, RW));
+		if (i == 1)
+			assert_ok(map(0x1000, TOP - 0xfff, 0x1000, RW));
+		/* And with both neighbours there. */
+		if (i == 2) {
+			assert_ok(map(0, TOP - 0x1fff, 0x1000, RW));
+			assert_ok(map(0x1000, TOP - 0xfff, 0x1000, RW));
+		}
+		ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 2);
+		assert_ok(look(0x1800, 0x1000, RW));
+		ck_assert_uint_eq(found, 2);
+		expect_hit(0, 0x1800, 0x800, TOP - 0x7ff);
+		expect_hit(1, 0x2000, 0x800, 0);
+		vmmem_iotlb_unmap_all(iotlb);
+	}
+}
+END_TEST
+
 /* The same once more changes nothing. */
 START_TEST(duplicates)
 {
@@ -439,6 +468,7 @@ make_suite(void)
 	tcase_add_test(tcase, every_failure_is_reported);
 	tcase_add_test(tcase, count_without_room);
 	tcase_add_test(tcase, neighbours_join);
+	tcase_add_test(tcase, not_past_the_last_target);
 	tcase_add_test(tcase, duplicates);
 	tcase_add_test(tcase, later_overrides);
 	tcase_add_test(tcase, unmap_cuts);

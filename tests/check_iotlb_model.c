@@ -54,14 +54,15 @@ struct model {
 				     #condition);                          \
 	} while (0)
 
-/* Whether two neighbours are of one entry. */
+/* Whether two neighbours are of one entry; no target goes on behind the top. */
 static bool
 goes_on(const struct model *m, size_t i)
 {
 	const struct byte *a = &m->bytes[i], *b = &m->bytes[i + 1];
 
 	return i + 1 < WINDOW && a->mapped && b->mapped &&
-	       a->delta == b->delta && a->access == b->access;
+	       a->delta == b->delta && a->access == b->access &&
+	       m->base + (i + 1) + b->delta != 0;
 }
 
 static size_t
@@ -193,6 +194,14 @@ step_map(struct model *m)
 
 	m->what = "map";
 	draw(m, &from, &len);
+	/* Now and then to where the target ends, or from where it begins. */
+	if (rng_chance(&m->rng, 10)) {
+		delta = 0 - (m->base + WINDOW / 2);
+		if (from >= WINDOW / 2)
+			from = WINDOW / 2;
+		else if (rng_chance(&m->rng, 80))
+			len = WINDOW / 2 - from;
+	}
 	gpa = m->base + from + delta;
 	rc = vmmem_iotlb_map(m->iotlb, m->base + from, gpa, len, access);
 	if (len != 0 && len - 1 > UINT64_MAX - gpa)

@@ -200,6 +200,57 @@ START_TEST(rings_overflow)
 }
 END_TEST
 
+/* Entries of slots and pages that are not there: nothing is marked for them. */
+START_TEST(rings_of_anything)
+{
+	static const uint64_t pages[] = {
+		0,
+		PAGES - 1,
+		PAGES,
+		(UINT64_C(1) << 31) - 1,
+		UINT64_C(1) << 31,
+		(UINT64_C(1) << 32) - 1,
+		UINT64_C(1) << 32,
+		/* Times the size of a page these are 0 and a page. */
+		UINT64_C(1) << 52,
+		(UINT64_C(1) << 52) + 1,
+		(UINT64_C(1) << 63) - 1,
+		UINT64_C(1) << 63,
+		UINT64_MAX,
+	};
+	uint32_t slots[6];
+	struct fake_entry *entry;
+	struct vmmem_slot slot;
+	bool there;
+	size_t i, j;
+
+	open_all(VMMEM_KVM_LOG_RING);
+	REQUIRE(vmmem_kvm_slot_at(kvm, 0, &slot) == 0);
+	slots[0] = slot.number;
+	slots[1] = slot.number + 1;
+	slots[2] = UINT16_MAX;
+	slots[3] = slot.number | 1U << 16;
+	slots[4] = slot.number | 1U << 31;
+	slots[5] = UINT32_MAX;
+	for (i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+		for (j = 0; j < sizeof(pages) / sizeof(pages[0]); j++) {
+			entry = &fake.entries[0][fake.put[0]++ % RING];
+			entry->slot = slots[i];
+			entry->page = pages[j];
+			entry->flags = 1;
+			there = i == 0 && pages[j] < PAGES;
+			REQUIRE(taken_pages() == there);
+			REQUIRE(vmmem_bitmap_test(
+					vmmem_harvester_taken(harvester),
+					there ? pages[j] * FAKE_PAGE : 0) ==
+				there);
+		}
+	}
+	REQUIRE(fake.taken[0] == fake.put[0]);
+	close_all();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -210,6 +261,7 @@ make_suite(void)
 			    VMMEM_KVM_LOG_RING + 1);
 	tcase_add_test(tcase, rings_take_back_less);
 	tcase_add_test(tcase, rings_overflow);
+	tcase_add_test(tcase, rings_of_anything);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -189,6 +189,53 @@ START_TEST(every_order_of_filling)
 }
 END_TEST
 
+/* One page at 'page', which never goes on where its neighbours end. */
+static void
+set_page(uint64_t page)
+{
+	vmmem_iotlb_table_set(&table, page << 12, (page << 12) + 0xfff,
+			      page % 2 << 40, 3);
+}
+
+static void
+clear_pages(uint64_t page, uint64_t count)
+{
+	vmmem_iotlb_table_clear(&table, page << 12,
+				((page + count) << 12) - 1);
+	check_table();
+}
+
+/*
+ * Pairs of chunks that are just too much for one, of 1 entry and 24; then 23 of
+ * these at once.  What is left of three chunks is to be one, or there are more
+ * chunks than there is memory for when that is done again and again.
+ */
+START_TEST(hollow_chunks)
+{
+	const size_t capacity = 2000;
+	uint64_t base = 0, pairs, i, j, at;
+
+	memset(&table, 0, sizeof(table));
+	assert_ok(vmmem_iotlb_table_init(&table, capacity));
+	/* A pair is 40 entries before it is cut down. */
+	while ((pairs = (capacity - table.count) / 40) > 1) {
+		for (i = 0; i < 32 * pairs; i++)
+			set_page(base + 4 * i);
+		for (i = 0; i < pairs; i++) {
+			at = base + 128 * i;
+			for (j = 0; j < 8; j++)
+				set_page(at + 64 + 4 * j + 2);
+			clear_pages(at + 4, 60);
+		}
+		for (i = 0; i < pairs; i++)
+			clear_pages(base + 128 * i + 65, 63);
+		base += 128 * (pairs + 8);
+	}
+	ck_assert_uint_eq(table.evicted, 0);
+	vmmem_iotlb_table_fini(&table);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -198,6 +245,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 0);
 	tcase_add_loop_test(tcase, invariants, 0, (int)ARRAY_LEN(capacities));
 	tcase_add_test(tcase, every_order_of_filling);
+	tcase_add_test(tcase, hollow_chunks);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
