@@ -57,14 +57,23 @@ mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 	}
 }
 
-static bool
-is_dirty(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring,
+static uint32_t
+flags_at(const struct vmmem_kvm *kvm, const struct vmmem_kvm_ring *ring,
 	 uint32_t index)
 {
-	/* Acquire: KVM fills the entry in before it says DIRTY. */
-	return (__atomic_load_n(&entry_at(kvm, ring->entries, index)->flags,
-				__ATOMIC_ACQUIRE) &
-		VMMEM_KVM_GFN_DIRTY) != 0;
+	/*
+	 * Acquire: KVM fills an entry in before it says DIRTY, and is done with
+	 * it before it clears the flags.
+	 */
+	return __atomic_load_n(&entry_at(kvm, ring->entries, index)->flags,
+			       __ATOMIC_ACQUIRE);
+}
+
+static bool
+is_dirty(const struct vmmem_kvm *kvm, const struct vmmem_kvm_ring *ring,
+	 uint32_t index)
+{
+	return (flags_at(kvm, ring, index) & VMMEM_KVM_GFN_DIRTY) != 0;
 }
 
 /* fetch_next() copies the next entry, and has KVM take it back. */
@@ -127,6 +136,40 @@ give_back(struct vmmem_kvm *kvm, uint64_t count)
 	return rc < 0 ? rc : 0;
 }
 
+/*
+ * resume() has KVM go on taking entries back, if it waits at one that nobody
+ * will give it.  Where it writes over an entry after that was given back and
+ * before it has taken it, it comes to it twice: the second time it finds no
+ * flags, and waits.  All behind that stays given, and in the end the ring is
+ * full for ever, and the vCPU stands still.
+ *
+ * What is given and not taken ends at 'fetch'.  Where KVM waits nobody tells, but
+ * it is before that, and nothing between has flags: so one after the other is
+ * given, backwards, until KVM has taken the last.  More than that must not be
+ * given, as KVM would take entries that it has not filled.
+ */
+static void
+resume(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
+{
+	const uint32_t last = ring->fetch - 1;
+	const uint32_t first = ring->fetch - kvm->ring_entries;
+	uint32_t at = ring->fetch;
+
+	while (at != first &&
+	       flags_at(kvm, ring, at - 1) == VMMEM_KVM_GFN_RESET)
+		at--;
+	while (at != first &&
+	       flags_at(kvm, ring, last) == VMMEM_KVM_GFN_RESET &&
+	       flags_at(kvm, ring, at - 1) == 0) {
+		at--;
+		/* Release: as in fetch_next(), though there is nothing new. */
+		__atomic_store_n(&entry_at(kvm, ring->entries, at)->flags,
+				 VMMEM_KVM_GFN_RESET, __ATOMIC_RELEASE);
+		if (give_back(kvm, 1) != 0)
+			return;
+	}
+}
+
 /* mark_all() marks all that is logged. */
 static void
 mark_all(const struct vmmem_kvm *kvm)
@@ -170,6 +213,8 @@ vmmem_kvm_harvest(struct vmmem_kvm *kvm)
 	}
 	if (entries != 0)
 		rc = give_back(kvm, entries);
+	for (i = 0; i < kvm->ring_count && kvm->rings_lost && rc == 0; i++)
+		resume(kvm, &kvm->rings[i]);
 	for (i = 0; i < kvm->ring_count; i++)
 		mark_ring(kvm, &kvm->rings[i], rc == 0);
 	if (kvm->rings_lost)

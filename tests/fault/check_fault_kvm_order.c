@@ -200,6 +200,73 @@ START_TEST(rings_overflow)
 }
 END_TEST
 
+/* push() adds entries, and tells whether the ring had room for all. */
+static bool
+push(uint32_t slot, uint32_t count)
+{
+	struct fake_entry *entry;
+
+	for (; count != 0; count--) {
+		if (fake.put[0] - fake.taken[0] >= RING - FAKE_RING_KEPT)
+			return false;
+		entry = &fake.entries[0][fake.put[0] % RING];
+		entry->slot = slot;
+		entry->page = fake.put[0] % PAGES;
+		entry->flags = 1;
+		fake.put[0]++;
+	}
+	return true;
+}
+
+/* A KVM that writes over entries which were given back and are not taken. */
+static uint32_t over_now, over_slot;
+
+static int
+writes_over(int fd, unsigned long request, void *argument)
+{
+	if (request == KVM_RESET_DIRTY_RINGS) {
+		/* It does not look whether there is room. */
+		const uint32_t taken = fake.taken[0];
+
+		fake.taken[0] = fake.put[0];
+		REQUIRE(push(over_slot, over_now));
+		fake.taken[0] = taken;
+		over_now = 0;
+	}
+	return fake_kvm_ioctl(fd, request, argument);
+}
+
+/* It goes on all the same, and each entry is taken back in the end. */
+START_TEST(rings_go_on)
+{
+	uint32_t over, before, i, number;
+	struct vmmem_slot slot;
+
+	for (over = FAKE_RING_KEPT + 1; over < RING / 2; over += 7) {
+		open_all(VMMEM_KVM_LOG_RING);
+		REQUIRE(vmmem_kvm_slot_at(kvm, 0, &slot) == 0);
+		over_slot = number = slot.number;
+		for (before = 0; before < 3; before++) {
+			/* It is full, and written over when it was given. */
+			REQUIRE(push(number, RING - FAKE_RING_KEPT));
+			over_now = over;
+			inject_ioctl = writes_over;
+			REQUIRE(taken_pages() == PAGES);
+			inject_ioctl = fake_kvm_ioctl;
+			for (i = 0; i < 3 * RING; i++) {
+				if (push(number, 1))
+					continue;
+				REQUIRE(taken_pages() == PAGES);
+				REQUIRE(push(number, 1));
+			}
+			REQUIRE(taken_pages() == PAGES);
+			REQUIRE(fake.taken[0] == fake.put[0]);
+		}
+		close_all();
+	}
+}
+END_TEST
+
 /* Entries of slots and pages that are not there: nothing is marked for them. */
 START_TEST(rings_of_anything)
 {
@@ -261,6 +328,7 @@ make_suite(void)
 			    VMMEM_KVM_LOG_RING + 1);
 	tcase_add_test(tcase, rings_take_back_less);
 	tcase_add_test(tcase, rings_overflow);
+	tcase_add_test(tcase, rings_go_on);
 	tcase_add_test(tcase, rings_of_anything);
 	suite_add_tcase(suite, tcase);
 	return suite;

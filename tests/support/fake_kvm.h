@@ -313,7 +313,7 @@ fake_reset_rings(void)
 	if (fake.ring_entries == 0)
 		return fake_fails(EINVAL);
 	for (i = 0; i < FAKE_VCPUS; i++) {
-		while (fake.taken[i] != fake.put[i]) {
+		while (fake.entries[i] != NULL) {
 			struct fake_entry *entry =
 				&fake.entries[i][fake.taken[i] %
 						 fake.ring_entries];
@@ -322,6 +322,9 @@ fake_reset_rings(void)
 
 			if ((entry->flags & 2) == 0)
 				break;
+			/* More was given back than there is.  KVM would go on. */
+			if (fake.taken[i] == fake.put[i])
+				abort();
 			entry->flags = 0;
 			if (entry->page < slot->is.len / FAKE_PAGE)
 				slot->open[entry->page] = 0;
