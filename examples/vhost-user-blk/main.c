@@ -23,7 +23,8 @@ usage(void)
 	fprintf(stderr,
 		"usage: vhost-user-blk --socket PATH --file PATH\n"
 		"           [--queues N] [--read-only] [--once] "
-		"[--trust-file-memory]\n");
+		"[--postcopy]\n"
+		"           [--trust-file-memory]\n");
 	exit(2);
 }
 
@@ -76,6 +77,7 @@ main(int argc, char **argv)
 		{ "queues", required_argument, NULL, 'q' },
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "once", no_argument, NULL, '1' },
+		{ "postcopy", no_argument, NULL, 'p' },
 		{ "trust-file-memory", no_argument, NULL, 't' },
 		{ 0 },
 	};
@@ -102,6 +104,9 @@ main(int argc, char **argv)
 		case '1':
 			once = true;
 			break;
+		case 'p':
+			device.may_postcopy = true;
+			break;
 		case 't':
 			device.trusting = true;
 			break;
@@ -112,6 +117,8 @@ main(int argc, char **argv)
 	if (socket_path == NULL || file_path == NULL || optind != argc ||
 	    device.queue_count == 0 || device.queue_count > QUEUES_MAX)
 		usage();
+	if (device.may_postcopy)
+		device.may_postcopy = postcopy_possible();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
 	pthread_mutex_init(&device.backend_lock, NULL);

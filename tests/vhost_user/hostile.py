@@ -15,13 +15,14 @@ import time
 
 import frontend as f
 from frontend import FrontEnd, Gone
+from postcopy import hostile_postcopy
 
 TOP = (1 << 64) - 1
 SECTORS = 2048
 
 
 class Backend:
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, options=()):
         self.path = os.path.join(directory, "socket")
         self.disk = os.path.join(directory, "disk")
         with open(self.disk, "wb") as disk:
@@ -29,7 +30,7 @@ class Backend:
         self.log = open(os.path.join(directory, "log"), "w+b")
         self.process = subprocess.Popen(
             [program, "--socket", self.path, "--file", self.disk,
-             "--queues", "2"], stderr=self.log, stdout=self.log)
+             "--queues", "2", *options], stderr=self.log, stdout=self.log)
         end = time.monotonic() + f.LIMIT
         while not os.path.exists(self.path):
             assert self.process.poll() is None and time.monotonic() < end
@@ -318,13 +319,14 @@ def memory_that_changes(backend):
 def main(program):
     # The sanitizer of a library is loaded by the program that is linked to it.
     with tempfile.TemporaryDirectory() as directory:
-        backend = Backend(program, directory)
+        backend = Backend(program, directory, ["--postcopy"])
         try:
             backend.serves()
             usual = backend.serves()
             for test in (malformed_messages, broken_headers, lying_tables,
                          lying_rings, hostile_chains, hostile_requests,
-                         truncated_memory, memory_that_changes):
+                         truncated_memory, memory_that_changes,
+                         hostile_postcopy):
                 for _ in test(backend):
                     assert backend.serves() == usual, "something is left"
                 print("ok: %s: %s" % (test.__name__, test.__doc__),
