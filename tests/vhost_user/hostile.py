@@ -7,6 +7,7 @@ same process, which must not have died, nor have a descriptor or a thread more.
 """
 import os
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -32,17 +33,29 @@ class Backend:
             [program, "--socket", self.path, "--file", self.disk,
              "--queues", "2", *options], stderr=self.log, stdout=self.log)
         end = time.monotonic() + f.LIMIT
-        while not os.path.exists(self.path):
+        while not self.listens():
             assert self.process.poll() is None and time.monotonic() < end
             select.select([], [], [], 0.01)
+
+    def listens(self):
+        """Whether it has come so far: its socket is there before that."""
+        with socket.socket(socket.AF_UNIX) as link:
+            return link.connect_ex(self.path) == 0
 
     def connect(self):
         return FrontEnd(self.path)
 
     def counts(self):
-        """Descriptors and threads."""
+        """Descriptors and threads, but for those of the kernel's io_uring."""
         proc = "/proc/%d/" % self.process.pid
-        return (len(os.listdir(proc + "fd")), len(os.listdir(proc + "task")))
+        threads = 0
+        for task in os.listdir(proc + "task"):
+            try:
+                with open(proc + "task/" + task + "/comm") as name:
+                    threads += not name.read().startswith("iou-")
+            except OSError:
+                pass  # it has ended
+        return (len(os.listdir(proc + "fd")), threads)
 
     def serves(self):
         """A whole session of somebody who behaves; what is open in it."""
