@@ -25,6 +25,7 @@
 
 struct device;
 struct queue;
+struct postcopy;
 
 /* A chain of buffers: those that the device reads, then those it writes. */
 struct chain {
@@ -97,6 +98,7 @@ struct device {
 	int file;
 	bool read_only;
 	bool sealed; /* memory that could be cut short is refused */
+	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
 	struct queue queues[QUEUES_MAX];
@@ -115,12 +117,18 @@ struct device {
 	int backend_fd;
 	void *inflight_map;
 	size_t inflight_len;
+	struct postcopy *postcopy; /* NULL: none */
 };
 
 /* ---- socket.c: messages ------------------------------------------------- */
 
 /* serve() answers one front end until it goes. */
 void serve(struct device *device, int socket);
+
+/* ---- postcopy.c: memory that comes while the guest runs ----------------- */
+
+/* postcopy_possible() says whether the system lets us, and if not why. */
+bool postcopy_possible(void);
 
 /* ---- queue.c: one thread for each queue --------------------------------- */
 

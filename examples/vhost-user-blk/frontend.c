@@ -33,6 +33,13 @@ features(const struct device *device)
 				    F_BLK_DISCARD | F_BLK_WRITE_ZEROES);
 }
 
+static uint64_t
+protocol_features(const struct device *device)
+{
+	return PROTOCOL_FEATURES |
+	       (device->may_postcopy ? PROTOCOL_PAGEFAULT : 0);
+}
+
 /*
  * show() has the queues see what the front end's memory is now.  When it
  * returns, none of them sees or uses what was before.
@@ -57,20 +64,27 @@ show(struct device *device)
 	/* Sections last as long as there is work: now they are to end. */
 	atomic_fetch_add(&device->epoch, 1);
 	rc = vmmem_space_synchronize(device->space, -1);
-	return rc != 0 ? rc : vmmem_space_synchronize(device->memory, -1);
+	if (rc == 0)
+		rc = vmmem_space_synchronize(device->memory, -1);
+	if (rc == 0)
+		postcopy_trim(device);
+	return rc;
 }
 
 static int
-memory_message(struct device *device, const struct message *message)
+memory_message(struct device *device, struct message *message)
 {
+	const uint32_t request = message->header.request;
 	int rc;
 
-	rc = vmmem_vhost_message(device->vhost, message->header.request,
-				 message->payload, message->header.size,
-				 message->fds, message->fd_count);
-	if (rc != 0)
+	rc = vmmem_vhost_message(device->vhost, request, message->payload,
+				 message->header.size, message->fds,
+				 message->fd_count);
+	if (rc != 0) {
+		postcopy_trim(device);
 		return rc;
-	if (message->header.request == VMMEM_VHOST_IOTLB_MSG) {
+	}
+	if (request == VMMEM_VHOST_IOTLB_MSG) {
 		const struct vmmem_vhost_iotlb *iotlb =
 			(const void *)message->payload;
 
@@ -80,8 +94,13 @@ memory_message(struct device *device, const struct message *message)
 		return vmmem_iotlb_synchronize(device->iotlb);
 	}
 	/* User addresses may mean something else now. */
-	if (message->header.request == VMMEM_VHOST_SET_MEM_TABLE)
+	if (request == VMMEM_VHOST_SET_MEM_TABLE)
 		vmmem_iotlb_unmap_all(device->iotlb);
+	/* Queues see it when the front end can answer their faults. */
+	if (postcopy_listens(device) &&
+	    (request == VMMEM_VHOST_SET_MEM_TABLE ||
+	     request == VMMEM_VHOST_ADD_MEM_REG))
+		return postcopy_reply(device, message);
 	return show(device);
 }
 
@@ -131,6 +150,15 @@ set_features(struct device *device, uint64_t wanted)
 		rc = vmmem_vhost_clear_log(device->vhost);
 		return rc != 0 ? rc : show(device);
 	}
+	return 0;
+}
+
+static int
+set_protocol_features(struct device *device, uint64_t wanted)
+{
+	if ((wanted & ~protocol_features(device)) != 0)
+		return -EINVAL;
+	device->protocol_features = wanted;
 	return 0;
 }
 
@@ -401,19 +429,33 @@ set_backend_fd(struct device *device, struct message *message)
 	return 0;
 }
 
+static int
+end_postcopy(struct device *device, struct message *message)
+{
+	int rc = postcopy_message(device, message);
+
+	/* What was not acknowledged needs it no more. */
+	if (rc == 0)
+		rc = show(device);
+	return reply_u64(device, message, rc != 0) != 0 ? -EIO : rc;
+}
+
 int
 handle(struct device *device, struct message *message)
 {
+	if (postcopy_acknowledges(device, message))
+		return show(device);
+	if (!postcopy_permits(device, message->header.request))
+		return VMMEM_EMESSAGE;
 	switch (message->header.request) {
 	case GET_FEATURES:
 		return reply_u64(device, message, features(device));
 	case SET_FEATURES:
 		return set_features(device, message_u64(message));
 	case GET_PROTOCOL_FEATURES:
-		return reply_u64(device, message, PROTOCOL_FEATURES);
+		return reply_u64(device, message, protocol_features(device));
 	case SET_PROTOCOL_FEATURES:
-		device->protocol_features = message_u64(message);
-		return 0;
+		return set_protocol_features(device, message_u64(message));
 	case SET_OWNER:
 	case RESET_OWNER:
 	case SET_CONFIG: /* nothing in it can be changed */
@@ -451,6 +493,11 @@ handle(struct device *device, struct message *message)
 		return get_inflight(device, message);
 	case SET_INFLIGHT_FD:
 		return set_inflight(device, message);
+	case POSTCOPY_ADVISE:
+	case POSTCOPY_LISTEN:
+		return postcopy_message(device, message);
+	case POSTCOPY_END:
+		return end_postcopy(device, message);
 	default:
 		return VMMEM_EMESSAGE;
 	}

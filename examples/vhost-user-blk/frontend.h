@@ -24,6 +24,32 @@ void drop_inflight(struct device *device);
 /* inflight_forget() forgets what a ring that ended well has noted in it. */
 void inflight_forget(struct queue *queue);
 
+/* ---- postcopy.c: memory that comes while the guest runs ----------------- */
+
+/* postcopy_message() does ADVISE, which it answers, LISTEN and END. */
+int postcopy_message(struct device *device, struct message *message);
+
+/* postcopy_end() has nobody wait for pages any more. */
+void postcopy_end(struct device *device);
+
+/* Whether the front end has to be told where memory is mapped. */
+bool postcopy_listens(const struct device *device);
+
+/* postcopy_reply() tells it, in answer to a message that has been obeyed. */
+int postcopy_reply(struct device *device, struct message *message);
+
+/* Whether the front end now knows it, which is the message's one purpose. */
+bool postcopy_acknowledges(struct device *device,
+			   const struct message *message);
+
+/* Whether a request may come before that. */
+bool postcopy_permits(const struct device *device, uint32_t request);
+
+/* postcopy_trim() lets go of mappings that the table has no more. */
+void postcopy_trim(struct device *device);
+
+/* ---- socket.c: answers -------------------------------------------------- */
+
 /* message_u64() is the payload if it is one number, else all ones. */
 uint64_t message_u64(const struct message *message);
 

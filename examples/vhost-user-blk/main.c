@@ -32,7 +32,7 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: vhost-user-blk [--once] [--sealed]\n"
+		"usage: vhost-user-blk [--once] [--sealed] [--postcopy]\n"
 		"           (--socket PATH --file PATH [--queues N] "
 		"[--read-only])...\n");
 	exit(2);
@@ -127,11 +127,12 @@ main(int argc, char **argv)
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "once", no_argument, NULL, '1' },
 		{ "sealed", no_argument, NULL, 'S' },
+		{ "postcopy", no_argument, NULL, 'p' },
 		{ 0 },
 	};
 	static struct disk disks[DISKS_MAX];
 	struct disk *disk = disks;
-	bool once = false, sealed = false;
+	bool once = false, sealed = false, postcopy = false;
 	size_t count = 0, i;
 	int option;
 
@@ -163,6 +164,9 @@ main(int argc, char **argv)
 		case 'S':
 			sealed = true;
 			break;
+		case 'p':
+			postcopy = true;
+			break;
 		default:
 			usage();
 		}
@@ -172,6 +176,7 @@ main(int argc, char **argv)
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
 	sealed = sealed || !survive();
+	postcopy = postcopy && postcopy_possible();
 	for (i = 0; i < count; i++) {
 		disk = &disks[i];
 		if (disk->file_path == NULL || disk->device.queue_count == 0 ||
@@ -179,6 +184,7 @@ main(int argc, char **argv)
 			usage();
 		disk->once = once;
 		disk->device.sealed = sealed;
+		disk->device.may_postcopy = postcopy;
 		pthread_mutex_init(&disk->device.backend_lock, NULL);
 		open_file(&disk->device, disk->file_path);
 		disk->listener = listen_at(disk->socket_path);

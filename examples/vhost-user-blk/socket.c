@@ -198,6 +198,8 @@ disconnect_device(struct device *device)
 {
 	unsigned int i;
 
+	/* Queues may wait for pages that nobody brings any more. */
+	postcopy_end(device);
 	for (i = 0; i < QUEUES_MAX; i++) {
 		struct queue *queue = &device->queues[i];
 

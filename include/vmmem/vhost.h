@@ -256,10 +256,10 @@ size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
 
 /*
  * vmmem_vhost_at() stores the row at 'index', in ascending order of guest
- * address, and the region of whole pages that its file is mapped with: for
- * those who register memory with userfaultfd(2), say.  It is borrowed and lives
- * as long as the row; its guest address is 0 and means nothing.  Either output
- * may be NULL.
+ * address, and the region that its file is mapped with: for those who register
+ * memory with userfaultfd(2), say.  That begins with a page of the file and ends
+ * with the row.  It is borrowed and lives as long as the row; its guest address
+ * is 0 and means nothing.  Either output may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  'index' is not below the count

@@ -132,7 +132,7 @@ class Machine:
 
     def boot(self):
         # What comes before the shell is there may be lost.
-        self.wait_for("list of built-in commands")
+        self.wait_for("ready for commands")
         self.run("true")
 
     def send(self, line):

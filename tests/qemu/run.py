@@ -184,6 +184,58 @@ def test_migrate(run):
     second.expect_alive()
 
 
+def test_postcopy(run):
+    """The guest goes on before its memory has come; the disk fetches it."""
+    half = DISK // 2
+    first = Backend(run, "from", run.disk)
+    second = Backend(run, "to", run.disk, ["--postcopy"])
+    path = os.path.join(run.dir, "migration")
+    trace = os.path.join(run.dir, "trace")
+    source = Machine(run, "source", first, memory="192M")
+    target = Machine(run, "target", second, memory="192M",
+                     options=["-incoming", "defer", "-D", trace, "-trace",
+                              "vhost_user_postcopy_fault_handler_found"])
+    source.boot()
+    source.run("/sbin/mke2fs -q -t ext4 /dev/vda %dk" % (half // 1024))
+    source.run("mount -t ext4 /dev/vda /mnt")
+    source.start_writer(half // 4096, half // 4096, pool=48)
+    source.run("while :; do dd if=/dev/urandom of=/mnt/file bs=64k "
+               "count=64 conv=fsync 2>/dev/null; done & echo $! >/tmp/pid")
+    # The disk reads into pages that nobody has touched since.
+    source.run("while :; do echo 3 >/proc/sys/vm/drop_caches; "
+               "cat /dev/vda >/dev/null; done & echo $! >>/tmp/pid")
+    for machine in (source, target):
+        machine.qmp("migrate-set-capabilities",
+                    capabilities=[{"capability": name, "state": True}
+                                  for name in ("events", "postcopy-ram")])
+    target.qmp("migrate-incoming", uri="unix:" + path)
+    # So slow that most is still to come.
+    source.qmp("migrate-set-parameters", **{
+        "max-bandwidth": 4 * MIB, "max-postcopy-bandwidth": 16 * MIB})
+    source.qmp("migrate", uri="unix:" + path)
+    states = []
+    while "completed" not in states:
+        states.append(source.event("MIGRATION")["status"])
+        check(states[-1] not in ("failed", "cancelled", "postcopy-paused"),
+              "migration: %s" % states)
+        if states[-1] == "active":
+            source.qmp("migrate-start-postcopy")
+    check("postcopy-active" in states, "not in postcopy: %s" % states)
+    while target.event("MIGRATION")["status"] != "completed":
+        pass
+    source.stop()
+    target.run("kill $(cat /tmp/pid)")
+    target.stop_writer()
+    target.run("dd if=/dev/urandom of=/mnt/after bs=64k count=16 2>/dev/null; "
+               "sync; umount /mnt")
+    run.fsck(half)
+    second.expect_alive()
+    with open(trace) as lines:
+        count = sum("fault_handler_found" in line for line in lines)
+    check(count > 0, "the disk never was the first to touch a page")
+    print("   %d pages were fetched for the disk" % count)
+
+
 def test_iommu(run):
     """All of it through an IOMMU, and so through our iotlb."""
     backend = Backend(run, "blk", run.disk)

@@ -8,6 +8,7 @@ nor have a descriptor or a thread more.
 """
 import os
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import time
 import cut_short
 import frontend as f
 from frontend import FrontEnd, Gone
+from postcopy import hostile_postcopy
 
 TOP = (1 << 64) - 1
 SECTORS = 2048
@@ -38,17 +40,31 @@ class Backend:
              "--queues", "2", "--socket", self.neighbour_path, "--file",
              other], stderr=self.log, stdout=self.log)
         end = time.monotonic() + f.LIMIT
-        while not os.path.exists(self.neighbour_path):
+        while not self.listens(self.path) or not self.listens(
+                self.neighbour_path):
             assert self.process.poll() is None and time.monotonic() < end
             select.select([], [], [], 0.01)
+
+    @staticmethod
+    def listens(path):
+        """Whether it has come so far: its socket is there before that."""
+        with socket.socket(socket.AF_UNIX) as link:
+            return link.connect_ex(path) == 0
 
     def connect(self, sealed=True):
         return FrontEnd(self.path, sealed)
 
     def counts(self):
-        """Descriptors and threads."""
+        """Descriptors and threads, but for those of the kernel's io_uring."""
         proc = "/proc/%d/" % self.process.pid
-        return (len(os.listdir(proc + "fd")), len(os.listdir(proc + "task")))
+        threads = 0
+        for task in os.listdir(proc + "task"):
+            try:
+                with open(proc + "task/" + task + "/comm") as name:
+                    threads += not name.read().startswith("iou-")
+            except OSError:
+                pass  # it has ended
+        return (len(os.listdir(proc + "fd")), threads)
 
     def serves(self):
         """A whole session of somebody who behaves; what is open in it."""
@@ -409,7 +425,7 @@ def with_backend(function, program, *options):
 def usual(backend):
     run(backend, (malformed_messages, broken_headers, lying_tables,
                   lying_rings, hostile_chains, hostile_requests, sealed_memory,
-                  memory_that_changes))
+                  memory_that_changes, hostile_postcopy))
     if takes_shrinkable(backend):
         run(backend, cut_short.TESTS)
     else:
@@ -425,7 +441,7 @@ def sealed(backend):
 
 
 def main(program):
-    with_backend(usual, program)
+    with_backend(usual, program, "--postcopy")
     with_backend(sealed, program, "--sealed")
     return 0
 
