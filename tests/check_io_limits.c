@@ -58,11 +58,15 @@ static const uint64_t lengths[] = {
 
 /*
  * Reading moves all these bytes, which takes a second or two; so each length
- * is read by some forms only.  /dev/null takes any number at once.
+ * is read by some forms only.  /dev/null takes any number at once.  A tool that
+ * looks at each byte of memory takes minutes even to map it, and sees nothing
+ * that is not the same with one length.
  */
 static bool
 is_worth_it(const struct form *form, uint64_t len)
 {
+	if (rng_rounds(100) <= 2)
+		return form->to_fd && len == 4 * GIB;
 	if (form->to_fd)
 		return true;
 	if (len == 2 * GIB)
