@@ -131,7 +131,8 @@ void vmmem_policy_set_dont_dump(struct vmmem_policy *policy, int dont_dump);
 
 /*
  * vmmem_policy_set_dont_fork() keeps the memory from children if 'dont_fork'
- * is not 0.  A child must not access the region; it may unref it.
+ * is not 0.  A child must not access the region; it may unref it, and what it
+ * has mapped in that place stays.
  */
 void vmmem_policy_set_dont_fork(struct vmmem_policy *policy, int dont_fork);
 
