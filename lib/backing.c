@@ -21,6 +21,9 @@ _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 /* A name to look for in /proc/PID/maps where the caller gave none. */
 #define MEMFD_NAME "vmmem"
 
+/* All that a memfd has by itself, but for the executable bits. */
+#define MEMFD_MODE 0666
+
 static uint32_t
 huge_bits(uint64_t page_size)
 {
@@ -206,6 +209,10 @@ seal(const struct vmmem_region *region)
 
 	if (region->policy.seals_set)
 		seals = region->policy.seals;
+	/* If any were executable, the system would forbid writing with it. */
+	if ((seals & VMMEM_SEAL_EXEC) != 0 &&
+	    fchmod(region->fd, MEMFD_MODE) != 0)
+		return -errno;
 	if (seals == 0 || fcntl(region->fd, F_ADD_SEALS, seals) == 0)
 		return 0;
 	/* Seals are known, so it is the system that does not know one. */

@@ -54,6 +54,13 @@ WRAP(int, ftruncate, int fd, off_t len)
 	return __real_ftruncate(fd, len);
 }
 
+WRAP(int, fchmod, int fd, mode_t mode)
+{
+	if (inject_fails("fchmod"))
+		return -1;
+	return __real_fchmod(fd, mode);
+}
+
 WRAP(int, fstat, int fd, struct stat *ret_status)
 {
 	if (inject_fails("fstat"))
