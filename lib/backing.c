@@ -143,10 +143,10 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
  * larger than what they use.
  */
 static uint32_t
-flags_of(const struct vmmem_region_settings *settings)
+flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
 {
 	const uint32_t no_reserve = MAP_NORESERVE;
-	uint32_t flags = settings->huge_page_size != 0 ? 0 : no_reserve;
+	uint32_t flags = huge_pages == VMMEM_HUGE_YES ? 0 : no_reserve;
 
 	if (settings->mapping_flags_set)
 		flags = settings->mapping_flags;
@@ -178,17 +178,18 @@ int
 vmmem_backing_anonymous(struct vmmem_region *region,
 			const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
-	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
+	uint32_t flags;
 	size_t len, shift;
 	int rc;
 
 	if (type != 0 && type != MAP_PRIVATE)
 		return VMMEM_EINVAL;
-	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
+	flags = flags_of(settings, region->huge_pages) | MAP_PRIVATE |
+		MAP_ANONYMOUS;
 	if (settings->huge_page_size != 0)
 		flags |= (uint32_t)MAP_HUGETLB |
 			 huge_bits(settings->huge_page_size);
@@ -225,19 +226,21 @@ int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
-	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	uint32_t flags;
 	size_t len, shift;
 	int rc;
 
-	if (type == MAP_PRIVATE || (flags & (uint32_t)MAP_ANONYMOUS) != 0)
+	if (type == MAP_PRIVATE ||
+	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
 		return VMMEM_EINVAL;
-	if (type == 0)
-		flags |= MAP_SHARED;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
+	flags = flags_of(settings, region->huge_pages);
+	if (type == 0)
+		flags |= MAP_SHARED;
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
@@ -285,10 +288,11 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 /* judge() sees whether a foreign file may be mapped as it is to be. */
 static int
 judge(const struct vmmem_region *region,
-      const struct vmmem_region_settings *settings, uint32_t flags)
+      const struct vmmem_region_settings *settings)
 {
 	struct vmmem_foreign_report report = { 0 };
-	bool shared = (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
+		      MAP_PRIVATE;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
 
 	/* Of a file that is mapped privately only copies are written. */
@@ -302,17 +306,15 @@ int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
 	uint64_t offset = settings->offset;
 	struct stat status;
+	uint32_t flags;
 	uint64_t end;
 	size_t len, shift;
 	int rc;
 
-	if ((flags & (uint32_t)MAP_ANONYMOUS) != 0)
+	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
 		return VMMEM_EINVAL;
-	if ((flags & (uint32_t)MAP_TYPE) == 0)
-		flags |= MAP_SHARED;
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
@@ -323,7 +325,7 @@ vmmem_backing_file(struct vmmem_region *region,
 		return -errno;
 	region->fd_offset = offset;
 	if (settings->foreign) {
-		rc = judge(region, settings, flags);
+		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
 	}
@@ -352,6 +354,9 @@ vmmem_backing_file(struct vmmem_region *region,
 		return rc;
 	if (shift != 0)
 		return VMMEM_ECONGRUENCE;
+	flags = flags_of(settings, region->huge_pages);
+	if ((flags & (uint32_t)MAP_TYPE) == 0)
+		flags |= MAP_SHARED;
 	rc = map(region, len, 0, flags, region->fd, offset);
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
