@@ -201,6 +201,25 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	return rc;
 }
 
+/*
+ * keep_off_streams() moves a new descriptor up if it is below 3: standard
+ * streams that somebody closed stay closed, or what is printed would go into
+ * the guest's memory.  Returns what it is then, or -errno.
+ */
+static int
+keep_off_streams(int fd)
+{
+	int moved;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (moved < 0)
+		moved = -errno;
+	close(fd);
+	return moved;
+}
+
 /* Nobody else has the descriptor yet, so it is never seen without. */
 static int
 seal(const struct vmmem_region *region)
@@ -230,7 +249,7 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	uint32_t flags;
 	size_t len, shift;
-	int rc;
+	int fd, rc;
 
 	if (type == MAP_PRIVATE ||
 	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
@@ -244,15 +263,19 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
-	region->fd = memfd_create(
+	fd = memfd_create(
 		region->name[0] != '\0' ? region->name : MEMFD_NAME, how);
-	if (region->fd < 0) {
+	if (fd < 0) {
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
 			return VMMEM_EHUGEPAGE;
 		return -errno;
 	}
+	fd = keep_off_streams(fd);
+	if (fd < 0)
+		return fd;
+	region->fd = fd;
 	region->fd_offset = shift;
 	if (ftruncate(region->fd, (off_t)len) != 0)
 		return -errno;
@@ -319,8 +342,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 
-	/* Not below 3: standard streams that somebody closed stay closed. */
-	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, 3);
+	/* As keep_off_streams() would have it. */
+	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (region->fd < 0)
 		return -errno;
 	region->fd_offset = offset;
