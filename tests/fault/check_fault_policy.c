@@ -281,6 +281,15 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* A timer that leaves time for one page, or two. */
+START_TEST(test_interrupted)
+{
+	inject_uninterrupted = (uint64_t)(_i + 1) * fault_page();
+	ck_assert_int_eq(memfd(), 0);
+	inject_uninterrupted = 0;
+}
+END_TEST
+
 /* Also where the system does not have the seal: it comes before. */
 START_TEST(test_mode)
 {
@@ -340,6 +349,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_scenario, 0,
 			    sizeof(scenarios) / sizeof(scenarios[0]));
 	tcase_add_loop_test(tcase, test_names, 0, NAMES);
+	tcase_add_loop_test(tcase, test_interrupted, 0, 2);
 	tcase_add_test(tcase, test_mode);
 	tcase_add_test(tcase, test_prefault_names);
 	suite_add_tcase(suite, tcase);
