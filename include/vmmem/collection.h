@@ -15,6 +15,10 @@
  * Regions that a function returns are borrowed: they live at least as long as
  * the caller's reference to the collection.  Take a reference to keep one.
  *
+ * After fork(), a child owns its copy of each reference and may look up and
+ * access.  It may insert, remove and unref if no other thread was in one of
+ * these at the fork; vmmem_space_before_fork() sees to that.
+ *
  * Since: 0.1, all of it.
  */
 #ifndef VMMEM_COLLECTION_H
