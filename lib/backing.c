@@ -21,6 +21,9 @@ _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 /* A name to look for in /proc/PID/maps where the caller gave none. */
 #define MEMFD_NAME "vmmem"
 
+/* All that a memfd has by itself, but for the executable bits. */
+#define MEMFD_MODE 0666
+
 static uint32_t
 huge_bits(uint64_t page_size)
 {
@@ -140,10 +143,10 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
  * larger than what they use.
  */
 static uint32_t
-flags_of(const struct vmmem_region_settings *settings)
+flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
 {
 	const uint32_t no_reserve = MAP_NORESERVE;
-	uint32_t flags = settings->huge_page_size != 0 ? 0 : no_reserve;
+	uint32_t flags = huge_pages == VMMEM_HUGE_YES ? 0 : no_reserve;
 
 	if (settings->mapping_flags_set)
 		flags = settings->mapping_flags;
@@ -175,17 +178,18 @@ int
 vmmem_backing_anonymous(struct vmmem_region *region,
 			const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
-	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
+	uint32_t flags;
 	size_t len, shift;
 	int rc;
 
 	if (type != 0 && type != MAP_PRIVATE)
 		return VMMEM_EINVAL;
-	flags |= MAP_PRIVATE | MAP_ANONYMOUS;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
+	flags = flags_of(settings, region->huge_pages) | MAP_PRIVATE |
+		MAP_ANONYMOUS;
 	if (settings->huge_page_size != 0)
 		flags |= (uint32_t)MAP_HUGETLB |
 			 huge_bits(settings->huge_page_size);
@@ -197,6 +201,25 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	return rc;
 }
 
+/*
+ * keep_off_streams() moves a new descriptor up if it is below 3: standard
+ * streams that somebody closed stay closed, or what is printed would go into
+ * the guest's memory.  Returns what it is then, or -errno.
+ */
+static int
+keep_off_streams(int fd)
+{
+	int moved;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (moved < 0)
+		moved = -errno;
+	close(fd);
+	return moved;
+}
+
 /* Nobody else has the descriptor yet, so it is never seen without. */
 static int
 seal(const struct vmmem_region *region)
@@ -206,6 +229,10 @@ seal(const struct vmmem_region *region)
 
 	if (region->policy.seals_set)
 		seals = region->policy.seals;
+	/* If any were executable, the system would forbid writing with it. */
+	if ((seals & VMMEM_SEAL_EXEC) != 0 &&
+	    fchmod(region->fd, MEMFD_MODE) != 0)
+		return -errno;
 	if (seals == 0 || fcntl(region->fd, F_ADD_SEALS, seals) == 0)
 		return 0;
 	/* Seals are known, so it is the system that does not know one. */
@@ -218,31 +245,37 @@ int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
-	uint32_t type = flags & (uint32_t)MAP_TYPE;
+	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	uint32_t flags;
 	size_t len, shift;
-	int rc;
+	int fd, rc;
 
-	if (type == MAP_PRIVATE || (flags & (uint32_t)MAP_ANONYMOUS) != 0)
+	if (type == MAP_PRIVATE ||
+	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
 		return VMMEM_EINVAL;
-	if (type == 0)
-		flags |= MAP_SHARED;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
+	flags = flags_of(settings, region->huge_pages);
+	if (type == 0)
+		flags |= MAP_SHARED;
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
-	region->fd = memfd_create(
+	fd = memfd_create(
 		region->name[0] != '\0' ? region->name : MEMFD_NAME, how);
-	if (region->fd < 0) {
+	if (fd < 0) {
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
 			return VMMEM_EHUGEPAGE;
 		return -errno;
 	}
+	fd = keep_off_streams(fd);
+	if (fd < 0)
+		return fd;
+	region->fd = fd;
 	region->fd_offset = shift;
 	if (ftruncate(region->fd, (off_t)len) != 0)
 		return -errno;
@@ -278,10 +311,11 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 /* judge() sees whether a foreign file may be mapped as it is to be. */
 static int
 judge(const struct vmmem_region *region,
-      const struct vmmem_region_settings *settings, uint32_t flags)
+      const struct vmmem_region_settings *settings)
 {
 	struct vmmem_foreign_report report = { 0 };
-	bool shared = (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
+		      MAP_PRIVATE;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
 
 	/* Of a file that is mapped privately only copies are written. */
@@ -295,28 +329,26 @@ int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = flags_of(settings);
 	uint64_t offset = settings->offset;
 	struct stat status;
+	uint32_t flags;
 	uint64_t end;
 	size_t len, shift;
 	int rc;
 
-	if ((flags & (uint32_t)MAP_ANONYMOUS) != 0)
+	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
 		return VMMEM_EINVAL;
-	if ((flags & (uint32_t)MAP_TYPE) == 0)
-		flags |= MAP_SHARED;
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 
-	/* Not below 3: standard streams that somebody closed stay closed. */
-	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, 3);
+	/* As keep_off_streams() would have it. */
+	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (region->fd < 0)
 		return -errno;
 	region->fd_offset = offset;
 	if (settings->foreign) {
-		rc = judge(region, settings, flags);
+		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
 	}
@@ -345,6 +377,9 @@ vmmem_backing_file(struct vmmem_region *region,
 		return rc;
 	if (shift != 0)
 		return VMMEM_ECONGRUENCE;
+	flags = flags_of(settings, region->huge_pages);
+	if ((flags & (uint32_t)MAP_TYPE) == 0)
+		flags |= MAP_SHARED;
 	rc = map(region, len, 0, flags, region->fd, offset);
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)

@@ -92,6 +92,13 @@ struct vmmem_guest_way_out {
 	".popsection\n\t"
 
 /*
+ * An instruction with ways out.  Volatile, though the manual says that all of
+ * these are: gcc 12.2 takes one with outputs for a computation, and leaves out
+ * the access, with its way out, if nobody uses what it loads.
+ */
+#define VMMEM_ASM_GO __asm__ volatile goto
+
+/*
  * Where a way out leads.  gcc 12.2 loses what it puts on that way if nothing
  * else is there: a caller that returns a constant if memory is gone, and else
  * what was loaded, would return what was in the register.  So something is

@@ -17,7 +17,7 @@
 	{                                                                  \
 		uint64_t value;                                            \
                                                                            \
-		__asm__ goto("1:\t" instruction ", %[guest]\n\t"           \
+		VMMEM_ASM_GO("1:\t" instruction ", %[guest]\n\t"           \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [value] "=r"(value)                         \
 			     : [guest] where(*(const vmmem_guest##bits *)guest) \
@@ -34,7 +34,7 @@
 	VMMEM_INLINE_PART bool vmmem_guest_##name##_##bits(                \
 		void *guest, uint##bits##_t value)                         \
 	{                                                                  \
-		__asm__ goto("1:\t" instruction ", %[guest]\n\t"           \
+		VMMEM_ASM_GO("1:\t" instruction ", %[guest]\n\t"           \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [guest] "=" where(*(vmmem_guest##bits *)guest) \
 			     : [value] "r"((uint64_t)value)                \
@@ -86,7 +86,7 @@
 		uint64_t seen;                                             \
 		uint32_t failed;                                           \
                                                                            \
-		__asm__ goto("1:\tldaxr" suffix " %" r "[seen], %[guest]\n\t" \
+		VMMEM_ASM_GO("1:\tldaxr" suffix " %" r "[seen], %[guest]\n\t" \
 			     "cmp %" r "[seen], %" r "[expected]\n\t"      \
 			     "b.ne 3f\n\t"                                 \
 			     "2:\tstlxr" suffix                            \
@@ -117,7 +117,7 @@
 		uint64_t previous, changed;                                \
 		uint32_t failed;                                           \
                                                                            \
-		__asm__ goto(                                              \
+		VMMEM_ASM_GO(                                              \
 			"1:\tldaxr" suffix " %" r "[previous], %[guest]\n\t" \
 			change "\n\t"                                      \
 			"2:\tstlxr" suffix                                 \

@@ -12,7 +12,7 @@
 	{                                                                  \
 		uint64_t value;                                            \
                                                                            \
-		__asm__ goto("1:\t" load " %[value], %[guest]\n\t"         \
+		VMMEM_ASM_GO("1:\t" load " %[value], %[guest]\n\t"         \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [value] "=r"(value)                         \
 			     : [guest] "m"(*(const vmmem_guest##bits *)guest) \
@@ -28,7 +28,7 @@
 	VMMEM_INLINE_PART bool vmmem_guest_store_##bits(                   \
 		void *guest, uint##bits##_t value)                         \
 	{                                                                  \
-		__asm__ goto("1:\t" store " %[value], %[guest]\n\t"        \
+		VMMEM_ASM_GO("1:\t" store " %[value], %[guest]\n\t"        \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [guest] "=m"(*(vmmem_guest##bits *)guest)   \
 			     : [value] "r"((uint64_t)value)                \
@@ -75,7 +75,7 @@
 	{                                                                  \
 		int64_t seen, failed;                                      \
                                                                            \
-		__asm__ goto("1:\tlr" suffix ".aqrl %[seen], %[guest]\n\t" \
+		VMMEM_ASM_GO("1:\tlr" suffix ".aqrl %[seen], %[guest]\n\t" \
 			     "bne %[seen], %[expected], 3f\n\t"            \
 			     "2:\tsc" suffix                               \
 			     ".rl %[failed], %[desired], %[guest]\n\t"     \

@@ -20,7 +20,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 	{                                                                  \
 		register_type value;                                       \
                                                                            \
-		__asm__ goto("1:\t" load " %[guest], %[value]\n\t"         \
+		VMMEM_ASM_GO("1:\t" load " %[guest], %[value]\n\t"         \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [value] "=r"(value)                         \
 			     : [guest] "m"(*(const vmmem_guest_at##bits *)guest) \
@@ -45,7 +45,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 	VMMEM_INLINE_PART bool vmmem_guest_store_##bits(                   \
 		void *guest, uint##bits##_t value)                         \
 	{                                                                  \
-		__asm__ goto("1:\t" store " %[value], %[guest]\n\t"        \
+		VMMEM_ASM_GO("1:\t" store " %[value], %[guest]\n\t"        \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [guest] "=m"(*(vmmem_guest_at##bits *)guest) \
 			     : [value] "r"(value)                          \
@@ -70,7 +70,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		void *guest, uint##bits##_t operand,                       \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
-		__asm__ goto("1:\t" instruction " %[operand], %[guest]\n\t" \
+		VMMEM_ASM_GO("1:\t" instruction " %[operand], %[guest]\n\t" \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [operand] "+r"(operand),                    \
 			       [guest] "+m"(*(vmmem_guest##bits *)guest)   \
@@ -89,7 +89,7 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		void *guest, uint##bits##_t expected,                      \
 		uint##bits##_t desired, uint##bits##_t *ret_seen)          \
 	{                                                                  \
-		__asm__ goto("1:\t" instruction " %[desired], %[guest]\n\t" \
+		VMMEM_ASM_GO("1:\t" instruction " %[desired], %[guest]\n\t" \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [seen] "+a"(expected),                      \
 			       [guest] "+m"(*(vmmem_guest##bits *)guest)   \
@@ -142,7 +142,7 @@ VMMEM_GUEST_COMPARE_EXCHANGE(64, "lock cmpxchgq")
 	{                                                                  \
 		type value;                                                \
                                                                            \
-		__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"      \
+		VMMEM_ASM_GO("1:\t" instruction " %[from], %[to]\n\t"      \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [to] "=x"(value)                            \
 			     : [from] "m"(*(const type *)guest)            \
@@ -158,7 +158,7 @@ VMMEM_GUEST_COMPARE_EXCHANGE(64, "lock cmpxchgq")
 	VMMEM_INLINE_PART attributes bool vmmem_guest_store_##name(        \
 		void *guest, const type *value)                            \
 	{                                                                  \
-		__asm__ goto("1:\t" instruction " %[from], %[to]\n\t"      \
+		VMMEM_ASM_GO("1:\t" instruction " %[from], %[to]\n\t"      \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [to] "=m"(*(type *)guest)                   \
 			     : [from] "x"(*value)                          \

@@ -4,6 +4,7 @@
 #include <vmmem/inline.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdalign.h>
@@ -108,11 +109,38 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 	return more ? ready(io) : 0;
 }
 
-/* A call that failed may have written anything, also where it is repeated. */
-static uint64_t
-written_by(int64_t moved, uint64_t wanted)
+/* is_direct() tells whether bytes do not come through the page cache. */
+static bool
+is_direct(const struct vmmem_io *io)
 {
-	return moved < 0 ? wanted : (uint64_t)moved;
+	const int error = errno;
+	const int flags = fcntl(io->fd, F_GETFL);
+
+	/* If nobody can tell, it may be. */
+	errno = error;
+	return flags < 0 || (flags & O_DIRECT) != 0;
+}
+
+/*
+ * written_by() is how many bytes a call may have written.  One that failed: any
+ * of them, also where it is repeated.  One that was short: those it counted.
+ * But a direct one writes whole blocks, and what else the disk has for the
+ * file, and counts no further than the file's end.
+ */
+static uint64_t
+written_by(const struct vmmem_io *io, int64_t moved, uint64_t wanted)
+{
+	if (moved < 0 || ((uint64_t)moved < wanted && is_direct(io)))
+		return wanted;
+	return (uint64_t)moved;
+}
+
+/* is_logged() tells whether what has been written is to be marked. */
+static bool
+is_logged(const uint32_t *logging)
+{
+	/* Relaxed: who starts logging waits for what was written before. */
+	return __atomic_load_n(logging, __ATOMIC_RELAXED) != 0;
 }
 
 VMMEM_COLD int
@@ -123,9 +151,9 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 	int rc;
 
 	for (;;) {
-		if (!io->to_fd)
-			vmmem_inline_written(slice, done,
-					     written_by(moved, wanted));
+		if (!io->to_fd && is_logged(slice->logging))
+			vmmem_slice_mark(slice, done,
+					 written_by(io, moved, wanted));
 		if (moved > 0)
 			done += (uint64_t)moved;
 		rc = judge(io, moved, wanted, done < slice->len);
@@ -340,6 +368,19 @@ fill(struct batch *batch, const struct vmmem_io *io, struct cursor *cursor)
 	}
 }
 
+/* is_any_logged() is is_logged() for all pieces that are not done. */
+static bool
+is_any_logged(const struct batch *batch)
+{
+	size_t i;
+
+	for (i = batch->first; i < batch->count; i++) {
+		if (is_logged(batch->logs[i].logging))
+			return true;
+	}
+	return false;
+}
+
 /* mark() marks the first 'len' bytes of those that are not done. */
 static void
 mark(const struct batch *batch, uint64_t len)
@@ -390,8 +431,8 @@ run(struct batch *batch, struct vmmem_io *io, bool more)
 		wanted = batch->len - batch->done;
 		moved = call(io, &batch->iov[batch->first],
 			     batch->count - batch->first);
-		if (!io->to_fd)
-			mark(batch, written_by(moved, wanted));
+		if (!io->to_fd && is_any_logged(batch))
+			mark(batch, written_by(io, moved, wanted));
 		if (moved > 0)
 			advance(batch, (uint64_t)moved);
 		rc = judge(io, moved, wanted,

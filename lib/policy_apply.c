@@ -108,7 +108,10 @@ vmmem_policy_lock(void *address, size_t len, uint32_t how)
 	return errno == EINVAL && flags != 0 ? VMMEM_ENOSUPPORT : -errno;
 }
 
-/* One call allocates so much, so that a signal does not undo all. */
+/*
+ * One call allocates so much at most, and less if a signal interrupts it: many
+ * kernels then undo all that it did, and a timer may send the next too soon.
+ */
 #define ALLOCATION ((uint64_t)64 << 20)
 
 /*
@@ -120,9 +123,8 @@ put_by(const struct vmmem_region *region)
 {
 	bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
 		      MAP_PRIVATE;
-	uint64_t offset = region->fd_offset;
+	uint64_t offset = region->fd_offset, most = ALLOCATION;
 	uint64_t left = region->last - region->start + 1, len;
-	int rc;
 
 	if (region->policy.reserve != VMMEM_RESERVE_YES || !shared ||
 	    region->huge_pages != VMMEM_HUGE_NO)
@@ -131,14 +133,17 @@ put_by(const struct vmmem_region *region)
 	if (region->policy.threads != 0 &&
 	    (region->protection & VMMEM_PROT_WRITE) != 0)
 		return 0;
-	for (; left != 0; offset += len, left -= len) {
-		len = left < ALLOCATION ? left : ALLOCATION;
-		do {
-			rc = fallocate(region->fd, FALLOC_FL_KEEP_SIZE,
-				       (off_t)offset, (off_t)len);
-		} while (rc != 0 && errno == EINTR);
-		if (rc != 0)
+	while (left != 0) {
+		len = left < most ? left : most;
+		if (fallocate(region->fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			      (off_t)len) == 0) {
+			offset += len;
+			left -= len;
+		} else if (errno != EINTR) {
 			return errno == EOPNOTSUPP ? VMMEM_ENOSUPPORT : -errno;
+		} else if (len > region->page_size) {
+			most = len / 2;
+		}
 	}
 	return 0;
 }

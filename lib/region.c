@@ -111,19 +111,36 @@ vmmem_region_ref(struct vmmem_region *region)
 	return region;
 }
 
+/*
+ * munmap() of what mmap() gave, whole, can fail only if the kernel is out of
+ * memory to note it.  Then the mapping stays; there is nobody to tell and
+ * nothing better to do.
+ */
+static void
+unmap(const struct vmmem_region *region)
+{
+	unsigned char *first = region->map, *end = first + region->map_len;
+	unsigned char *pages_end = region->pages + region->pages_len;
+
+	if (region->mapper == 0 || region->mapper == getpid()) {
+		munmap(first, region->map_len);
+		return;
+	}
+	/* A child has only what is around the pages: others may lie there. */
+	if (region->pages != first)
+		munmap(first, (size_t)(region->pages - first));
+	if (end != pages_end)
+		munmap(pages_end, (size_t)(end - pages_end));
+}
+
 void
 vmmem_region_free(struct vmmem_region *region)
 {
 	/* First: somebody else's memory may come to lie there. */
 	if (region->target == NULL)
 		vmmem_fault_record_free(region->faults);
-	/*
-	 * munmap() of what mmap() gave, whole, can fail only if the kernel is
-	 * out of memory to note it.  Then the mapping stays; there is nobody
-	 * to tell and nothing better to do.
-	 */
 	if (region->map != NULL)
-		munmap(region->map, region->map_len);
+		unmap(region);
 	/* Linux closes the descriptor even where close() fails. */
 	if (region->fd >= 0)
 		close(region->fd);

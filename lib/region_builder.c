@@ -505,6 +505,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->protection = allowed(settings, settings->protection);
 	region->cookie = settings->cookie;
 	region->policy = settings->policy;
+	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
 	rc = back(region, settings);

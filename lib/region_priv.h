@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <vmmem/region.h>
 
@@ -64,6 +65,7 @@ struct vmmem_region {
 	/* What munmap() undoes; NULL if the library mapped nothing. */
 	void *map;
 	size_t map_len;
+	pid_t mapper; /* who alone has the pages; 0: children, too */
 
 	/*
 	 * The whole pages within that which hold the region, and where in them

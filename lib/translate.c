@@ -210,6 +210,38 @@ vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
 	return vmmem_region_of(seen.map, seen.entry);
 }
 
+/*
+ * skip() is how many of [iova, iova + len) have no memory for the reason for
+ * which the first has none: no translation, or one that leads nowhere.  0: it
+ * has some by now.
+ */
+static uint64_t
+skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
+{
+	const struct vmmem_collection *physical = translation->physical;
+	struct vmmem_iotlb *iotlb = translation->iotlb;
+	struct vmmem_iotlb_entry found;
+	struct vmmem_section section;
+	uint64_t gpa, offset, span;
+	size_t at;
+
+	section = vmmem_underway_enter(&iotlb->underway);
+	vmmem_iotlb_find(&iotlb->table, iova, &found);
+	vmmem_underway_leave(&iotlb->underway, section);
+	span = found.last - iova;
+	if (found.flags != 0 && physical->count != 0) {
+		gpa = iova + found.delta;
+		if (vmmem_find(physical, gpa, &offset) != NULL)
+			return 0;
+		at = vmmem_search(physical, gpa);
+		if (physical->starts[at] < gpa)
+			at++;
+		if (at < physical->count)
+			span = least(span, physical->starts[at] - gpa - 1);
+	}
+	return least(len - 1, span) + 1;
+}
+
 int
 vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	       uint64_t len)
@@ -217,7 +249,8 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	const struct vmmem_translation *translation = collection->translation;
 	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
-	int rc;
+	uint64_t piece;
+	int rc = 0, failed;
 
 	/* A log by iova needs no translation, which may be gone by now. */
 	if (translation->log != NULL && vmmem_iommu_is_on(translation->iommu)) {
@@ -231,19 +264,29 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 		vmmem_iommu_mark(translation->log, UINT64_MAX, 1);
 		return VMMEM_EOVERFLOW;
 	}
-	for (;;) {
-		rc = vmmem_see(collection, iova, len, 0, &wait, &seen);
-		if (rc != 0)
+	/* What comes behind bytes that have no memory is marked, too. */
+	while (vmmem_iommu_is_on(translation->iommu)) {
+		failed = vmmem_see(collection, iova, len, 0, &wait, &seen);
+		if (failed == 0) {
+			vmmem_seen_written(&seen, 0, seen.len);
+			vmmem_unsee(&seen);
+			piece = seen.len;
+		} else {
+			piece = skip(translation, iova, len);
+			if (piece == 0)
+				continue;
+			if (rc == 0)
+				rc = failed;
+		}
+		if (piece == len)
 			return rc;
-		vmmem_seen_written(&seen, 0, seen.len);
-		vmmem_unsee(&seen);
-		if (seen.len == len)
-			return 0;
-		if (seen.len - 1 == UINT64_MAX - iova)
-			return VMMEM_EOVERFLOW;
-		iova += seen.len;
-		len -= seen.len;
+		if (piece - 1 == UINT64_MAX - iova)
+			return rc != 0 ? rc : VMMEM_EOVERFLOW;
+		iova += piece;
+		len -= piece;
 	}
+	failed = vmmem_mark_guest(translation->physical, iova, len);
+	return rc != 0 ? rc : failed;
 }
 
 int

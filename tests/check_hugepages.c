@@ -1,34 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Regions of the huge page pool; skipped where the pool is empty. */
 #include <linux/mman.h>
-#include <stdio.h>
 
 #include <vmmem/region_builder.h>
 
 #include "guest.h"
+#include "pool.h"
 #include "suite.h"
 
 #define HUGE UINT64_C(0x200000)
 
-static unsigned long
-free_huge_pages(void)
-{
-	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/"
-			   "free_hugepages", "r");
-	unsigned long count = 0;
-
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%lu", &count) != 1)
-		count = 0;
-	fclose(file);
-	return count;
-}
-
 const char *
 skip_reason(void)
 {
-	return free_huge_pages() >= 2 ?
+	return pool_free(HUGE) >= 2 ?
 		       NULL :
 		       "needs two free huge pages of 2 MiB "
 		       "(sysctl vm.nr_hugepages=2)";
@@ -116,8 +101,16 @@ START_TEST(file)
 	expect_host(region)[0] = 1;
 	vmmem_region_unref(region);
 
+	/* Reserved also where nobody has said what its pages are. */
 	vmmem_region_builder_set_huge_page_size(builder, 0);
 	region = build();
+	ck_assert_uint_eq(vmmem_region_mapping_flags(region) & MAP_NORESERVE,
+			  0);
+	vmmem_region_unref(region);
+	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
+	region = build();
+	ck_assert_uint_ne(vmmem_region_mapping_flags(region) & MAP_NORESERVE,
+			  0);
 	vmmem_region_unref(region);
 
 	region = NO_REGION;
@@ -145,6 +138,22 @@ START_TEST(too_many)
 }
 END_TEST
 
+/* The same of a file whose pages nobody has spoken of. */
+START_TEST(too_long_a_file)
+{
+	const uint64_t len = UINT64_C(1) << 45;
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB |
+					      21U << MAP_HUGE_SHIFT);
+	struct vmmem_region *region = NO_REGION;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
+	assert_code(vmmem_region_new_file(0, len, fd, 0, &region), -ENOMEM);
+	ck_assert_ptr_eq(region, NO_REGION);
+	close(fd);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -156,6 +165,7 @@ make_suite(void)
 	tcase_add_test(tcase, memfd);
 	tcase_add_test(tcase, file);
 	tcase_add_test(tcase, too_many);
+	tcase_add_test(tcase, too_long_a_file);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -305,6 +305,78 @@ open_logged(void)
 	return log;
 }
 
+/* What comes behind a gap, or what leads nowhere, is marked all the same. */
+START_TEST(marks_behind_gaps)
+{
+	struct vmmem_bitmap *own = vmmem_region_bitmap(
+		vmmem_collection_at(see.physical, 1));
+
+	assert_ok(vmmem_bitmap_start(own));
+	/* A page, a gap, a page that leads nowhere, the page behind it. */
+	see_map(IOVA, HALF, 0x1000, RW);
+	see_map(IOVA + 0x2000, LEN, 0x1000, RW);
+	see_map(IOVA + 0x3000, HALF + 0x1000, 0x1000, RW);
+	assert_code(vmmem_collection_mark(see.map, IOVA + 8, 0x3000),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_int_eq(vmmem_bitmap_test(own, 0), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(own, 0x1000), 1);
+	ck_assert_uint_eq(vmmem_bitmap_count(own), 2);
+	assert_ok(vmmem_bitmap_clear(own, 0, HALF));
+
+	/* From above the last region's end, and from nowhere up to memory. */
+	assert_code(vmmem_collection_mark(see.map, IOVA + 0x2000, 0x1001),
+		    VMMEM_EBADADDR);
+	ck_assert_int_eq(vmmem_bitmap_test(own, 0x1000), 1);
+	ck_assert_uint_eq(vmmem_bitmap_count(own), 1);
+	assert_ok(vmmem_bitmap_clear(own, 0, HALF));
+	see_map(IOVA + 0x4000, UINT64_C(0) - 0x1000, 0x1000, RW);
+	see_map(IOVA + 0x5000, HALF, 0x1000, RW);
+	assert_code(vmmem_collection_mark(see.map, IOVA + 0x4000, 0x2000),
+		    VMMEM_EBADADDR);
+	ck_assert_int_eq(vmmem_bitmap_test(own, 0), 1);
+	assert_ok(vmmem_bitmap_clear(own, 0, HALF));
+
+	/* Off, it is as without an iommu. */
+	assert_ok(vmmem_iommu_set_enabled(see.iommu, 0));
+	assert_code(vmmem_collection_mark(see.map, LEN - 1, 2),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(vmmem_bitmap_count(own), 1);
+}
+END_TEST
+
+/* One entry across a hole between two regions, one of which is at the top. */
+START_TEST(marks_behind_holes)
+{
+	const uint64_t high = UINT64_C(0) - 0x1000;
+	struct vmmem_region *regions[2];
+	struct vmmem_collection *holes, *map;
+	struct vmmem_bitmap *logs[2];
+	int i;
+
+	regions[0] = tracked_region(0x1000, 0x1000);
+	regions[1] = tracked_region(high - 0x1000, 0x2000);
+	for (i = 0; i < 2; i++) {
+		logs[i] = vmmem_region_bitmap(regions[i]);
+		assert_ok(vmmem_bitmap_start(logs[i]));
+	}
+	holes = guest_of(regions, 2);
+	assert_ok(vmmem_iommu_collection_new(see.iommu, holes, &map));
+	see_map(0, 0, high, RW);
+	assert_code(vmmem_collection_mark(map, 0, high), VMMEM_EBADADDR);
+	ck_assert_uint_eq(vmmem_bitmap_count(logs[0]), 1);
+	ck_assert_uint_eq(vmmem_bitmap_count(logs[1]), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(logs[1], 0), 1);
+	see_map(high, high, 0x1000, RW);
+	assert_code(vmmem_collection_mark(map, high - 0x2000, 0x8000),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(vmmem_bitmap_count(logs[1]), 2);
+	assert_code(vmmem_collection_mark(map, high, 0x8000),
+		    VMMEM_EOVERFLOW);
+	vmmem_collection_unref(map);
+	vmmem_collection_unref(holes);
+}
+END_TEST
+
 START_TEST(log_by_iova)
 {
 	struct vmmem_bitmap *log = open_logged();
@@ -458,6 +530,8 @@ make_suite(void)
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, slices);
 	tcase_add_test(tcase, nothing_wraps);
+	tcase_add_test(tcase, marks_behind_gaps);
+	tcase_add_test(tcase, marks_behind_holes);
 	tcase_add_test(tcase, log_by_iova);
 	tcase_add_test(tcase, slices_log_by_iova);
 	tcase_add_test(tcase, custom_regions);

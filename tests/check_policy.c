@@ -71,13 +71,76 @@ START_TEST(dump_and_fork)
 }
 END_TEST
 
+/* A child lets go of a region; in its place it has something else. */
+static int
+let_go(struct vmmem_region *region, uint8_t *host, uint64_t guard)
+{
+	bool guarded = guard != 0 && is_mapped(host - guard, guard);
+
+	/* Valgrind does not know of the hole, so this may replace. */
+	if (is_mapped(host, LEN) ||
+	    mmap(host, LEN, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != host)
+		return 2;
+	host[LEN - 1] = 1;
+	vmmem_region_unref(region);
+	if (!is_mapped(host, LEN) || host[LEN - 1] != 1)
+		return 3;
+	/* The guards it had, and they went. */
+	if (guard != 0 && (!guarded || is_mapped(host - 1, 1) ||
+			   is_mapped(host + LEN, 1)))
+		return 4;
+	return 0;
+}
+
+/* Loops over the kinds, without and with guards. */
+START_TEST(unref_in_a_child)
+{
+	const uint64_t guard = _i % 2 != 0 ? 16 * page_size() : 0;
+	struct vmmem_region *region;
+	uint8_t *host;
+	pid_t child;
+	int status;
+
+	set_kind(FIRST_KIND + _i / 2);
+	vmmem_policy_set_dont_fork(policy, 1);
+	vmmem_policy_set_guard(policy, guard);
+	region = build();
+	host = expect_host(region);
+	fflush(NULL);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		_exit(let_go(region, host, guard));
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	vmmem_region_unref(region);
+	ck_assert(!is_mapped(host - guard, LEN + 2 * guard));
+}
+END_TEST
+
 static const uint32_t seal_sets[] = {
 	0,
 	VMMEM_SEAL_SHRINK,
 	VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW,
 	VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW | VMMEM_SEAL_SEAL,
 	VMMEM_SEAL_SHRINK | VMMEM_SEAL_FUTURE_WRITE,
+	VMMEM_SEAL_SHRINK | VMMEM_SEAL_EXEC,
 };
+
+/* Whether a file can have a seal: EXEC is of Linux 6.3. */
+static bool
+can_seal(uint32_t seal)
+{
+	int fd = memfd_create("seal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	bool can;
+
+	ck_assert_int_ge(fd, 0);
+	can = fcntl(fd, F_ADD_SEALS, seal) == 0;
+	close(fd);
+	return can;
+}
 
 START_TEST(seals)
 {
@@ -89,6 +152,10 @@ START_TEST(seals)
 
 	set_kind(VMMEM_REGION_MEMFD);
 	vmmem_policy_set_seals(policy, want);
+	if ((want & VMMEM_SEAL_EXEC) != 0 && !can_seal(VMMEM_SEAL_EXEC)) {
+		refuse(VMMEM_ENOSUPPORT);
+		return;
+	}
 	region = build();
 	assert_ok(vmmem_region_file(region, &fd, &offset));
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), (int)want);
@@ -446,6 +513,8 @@ make_suite(void)
 	tcase_add_test(tcase, builder_copies);
 	tcase_add_loop_test(tcase, dump_and_fork, FIRST_KIND,
 			    END_OF_KINDS);
+	tcase_add_loop_test(tcase, unref_in_a_child, 0,
+			    2 * (END_OF_KINDS - FIRST_KIND));
 	tcase_add_loop_test(tcase, seals, 0, (int)ARRAY_LEN(seal_sets));
 	tcase_add_test(tcase, default_seals);
 	tcase_add_test(tcase, seals_refused);

@@ -197,6 +197,29 @@ START_TEST(memfd_is_sealed)
 }
 END_TEST
 
+/* Descriptors that standard streams had: what is printed is not for guests. */
+START_TEST(memfd_is_no_stream)
+{
+	struct vmmem_region *region = NULL;
+	size_t files = open_files();
+	uint64_t offset;
+	int saved, fd;
+
+	saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	ck_assert_int_ge(saved, 0);
+	close(STDIN_FILENO);
+	assert_ok(vmmem_region_new_memfd(0, page_size(), &region));
+	ck_assert_int_eq(fcntl(STDIN_FILENO, F_GETFD), -1);
+	ck_assert_int_eq(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+	close(saved);
+	assert_ok(vmmem_region_file(region, &fd, &offset));
+	ck_assert_int_gt(fd, STDERR_FILENO);
+	ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+	vmmem_region_unref(region);
+	ck_assert_uint_eq(open_files(), files);
+}
+END_TEST
+
 START_TEST(file_is_shared_and_duplicated)
 {
 	uint64_t page = page_size(), offset;
@@ -465,6 +488,7 @@ make_suite(void)
 	tcase_add_test(tcase, anonymous_queries);
 	tcase_add_loop_test(tcase, odd_address_is_congruent, 0, 17);
 	tcase_add_test(tcase, memfd_is_sealed);
+	tcase_add_test(tcase, memfd_is_no_stream);
 	tcase_add_test(tcase, file_is_shared_and_duplicated);
 	tcase_add_test(tcase, file_refusals);
 	tcase_add_test(tcase, file_may_be_a_device);

@@ -15,6 +15,10 @@
  * Regions that a function returns are borrowed: they live at least as long as
  * the caller's reference to the collection.  Take a reference to keep one.
  *
+ * After fork(), a child owns its copy of each reference and may look up and
+ * access.  It may insert, remove and unref if no other thread was in one of
+ * these at the fork; vmmem_space_before_fork() sees to that.
+ *
  * Since: 0.1, all of it.
  */
 #ifndef VMMEM_COLLECTION_H
@@ -55,8 +59,7 @@ struct vmmem_file_range {
  *   VMMEM_EUNSORTED  a region starts below the one before it
  *   VMMEM_EOVERLAP   a region starts within the one before it
  *   VMMEM_EINVAL     'regions', one of them, or 'ret_collection' is NULL
- *   -ENOMEM          from the allocator; -EAGAIN too, from
- *                    pthread_mutex_init(3)
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
@@ -78,8 +81,7 @@ vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'ret_collection' is NULL
- *   -ENOMEM       from the allocator; -EAGAIN too, from
- *                 pthread_mutex_init(3)
+ *   -ENOMEM       from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
@@ -134,8 +136,7 @@ vmmem_collection_unref(struct vmmem_collection *collection);
  * Returns 0, or
  *   VMMEM_EOVERLAP  'region' shares an address with a region that is there
  *   VMMEM_EINVAL    'collection', 'region' or 'ret_collection' is NULL
- *   -ENOMEM         from the allocator; -EAGAIN too, from
- *                   pthread_mutex_init(3)
+ *   -ENOMEM         from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_insert(const struct vmmem_collection *collection,
@@ -151,8 +152,7 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
  * Returns 0, or
  *   VMMEM_ENOREGION  no region has exactly this start and length
  *   VMMEM_EINVAL     'collection' or 'ret_collection' is NULL
- *   -ENOMEM          from the allocator; -EAGAIN too, from
- *                    pthread_mutex_init(3)
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_remove(const struct vmmem_collection *collection,

@@ -108,15 +108,16 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  * and stores what it found, NULL if nobody wants to know.  Zero bytes are
  * within any file.
  *
- * Checks are made in the order of the codes, but that O_PATH comes first.
- * Seals that were added stay, also if a later check fails.
+ * Checks are made in the order of the codes, but that O_PATH comes before the
+ * type, and seals against writing after those that are missing.  Seals that
+ * were added stay, also if a later check fails.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       an unknown bit in the rules' types, access, seals or
- *                      flags; reserved members are not 0
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
  *                      the size of 'rules' or of 'ret_report', or members of
  *                      'rules' that this library does not know
+ *   VMMEM_EINVAL       an unknown bit in the rules' types, access, seals or
+ *                      flags
  *   -EBADF             'fd' is not open
  *   VMMEM_EFILETYPE    it is of a type that is not permitted
  *   VMMEM_EFILEACCESS  it is not open for the access, or only as a place

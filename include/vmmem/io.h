@@ -57,9 +57,10 @@
  *
  * What the kernel has written is marked in the region's bitmap while logging
  * is on, after the transfer and before the return: exactly the bytes that were
- * moved; after a call that failed, all that it was given, as it may have
- * written any of them.  The kernel moves bytes in no particular order and in
- * pieces of its own: what vmmem/access.h says of tearing does not hold.
+ * moved; after a call that failed, or was short with O_DIRECT, all that it was
+ * given, as it may have written any of them.  The kernel moves bytes in no
+ * particular order and in pieces of its own: what vmmem/access.h says of
+ * tearing does not hold.
  *
  * Writing to a pipe or socket that nobody reads raises SIGPIPE, as write(2)
  * does, and a file opened with O_APPEND is appended to whatever the offset, as

@@ -75,7 +75,8 @@ struct vmmem_policy *vmmem_policy_free(struct vmmem_policy *policy);
  * vmmem_policy_set_seals() sets the seals of a memfd, a set of VMMEM_SEAL_...
  * without VMMEM_SEAL_WRITE, which no memory of a guest can have.  Default:
  * SHRINK, GROW and SEAL.  With FUTURE_WRITE whoever gets the descriptor can
- * read only; but then nothing can be discarded either.
+ * read only; but then nothing can be discarded either.  With EXEC (Linux 6.3)
+ * the file loses its executable bits first.
  */
 void vmmem_policy_set_seals(struct vmmem_policy *policy, uint32_t seals);
 
@@ -131,7 +132,8 @@ void vmmem_policy_set_dont_dump(struct vmmem_policy *policy, int dont_dump);
 
 /*
  * vmmem_policy_set_dont_fork() keeps the memory from children if 'dont_fork'
- * is not 0.  A child must not access the region; it may unref it.
+ * is not 0.  A child must not access the region; it may unref it, and what it
+ * has mapped in that place stays.
  */
 void vmmem_policy_set_dont_fork(struct vmmem_policy *policy, int dont_fork);
 

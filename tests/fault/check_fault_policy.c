@@ -162,6 +162,12 @@ add_seals(struct vmmem_policy *policy)
 					       VMMEM_SEAL_FUTURE_WRITE);
 }
 
+static void
+add_exec_seal(struct vmmem_policy *policy)
+{
+	vmmem_policy_set_seals(policy, VMMEM_SEAL_EXEC);
+}
+
 static int
 anonymous(void)
 {
@@ -193,6 +199,12 @@ memfd_sealed(void)
 }
 
 static int
+memfd_exec_sealed(void)
+{
+	return run(VMMEM_REGION_MEMFD, LEN, add_exec_seal);
+}
+
+static int
 file(void)
 {
 	return run(VMMEM_REGION_FILE, 2 * fault_page(), add_nothing);
@@ -212,7 +224,8 @@ with_node(void)
 
 static const scenario_fn scenarios[] = {
 	anonymous,    anonymous_prefaulted, anonymous_threads, memfd,
-	memfd_sealed, file,		    with_thp,	       with_node,
+	memfd_sealed, memfd_exec_sealed,    file,	       with_thp,
+	with_node,
 };
 
 START_TEST(test_scenario)
@@ -268,6 +281,23 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* A timer that leaves time for one page, or two. */
+START_TEST(test_interrupted)
+{
+	inject_uninterrupted = (uint64_t)(_i + 1) * fault_page();
+	ck_assert_int_eq(memfd(), 0);
+	inject_uninterrupted = 0;
+}
+END_TEST
+
+/* Also where the system does not have the seal: it comes before. */
+START_TEST(test_mode)
+{
+	ck_assert_int_eq(fault_call(memfd_exec_sealed, "fchmod", EPERM),
+			 -EPERM);
+}
+END_TEST
+
 /* Only prefaulting asks the system for advice here. */
 static int
 only_prefault(void)
@@ -319,6 +349,8 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_scenario, 0,
 			    sizeof(scenarios) / sizeof(scenarios[0]));
 	tcase_add_loop_test(tcase, test_names, 0, NAMES);
+	tcase_add_loop_test(tcase, test_interrupted, 0, 2);
+	tcase_add_test(tcase, test_mode);
 	tcase_add_test(tcase, test_prefault_names);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -64,6 +64,14 @@ teardown(void)
 		return vmmem_guest_load_##bits(guest, &value) ? value : 7; \
 	}                                                                  \
                                                                            \
+	/* Whether it is there is all that is asked. */                    \
+	static NOINLINE bool is_there_##bits(const void *guest)            \
+	{                                                                  \
+		uint##bits##_t value;                                      \
+                                                                           \
+		return vmmem_guest_load_##bits(guest, &value);             \
+	}                                                                  \
+                                                                           \
 	static NOINLINE uint##bits##_t exchanged_##bits(void *guest)       \
 	{                                                                  \
 		uint##bits##_t value;                                      \
@@ -105,6 +113,7 @@ teardown(void)
 	{                                                                  \
 		ck_assert_uint_eq(or_zero_##bits(gone), 0);                \
 		ck_assert_uint_eq(or_seven_##bits(gone), 7);               \
+		ck_assert(!is_there_##bits(gone));                         \
 		ck_assert_uint_eq(exchanged_##bits(gone), 7);              \
 		ck_assert_uint_eq(added_##bits(gone), 7);                  \
 		ck_assert_uint_eq(compared_##bits(gone), 7);               \
@@ -113,6 +122,7 @@ teardown(void)
 		ck_assert_int_eq(stored_##bits(there), 1);                 \
 		ck_assert_uint_eq(or_zero_##bits(there), 51);              \
 		ck_assert_uint_eq(or_seven_##bits(there), 51);             \
+		ck_assert(is_there_##bits(there));                         \
 		ck_assert_uint_eq(exchanged_##bits(there), 51);            \
 		ck_assert_uint_eq(added_##bits(there), 99);                \
 		ck_assert_uint_eq(compared_##bits(there), 100);            \

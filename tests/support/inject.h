@@ -11,6 +11,7 @@
 #define INJECT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What was taken since inject_start() and has not been given back. */
 struct inject_live {
@@ -34,6 +35,12 @@ void inject_stop(void);
  * ioctl() does, or returns -2 for a descriptor that is not its own.
  */
 extern int (*inject_ioctl)(int fd, unsigned long request, void *argument);
+
+/*
+ * If it is not 0, fallocate() of more bytes is interrupted by a signal, always.
+ * Also outside of inject_start() and inject_stop().
+ */
+extern uint64_t inject_uninterrupted;
 
 /* inject_fired() returns what failed as the n-th call; NULL if nothing did. */
 const char *inject_fired(void);

@@ -33,10 +33,16 @@ WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
 	return __real_mlock2(address, len, flags);
 }
 
+uint64_t inject_uninterrupted;
+
 WRAP(int, fallocate, int fd, int mode, off_t offset, off_t len)
 {
 	if (inject_fails("fallocate"))
 		return -1;
+	if (inject_uninterrupted != 0 && (uint64_t)len > inject_uninterrupted) {
+		errno = EINTR;
+		return -1;
+	}
 	return __real_fallocate(fd, mode, offset, len);
 }
 
@@ -52,6 +58,13 @@ WRAP(int, ftruncate, int fd, off_t len)
 	if (inject_fails("ftruncate"))
 		return -1;
 	return __real_ftruncate(fd, len);
+}
+
+WRAP(int, fchmod, int fd, mode_t mode)
+{
+	if (inject_fails("fchmod"))
+		return -1;
+	return __real_fchmod(fd, mode);
 }
 
 WRAP(int, fstat, int fd, struct stat *ret_status)
