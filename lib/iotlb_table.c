@@ -354,11 +354,16 @@ clear(struct vmmem_iotlb_table *table, uint64_t first, uint64_t last)
 	}
 }
 
-/* alike() tells whether an entry may be one with another beside it. */
+/*
+ * joins() tells whether 'next' goes on where 'entry' ends, and may be one with
+ * it.  What leads to the last address does not go on at 0.
+ */
 static bool
-alike(const struct vmmem_iotlb_entry *a, const struct vmmem_iotlb_entry *b)
+joins(const struct vmmem_iotlb_entry *entry,
+      const struct vmmem_iotlb_entry *next)
 {
-	return a->delta == b->delta && a->flags == b->flags;
+	return entry->delta == next->delta && entry->flags == next->flags &&
+	       entry->last + 1 == next->start && next->start + next->delta != 0;
 }
 
 /* What is added is younger than whatever was used before. */
@@ -394,14 +399,12 @@ add(struct vmmem_iotlb_table *table, const struct vmmem_iotlb_entry *entry)
 	if (place.at > 0 || place.chunk > 0) {
 		get_slot(chunk_at(table, before.chunk), before.at, &left,
 			 &used);
-		joins_left = alike(&left, entry) &&
-			     left.last + 1 == entry->start;
+		joins_left = joins(&left, entry);
 	}
 	/* What is behind the last entry of a chunk begins the next one. */
 	if (place.at < chunk->count) {
 		get_slot(chunk, place.at, &right, &used);
-		joins_right = alike(&right, entry) &&
-			      entry->last + 1 == right.start;
+		joins_right = joins(entry, &right);
 	}
 
 	if (joins_left) {
