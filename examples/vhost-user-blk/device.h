@@ -72,6 +72,7 @@ struct queue {
 	int kick_fd, stop_fd;
 	pthread_t thread;
 	atomic_bool stop;
+	atomic_bool started; /* by a kick, until GET_VRING_BASE */
 
 	/* Masked interrupts are unmasked under a running thread. */
 	pthread_mutex_t signal_lock;

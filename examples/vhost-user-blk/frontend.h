@@ -24,6 +24,9 @@ void drop_inflight(struct device *device);
 /* inflight_forget() forgets what a ring that ended well has noted in it. */
 void inflight_forget(struct queue *queue);
 
+/* wants_reply() tells whether an answer of 0 or 1 was asked for. */
+bool wants_reply(const struct device *device, const struct message *message);
+
 /* message_u64() is the payload if it is one number, else all ones. */
 uint64_t message_u64(const struct message *message);
 

@@ -117,15 +117,19 @@ leave(struct queue *queue)
 	queue->map = NULL;
 }
 
+/* signal_by() signals by one of the eventfds that may change at any time. */
 static void
-signal_driver(struct queue *queue)
+signal_by(struct queue *queue, const int *fd)
 {
+	struct pollfd room = { .events = POLLOUT };
 	const uint64_t one = 1;
 
 	pthread_mutex_lock(&queue->signal_lock);
-	/* A full counter is a signal too. */
-	if (queue->call_fd >= 0)
-		(void)!write(queue->call_fd, &one, sizeof(one));
+	room.fd = *fd;
+	/* A full counter is a signal too, and nobody may ever make room. */
+	if (room.fd >= 0 && poll(&room, 1, 0) == 1 &&
+	    (room.revents & POLLOUT) != 0)
+		(void)!write(room.fd, &one, sizeof(one));
 	pthread_mutex_unlock(&queue->signal_lock);
 }
 
@@ -150,7 +154,7 @@ use_done(struct queue *queue)
 		queue->under_way--;
 	}
 	if (slots != 0 && ops->wants_signal(queue, slots))
-		signal_driver(queue);
+		signal_by(queue, &queue->call_fd);
 	return rc;
 }
 
@@ -244,10 +248,14 @@ static void *
 run(void *opaque)
 {
 	struct queue *queue = opaque;
-	const uint64_t one = 1;
 	int rc;
 
 	while (!atomic_load(&queue->stop)) {
+		if (!atomic_load(&queue->started)) {
+			if ((engine_wait(queue->engine) & WOKEN_KICK) != 0)
+				atomic_store(&queue->started, true);
+			continue;
+		}
 		rc = queue->ready ? section(queue) : begin(queue);
 		if (rc < 0 && queue->missing_len != 0) {
 			rc = translate(queue);
@@ -258,9 +266,7 @@ run(void *opaque)
 		if (rc < 0) {
 			/* The driver must reset the device. */
 			report(queue, "the ring is broken", rc);
-			if (queue->error_fd >= 0)
-				(void)!write(queue->error_fd, &one,
-					     sizeof(one));
+			signal_by(queue, &queue->error_fd);
 			break;
 		}
 		/* More has come, or a section was asked to end. */
@@ -294,6 +300,9 @@ queue_start(struct queue *queue)
 	queue->missing_len = 0;
 	queue->ready = false;
 	atomic_store(&queue->stop, false);
+	/* A back end that died may have taken the kick with it. */
+	if (queue->inflight != NULL)
+		atomic_store(&queue->started, true);
 	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
 	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = queue->requests == NULL ? -ENOMEM : 0;

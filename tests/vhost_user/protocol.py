@@ -6,15 +6,146 @@ A front end that keeps to it, and sees that the back end does: when rings start,
 which messages are answered, what may change while a ring runs.
 """
 import os
+import select
+import socket
 import struct
 import sys
 
 import frontend as f
 import hostile
+from frontend import FrontEnd, Gone
+
+SET_LOG_FD, SET_BACKEND_REQ_FD, IOTLB_MSG, SET_CONFIG = 7, 21, 22, 25
+MISS, UPDATE, INVALIDATE = 1, 2, 3
+READ, WRITE = 1, 2
+ACCESS_PLATFORM = 1 << 33
+BACKEND_REQ = 1 << 5
+IOVA = 0x40000000
+FULL = (1 << 64) - 2  # of an eventfd
+
+
+def good(answer):
+    return struct.unpack("=Q", answer)[0] == 0
 
 
 def state(index, value=0):
     return struct.pack("=II", index, value)
+
+
+def addresses(base=f.USER, used=f.USED):
+    return struct.pack("=IIQQQQ", 0, 0, base + f.DESC, base + used,
+                       base + f.AVAIL, 0)
+
+
+def prepare(front, sector=0):
+    """A request for the first sector, and its chain."""
+    front.put("<IIQ", f.HEADER, 0, 0, sector)
+    front.memory[f.STATUS] = 0xFF
+    front.describe(0, f.GPA + f.HEADER, 16, f.NEXT, 1)
+    front.describe(1, f.GPA + f.DATA, 512, f.WRITE | f.NEXT, 2)
+    front.describe(2, f.GPA + f.STATUS, 1, f.WRITE)
+    return 0
+
+
+def offer_silently(front):
+    front.put("<H", f.AVAIL + 4, prepare(front))
+    front.avail = 1
+    front.put("<H", f.AVAIL + 2, 1)
+
+
+def rings_start_on_a_kick(backend):
+    """Nothing is taken from a ring before; until then all of it may change."""
+    front = backend.connect()
+    front.features()
+    front.must(f.SET_MEM_TABLE, f.table(f.row()), [front.file])
+    front.must(f.SET_VRING_NUM, state(0, f.SIZE))
+    front.must(f.SET_VRING_ADDR, addresses(used=f.TABLE))
+    front.must(f.SET_VRING_CALL, struct.pack("=Q", 0), [front.call])
+    front.must(f.SET_VRING_ERR, struct.pack("=Q", 0), [front.error])
+    front.must(f.SET_VRING_ENABLE, state(0, 1))
+    offer_silently(front)
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    for _ in range(200):
+        front.number(f.GET_MAX_MEM_SLOTS)
+    front.must(f.SET_VRING_ADDR, addresses())
+    front.must(f.SET_VRING_NUM, state(0, f.SIZE))
+    front.must(f.SET_VRING_BASE, state(0, 0))
+    assert front.get("<H", f.TABLE + 2) == (0,)
+    assert front.get("<H", f.USED + 2) == (0,)
+    os.eventfd_write(front.kick, 1)
+    assert front.wait() == 513 and front.memory[f.STATUS] == 0
+    # Now it runs, also without another kick when it was disabled.
+    assert front.tell(f.SET_VRING_BASE, state(0, 5)) != 0
+    front.must(f.SET_VRING_ENABLE, state(0, 0))
+    front.put("<H", f.AVAIL + 4 + 2, prepare(front))
+    front.put("<H", f.AVAIL + 2, 2)
+    assert front.get("<H", f.USED + 2) == (1,)
+    front.must(f.SET_VRING_ENABLE, state(0, 1))
+    assert front.wait() == 513
+    answer, _ = front.ask(f.GET_VRING_BASE, state(0))
+    assert answer == state(0, 2)
+    # Stopped, it wants to be kicked again.
+    front.must(f.SET_VRING_BASE, state(0, 2))
+    front.put("<H", f.AVAIL + 4 + 4, prepare(front))
+    front.put("<H", f.AVAIL + 2, 3)
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    for _ in range(200):
+        front.number(f.GET_MAX_MEM_SLOTS)
+    assert front.get("<H", f.USED + 2) == (2,)
+    os.eventfd_write(front.kick, 1)
+    assert front.wait() == 513
+    front.close()
+    yield
+
+
+def rings_of_old_front_ends(backend):
+    """Without protocol features rings are enabled as they are."""
+    front = backend.connect()
+    front.number(f.GET_FEATURES)
+    front.send(f.SET_FEATURES, struct.pack("=Q", 1 << 32))
+    front.send(f.SET_MEM_TABLE, f.table(f.row()), [front.file])
+    front.send(f.SET_VRING_NUM, state(0, f.SIZE))
+    front.send(f.SET_VRING_BASE, state(0, 0))
+    front.send(f.SET_VRING_ADDR, addresses())
+    front.send(f.SET_VRING_CALL, struct.pack("=Q", 0), [front.call])
+    front.send(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    front.read(0, 512)
+    # What a guest writes to its configuration does not end the session.
+    front.send(SET_CONFIG, struct.pack("=III", 0, 1, 0) + b"\1")
+    front.read(0, 512)
+    # The log of a front end without LOG_SHMFD is in no file, and a mistake.
+    front.send(f.SET_LOG_BASE, struct.pack("=Q", 0))
+    try:
+        front.receive()
+        raise AssertionError("it was answered")
+    except Gone:
+        pass
+    front.close()
+    yield
+
+
+def messages_of_little_use(backend):
+    """They are taken, or refused, as the specification says."""
+    front = backend.connect()
+    front.start()
+    front.must(SET_LOG_FD, b"", [front.error])
+    # Nothing can be written to, but what a migration brings is no mistake.
+    assert front.tell(SET_CONFIG, struct.pack("=III", 0, 1, 0) + b"\1") != 0
+    front.must(SET_CONFIG, struct.pack("=III", 0, 1, 1) + b"\1")
+    whole, _ = front.ask(f.GET_CONFIG, struct.pack("=III", 0, 60, 0) +
+                         bytes(60))
+    assert struct.unpack_from("<Q", whole, 12)[0] == hostile.SECTORS
+    part, _ = front.ask(f.GET_CONFIG, struct.pack("=III", 20, 4, 0) + bytes(4))
+    assert part[12:] == whole[12 + 20:12 + 24]
+    assert struct.unpack_from("<I", part, 12)[0] == 512
+    for offset, size in ((0, 257), (253, 4), (0xFFFFFFFF, 4), (257, 0)):
+        payload = struct.pack("=III", offset, size, 0) + bytes(size)
+        assert front.ask(f.GET_CONFIG, payload)[0] == b""
+    assert front.tell(f.SET_PROTOCOL_FEATURES,
+                      struct.pack("=Q", f.PROTOCOL | 1 << 63)) != 0
+    front.read(0, 512)
+    front.close()
+    yield
 
 
 def rings_that_stop_at_once(backend):
@@ -31,8 +162,148 @@ def rings_that_stop_at_once(backend):
     yield
 
 
+def counters_that_are_full(backend):
+    """A signal that has no room does not hold up the ring."""
+    front = backend.connect()
+    front.start()
+    for fd in front.call, front.error:
+        os.eventfd_write(fd, FULL)
+    front.offer(prepare(front))
+    answer = b""
+    # It stops, and says where, as soon as it has used what was offered.
+    while answer != state(0, 1):
+        answer, _ = front.ask(f.GET_VRING_BASE, state(0))
+        front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+        os.eventfd_write(front.kick, 1)
+    assert front.get("<H", f.USED + 2) == (1,)
+    # And with a chain that breaks it.
+    front.offer(f.SIZE)
+    front.ask(f.GET_VRING_BASE, state(0))
+    front.close()
+    yield
+
+
+class Translating(FrontEnd):
+    """A front end with an IOMMU; its ring is larger than a page."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.requests, self.theirs = socket.socketpair()
+        self.missed = []
+
+    def close(self):
+        self.requests.close()
+        self.theirs.close()
+        super().close()
+
+    def begin(self):
+        self.features(f.FEATURES | ACCESS_PLATFORM)
+        self.send(f.SET_PROTOCOL_FEATURES,
+                  struct.pack("=Q", f.PROTOCOL | BACKEND_REQ))
+        self.must(f.SET_MEM_TABLE, f.table(f.row()), [self.file])
+        self.must(SET_BACKEND_REQ_FD, b"", [self.theirs.fileno()])
+
+    def iotlb(self, kind, offset, length=f.PAGE, access=0):
+        """It is answered, whether that was asked for or not."""
+        answer, _ = self.ask(IOTLB_MSG, struct.pack(
+            "=QQQBBHI", IOVA + offset, length, f.USER + offset, access, kind,
+            0, 0))
+        assert good(answer)
+
+    def answer(self):
+        """One translation that is missing: its page and access."""
+        message = self.requests.recv(12 + 32, socket.MSG_WAITALL)
+        iova, _, _, access, kind = struct.unpack_from("=QQQBB", message, 12)
+        assert kind == MISS
+        page = (iova - IOVA) & -f.PAGE
+        self.missed.append((page, access))
+        # No more than what is asked for.
+        self.iotlb(UPDATE, page, access=access)
+
+    def wait_and_answer(self):
+        """Until something is used."""
+        while True:
+            ready, _, _ = select.select(
+                [self.requests, self.call, self.error], [], [], f.LIMIT)
+            assert ready and self.error not in ready
+            if self.requests in ready:
+                self.answer()
+            else:
+                os.eventfd_read(self.call)
+                return
+
+
+def translated(front, size, base, desc, avail, used):
+    front.must(f.SET_VRING_NUM, state(0, size))
+    front.must(f.SET_VRING_BASE, state(0, base))
+    front.must(f.SET_VRING_ADDR, struct.pack(
+        "=IIQQQQ", 0, 0, IOVA + desc, IOVA + used, IOVA + avail, 0))
+    front.must(f.SET_VRING_CALL, struct.pack("=Q", 0), [front.call])
+    front.must(f.SET_VRING_ERR, struct.pack("=Q", 0), [front.error])
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    front.must(f.SET_VRING_ENABLE, state(0, 1))
+
+
+def misses_that_nobody_reads(backend):
+    """A full channel breaks the ring that needs it, and holds up nothing."""
+    front = Translating(backend.path)
+    front.begin()
+    front.theirs.setblocking(False)
+    try:
+        while True:
+            front.theirs.send(bytes(4096))
+    except BlockingIOError:
+        pass
+    front.theirs.setblocking(True)
+    translated(front, f.SIZE, 0, f.DESC, f.AVAIL, f.USED)
+    os.eventfd_write(front.kick, 1)
+    assert front.error_comes()
+    front.ask(f.GET_VRING_BASE, state(0))
+    front.close()
+    yield
+
+
+def features_change(backend):
+    """Between two drivers, but not under a ring that runs."""
+    front = Translating(backend.path)
+    front.start()
+    plain = struct.pack("=Q", f.FEATURES)
+    other = struct.pack("=Q", f.FEATURES | ACCESS_PLATFORM)
+    front.read(0, 512)
+    assert front.tell(f.SET_FEATURES, other) != 0
+    front.must(f.SET_FEATURES, struct.pack("=Q", f.FEATURES | f.LOG_ALL))
+    front.must(f.SET_FEATURES, plain)
+    front.read(0, 512)
+    # The next driver has its addresses translated, the one after not.
+    front.ask(f.GET_VRING_BASE, state(0))
+    front.must(f.SET_FEATURES, other)
+    front.must(f.SET_PROTOCOL_FEATURES,
+               struct.pack("=Q", f.PROTOCOL | BACKEND_REQ))
+    front.must(SET_BACKEND_REQ_FD, b"", [front.theirs.fileno()])
+    front.iotlb(UPDATE, 0, f.MEMORY, READ | WRITE)
+    front.must(f.SET_VRING_ADDR, addresses(IOVA))
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    prepare(front)
+    front.describe(0, IOVA + f.HEADER, 16, f.NEXT, 1)
+    front.describe(1, IOVA + f.DATA, 512, f.WRITE | f.NEXT, 2)
+    front.describe(2, IOVA + f.STATUS, 1, f.WRITE)
+    front.offer(0)
+    assert front.wait() == 513 and front.memory[f.STATUS] == 0
+    assert not front.missed
+    front.ask(f.GET_VRING_BASE, state(0))
+    front.must(f.SET_FEATURES, plain)
+    front.must(f.SET_VRING_ADDR, addresses())
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    front.read(0, 512)
+    front.close()
+    yield
+
+
 def everything(backend):
-    hostile.run(backend, (rings_that_stop_at_once,))
+    hostile.run(backend, (
+        rings_start_on_a_kick, rings_of_old_front_ends,
+        messages_of_little_use, rings_that_stop_at_once,
+        counters_that_are_full, misses_that_nobody_reads, features_change))
 
 
 if __name__ == "__main__":
