@@ -244,6 +244,36 @@ def translated(front, size, base, desc, avail, used):
     front.must(f.SET_VRING_ENABLE, state(0, 1))
 
 
+def used_once(backend):
+    """A chain is used once, also if the index could not be written at first."""
+    front = Translating(backend.path)
+    front.begin()
+    size, base = 1024, 600
+    desc, avail, used = 32 * f.PAGE, 40 * f.PAGE, 48 * f.PAGE
+    for ring in avail, used:
+        front.put("<H", ring + 2, base)
+    translated(front, size, base, desc, avail, used)
+    front.put("<IIQ", f.HEADER, 0, 0, 0)
+    front.memory[f.STATUS] = 0xFF
+    front.describe(0, IOVA + f.HEADER, 16, f.NEXT, 1, at=desc)
+    front.describe(1, IOVA + f.DATA, 512, f.WRITE | f.NEXT, 2, at=desc)
+    front.describe(2, IOVA + f.STATUS, 1, f.WRITE, at=desc)
+    front.put("<H", avail + 4 + 2 * base, 0)
+    front.put("<H", avail + 2, base + 1)
+    os.eventfd_write(front.kick, 1)
+    front.wait_and_answer()
+    # The index is in another page, which was only read until then.
+    assert (used, READ) in front.missed and (used, WRITE) in front.missed
+    assert front.memory[f.STATUS] == 0
+    answer, _ = front.ask(f.GET_VRING_BASE, state(0))
+    assert answer == state(0, base + 1)
+    assert front.get("<H", used + 2) == (base + 1,)
+    assert front.get("<II", used + 4 + 8 * base) == (0, 513)
+    assert front.get("<II", used + 12 + 8 * base) == (0, 0)
+    front.close()
+    yield
+
+
 def misses_that_nobody_reads(backend):
     """A full channel breaks the ring that needs it, and holds up nothing."""
     front = Translating(backend.path)
@@ -303,7 +333,8 @@ def everything(backend):
     hostile.run(backend, (
         rings_start_on_a_kick, rings_of_old_front_ends,
         messages_of_little_use, rings_that_stop_at_once,
-        counters_that_are_full, misses_that_nobody_reads, features_change))
+        counters_that_are_full, used_once, misses_that_nobody_reads,
+        features_change))
 
 
 if __name__ == "__main__":
