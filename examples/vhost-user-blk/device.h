@@ -128,6 +128,9 @@ void serve(struct device *device, int socket);
 int queue_start(struct queue *queue);
 void queue_stop(struct queue *queue);
 
+/* queue_is_ending() tells whether this is a queue's thread that is to stop. */
+bool queue_is_ending(void);
+
 /* queue_failed() notes why guest memory could not be reached. */
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
@@ -148,7 +151,7 @@ struct ring_ops {
 	bool (*wants_signal)(struct queue *queue, uint16_t count);
 	/* Asks to be kicked for what comes next. */
 	int (*want_kick)(struct queue *queue);
-	/* What the front end is told where the ring stands. */
+	/* What the front end is told where the ring stands: at what is next. */
 	uint32_t (*base)(const struct queue *queue);
 };
 

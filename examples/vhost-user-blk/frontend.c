@@ -105,6 +105,8 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 	ssize_t sent;
 
 	(void)reason;
+	if (queue_is_ending())
+		return VMMEM_ECANCELED;
 	pthread_mutex_lock(&device->backend_lock);
 	/* A front end that does not read them is not waited for. */
 	sent = send(device->backend_fd, &miss, sizeof(miss),

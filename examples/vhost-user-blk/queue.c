@@ -20,6 +20,15 @@
 /* How long a front end may think about a translation. */
 #define TRANSLATION_NS UINT64_C(10000000000)
 
+/* Whose thread this is; NULL of others. */
+static _Thread_local const struct queue *own;
+
+bool
+queue_is_ending(void)
+{
+	return own != NULL && atomic_load(&own->stop);
+}
+
 static const struct ring_ops *
 ops_of(const struct queue *queue)
 {
@@ -250,6 +259,7 @@ run(void *opaque)
 	struct queue *queue = opaque;
 	int rc;
 
+	own = queue;
 	while (!atomic_load(&queue->stop)) {
 		if (!atomic_load(&queue->started)) {
 			if ((engine_wait(queue->engine) & WOKEN_KICK) != 0)
@@ -263,6 +273,9 @@ run(void *opaque)
 			if (rc == 0)
 				continue;
 		}
+		/* What is not used is done again, by who starts the ring. */
+		if (rc == VMMEM_ECANCELED)
+			break;
 		if (rc < 0) {
 			/* The driver must reset the device. */
 			report(queue, "the ring is broken", rc);
@@ -333,8 +346,10 @@ queue_stop(struct queue *queue)
 		return;
 	atomic_store(&queue->stop, true);
 	(void)!write(queue->stop_fd, &one, sizeof(one));
+	/* Whoever stops it is who would bring the translation it waits for. */
+	vmmem_iommu_retry(queue->device->iommu);
 	pthread_join(queue->thread, NULL);
-	/* Nothing is under way: all that was taken is used. */
+	/* All that was taken is used, unless the ring cannot be written. */
 	if (queue->ready)
 		queue->base = ops_of(queue)->base(queue);
 	queue->running = false;

@@ -146,7 +146,8 @@ transfer(struct queue *queue, struct request *request, uint64_t sector)
 	rc = vmmem_collection_iovec_ranges(
 		queue->map, request->data, request->data_count, access,
 		request->iov, RANGES * 2, &request->iov_count);
-	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT) {
+	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT ||
+	    rc == VMMEM_ECANCELED) {
 		note_missing(queue, request, rc, access);
 		return rc;
 	}

@@ -171,7 +171,7 @@ want_kick(struct queue *queue)
 static uint32_t
 base(const struct queue *queue)
 {
-	return queue->next_avail;
+	return (uint16_t)(queue->next_avail - queue->under_way);
 }
 
 const struct ring_ops split_ring = {

@@ -40,13 +40,13 @@ def addresses(base=f.USER, used=f.USED):
                        base + f.AVAIL, 0)
 
 
-def prepare(front, sector=0):
+def prepare(front, base=f.GPA, at=f.DESC):
     """A request for the first sector, and its chain."""
-    front.put("<IIQ", f.HEADER, 0, 0, sector)
+    front.put("<IIQ", f.HEADER, 0, 0, 0)
     front.memory[f.STATUS] = 0xFF
-    front.describe(0, f.GPA + f.HEADER, 16, f.NEXT, 1)
-    front.describe(1, f.GPA + f.DATA, 512, f.WRITE | f.NEXT, 2)
-    front.describe(2, f.GPA + f.STATUS, 1, f.WRITE)
+    front.describe(0, base + f.HEADER, 16, f.NEXT, 1, at=at)
+    front.describe(1, base + f.DATA, 512, f.WRITE | f.NEXT, 2, at=at)
+    front.describe(2, base + f.STATUS, 1, f.WRITE, at=at)
     return 0
 
 
@@ -219,6 +219,7 @@ class Translating(FrontEnd):
     def __init__(self, path):
         super().__init__(path)
         self.requests, self.theirs = socket.socketpair()
+        self.requests.settimeout(f.LIMIT)
         self.missed = []
 
     def close(self):
@@ -240,13 +241,16 @@ class Translating(FrontEnd):
             0, 0))
         assert good(answer)
 
-    def answer(self):
+    def miss(self):
         """One translation that is missing: its page and access."""
         message = self.requests.recv(12 + 32, socket.MSG_WAITALL)
         iova, _, _, access, kind = struct.unpack_from("=QQQBB", message, 12)
         assert kind == MISS
-        page = (iova - IOVA) & -f.PAGE
-        self.missed.append((page, access))
+        self.missed.append(((iova - IOVA) & -f.PAGE, access))
+        return self.missed[-1]
+
+    def answer(self):
+        page, access = self.miss()
         # No more than what is asked for.
         self.iotlb(UPDATE, page, access=access)
 
@@ -283,11 +287,7 @@ def used_once(backend):
     for ring in avail, used:
         front.put("<H", ring + 2, base)
     translated(front, size, base, desc, avail, used)
-    front.put("<IIQ", f.HEADER, 0, 0, 0)
-    front.memory[f.STATUS] = 0xFF
-    front.describe(0, IOVA + f.HEADER, 16, f.NEXT, 1, at=desc)
-    front.describe(1, IOVA + f.DATA, 512, f.WRITE | f.NEXT, 2, at=desc)
-    front.describe(2, IOVA + f.STATUS, 1, f.WRITE, at=desc)
+    prepare(front, IOVA, desc)
     front.put("<H", avail + 4 + 2 * base, 0)
     front.put("<H", avail + 2, base + 1)
     os.eventfd_write(front.kick, 1)
@@ -300,6 +300,37 @@ def used_once(backend):
     assert front.get("<H", used + 2) == (base + 1,)
     assert front.get("<II", used + 4 + 8 * base) == (0, 513)
     assert front.get("<II", used + 12 + 8 * base) == (0, 0)
+    front.close()
+    yield
+
+
+def stopped_without_translation(backend):
+    """Who stops a ring is who would answer it; what is not used is not lost."""
+    front = Translating(backend.path)
+    front.begin()
+    # Right at the start, where nothing is known of the ring.
+    translated(front, f.SIZE, 0, f.DESC, f.AVAIL, f.USED)
+    os.eventfd_write(front.kick, 1)
+    front.miss()
+    assert front.ask(f.GET_VRING_BASE, state(0))[0] == state(0, 0)
+    # And with a request that is done and cannot be used.
+    for page in range(0, f.MEMORY, f.PAGE):
+        if page != f.USED:
+            front.iotlb(UPDATE, page, access=READ | WRITE)
+    front.iotlb(UPDATE, f.USED, access=READ)
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    front.offer(prepare(front, IOVA))
+    page, access = None, None
+    while (page, access) != (f.USED, WRITE):
+        page, access = front.miss()
+    assert front.memory[f.STATUS] == 0
+    assert front.ask(f.GET_VRING_BASE, state(0))[0] == state(0, 0)
+    assert not select.select([front.error], [], [], 0)[0]
+    front.iotlb(UPDATE, f.USED, access=READ | WRITE)
+    front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
+    os.eventfd_write(front.kick, 1)
+    assert front.wait() == 513 and front.memory[f.STATUS] == 0
+    assert front.get("<H", f.USED + 2) == (1,)
     front.close()
     yield
 
@@ -343,11 +374,7 @@ def features_change(backend):
     front.iotlb(UPDATE, 0, f.MEMORY, READ | WRITE)
     front.must(f.SET_VRING_ADDR, addresses(IOVA))
     front.must(f.SET_VRING_KICK, struct.pack("=Q", 0), [front.kick])
-    prepare(front)
-    front.describe(0, IOVA + f.HEADER, 16, f.NEXT, 1)
-    front.describe(1, IOVA + f.DATA, 512, f.WRITE | f.NEXT, 2)
-    front.describe(2, IOVA + f.STATUS, 1, f.WRITE)
-    front.offer(0)
+    front.offer(prepare(front, IOVA))
     assert front.wait() == 513 and front.memory[f.STATUS] == 0
     assert not front.missed
     front.ask(f.GET_VRING_BASE, state(0))
@@ -363,8 +390,8 @@ def everything(backend):
     hostile.run(backend, (
         rings_start_on_a_kick, rings_of_old_front_ends,
         messages_of_little_use, writes_without_flush, rings_that_stop_at_once,
-        counters_that_are_full, used_once, misses_that_nobody_reads,
-        features_change))
+        counters_that_are_full, used_once, stopped_without_translation,
+        misses_that_nobody_reads, features_change))
 
 
 if __name__ == "__main__":
