@@ -186,6 +186,7 @@ begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 
 	if (wait->begun)
 		return;
+	/* Relaxed: a number by itself. */
 	if (!wait->has_timeout)
 		timeout = __atomic_load_n(&iommu->timeout, __ATOMIC_RELAXED);
 	wait->begun = true;
@@ -232,7 +233,8 @@ vmmem_iommu_miss(struct vmmem_iommu *iommu,
 
 	/*
 	 * Whoever was told "later" waits, unless it is to ask again, or the
-	 * answer may have come and gone meanwhile.
+	 * answer may have come and gone meanwhile.  Acquire: see
+	 * vmmem_iommu_retry(), which wakes after it has counted.
 	 */
 	if (wait->pending && wait->iova == iova && wait->reason == reason &&
 	    wait->retries ==
@@ -293,6 +295,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 VMMEM_API uint64_t
 vmmem_iommu_misses(const struct vmmem_iommu *iommu)
 {
+	/* Relaxed: a count. */
 	return iommu != NULL ?
 		       __atomic_load_n(&iommu->misses, __ATOMIC_RELAXED) :
 		       0;
@@ -305,7 +308,7 @@ vmmem_iommu_unlogged(const struct vmmem_iommu *iommu, uint64_t *ret_iova)
 
 	if (iommu == NULL)
 		return 0;
-	/* Acquire: the address was stored before it was counted. */
+	/* Acquire, the count: its address, or a later one, is there. */
 	count = __atomic_load_n(&iommu->unlogged, __ATOMIC_ACQUIRE);
 	if (count != 0 && ret_iova != NULL)
 		*ret_iova = __atomic_load_n(&iommu->unlogged_iova,
@@ -331,6 +334,7 @@ vmmem_iommu_logged(const struct vmmem_iommu *iommu, uint64_t iova,
 static VMMEM_COLD void
 lose(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len)
 {
+	/* Relaxed: of two that race, either is the latest. */
 	__atomic_store_n(&iommu->unlogged_iova, iova, __ATOMIC_RELAXED);
 	/* Release: with the address. */
 	__atomic_fetch_add(&iommu->unlogged, len, __ATOMIC_RELEASE);

@@ -294,7 +294,9 @@ destroy(struct vmmem_kvm *kvm)
 		vmmem_slots_free(kvm->slots);
 	free(kvm->region_starts);
 	free(kvm->words);
-	pthread_mutex_destroy(&kvm->lock);
+	/* A thread that a child does not have may hold its lock. */
+	if (!vmmem_kvm_is_child(kvm))
+		pthread_mutex_destroy(&kvm->lock);
 	free(kvm);
 }
 
@@ -348,6 +350,18 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 	return 0;
 }
 
+/* set_closing() has the listener let go of slots, whatever KVM says. */
+static void
+set_closing(struct vmmem_kvm *kvm, bool closing)
+{
+	/* There the listener does nothing; for the lock see destroy(). */
+	if (vmmem_kvm_is_child(kvm))
+		return;
+	pthread_mutex_lock(&kvm->lock);
+	kvm->closing = closing;
+	pthread_mutex_unlock(&kvm->lock);
+}
+
 VMMEM_API int
 vmmem_kvm_free(struct vmmem_kvm *kvm)
 {
@@ -356,14 +370,10 @@ vmmem_kvm_free(struct vmmem_kvm *kvm)
 	if (kvm == NULL)
 		return 0;
 	if (kvm->listener != NULL) {
-		pthread_mutex_lock(&kvm->lock);
-		kvm->closing = true;
-		pthread_mutex_unlock(&kvm->lock);
+		set_closing(kvm, true);
 		rc = vmmem_listener_free(kvm->listener);
 		if (rc != 0) {
-			pthread_mutex_lock(&kvm->lock);
-			kvm->closing = false;
-			pthread_mutex_unlock(&kvm->lock);
+			set_closing(kvm, false);
 			return rc;
 		}
 		kvm->listener = NULL;

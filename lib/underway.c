@@ -72,6 +72,7 @@ vmmem_underway_enter_slow(struct vmmem_underway *underway)
 	 * as good, as each wait waits for both.
 	 */
 	phase = __atomic_load_n(&underway->phase, __ATOMIC_RELAXED) & 1;
+	/* Sequentially consistent: for the fence below, and leave_slow(). */
 	__atomic_fetch_add(&underway->counts[phase], 1, __ATOMIC_SEQ_CST);
 	/*
 	 * A full fence: who waits either sees the count, or has changed what
@@ -142,7 +143,10 @@ wait_for_counts(struct vmmem_underway *underway)
 	int rc, turn;
 
 	for (turn = 0; turn < 2; turn++) {
-		/* Under the lock, so that nobody else changes it. */
+		/*
+		 * Under the lock, so that nobody else changes it.  The order
+		 * is that of the fence: who comes late is waited for too.
+		 */
 		phase = underway->phase & 1;
 		__atomic_store_n(&underway->phase, phase ^ 1, __ATOMIC_SEQ_CST);
 		/* As in enter_slow(): the other side of that fence. */

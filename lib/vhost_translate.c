@@ -204,7 +204,7 @@ wraps(uint64_t address, uint64_t len)
 
 VMMEM_API int
 vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
-		  const struct vmmem_vhost_iotlb *message)
+			  const struct vmmem_vhost_iotlb *message)
 {
 	if (vhost == NULL || message == NULL || vhost->iotlb == NULL)
 		return VMMEM_EINVAL;

@@ -236,6 +236,15 @@ START_TEST(neighbours_join)
 	assert_ok(map(0x10000, 0, 0x1000, RW));
 	assert_ok(map(0x11000, 0x1000, 0x1000, RW));
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 4);
+	/* But the target does not: nothing goes on behind the last address. */
+	assert_ok(map(0x20000, TOP - 0xfff, 0x1000, RW));
+	assert_ok(map(0x21000, 0, 0x1000, RW));
+	assert_ok(map(0x20000, TOP - 0xfff, 0x1000, RW));
+	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 6);
+	assert_ok(look(0x20800, 0x1000, RW));
+	ck_assert_uint_eq(found, 2);
+	expect_hit(0, 0x20800, 0x800, TOP - 0x7ff);
+	expect_hit(1, 0x21000, 0x800, 0);
 }
 END_TEST
 

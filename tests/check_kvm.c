@@ -3,7 +3,10 @@
  * Slots on the real KVM.  What a guest finds at an address is the proof: memory
  * or, as an MMIO exit, none.
  */
+#include <pthread.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "guest.h"
 #include "suite.h"
@@ -442,6 +445,67 @@ START_TEST(child_leaves_the_parents_machine_alone)
 }
 END_TEST
 
+/* It says that it runs, under the lock, and stays there until it may go. */
+static int
+describe_for_long(void *opaque, const struct vmmem_region *region,
+		  struct vmmem_slot *slot)
+{
+	const int *end = opaque;
+	char byte = 0;
+
+	(void)region;
+	(void)slot;
+	if (*end >= 0)
+		return write(*end, &byte, 1) + read(*end, &byte, 1) != 2;
+	return 0;
+}
+
+static void *
+start_logging(void *opaque)
+{
+	(void)opaque;
+	return vmmem_kvm_log_start(kvm, NULL) == VMMEM_ENOBITMAP ? NULL : kvm;
+}
+
+/* A child can free what another thread of the parent is busy with. */
+START_TEST(child_frees_what_is_in_use)
+{
+	struct vmmem_kvm_options options = { .size = sizeof(options),
+					     .describe = describe_for_long };
+	int ends[2], end = -1, status;
+	pthread_t thread;
+	void *failed;
+	char byte = 0;
+	pid_t pid;
+
+	options.opaque = &end;
+	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
+	insert(region_of(0, LEN));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	end = ends[1];
+	ck_assert_int_eq(pthread_create(&thread, NULL, start_logging, NULL),
+			 0);
+	ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+	assert_ok(vmmem_space_before_fork(space));
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		vmmem_space_after_fork_child(space);
+		_exit(vmmem_kvm_free(kvm) == 0 ? 0 : 1);
+	}
+	vmmem_space_after_fork_parent(space);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	end = -1;
+	ck_assert_int_eq(write(ends[0], &byte, 1), 1);
+	ck_assert_int_eq(pthread_join(thread, &failed), 0);
+	ck_assert_ptr_null(failed);
+	expect_memory(0, 1);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_refused)
 {
 	struct vmmem_kvm_options options = { .size = sizeof(options) };
@@ -526,6 +590,7 @@ make_suite(void)
 	tcase_add_test(bare, as_many_slots_as_there_are);
 	tcase_add_test(bare, every_slot_that_kvm_has);
 	tcase_add_test(bare, region_with_a_guest_memfd);
+	tcase_add_test(bare, child_frees_what_is_in_use);
 	suite_add_tcase(suite, bare);
 	return suite;
 }

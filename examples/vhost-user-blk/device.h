@@ -73,6 +73,7 @@ struct queue {
 	int kick_fd, stop_fd;
 	pthread_t thread;
 	atomic_bool stop;
+	atomic_bool started; /* by a kick, until GET_VRING_BASE */
 
 	/* Masked interrupts are unmasked under a running thread. */
 	pthread_mutex_t signal_lock;
@@ -135,6 +136,9 @@ bool postcopy_possible(void);
 int queue_start(struct queue *queue);
 void queue_stop(struct queue *queue);
 
+/* queue_is_ending() tells whether this is a queue's thread that is to stop. */
+bool queue_is_ending(void);
+
 /* queue_failed() notes why guest memory could not be reached. */
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
@@ -155,7 +159,7 @@ struct ring_ops {
 	bool (*wants_signal)(struct queue *queue, uint16_t count);
 	/* Asks to be kicked for what comes next. */
 	int (*want_kick)(struct queue *queue);
-	/* What the front end is told where the ring stands. */
+	/* What the front end is told where the ring stands: at what is next. */
 	uint32_t (*base)(const struct queue *queue);
 };
 

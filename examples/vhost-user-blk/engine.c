@@ -195,8 +195,11 @@ engine_wait(struct engine *engine)
 	if (!engine->by_ring)
 		return wait_by_poll(engine);
 	arm(engine, 0);
-	/* A thread that is to stop waits for its requests and nothing else. */
-	if (!atomic_load(&engine->queue->stop))
+	/*
+	 * A thread that is to stop waits for its requests and nothing else.  If
+	 * there are none, it was told after its caller has looked.
+	 */
+	if (engine->in_ring == 0 || !atomic_load(&engine->queue->stop))
 		arm(engine, 1);
 	if (io_uring_submit_and_wait(&engine->ring, 1) < 0)
 		return 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PROTOCOL_FEATURES                                                  \
@@ -93,8 +94,9 @@ memory_message(struct device *device, struct message *message)
 		atomic_fetch_add(&device->epoch, 1);
 		return vmmem_iotlb_synchronize(device->iotlb);
 	}
-	/* User addresses may mean something else now. */
-	if (request == VMMEM_VHOST_SET_MEM_TABLE)
+	/* User addresses may mean something else now, or nothing. */
+	if (request == VMMEM_VHOST_SET_MEM_TABLE ||
+	    request == VMMEM_VHOST_REM_MEM_REG)
 		vmmem_iotlb_unmap_all(device->iotlb);
 	/* Queues see it when the front end can answer their faults. */
 	if (postcopy_listens(device) &&
@@ -122,35 +124,102 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 	ssize_t sent;
 
 	(void)reason;
+	if (queue_is_ending())
+		return VMMEM_ECANCELED;
 	pthread_mutex_lock(&device->backend_lock);
-	sent = write(device->backend_fd, &miss, sizeof(miss));
+	/* A front end that does not read them is not waited for. */
+	sent = send(device->backend_fd, &miss, sizeof(miss),
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 	pthread_mutex_unlock(&device->backend_lock);
 	return sent == (ssize_t)sizeof(miss) ? VMMEM_IOMMU_LATER :
 					       VMMEM_EIOMMUMISS;
 }
 
+/* start_if_ready() starts a ring that has all that it needs. */
 static int
-set_features(struct device *device, uint64_t wanted)
+start_if_ready(struct queue *queue)
+{
+	if (queue->running || !queue->addressed || queue->size == 0 ||
+	    queue->kick_fd < 0 || !queue->enabled)
+		return 0;
+	return queue_start(queue);
+}
+
+/* may_change() stops a ring whose thread still waits for the first kick. */
+static bool
+may_change(struct queue *queue)
+{
+	if (queue->running && !atomic_load(&queue->started))
+		queue_stop(queue);
+	return !queue->running;
+}
+
+/* set_iommu() has addresses of queues translated, or not. */
+static int
+set_iommu(struct device *device, bool wanted)
 {
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options), .miss = ask, .opaque = device,
 	};
-	int rc;
+
+	/* In a section nobody waits: queue.c asks outside of it. */
+	if (wanted)
+		return vmmem_iommu_new(device->iotlb, &options,
+				       &device->iommu);
+	device->iommu = vmmem_iommu_unref(device->iommu);
+	vmmem_iotlb_unmap_all(device->iotlb);
+	return 0;
+}
+
+/* take_features() is set_features() for features that may change. */
+static int
+take_features(struct device *device, uint64_t wanted)
+{
+	bool translated = (wanted & F_ACCESS_PLATFORM) != 0;
+	bool changed = translated != (device->iommu != NULL);
+	unsigned int i;
+	int rc = 0;
+
+	if (changed)
+		rc = set_iommu(device, translated);
+	if (rc == 0 && (wanted & F_LOG_ALL) == 0 &&
+	    vmmem_vhost_log(device->vhost) != NULL) {
+		rc = vmmem_vhost_clear_log(device->vhost);
+		changed = true;
+	}
+	if (rc == 0 && changed)
+		rc = show(device);
+	if (rc != 0)
+		return rc;
+	device->features = wanted;
+	/* Who does not know SET_VRING_ENABLE does not send it. */
+	for (i = 0; i < QUEUES_MAX; i++)
+		if ((wanted & F_PROTOCOL_FEATURES) == 0)
+			device->queues[i].enabled = true;
+	return 0;
+}
+
+static int
+set_features(struct device *device, uint64_t wanted)
+{
+	bool free_to = true;
+	unsigned int i;
+	int rc = 0, failed;
 
 	if ((wanted & ~features(device)) != 0)
 		return -EINVAL;
-	device->features = wanted;
-	if ((wanted & F_ACCESS_PLATFORM) != 0 && device->iommu == NULL) {
-		/* In a section nobody waits: queue.c asks outside of it. */
-		rc = vmmem_iommu_new(device->iotlb, &options, &device->iommu);
-		return rc != 0 ? rc : show(device);
+	for (i = 0; i < device->queue_count; i++)
+		free_to = may_change(&device->queues[i]) && free_to;
+	/* Rings go by them; but the log may come and go while they do. */
+	if (((wanted ^ device->features) & ~F_LOG_ALL) != 0 && !free_to)
+		rc = -EBUSY;
+	if (rc == 0)
+		rc = take_features(device, wanted);
+	for (i = 0; i < device->queue_count; i++) {
+		failed = start_if_ready(&device->queues[i]);
+		rc = rc != 0 ? rc : failed;
 	}
-	if ((wanted & F_LOG_ALL) == 0 &&
-	    vmmem_vhost_log(device->vhost) != NULL) {
-		rc = vmmem_vhost_clear_log(device->vhost);
-		return rc != 0 ? rc : show(device);
-	}
-	return 0;
+	return rc;
 }
 
 static int
@@ -172,26 +241,16 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-/* start_if_ready() starts a ring that has all that it needs. */
-static int
-start_if_ready(struct queue *queue)
-{
-	if (queue->running || !queue->addressed || queue->size == 0 ||
-	    queue->kick_fd < 0 || !queue->enabled)
-		return 0;
-	return queue_start(queue);
-}
-
 static int
 set_size(struct queue *queue, uint32_t size)
 {
 	bool packed = (queue->device->features & F_PACKED) != 0;
 
-	if (queue->running || size == 0 || size > RING_MAX ||
-	    (!packed && (size & (size - 1)) != 0))
+	if (size == 0 || size > RING_MAX ||
+	    (!packed && (size & (size - 1)) != 0) || !may_change(queue))
 		return -EINVAL;
 	queue->size = size;
-	return 0;
+	return start_if_ready(queue);
 }
 
 static int
@@ -225,7 +284,7 @@ set_address(struct queue *queue, const struct ring_address *address)
 	if (rc != 0)
 		return rc;
 	/* When a migration begins, it is said again that they are logged. */
-	if (queue->running)
+	if (!may_change(queue))
 		return desc == queue->desc && avail == queue->avail &&
 				       used == queue->used ?
 			       0 :
@@ -256,7 +315,6 @@ set_fd(struct device *device, struct message *message)
 		queue_stop(queue);
 		close_fd(&queue->kick_fd);
 		queue->kick_fd = fd;
-		/* Rings are never looked at unasked: it is no mistake. */
 		return start_if_ready(queue);
 	}
 	pthread_mutex_lock(&queue->signal_lock);
@@ -291,10 +349,10 @@ ring_message(struct device *device, struct message *message)
 	case SET_VRING_ADDR:
 		return set_address(queue, address);
 	case SET_VRING_BASE:
-		if (queue->running)
+		if (!may_change(queue))
 			return -EINVAL;
 		queue->base = state->value;
-		return 0;
+		return start_if_ready(queue);
 	case SET_VRING_ENABLE:
 		queue->enabled = state->value != 0;
 		if (queue->enabled)
@@ -305,6 +363,7 @@ ring_message(struct device *device, struct message *message)
 		struct ring_state reply = { .index = state->index };
 
 		queue_stop(queue);
+		atomic_store(&queue->started, false);
 		close_fd(&queue->kick_fd);
 		inflight_forget(queue);
 		reply.value = queue->base;
@@ -331,6 +390,7 @@ get_config(struct device *device, struct message *message)
 		.write_zeroes_may_unmap = 1,
 	};
 	struct config_message reply = { 0 };
+	unsigned char space[sizeof(reply.bytes)] = { 0 };
 	const size_t head = offsetof(struct config_message, bytes);
 	uint32_t size;
 
@@ -339,11 +399,27 @@ get_config(struct device *device, struct message *message)
 	memcpy(&reply, message->payload, head);
 	size = reply.size;
 	if (size > sizeof(reply.bytes) ||
-	    message->header.size != head + size || reply.offset != 0)
+	    message->header.size != head + size ||
+	    reply.offset > sizeof(space) - size)
 		return reply_with(device, message, NULL, 0, -1);
-	memcpy(reply.bytes, &config,
-	       size < sizeof(config) ? size : sizeof(config));
+	memcpy(space, &config, sizeof(config));
+	memcpy(reply.bytes, space + reply.offset, size);
 	return reply_with(device, message, &reply, head + size, -1);
+}
+
+/*
+ * set_config() refuses a guest's writes, as there is nothing to write to.  But
+ * a front end that cannot be told is not left for what its guest does.
+ */
+static int
+set_config(const struct device *device, const struct message *message)
+{
+	const struct config_message *config = (const void *)message->payload;
+	const size_t head = offsetof(struct config_message, bytes);
+	bool migrates = message->header.size >= head &&
+			config->flags == CONFIG_MIGRATION;
+
+	return migrates || !wants_reply(device, message) ? 0 : -EPERM;
 }
 
 static int
@@ -458,22 +534,28 @@ handle(struct device *device, struct message *message)
 		return set_protocol_features(device, message_u64(message));
 	case SET_OWNER:
 	case RESET_OWNER:
-	case SET_CONFIG: /* nothing in it can be changed */
+	case SET_LOG_FD: /* who has the log need not be told of marks */
 		return 0;
+	case SET_CONFIG:
+		return set_config(device, message);
 	case GET_QUEUE_NUM:
 		return reply_u64(device, message, device->queue_count);
 	case GET_MAX_MEM_SLOTS:
 		return reply_u64(device, message, VMMEM_VHOST_REGIONS_MAX);
-	case VMMEM_VHOST_SET_LOG_BASE: {
+	case VMMEM_VHOST_SET_LOG_BASE:
+		/* Without it the log is in no file, and there is no answer. */
+		if ((device->protocol_features & PROTOCOL_LOG_SHMFD) == 0)
+			return VMMEM_EMESSAGE;
+		/* fallthrough */
+	case VMMEM_VHOST_IOTLB_MSG: {
 		int rc = memory_message(device, message);
 
-		/* It is answered in any case. */
+		/* These are answered in any case. */
 		return reply_u64(device, message, rc != 0) != 0 ? -EIO : rc;
 	}
 	case VMMEM_VHOST_SET_MEM_TABLE:
 	case VMMEM_VHOST_ADD_MEM_REG:
 	case VMMEM_VHOST_REM_MEM_REG:
-	case VMMEM_VHOST_IOTLB_MSG:
 		return memory_message(device, message);
 	case SET_VRING_NUM:
 	case SET_VRING_ADDR:

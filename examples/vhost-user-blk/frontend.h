@@ -49,6 +49,9 @@ bool postcopy_permits(const struct device *device, uint32_t request);
 void postcopy_trim(struct device *device);
 
 /* ---- socket.c: answers -------------------------------------------------- */
+/* wants_reply() tells whether an answer of 0 or 1 was asked for. */
+bool wants_reply(const struct device *device, const struct message *message);
+
 
 /* message_u64() is the payload if it is one number, else all ones. */
 uint64_t message_u64(const struct message *message);

@@ -32,7 +32,8 @@ base(const struct queue *queue)
 	uint32_t avail = queue->next_avail | (uint32_t)queue->avail_wrap << 15;
 	uint32_t used = queue->next_used | (uint32_t)queue->used_wrap << 15;
 
-	return avail | used << 16;
+	/* What was taken and not used is the next to come. */
+	return (queue->under_way != 0 ? used : avail) | used << 16;
 }
 
 static void

@@ -80,6 +80,9 @@ struct inflight_message {
 	uint16_t queue_size;
 };
 
+/* In the flags of SET_CONFIG: it is not the guest who writes. */
+#define CONFIG_MIGRATION 1U
+
 /* In the payload of KICK, CALL and ERR: no descriptor comes with it. */
 #define RING_INDEX 0xffU
 #define RING_NO_FD 0x100U

@@ -20,6 +20,15 @@
 /* How long a front end may think about a translation. */
 #define TRANSLATION_NS UINT64_C(10000000000)
 
+/* Whose thread this is; NULL of others. */
+static _Thread_local const struct queue *own;
+
+bool
+queue_is_ending(void)
+{
+	return own != NULL && atomic_load(&own->stop);
+}
+
 static const struct ring_ops *
 ops_of(const struct queue *queue)
 {
@@ -117,15 +126,19 @@ leave(struct queue *queue)
 	queue->map = NULL;
 }
 
+/* signal_by() signals by one of the eventfds that may change at any time. */
 static void
-signal_driver(struct queue *queue)
+signal_by(struct queue *queue, const int *fd)
 {
+	struct pollfd room = { .events = POLLOUT };
 	const uint64_t one = 1;
 
 	pthread_mutex_lock(&queue->signal_lock);
-	/* A full counter is a signal too. */
-	if (queue->call_fd >= 0)
-		(void)!write(queue->call_fd, &one, sizeof(one));
+	room.fd = *fd;
+	/* A full counter is a signal too, and nobody may ever make room. */
+	if (room.fd >= 0 && poll(&room, 1, 0) == 1 &&
+	    (room.revents & POLLOUT) != 0)
+		(void)!write(room.fd, &one, sizeof(one));
 	pthread_mutex_unlock(&queue->signal_lock);
 }
 
@@ -150,7 +163,7 @@ use_done(struct queue *queue)
 		queue->under_way--;
 	}
 	if (slots != 0 && ops->wants_signal(queue, slots))
-		signal_driver(queue);
+		signal_by(queue, &queue->call_fd);
 	return rc;
 }
 
@@ -244,10 +257,15 @@ static void *
 run(void *opaque)
 {
 	struct queue *queue = opaque;
-	const uint64_t one = 1;
 	int rc;
 
+	own = queue;
 	while (!atomic_load(&queue->stop)) {
+		if (!atomic_load(&queue->started)) {
+			if ((engine_wait(queue->engine) & WOKEN_KICK) != 0)
+				atomic_store(&queue->started, true);
+			continue;
+		}
 		rc = queue->ready ? section(queue) : begin(queue);
 		if (rc < 0 && queue->missing_len != 0) {
 			rc = translate(queue);
@@ -255,12 +273,13 @@ run(void *opaque)
 			if (rc == 0)
 				continue;
 		}
+		/* What is not used is done again, by who starts the ring. */
+		if (rc == VMMEM_ECANCELED)
+			break;
 		if (rc < 0) {
 			/* The driver must reset the device. */
 			report(queue, "the ring is broken", rc);
-			if (queue->error_fd >= 0)
-				(void)!write(queue->error_fd, &one,
-					     sizeof(one));
+			signal_by(queue, &queue->error_fd);
 			break;
 		}
 		/* More has come, or a section was asked to end. */
@@ -294,6 +313,9 @@ queue_start(struct queue *queue)
 	queue->missing_len = 0;
 	queue->ready = false;
 	atomic_store(&queue->stop, false);
+	/* A back end that died may have taken the kick with it. */
+	if (queue->inflight != NULL)
+		atomic_store(&queue->started, true);
 	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
 	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = queue->requests == NULL ? -ENOMEM : 0;
@@ -324,8 +346,10 @@ queue_stop(struct queue *queue)
 		return;
 	atomic_store(&queue->stop, true);
 	(void)!write(queue->stop_fd, &one, sizeof(one));
+	/* Whoever stops it is who would bring the translation it waits for. */
+	vmmem_iommu_retry(queue->device->iommu);
 	pthread_join(queue->thread, NULL);
-	/* Nothing is under way: all that was taken is used. */
+	/* All that was taken is used, unless the ring cannot be written. */
 	if (queue->ready)
 		queue->base = ops_of(queue)->base(queue);
 	queue->running = false;

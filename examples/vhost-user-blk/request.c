@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 #include <linux/virtio_blk.h>
 #include <string.h>
+#include <unistd.h>
 
 struct request_header {
 	uint32_t type;
@@ -145,7 +146,8 @@ transfer(struct queue *queue, struct request *request, uint64_t sector)
 	rc = vmmem_collection_iovec_ranges(
 		queue->map, request->data, request->data_count, access,
 		request->iov, RANGES * 2, &request->iov_count);
-	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT) {
+	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT ||
+	    rc == VMMEM_ECANCELED) {
 		note_missing(queue, request, rc, access);
 		return rc;
 	}
@@ -162,6 +164,17 @@ transfer(struct queue *queue, struct request *request, uint64_t sector)
 	return 0;
 }
 
+/*
+ * make_stable() has what was written survive the host, if the driver did not
+ * take the means to ask for that: then it may rely on it as soon as it is told.
+ */
+static bool
+make_stable(const struct queue *queue)
+{
+	return (queue->features & F_BLK_FLUSH) != 0 ||
+	       fdatasync(queue->device->file) == 0;
+}
+
 void
 request_transferred(struct queue *queue, struct request *request,
 		    int64_t result)
@@ -175,6 +188,8 @@ request_transferred(struct queue *queue, struct request *request,
 		(void)vmmem_collection_mark_ranges(
 			queue->map, request->data, request->data_count,
 			result < 0 ? request->data_len : (uint64_t)result);
+	} else {
+		good = good && make_stable(queue);
 	}
 	end(queue, request, good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
 	    written);
@@ -235,6 +250,8 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 	}
 	for (i = 0; i < len / sizeof(segments[0]) && status == 0; i++)
 		status = clear(queue, type, &segments[i]);
+	if (status == VIRTIO_BLK_S_OK && !make_stable(queue))
+		status = VIRTIO_BLK_S_IOERR;
 	end(queue, request, status, 0);
 	return 0;
 }

@@ -21,6 +21,13 @@ message_u64(const struct message *message)
 	return value;
 }
 
+bool
+wants_reply(const struct device *device, const struct message *message)
+{
+	return (message->header.flags & FLAG_NEED_REPLY) != 0 &&
+	       (device->protocol_features & PROTOCOL_REPLY_ACK) != 0;
+}
+
 struct queue *
 device_queue(struct device *device, uint64_t index)
 {
@@ -238,9 +245,7 @@ serve(struct device *device, int socket)
 		if (code != 0)
 			fprintf(stderr, "front end: request %u: %s\n",
 				message->header.request, vmmem_strerror(code));
-		if (!message->replied &&
-		    (message->header.flags & FLAG_NEED_REPLY) != 0 &&
-		    (device->protocol_features & PROTOCOL_REPLY_ACK) != 0)
+		if (!message->replied && wants_reply(device, message))
 			rc = reply_u64(device, message, code != 0);
 		/* Who cannot be told and does not see it has to start again. */
 		else if (!message->replied && code != 0)

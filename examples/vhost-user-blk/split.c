@@ -123,6 +123,7 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 	const uint32_t element[2] = { htole32(chain->id), htole32(written) };
 	uint64_t slot = queue->used + 4 +
 			8 * (uint64_t)(queue->next_used % queue->size);
+	uint16_t next = (uint16_t)(queue->next_used + 1);
 	int rc;
 
 	rc = vmmem_collection_write(queue->map, slot, element, sizeof(element),
@@ -132,8 +133,11 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 			     VMMEM_PROT_WRITE);
 		return rc;
 	}
-	queue->next_used++;
-	return ring_store16(queue, queue->used + 2, queue->next_used);
+	rc = ring_store16(queue, queue->used + 2, next);
+	/* Without a translation it is put there once more, in the same place. */
+	if (rc == 0)
+		queue->next_used = next;
+	return rc;
 }
 
 static bool
@@ -167,7 +171,7 @@ want_kick(struct queue *queue)
 static uint32_t
 base(const struct queue *queue)
 {
-	return queue->next_avail;
+	return (uint16_t)(queue->next_avail - queue->under_way);
 }
 
 const struct ring_ops split_ring = {

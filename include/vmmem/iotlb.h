@@ -156,8 +156,12 @@ void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
  * no lock that an access or a change needs.  Those that begin later are not
  * waited for.  An access that waits for a translation is not under way.
  *
+ * That the calling thread is itself in a section is only found out of a thread
+ * that has a slot: not without membarrier(2), and not of all of more than 128
+ * threads.  Another one waits for itself, for ever.
+ *
  * Returns 0, or
- *   VMMEM_EUNDERWAY  the calling thread is itself in a section
+ *   VMMEM_EUNDERWAY  the calling thread is itself in a section, and has a slot
  *   VMMEM_EINVAL     'iotlb' is NULL
  *   -errno           what membarrier(2) or futex(2) said; nothing is known then
  */

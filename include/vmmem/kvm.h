@@ -215,6 +215,7 @@ VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
  *   VMMEM_ENOSUPPORT a region has a guest_memfd
  *   -ENOMEM          from the allocator
  *   -errno           what KVM said
+ *   what describe() returned, and what else an update can be refused with
  * After a failure nothing was started.
  */
 VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
@@ -227,8 +228,10 @@ VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
  * Returns 0, or
  *   VMMEM_EINVAL  'kvm' is NULL, or there is no start to take back
  *   -ENOMEM       from the allocator
- *   -errno        what KVM said.  The start is taken back, but slots may go on
- *                 logging until vmmem_kvm_sync() or the next update.
+ *   -errno        what KVM said
+ *   what describe() returned, and what else an update can be refused with
+ * After any but the first the start is taken back, but slots may go on logging
+ * until vmmem_kvm_sync() or the next update.
  */
 int vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region);
 

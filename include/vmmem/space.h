@@ -159,7 +159,8 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
  *   -ETIMEDOUT    a reader still sees an older map; what nobody sees any more
  *                 was dropped all the same
- *   -errno        what membarrier(2) said; nothing was dropped
+ *   -errno        what membarrier(2) said; nothing is known of readers, and
+ *                 what was dropped was seen by none
  */
 VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 					    int timeout_ms);

@@ -142,8 +142,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  *   VMMEM_EDESCRIPTORS  'fd_count' is not 'count'
  *   VMMEM_EZEROLEN      a row has no bytes
  *   VMMEM_EOVERFLOW     guest or user addresses of a row pass 2^64
- *   VMMEM_EOVERLAP      rows share a guest address, or one of them with
- *                       another region of the space
+ *   VMMEM_EOVERLAP      rows share a guest address
  *   VMMEM_EUSEROVERLAP  rows share a user address
  *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
  *   VMMEM_ECONGRUENCE   guest address and file offset differ modulo 16
@@ -152,6 +151,8 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  *   what vmmem_foreign_check() returns, VMMEM_EOVERFLOW, VMMEM_EPASTEOF
  *   -errno              what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said
  * and then
+ *   VMMEM_EOVERLAP      a row shares a guest address with a region of the space
+ *                       that is not this object's
  *   what vmmem_update_begin() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int
@@ -231,7 +232,7 @@ struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
  */
 VMMEM_NODISCARD int
 vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
-		  const struct vmmem_vhost_iotlb *message);
+			  const struct vmmem_vhost_iotlb *message);
 
 /*
  * vmmem_vhost_message() does what a message of the protocol says: one of

@@ -225,6 +225,7 @@ def lying_rings(backend):
     # A ring that runs stays where it is, and that may be said again.
     front = backend.connect()
     front.start()
+    front.read(0, 512)
     front.must(f.SET_VRING_ADDR, struct.pack(
         "=IIQQQQ", 0, 1, f.USER + f.DESC, f.USER + f.USED, f.USER + f.AVAIL,
         0))
