@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 """A small front end of vhost-user, and a driver of split virtio-blk rings."""
+import ctypes
 import fcntl
 import mmap
 import os
@@ -136,17 +137,23 @@ class FrontEnd:
         struct.pack_into("<QIHH", self.memory, at + 16 * index, address,
                          length, flags, following)
 
-    def offer(self, head):
-        struct.pack_into("<H", self.memory,
-                         AVAIL + 4 + 2 * (self.avail % SIZE), head)
-        self.avail = (self.avail + 1) & 0xFFFF
-        struct.pack_into("<H", self.memory, AVAIL + 2, self.avail)
+    def offer(self, *heads):
+        for head in heads:
+            struct.pack_into("<H", self.memory,
+                             AVAIL + 4 + 2 * (self.avail % SIZE), head)
+            self.avail = (self.avail + 1) & 0xFFFF
+        self.index(AVAIL + 2).value = self.avail
         os.eventfd_write(self.kick, 1)
+
+    def index(self, at):
+        """An index of the ring: the back end may look while it changes, and
+        struct would store zero first, and bytes one by one."""
+        return ctypes.c_uint16.__ctype_le__.from_buffer(self.memory, at)
 
     def wait(self):
         """Until the chain is used (its length), or the ring is broken."""
         while True:
-            (used,) = struct.unpack_from("<H", self.memory, USED + 2)
+            used = self.index(USED + 2).value
             if used != self.used:
                 _, length = struct.unpack_from(
                     "<II", self.memory, USED + 4 + 8 * (self.used % SIZE))

@@ -315,6 +315,40 @@ def memory_that_changes(backend):
     yield
 
 
+def long_reads_at_once(backend):
+    """Long reads that come together, cached or not, end in order and right."""
+    front = backend.connect()
+    front.start()
+    with open(backend.disk, "rb") as disk:
+        good = disk.read()
+    length, count = 128 * 1024, 5
+    for turn in range(40):
+        if turn % 2 == 0:
+            with open(backend.disk, "rb") as disk:
+                os.fsync(disk.fileno())
+                os.posix_fadvise(disk.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        for i in range(count):
+            struct.pack_into("<IIQ", front.memory, f.HEADER + 16 * i,
+                             0, 0, 256 * i + turn)
+            front.memory[f.STATUS + i] = 0xFF
+            front.describe(3 * i, f.GPA + f.HEADER + 16 * i, 16, f.NEXT,
+                           3 * i + 1)
+            front.describe(3 * i + 1, f.GPA + f.DATA + length * i, length,
+                           f.WRITE | f.NEXT, 3 * i + 2)
+            front.describe(3 * i + 2, f.GPA + f.STATUS + i, 1, f.WRITE)
+        front.memory[f.DATA:f.DATA + length * count] = bytes(length * count)
+        front.offer(*(3 * i for i in range(count)))
+        for i in range(count):
+            assert front.wait() == length + 1
+            assert front.memory[f.STATUS + i] == 0
+            first = (256 * i + turn) * 512
+            assert (front.memory[f.DATA + length * i:
+                                 f.DATA + length * (i + 1)] ==
+                    good[first:first + length]), (turn, i)
+    front.close()
+    yield
+
+
 def main(program):
     # The sanitizer of a library is loaded by the program that is linked to it.
     with tempfile.TemporaryDirectory() as directory:
@@ -324,7 +358,8 @@ def main(program):
             usual = backend.serves()
             for test in (malformed_messages, broken_headers, lying_tables,
                          lying_rings, hostile_chains, hostile_requests,
-                         truncated_memory, memory_that_changes):
+                         truncated_memory, memory_that_changes,
+                         long_reads_at_once):
                 for _ in test(backend):
                     assert backend.serves() == usual, "something is left"
                 print("ok: %s: %s" % (test.__name__, test.__doc__),
