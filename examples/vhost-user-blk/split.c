@@ -49,17 +49,28 @@ static int
 walk(struct queue *queue, struct chain *chain, uint64_t table, uint32_t size,
      uint16_t at, bool indirect)
 {
-	struct desc desc;
+	bool copied = indirect && size <= RANGES;
+	struct desc desc, copy[RANGES];
 	uint32_t steps;
 	int rc;
 
+	/* One read instead of many. */
+	if (copied) {
+		rc = ring_read(queue, table, copy, size * sizeof(desc));
+		if (rc != 0)
+			return rc;
+	}
 	for (steps = 0; steps < size; steps++) {
 		uint16_t flags;
 
 		if (at >= size)
 			return -EPROTO;
-		rc = ring_read(queue, table + 16 * (uint64_t)at, &desc,
-			       sizeof(desc));
+		rc = 0;
+		if (copied)
+			desc = copy[at];
+		else
+			rc = ring_read(queue, table + 16 * (uint64_t)at, &desc,
+				       sizeof(desc));
 		if (rc != 0)
 			return rc;
 		flags = le16toh(desc.flags);
