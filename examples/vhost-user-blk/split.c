@@ -144,6 +144,12 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 		return rc;
 	}
 	queue->next_used++;
+	return 0;
+}
+
+static int
+publish(struct queue *queue)
+{
 	return ring_store16(queue, queue->used + 2, queue->next_used);
 }
 
@@ -186,6 +192,7 @@ const struct ring_ops split_ring = {
 	.peek = peek,
 	.take = take,
 	.put = put,
+	.publish = publish,
 	.wants_signal = wants_signal,
 	.want_kick = want_kick,
 	.base = base,
