@@ -23,6 +23,14 @@
 /* The most of one discard, so that the queue's thread is not held up long. */
 #define DISCARD_SEGMENTS 64
 
+/*
+ * So much is moved before the driver hears of it.  It is little at first, so
+ * that the driver is awake and has something to do while the rest is moved, and
+ * doubles, so that it is not interrupted for each request.
+ */
+#define QUANTUM_MIN 8192
+#define QUANTUM_MAX 524288
+
 struct device;
 struct queue;
 struct postcopy;
@@ -86,10 +94,16 @@ struct queue {
 	struct engine *engine;
 	struct inflight *inflight;
 	uint16_t next_avail, next_used;
+	uint16_t put_used; /* of split rings: what is put, and not told yet */
 	bool avail_wrap, used_wrap; /* of packed rings */
 	struct request *requests; /* DEPTH of them, in the ring's order */
 	unsigned int first, under_way;
 	bool ready; /* it is known where the ring stands */
+	bool kicked; /* since it was last seen that nothing is in the ring */
+	/* Bytes moved before the driver hears of it: least when it was idle. */
+	uint64_t quantum;
+	/* Times that it will not look before it sleeps, now and the next. */
+	unsigned int spin_skip, spin_skips;
 	/* Where a translation was missing. */
 	uint64_t missing, missing_len;
 	uint32_t missing_access;
@@ -139,6 +153,8 @@ void queue_stop(struct queue *queue);
 /* queue_is_ending() tells whether this is a queue's thread that is to stop. */
 bool queue_is_ending(void);
 
+int64_t time_ns(void);
+
 /* queue_failed() notes why guest memory could not be reached. */
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
@@ -155,6 +171,11 @@ struct ring_ops {
 	/* The oldest chain is used. */
 	int (*put)(struct queue *queue, const struct chain *chain,
 		   uint32_t written);
+	/*
+	 * What was put is the driver's, or else forgotten, to be put again; NULL
+	 * if each is the driver's at once.
+	 */
+	int (*publish)(struct queue *queue);
 	/* Whether the driver wants to hear of 'count' slots just used. */
 	bool (*wants_signal)(struct queue *queue, uint16_t count);
 	/* Asks to be kicked for what comes next. */
@@ -198,9 +219,10 @@ void engine_flush(struct engine *engine, struct request *request);
 
 /*
  * engine_wait() waits until something is done, a kick comes or the thread shall
- * stop, and returns WOKEN_....
+ * stop, and returns WOKEN_....  If it is not 'blocking' it only begins what is
+ * to be done, and sees to what has been.
  */
-unsigned int engine_wait(struct engine *engine);
+unsigned int engine_wait(struct engine *engine, bool blocking);
 
 /* ---- inflight.c: where rings stand, in memory that outlives us ---------- */
 

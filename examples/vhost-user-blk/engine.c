@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The file: by io_uring, or by preadv(2) and its kin where the system has none
- * or forbids it.  Either way the kernel moves the bytes between the file and
+ * The file.  What is in the page cache is moved at once, by preadv2(2) and its
+ * kin; what would wait for a disk goes by io_uring, where the system has that
+ * and permits it.  Either way the kernel moves the bytes between the file and
  * the guest's memory itself.
  */
 #include "device.h"
@@ -10,11 +11,24 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifdef HAVE_LIBURING
 #include <liburing.h>
 #endif
+
+/*
+ * A transfer that took so long, and a nanosecond for each byte, has held up the
+ * queue's thread: so many of the next ones go by the ring, and all that are
+ * longer than NOW_MAX.
+ */
+#define SLOW_NS 100000
+#define SHUNNED 16
+#define NOW_MAX 1048576
+
+/* Copying so much takes longer than handing it to somebody else. */
+#define LONG 65536
 
 struct engine {
 	struct queue *queue;
@@ -22,17 +36,26 @@ struct engine {
 	bool by_ring;
 	struct io_uring ring;
 	bool polling[2]; /* the kick, the stop */
+	bool multishot;	 /* polls go on by themselves */
 	unsigned int in_ring;
+	/* RWF_NOWAIT until the file is known not to have it: [is_read] */
+	int flags[2];
+	unsigned int shunned; /* transfers left that are not to be tried now */
 #endif
 };
 
-/* read_event() takes what an eventfd has, so that it does not wake again. */
+/*
+ * take_kick() takes what the eventfd has, so that it does not wake again.  Two
+ * kicks may be told of and taken at once, and then there is nothing to wait for.
+ */
 static void
-read_event(int fd)
+take_kick(struct queue *queue)
 {
 	uint64_t count;
+	struct iovec iov = { &count, sizeof(count) };
 
-	(void)!read(fd, &count, sizeof(count));
+	(void)!preadv2(queue->kick_fd, &iov, 1, -1, RWF_NOWAIT);
+	queue->kicked = true;
 }
 
 struct engine *
@@ -46,6 +69,8 @@ engine_new(struct queue *queue)
 #ifdef HAVE_LIBURING
 	engine->by_ring = getenv("VHOST_USER_BLK_NO_URING") == NULL &&
 			  io_uring_queue_init(DEPTH + 8, &engine->ring, 0) == 0;
+	engine->multishot = true;
+	engine->flags[0] = engine->flags[1] = RWF_NOWAIT;
 #endif
 	return engine;
 }
@@ -60,21 +85,28 @@ engine_free(struct engine *engine)
 	free(engine);
 }
 
-static void
-transfer_now(struct engine *engine, struct request *request)
+/* move_now() is the system call: what it moved, or -errno. */
+static int64_t
+move_now(struct engine *engine, const struct request *request, int flags)
 {
 	int fd = engine->queue->device->file;
+	int count = (int)request->iov_count;
+	off_t offset = (off_t)request->offset;
 	ssize_t done;
 
 	do {
 		done = request->is_read ?
-			       preadv(fd, request->iov, (int)request->iov_count,
-				      (off_t)request->offset) :
-			       pwritev(fd, request->iov,
-				       (int)request->iov_count,
-				       (off_t)request->offset);
+			       preadv2(fd, request->iov, count, offset, flags) :
+			       pwritev2(fd, request->iov, count, offset, flags);
 	} while (done < 0 && errno == EINTR);
-	request_transferred(engine->queue, request, done < 0 ? -errno : done);
+	return done < 0 ? -errno : done;
+}
+
+static void
+transfer_now(struct engine *engine, struct request *request)
+{
+	request_transferred(engine->queue, request,
+			    move_now(engine, request, 0));
 }
 
 static void
@@ -97,7 +129,7 @@ wait_by_poll(struct engine *engine)
 	if (poll(fds, 2, -1) < 0)
 		return 0;
 	if (fds[0].revents != 0) {
-		read_event(fds[0].fd);
+		take_kick(engine->queue);
 		woken |= WOKEN_KICK;
 	}
 	if (fds[1].revents != 0)
@@ -131,12 +163,102 @@ next_sqe(struct engine *engine)
 	return sqe;
 }
 
+/*
+ * try_now() does a transfer if that does not wait.  A file that cannot tell is
+ * taken at its word until it was slow.
+ */
+static bool
+try_now(struct engine *engine, struct request *request)
+{
+	int *flags = &engine->flags[request->is_read];
+	int64_t len = (int64_t)request->data_len, result, begin;
+
+	if (engine->shunned != 0 || len > NOW_MAX) {
+		engine->shunned -= engine->shunned != 0;
+		return false;
+	}
+	if (*flags != 0) {
+		result = move_now(engine, request, *flags);
+		if (result == -EOPNOTSUPP)
+			*flags = 0;
+		else if (result != len)
+			return false;
+	}
+	if (*flags == 0) {
+		/* If it does wait, what is to go by the ring does not. */
+		if (io_uring_sq_ready(&engine->ring) != 0)
+			(void)io_uring_submit(&engine->ring);
+		begin = time_ns();
+		result = move_now(engine, request, 0);
+		if (time_ns() - begin > SLOW_NS + len)
+			engine->shunned = SHUNNED;
+	}
+	request_transferred(engine->queue, request, result);
+	return true;
+}
+
+/* polled() takes what a poll says; one that was the last is armed again. */
+static unsigned int
+polled(struct engine *engine, unsigned int which, const struct io_uring_cqe *cqe)
+{
+	if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+		engine->polling[which] = false;
+	/* Before Linux 5.13. */
+	if (cqe->res == -EINVAL && engine->multishot) {
+		engine->multishot = false;
+		return 0;
+	}
+	if (which == 0)
+		take_kick(engine->queue);
+	return which == 0 ? WOKEN_KICK : WOKEN_STOP;
+}
+
+/* reap() sees to what is done, and returns WOKEN_.... */
+static unsigned int
+reap(struct engine *engine)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int woken = 0;
+
+	while (io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
+		void *data = io_uring_cqe_get_data(cqe);
+
+		if (data == &engine->polling[0]) {
+			woken |= polled(engine, 0, cqe);
+		} else if (data == &engine->polling[1]) {
+			woken |= polled(engine, 1, cqe);
+		} else {
+			engine->in_ring--;
+			request_transferred(engine->queue, data, cqe->res);
+		}
+		io_uring_cqe_seen(&engine->ring, cqe);
+	}
+	return woken;
+}
+
+/*
+ * Long reads that come together are copied by the kernel's threads, but for the
+ * first: one that is alone is done soonest by who has it.  Writes to one file
+ * exclude each other.
+ */
+static bool
+wants_help(const struct engine *engine, const struct request *request)
+{
+	const struct queue *queue = engine->queue;
+
+	return request->is_read && request->data_len >= LONG &&
+	       (queue->under_way != 0 || queue->quantum > QUANTUM_MIN);
+}
+
 void
 engine_transfer(struct engine *engine, struct request *request)
 {
 	struct io_uring_sqe *sqe;
 	int fd = engine->queue->device->file;
+	bool helped = engine->by_ring && wants_help(engine, request);
 
+	if (engine->by_ring && !helped && try_now(engine, request))
+		return;
 	sqe = engine->by_ring ? next_sqe(engine) : NULL;
 	if (sqe == NULL) {
 		transfer_now(engine, request);
@@ -152,6 +274,10 @@ engine_transfer(struct engine *engine, struct request *request)
 				     request->offset);
 	io_uring_sqe_set_data(sqe, request);
 	engine->in_ring++;
+	if (helped) {
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+		(void)io_uring_submit(&engine->ring);
+	}
 }
 
 void
@@ -181,19 +307,21 @@ arm(struct engine *engine, unsigned int which)
 	sqe = next_sqe(engine);
 	if (sqe == NULL)
 		return;
-	io_uring_prep_poll_add(sqe, fd, POLLIN);
+	if (engine->multishot)
+		io_uring_prep_poll_multishot(sqe, fd, POLLIN);
+	else
+		io_uring_prep_poll_add(sqe, fd, POLLIN);
 	io_uring_sqe_set_data(sqe, &engine->polling[which]);
 	engine->polling[which] = true;
 }
 
 unsigned int
-engine_wait(struct engine *engine)
+engine_wait(struct engine *engine, bool blocking)
 {
-	struct io_uring_cqe *cqe;
-	unsigned int woken = 0;
-
 	if (!engine->by_ring)
-		return wait_by_poll(engine);
+		return blocking ? wait_by_poll(engine) : 0;
+	if (!blocking && engine->in_ring == 0)
+		return 0;
 	arm(engine, 0);
 	/*
 	 * A thread that is to stop waits for its requests and nothing else.  If
@@ -201,26 +329,9 @@ engine_wait(struct engine *engine)
 	 */
 	if (engine->in_ring == 0 || !atomic_load(&engine->queue->stop))
 		arm(engine, 1);
-	if (io_uring_submit_and_wait(&engine->ring, 1) < 0)
+	if (io_uring_submit_and_wait(&engine->ring, blocking ? 1 : 0) < 0)
 		return 0;
-	while (io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
-		void *data = io_uring_cqe_get_data(cqe);
-		int result = cqe->res;
-
-		io_uring_cqe_seen(&engine->ring, cqe);
-		if (data == &engine->polling[0]) {
-			engine->polling[0] = false;
-			read_event(engine->queue->kick_fd);
-			woken |= WOKEN_KICK;
-		} else if (data == &engine->polling[1]) {
-			engine->polling[1] = false;
-			woken |= WOKEN_STOP;
-		} else {
-			engine->in_ring--;
-			request_transferred(engine->queue, data, result);
-		}
-	}
-	return woken;
+	return reap(engine);
 }
 
 #else
@@ -238,9 +349,9 @@ engine_flush(struct engine *engine, struct request *request)
 }
 
 unsigned int
-engine_wait(struct engine *engine)
+engine_wait(struct engine *engine, bool blocking)
 {
-	return wait_by_poll(engine);
+	return blocking ? wait_by_poll(engine) : 0;
 }
 
 #endif

@@ -73,20 +73,18 @@ static int
 indirect(struct queue *queue, struct chain *chain, const struct desc *table)
 {
 	uint32_t len = le32toh(table->len), i;
-	struct desc desc;
-	int rc = 0;
+	struct desc desc[RANGES];
+	int rc;
 
+	/* All of them are buffers, and a chain has no more. */
 	if ((queue->features & F_INDIRECT) == 0 || len == 0 ||
-	    len % sizeof(desc) != 0)
+	    len % sizeof(desc[0]) != 0 || len > sizeof(desc))
 		return -EPROTO;
-	for (i = 0; i < len / sizeof(desc) && rc == 0; i++) {
-		rc = ring_read(queue, le64toh(table->address) + i * sizeof(desc),
-			       &desc, sizeof(desc));
-		if (rc == 0)
-			rc = add_descriptor(chain, le64toh(desc.address),
-					    le32toh(desc.len),
-					    le16toh(desc.flags) & DESC_WRITE);
-	}
+	rc = ring_read(queue, le64toh(table->address), desc, len);
+	for (i = 0; i < len / sizeof(desc[0]) && rc == 0; i++)
+		rc = add_descriptor(chain, le64toh(desc[i].address),
+				    le32toh(desc[i].len),
+				    le16toh(desc[i].flags) & DESC_WRITE);
 	return rc;
 }
 

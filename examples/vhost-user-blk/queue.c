@@ -15,7 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/*
+ * Who has nothing to do looks at the ring for so long before it sleeps: a kick
+ * and a wake-up take longer than many requests.  If nothing comes, it is not
+ * tried the next time, then not the next two times, and so on.
+ */
+#define SPIN_NS 32000
+#define SPIN_SKIPS_MAX 256
 
 /* How long a front end may think about a translation. */
 #define TRANSLATION_NS UINT64_C(10000000000)
@@ -142,16 +151,21 @@ signal_by(struct queue *queue, const int *fd)
 	pthread_mutex_unlock(&queue->signal_lock);
 }
 
-/* use_done() puts what is done into the ring, in the order it came. */
+/*
+ * use_done() puts what is done into the ring, in the order it came.  What the
+ * driver is not told of, because there is no translation, is put there once more.
+ */
 static int
 use_done(struct queue *queue)
 {
 	const struct ring_ops *ops = ops_of(queue);
+	unsigned int count = 0;
 	uint16_t slots = 0;
-	int rc = 0;
+	int rc = 0, published;
 
-	while (queue->under_way != 0) {
-		struct request *request = &queue->requests[queue->first];
+	while (count != queue->under_way) {
+		struct request *request =
+			&queue->requests[(queue->first + count) % DEPTH];
 
 		if (!request->done)
 			break;
@@ -159,20 +173,30 @@ use_done(struct queue *queue)
 		if (rc != 0)
 			break;
 		slots = (uint16_t)(slots + request->chain.slots);
-		queue->first = (queue->first + 1) % DEPTH;
-		queue->under_way--;
+		count++;
 	}
-	if (slots != 0 && ops->wants_signal(queue, slots))
+	if (count == 0)
+		return rc;
+	published = ops->publish != NULL ? ops->publish(queue) : 0;
+	if (published != 0)
+		return published;
+	queue->first = (queue->first + count) % DEPTH;
+	queue->under_way -= count;
+	if (ops->wants_signal(queue, slots))
 		signal_by(queue, &queue->call_fd);
 	return rc;
 }
 
-/* take_new() begins what is in the ring, as far as there is room. */
+/*
+ * take_new() begins what is in the ring, as far as there is room; 1 if there
+ * may be more, and something done to be used first.
+ */
 static int
 take_new(struct queue *queue)
 {
 	const struct ring_ops *ops = ops_of(queue);
 	struct request *request;
+	uint64_t moved = 0;
 	int rc;
 
 	while (queue->under_way < DEPTH) {
@@ -181,7 +205,10 @@ take_new(struct queue *queue)
 		memset(&request->chain, 0, offsetof(struct chain, ranges));
 		request->done = false;
 		request->written = 0;
+		request->data_len = 0;
 		rc = ops->peek(queue, &request->chain);
+		if (rc == 0)
+			queue->kicked = false;
 		if (rc <= 0)
 			return rc;
 		rc = request_begin(queue, request);
@@ -189,8 +216,55 @@ take_new(struct queue *queue)
 			return rc;
 		ops->take(queue, &request->chain);
 		queue->under_way++;
+		moved += request->done ? request->data_len : 0;
+		if (moved >= queue->quantum) {
+			queue->quantum = moved < QUANTUM_MAX / 2 ? moved * 2 :
+								   QUANTUM_MAX;
+			return 1;
+		}
 	}
 	return 0;
+}
+
+int64_t
+time_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* spin() is whether something has come while it was looked for. */
+static bool
+spin(struct queue *queue, unsigned int epoch)
+{
+	const struct ring_ops *ops = ops_of(queue);
+	struct chain chain;
+	unsigned int i;
+	int64_t end;
+
+	if (queue->spin_skip != 0) {
+		queue->spin_skip--;
+		return false;
+	}
+	end = time_ns() + SPIN_NS;
+	do {
+		for (i = 0; i < 16; i++) {
+			memset(&chain, 0, offsetof(struct chain, ranges));
+			if (ops->peek(queue, &chain) != 0) {
+				queue->spin_skips = 1;
+				return true;
+			}
+		}
+		if (atomic_load(&queue->stop) ||
+		    atomic_load(&queue->device->epoch) != epoch)
+			return false;
+	} while (time_ns() < end);
+	queue->spin_skip = queue->spin_skips;
+	if (queue->spin_skips < SPIN_SKIPS_MAX)
+		queue->spin_skips *= 2;
+	return false;
 }
 
 /*
@@ -201,7 +275,7 @@ static int
 section(struct queue *queue)
 {
 	const unsigned int epoch = atomic_load(&queue->device->epoch);
-	bool ending = false;
+	bool ending = false, more;
 	int rc = 0, used;
 
 	enter(queue);
@@ -210,15 +284,27 @@ section(struct queue *queue)
 			 atomic_load(&queue->device->epoch) != epoch;
 		if (rc == 0 && !ending)
 			rc = take_new(queue);
+		more = rc > 0;
 		used = use_done(queue);
-		if (rc == 0)
+		if (rc >= 0)
 			rc = used;
+		if (more && rc == 0) {
+			(void)engine_wait(queue->engine, false);
+			continue;
+		}
 		/* Whatever happens, the kernel is done with the memory first. */
 		if (queue->under_way == 0 ||
-		    (used != 0 && !engine_is_busy(queue->engine)))
+		    (used != 0 && !engine_is_busy(queue->engine))) {
+			/* After much work, a wake-up is little. */
+			bool much = queue->quantum >= QUANTUM_MAX;
+
+			queue->quantum = QUANTUM_MIN;
+			if (rc == 0 && !ending && !much && spin(queue, epoch))
+				continue;
 			break;
+		}
 		/* A kick may bring more to do beside what is under way. */
-		(void)engine_wait(queue->engine);
+		(void)engine_wait(queue->engine, true);
 	}
 	if (rc == 0 && !ending)
 		rc = ops_of(queue)->want_kick(queue);
@@ -262,7 +348,8 @@ run(void *opaque)
 	own = queue;
 	while (!atomic_load(&queue->stop)) {
 		if (!atomic_load(&queue->started)) {
-			if ((engine_wait(queue->engine) & WOKEN_KICK) != 0)
+			if ((engine_wait(queue->engine, true) & WOKEN_KICK) !=
+			    0)
 				atomic_store(&queue->started, true);
 			continue;
 		}
@@ -285,8 +372,11 @@ run(void *opaque)
 		/* More has come, or a section was asked to end. */
 		if (rc > 0 || atomic_load(&queue->stop))
 			continue;
-		(void)engine_wait(queue->engine);
+		(void)engine_wait(queue->engine, true);
 	}
+	/* It was for the ring, and is for who starts it again. */
+	if (queue->kicked)
+		signal_by(queue, &queue->kick_fd);
 	return NULL;
 }
 
@@ -311,7 +401,10 @@ queue_start(struct queue *queue)
 	queue->features = queue->device->features;
 	queue->first = queue->under_way = 0;
 	queue->missing_len = 0;
-	queue->ready = false;
+	queue->ready = queue->kicked = false;
+	queue->quantum = QUANTUM_MIN;
+	queue->spin_skip = 0;
+	queue->spin_skips = 1;
 	atomic_store(&queue->stop, false);
 	/* A back end that died may have taken the kick with it. */
 	if (queue->inflight != NULL)

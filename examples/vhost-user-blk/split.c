@@ -37,7 +37,7 @@ start(struct queue *queue)
 
 	if (rc != 0)
 		return rc;
-	queue->next_used = used;
+	queue->next_used = queue->put_used = used;
 	/* The base may be that of a back end that died with some taken. */
 	queue->next_avail = queue->inflight != NULL ? used :
 						      (uint16_t)queue->base;
@@ -49,17 +49,28 @@ static int
 walk(struct queue *queue, struct chain *chain, uint64_t table, uint32_t size,
      uint16_t at, bool indirect)
 {
-	struct desc desc;
+	bool copied = indirect && size <= RANGES;
+	struct desc desc, copy[RANGES];
 	uint32_t steps;
 	int rc;
 
+	/* One read instead of many. */
+	if (copied) {
+		rc = ring_read(queue, table, copy, size * sizeof(desc));
+		if (rc != 0)
+			return rc;
+	}
 	for (steps = 0; steps < size; steps++) {
 		uint16_t flags;
 
 		if (at >= size)
 			return -EPROTO;
-		rc = ring_read(queue, table + 16 * (uint64_t)at, &desc,
-			       sizeof(desc));
+		rc = 0;
+		if (copied)
+			desc = copy[at];
+		else
+			rc = ring_read(queue, table + 16 * (uint64_t)at, &desc,
+				       sizeof(desc));
 		if (rc != 0)
 			return rc;
 		flags = le16toh(desc.flags);
@@ -122,8 +133,7 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 {
 	const uint32_t element[2] = { htole32(chain->id), htole32(written) };
 	uint64_t slot = queue->used + 4 +
-			8 * (uint64_t)(queue->next_used % queue->size);
-	uint16_t next = (uint16_t)(queue->next_used + 1);
+			8 * (uint64_t)(queue->put_used % queue->size);
 	int rc;
 
 	rc = vmmem_collection_write(queue->map, slot, element, sizeof(element),
@@ -133,10 +143,19 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 			     VMMEM_PROT_WRITE);
 		return rc;
 	}
-	rc = ring_store16(queue, queue->used + 2, next);
-	/* Without a translation it is put there once more, in the same place. */
+	queue->put_used++;
+	return 0;
+}
+
+static int
+publish(struct queue *queue)
+{
+	int rc = ring_store16(queue, queue->used + 2, queue->put_used);
+
 	if (rc == 0)
-		queue->next_used = next;
+		queue->next_used = queue->put_used;
+	else
+		queue->put_used = queue->next_used;
 	return rc;
 }
 
@@ -179,6 +198,7 @@ const struct ring_ops split_ring = {
 	.peek = peek,
 	.take = take,
 	.put = put,
+	.publish = publish,
 	.wants_signal = wants_signal,
 	.want_kick = want_kick,
 	.base = base,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 """A small front end of vhost-user, and a driver of split virtio-blk rings."""
+import ctypes
 import fcntl
 import mmap
 import os
@@ -168,16 +169,32 @@ class FrontEnd:
     def describe(self, index, address, length, flags, following=0, at=DESC):
         self.put("<QIHH", at + 16 * index, address, length, flags, following)
 
-    def offer(self, head):
-        self.put("<H", AVAIL + 4 + 2 * (self.avail % SIZE), head)
-        self.avail = (self.avail + 1) & 0xFFFF
-        self.put("<H", AVAIL + 2, self.avail)
+    def offer(self, *heads):
+        for head in heads:
+            self.put("<H", AVAIL + 4 + 2 * (self.avail % SIZE), head)
+            self.avail = (self.avail + 1) & 0xFFFF
+        self.set_index(AVAIL + 2, self.avail)
         os.eventfd_write(self.kick, 1)
+
+    # The back end may look while an index changes, and struct would store zero
+    # first, and bytes one by one.
+
+    def index(self, at):
+        if isinstance(self.memory, Bytes):
+            return self.get("<H", at)[0]
+        return ctypes.c_uint16.__ctype_le__.from_buffer(self.memory, at).value
+
+    def set_index(self, at, value):
+        if isinstance(self.memory, Bytes):
+            self.put("<H", at, value)
+        else:
+            ctypes.c_uint16.__ctype_le__.from_buffer(
+                self.memory, at).value = value
 
     def wait(self):
         """Until the chain is used (its length), or the ring is broken."""
         while True:
-            (used,) = self.get("<H", USED + 2)
+            used = self.index(USED + 2)
             if used != self.used:
                 _, length = self.get("<II",
                                      USED + 4 + 8 * (self.used % SIZE))

@@ -233,6 +233,13 @@ def lying_rings(backend):
         "=IIQQQQ", 0, 0, f.USER + f.USED, f.USER + f.USED, f.USER + f.AVAIL,
         0)) != 0
     front.read(0, 512)
+    # What is no eventfd could have the back end wait.
+    pipe = os.pipe()
+    for request in f.SET_VRING_KICK, f.SET_VRING_CALL, f.SET_VRING_ERR:
+        for fd in front.file, front.socket.fileno(), *pipe:
+            assert front.tell(request, struct.pack("=Q", 1), [fd]) != 0
+    for fd in pipe:
+        os.close(fd)
     for request in (f.SET_VRING_NUM, f.SET_VRING_BASE,
                     f.SET_VRING_ENABLE):
         for index in (2, 255, 0xFFFFFFFF):
@@ -380,6 +387,40 @@ def memory_that_changes(backend):
     yield
 
 
+def long_reads_at_once(backend):
+    """Long reads that come together, cached or not, end in order and right."""
+    front = backend.connect()
+    front.start()
+    with open(backend.disk, "rb") as disk:
+        good = disk.read()
+    length, count = 128 * 1024, 5
+    for turn in range(40):
+        if turn % 2 == 0:
+            with open(backend.disk, "rb") as disk:
+                os.fsync(disk.fileno())
+                os.posix_fadvise(disk.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        for i in range(count):
+            struct.pack_into("<IIQ", front.memory, f.HEADER + 16 * i,
+                             0, 0, 256 * i + turn)
+            front.memory[f.STATUS + i] = 0xFF
+            front.describe(3 * i, f.GPA + f.HEADER + 16 * i, 16, f.NEXT,
+                           3 * i + 1)
+            front.describe(3 * i + 1, f.GPA + f.DATA + length * i, length,
+                           f.WRITE | f.NEXT, 3 * i + 2)
+            front.describe(3 * i + 2, f.GPA + f.STATUS + i, 1, f.WRITE)
+        front.memory[f.DATA:f.DATA + length * count] = bytes(length * count)
+        front.offer(*(3 * i for i in range(count)))
+        for i in range(count):
+            assert front.wait() == length + 1
+            assert front.memory[f.STATUS + i] == 0
+            first = (256 * i + turn) * 512
+            assert (front.memory[f.DATA + length * i:
+                                 f.DATA + length * (i + 1)] ==
+                    good[first:first + length]), (turn, i)
+    front.close()
+    yield
+
+
 def takes_shrinkable(backend):
     """Whether memory is taken that could be cut short."""
     front = backend.connect(sealed=False)
@@ -426,7 +467,7 @@ def with_backend(function, program, *options):
 def usual(backend):
     run(backend, (malformed_messages, broken_headers, lying_tables,
                   lying_rings, hostile_chains, hostile_requests, sealed_memory,
-                  memory_that_changes, hostile_postcopy))
+                  memory_that_changes, long_reads_at_once, hostile_postcopy))
     if takes_shrinkable(backend):
         run(backend, cut_short.TESTS)
     else:
