@@ -18,6 +18,12 @@
 /* Requests of one queue that are under way at once. */
 #define DEPTH 128
 #define SEGMENTS 126
+/*
+ * Bytes of one buffer.  A driver puts requests together while they are in order
+ * and there are buffers left.  One of a megabyte leaves it nothing to do until
+ * all of that is copied; so most of those that come together stay several.
+ */
+#define SEGMENT_MAX 4096
 /* Buffers of one request: SEGMENTS, the header and the status. */
 #define RANGES 128
 /* The most of one discard, so that the queue's thread is not held up long. */

@@ -41,6 +41,7 @@ struct engine {
 	/* RWF_NOWAIT until the file is known not to have it: [is_read] */
 	int flags[2];
 	unsigned int shunned; /* transfers left that are not to be tried now */
+	struct request *own;  /* to be done when all others have been begun */
 #endif
 };
 
@@ -141,7 +142,7 @@ bool
 engine_is_busy(const struct engine *engine)
 {
 #ifdef HAVE_LIBURING
-	return engine->in_ring != 0;
+	return engine->in_ring != 0 || engine->own != NULL;
 #else
 	(void)engine;
 	return false;
@@ -236,30 +237,13 @@ reap(struct engine *engine)
 	return woken;
 }
 
-/*
- * Long reads that come together are copied by the kernel's threads, but for the
- * first: one that is alone is done soonest by who has it.  Writes to one file
- * exclude each other.
- */
-static bool
-wants_help(const struct engine *engine, const struct request *request)
+/* by_ring() has the kernel do a transfer, and if 'async' by another thread. */
+static void
+by_ring(struct engine *engine, struct request *request, bool async)
 {
-	const struct queue *queue = engine->queue;
-
-	return request->is_read && request->data_len >= LONG &&
-	       (queue->under_way != 0 || queue->quantum > QUANTUM_MIN);
-}
-
-void
-engine_transfer(struct engine *engine, struct request *request)
-{
-	struct io_uring_sqe *sqe;
+	struct io_uring_sqe *sqe = next_sqe(engine);
 	int fd = engine->queue->device->file;
-	bool helped = engine->by_ring && wants_help(engine, request);
 
-	if (engine->by_ring && !helped && try_now(engine, request))
-		return;
-	sqe = engine->by_ring ? next_sqe(engine) : NULL;
 	if (sqe == NULL) {
 		transfer_now(engine, request);
 		return;
@@ -274,10 +258,42 @@ engine_transfer(struct engine *engine, struct request *request)
 				     request->offset);
 	io_uring_sqe_set_data(sqe, request);
 	engine->in_ring++;
-	if (helped) {
+	if (async) {
 		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 		(void)io_uring_submit(&engine->ring);
 	}
+}
+
+/*
+ * Long reads that come together are copied by the kernel's threads, but for the
+ * first: one that is alone is done soonest by who has it, when it is known that
+ * no others are to be begun before.  Writes to one file exclude each other.
+ */
+void
+engine_transfer(struct engine *engine, struct request *request)
+{
+	const struct queue *queue = engine->queue;
+	bool is_long = request->is_read && request->data_len >= LONG;
+
+	if (!engine->by_ring)
+		transfer_now(engine, request);
+	else if (is_long && queue->under_way == 0 &&
+		 queue->quantum == QUANTUM_MIN)
+		engine->own = request;
+	else if (is_long || !try_now(engine, request))
+		by_ring(engine, request, is_long);
+}
+
+/* do_own() does what was left to the end, and tells if there was something. */
+static bool
+do_own(struct engine *engine)
+{
+	struct request *request = engine->own;
+
+	engine->own = NULL;
+	if (request != NULL && !try_now(engine, request))
+		by_ring(engine, request, false);
+	return request != NULL;
 }
 
 void
@@ -320,6 +336,9 @@ engine_wait(struct engine *engine, bool blocking)
 {
 	if (!engine->by_ring)
 		return blocking ? wait_by_poll(engine) : 0;
+	/* There is something to use, or to be waited for the next time. */
+	if (do_own(engine))
+		blocking = false;
 	if (!blocking && engine->in_ring == 0)
 		return 0;
 	arm(engine, 0);

@@ -27,7 +27,7 @@
 static uint64_t
 features(const struct device *device)
 {
-	return F_BLK_SEG_MAX | F_BLK_BLK_SIZE | F_BLK_FLUSH | F_BLK_MQ |
+	return F_BLK_SIZE_MAX | F_BLK_SEG_MAX | F_BLK_BLK_SIZE | F_BLK_FLUSH | F_BLK_MQ |
 	       F_LOG_ALL | F_INDIRECT | F_EVENT_IDX | F_PROTOCOL_FEATURES |
 	       F_VERSION_1 | F_ACCESS_PLATFORM | F_PACKED |
 	       (device->read_only ? F_BLK_RO :
@@ -390,6 +390,7 @@ get_config(struct device *device, struct message *message)
 {
 	struct virtio_blk_config config = {
 		.capacity = device->sectors,
+		.size_max = SEGMENT_MAX,
 		.seg_max = SEGMENTS,
 		.blk_size = SECTOR,
 		.num_queues = (uint16_t)device->queue_count,

@@ -98,6 +98,7 @@ struct inflight_message {
 #define PROTOCOL_INFLIGHT_SHMFD BIT(12)
 #define PROTOCOL_CONFIGURE_MEM_SLOTS BIT(15)
 
+#define F_BLK_SIZE_MAX BIT(1)
 #define F_BLK_SEG_MAX BIT(2)
 #define F_BLK_RO BIT(5)
 #define F_BLK_BLK_SIZE BIT(6)

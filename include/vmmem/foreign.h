@@ -90,7 +90,7 @@ struct vmmem_foreign_report {
 /*
  * vmmem_foreign_examine() stores what 'fd' is, and judges nothing.  It asks the
  * file system, which may make it wait if that is run by the sender (FUSE);
- * vmmem_foreign_check() asks only where the type may be a regular file.
+ * vmmem_foreign_check() asks only if more than MEMORY and HUGETLB is permitted.
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'ret_report' is NULL
