@@ -198,7 +198,7 @@ START_TEST(of_messages)
 		VMMEM_VHOST_IOTLB_MSG, VMMEM_VHOST_ADD_MEM_REG,
 		VMMEM_VHOST_REM_MEM_REG,
 	};
-	static const uint8_t payload[8] = { 1 };
+	static const uint32_t payload[2] = { 1 };
 	const int fds[] = { file };
 	size_t i;
 	int want;
