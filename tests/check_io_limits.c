@@ -66,7 +66,7 @@ static bool
 is_worth_it(const struct form *form, uint64_t len)
 {
 	if (rng_rounds(100) <= 2)
-		return form->to_fd && len == 4 * GIB;
+		return form->to_fd && form->some && len == 4 * GIB;
 	if (form->to_fd)
 		return true;
 	if (len == 2 * GIB)
@@ -170,6 +170,14 @@ END_TEST
 
 /* How many regions there are: fewer and more than the kernel takes at once. */
 static const size_t counts[] = { 1, 2, 1023, 1024, 1025, 2047, 2048, 2049 };
+
+/* Two of these must do where every instruction is slow. */
+static bool
+is_left_out(size_t count)
+{
+	return rng_rounds(100) <= 2 && count != 2 && count != 1025;
+}
+
 #define EACH 48
 #define GAP 16
 
@@ -180,9 +188,13 @@ START_TEST(many_regions)
 	const struct form *form = &forms[_i % FORMS];
 	const size_t count = counts[_i / FORMS], len = count * EACH;
 	struct vmmem_collection *guest;
-	int fd = file_with_pattern(len, 7);
 	size_t i;
+	int fd;
 
+	/* A slice is of one region. */
+	if (form->side == SLICE || is_left_out(count))
+		return;
+	fd = file_with_pattern(len, 7);
 	/* Nowhere side by side in the host. */
 	for (i = 0; i < count; i++)
 		assert_ok(vmmem_region_new_external(
@@ -192,11 +204,9 @@ START_TEST(many_regions)
 	for (i = 0; form->to_fd && i < count; i++)
 		pattern(memory + i * (EACH + GAP), EACH, (unsigned int)i);
 	guest = guest_of(regions, count);
-	if (form->side != SLICE)
-		assert_moved(form_call(form, guest, 0, len, fd, 0, &done), 0,
-			     len);
+	assert_moved(form_call(form, guest, 0, len, fd, 0, &done), 0, len);
 	ck_assert_int_eq(pread(fd, bytes, len, 0), (ssize_t)len);
-	for (i = 0; form->side != SLICE && i < count; i++) {
+	for (i = 0; i < count; i++) {
 		ck_assert_mem_eq(memory + i * (EACH + GAP), bytes + i * EACH,
 				 EACH);
 		ck_assert(all_are(memory + i * (EACH + GAP) + EACH, 0, GAP));
@@ -212,22 +222,26 @@ START_TEST(many_members)
 	static struct vmmem_range chain[2049];
 	const struct form *form = &forms[_i % FORMS];
 	const size_t count = counts[_i / FORMS];
-	struct vmmem_collection *guest = guest_of_one(region_of(0, 0x1000));
-	int fd = file_with_pattern(count, 7);
+	struct vmmem_collection *guest;
 	size_t i;
+	int fd;
 
+	if (form->side != CHAIN || is_left_out(count))
+		return;
+	guest = guest_of_one(region_of(0, 0x1000));
+	fd = file_with_pattern(count, 7);
 	for (i = 0; i < count; i++)
 		chain[i] = (struct vmmem_range){ count - 1 - i, 1 };
 	pattern(bytes, count, 90);
 	assert_ok(vmmem_collection_write(guest, 0, bytes, count, NULL));
-	if (form->side == CHAIN && form->at)
+	if (form->at)
 		assert_moved(form->call.chain_at(guest, chain, count, fd, 0,
 						 &done), 0, count);
-	else if (form->side == CHAIN)
+	else
 		assert_moved(form->call.chain(guest, chain, count, fd, &done),
 			     0, count);
 	ck_assert_int_eq(pread(fd, bytes, count, 0), (ssize_t)count);
-	for (i = 0; form->side == CHAIN && i < count; i++)
+	for (i = 0; i < count; i++)
 		ck_assert_uint_eq(*host_of(guest, i), bytes[count - 1 - i]);
 	vmmem_collection_unref(guest);
 	close(fd);
