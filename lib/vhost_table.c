@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "vhost_priv.h"
@@ -191,6 +192,11 @@ map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
 	vmmem_region_builder_set_range(builder, 0, whole);
 	vmmem_region_builder_set_foreign(builder, fd, offset - before,
 					 vhost->rules);
+	/*
+	 * A front end may have more than the pool has, and give the guest what
+	 * there is (virtio-mem).
+	 */
+	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
 	rc = vmmem_region_builder_build(builder, ret_region);
 	vmmem_region_builder_free(builder);
 	return rc;

@@ -17,6 +17,10 @@ class Failure(Exception):
     pass
 
 
+class Skipped(Exception):
+    """What this machine has not."""
+
+
 def check(condition, text):
     if not condition:
         raise Failure(text)

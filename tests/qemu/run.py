@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 
-from machine import Backend, Failure, Machine, check
+from machine import Backend, Failure, Machine, Skipped, check
 
 MIB = 1 << 20
 DISK = 64 * MIB
@@ -103,6 +103,20 @@ def test_preadv(run):
     machine = Machine(run, "vm", backend, device="event_idx=off",
                       ram="memory-backend-file,mem-path=" +
                       os.path.join(run.dir, "ram"))
+    machine.boot()
+    basics(run, machine, backend)
+
+
+def test_hugepages(run):
+    """The guest's memory is of huge pages."""
+    with open("/sys/kernel/mm/hugepages/hugepages-2048kB/"
+              "free_hugepages") as file:
+        if int(file.read()) < 128:
+            raise Skipped("needs 128 free huge pages of 2 MiB "
+                          "(sysctl vm.nr_hugepages=128)")
+    backend = Backend(run, "blk", run.disk)
+    machine = Machine(run, "vm", backend,
+                      ram="memory-backend-memfd,hugetlb=on,hugetlbsize=2M")
     machine.boot()
     basics(run, machine, backend)
 
@@ -292,6 +306,8 @@ def main(names):
             print("ok: %s (%.0f s): %s" % (
                 name, time.monotonic() - began, tests[name].__doc__),
                 flush=True)
+        except Skipped as reason:
+            print("skipped: %s: %s" % (name, reason), flush=True)
         except Exception as error:  # whatever it is, others still run
             failed.append(name)
             if not isinstance(error, Failure):
