@@ -170,7 +170,9 @@ void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 struct ring_ops {
 	/* Takes the base, or what the ring itself says. */
 	int (*start)(struct queue *queue);
-	/* 1 if there is a chain, 0 if not, or a code.  It stays in the ring. */
+	/* 1 if there is a chain, 0 if not, or a code. */
+	int (*has_more)(struct queue *queue);
+	/* The same, and what is in it.  It stays in the ring. */
 	int (*peek)(struct queue *queue, struct chain *chain);
 	/* It is taken. */
 	void (*take)(struct queue *queue, const struct chain *chain);

@@ -89,6 +89,21 @@ indirect(struct queue *queue, struct chain *chain, const struct desc *table)
 }
 
 static int
+has_more(struct queue *queue)
+{
+	const bool wrap = queue->avail_wrap;
+	uint16_t flags;
+	int rc;
+
+	rc = ring_load16(queue, slot(queue, queue->next_avail) + FLAGS_OFFSET,
+			 &flags);
+	if (rc != 0)
+		return rc;
+	return ((flags & DESC_AVAIL) != 0) == wrap &&
+	       ((flags & DESC_USED) != 0) != wrap;
+}
+
+static int
 peek(struct queue *queue, struct chain *chain)
 {
 	uint16_t at = queue->next_avail, flags;
@@ -97,12 +112,9 @@ peek(struct queue *queue, struct chain *chain)
 	int rc;
 
 	/* The flags say that the rest is there: they are loaded first. */
-	rc = ring_load16(queue, slot(queue, at) + FLAGS_OFFSET, &flags);
-	if (rc != 0)
+	rc = has_more(queue);
+	if (rc <= 0)
 		return rc;
-	if (((flags & DESC_AVAIL) != 0) != wrap ||
-	    ((flags & DESC_USED) != 0) == wrap)
-		return 0;
 	chain->slots = 0;
 	do {
 		if (chain->slots >= queue->size)
@@ -201,6 +213,7 @@ want_kick(struct queue *queue)
 
 const struct ring_ops packed_ring = {
 	.start = start,
+	.has_more = has_more,
 	.peek = peek,
 	.take = take,
 	.put = put,

@@ -240,7 +240,6 @@ static bool
 spin(struct queue *queue, unsigned int epoch)
 {
 	const struct ring_ops *ops = ops_of(queue);
-	struct chain chain;
 	unsigned int i;
 	int64_t end;
 
@@ -251,8 +250,7 @@ spin(struct queue *queue, unsigned int epoch)
 	end = time_ns() + SPIN_NS;
 	do {
 		for (i = 0; i < 16; i++) {
-			memset(&chain, 0, offsetof(struct chain, ranges));
-			if (ops->peek(queue, &chain) != 0) {
+			if (ops->has_more(queue) != 0) {
 				queue->spin_skips = 1;
 				return true;
 			}
@@ -309,7 +307,7 @@ section(struct queue *queue)
 	if (rc == 0 && !ending)
 		rc = ops_of(queue)->want_kick(queue);
 	if (rc == 0 && !ending)
-		rc = ops_of(queue)->peek(queue, &(struct chain){ 0 });
+		rc = ops_of(queue)->has_more(queue);
 	leave(queue);
 	/* Asked to end, it has not looked whether there is more. */
 	return rc == 0 && ending ? 1 : rc;

@@ -95,9 +95,9 @@ walk(struct queue *queue, struct chain *chain, uint64_t table, uint32_t size,
 }
 
 static int
-peek(struct queue *queue, struct chain *chain)
+has_more(struct queue *queue)
 {
-	uint16_t avail, head;
+	uint16_t avail;
 	int rc;
 
 	rc = ring_load16(queue, queue->avail + 2, &avail);
@@ -106,8 +106,19 @@ peek(struct queue *queue, struct chain *chain)
 	if (avail == queue->next_avail)
 		return 0;
 	/* A driver cannot have more under way than there are slots. */
-	if ((uint16_t)(avail - queue->next_avail) > queue->size)
-		return -EPROTO;
+	return (uint16_t)(avail - queue->next_avail) > queue->size ? -EPROTO :
+								     1;
+}
+
+static int
+peek(struct queue *queue, struct chain *chain)
+{
+	uint16_t head;
+	int rc;
+
+	rc = has_more(queue);
+	if (rc <= 0)
+		return rc;
 	rc = ring_load16(queue,
 			 queue->avail + 4 +
 				 2 * (uint64_t)(queue->next_avail %
@@ -195,6 +206,7 @@ base(const struct queue *queue)
 
 const struct ring_ops split_ring = {
 	.start = start,
+	.has_more = has_more,
 	.peek = peek,
 	.take = take,
 	.put = put,

@@ -19,6 +19,7 @@ import time
 import cut_short
 import frontend as f
 from frontend import FrontEnd, Gone
+from packed import hostile_packed_rings
 from postcopy import hostile_postcopy
 
 TOP = (1 << 64) - 1
@@ -467,7 +468,8 @@ def with_backend(function, program, *options):
 def usual(backend):
     run(backend, (malformed_messages, broken_headers, lying_tables,
                   lying_rings, hostile_chains, hostile_requests, sealed_memory,
-                  memory_that_changes, long_reads_at_once, hostile_postcopy))
+                  memory_that_changes, long_reads_at_once,
+                  hostile_packed_rings, hostile_postcopy))
     if takes_shrinkable(backend):
         run(backend, cut_short.TESTS)
     else:
