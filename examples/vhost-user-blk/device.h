@@ -180,8 +180,8 @@ struct ring_ops {
 	int (*put)(struct queue *queue, const struct chain *chain,
 		   uint32_t written);
 	/*
-	 * What was put is the driver's, or else forgotten, to be put again; NULL
-	 * if each is the driver's at once.
+	 * What was put is the driver's, or else forgotten, to be put again;
+	 * NULL if each is the driver's at once.
 	 */
 	int (*publish)(struct queue *queue);
 	/* Whether the driver wants to hear of 'count' slots just used. */

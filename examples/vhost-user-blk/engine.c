@@ -47,7 +47,7 @@ struct engine {
 
 /*
  * take_kick() takes what the eventfd has, so that it does not wake again.  Two
- * kicks may be told of and taken at once, and then there is nothing to wait for.
+ * kicks may be told of and taken at once: then there is nothing to wait for.
  */
 static void
 take_kick(struct queue *queue)
@@ -200,7 +200,8 @@ try_now(struct engine *engine, struct request *request)
 
 /* polled() takes what a poll says; one that was the last is armed again. */
 static unsigned int
-polled(struct engine *engine, unsigned int which, const struct io_uring_cqe *cqe)
+polled(struct engine *engine, unsigned int which,
+       const struct io_uring_cqe *cqe)
 {
 	if ((cqe->flags & IORING_CQE_F_MORE) == 0)
 		engine->polling[which] = false;

@@ -27,9 +27,10 @@
 static uint64_t
 features(const struct device *device)
 {
-	return F_BLK_SIZE_MAX | F_BLK_SEG_MAX | F_BLK_BLK_SIZE | F_BLK_FLUSH | F_BLK_MQ |
-	       F_LOG_ALL | F_INDIRECT | F_EVENT_IDX | F_PROTOCOL_FEATURES |
-	       F_VERSION_1 | F_ACCESS_PLATFORM | F_PACKED |
+	return F_BLK_SIZE_MAX | F_BLK_SEG_MAX | F_BLK_BLK_SIZE | F_BLK_FLUSH |
+	       F_BLK_MQ | F_LOG_ALL | F_INDIRECT | F_EVENT_IDX |
+	       F_PROTOCOL_FEATURES | F_VERSION_1 | F_ACCESS_PLATFORM |
+	       F_PACKED |
 	       (device->read_only ? F_BLK_RO :
 				    F_BLK_DISCARD | F_BLK_WRITE_ZEROES);
 }

@@ -153,7 +153,7 @@ signal_by(struct queue *queue, const int *fd)
 
 /*
  * use_done() puts what is done into the ring, in the order it came.  What the
- * driver is not told of, because there is no translation, is put there once more.
+ * driver is not told of, for want of a translation, is put there once more.
  */
 static int
 use_done(struct queue *queue)
@@ -290,7 +290,7 @@ section(struct queue *queue)
 			(void)engine_wait(queue->engine, false);
 			continue;
 		}
-		/* Whatever happens, the kernel is done with the memory first. */
+		/* In any case the kernel is done with the memory first. */
 		if (queue->under_way == 0 ||
 		    (used != 0 && !engine_is_busy(queue->engine))) {
 			/* After much work, a wake-up is little. */

@@ -24,7 +24,7 @@ def stop(front):
 
 
 def data_cut_short(backend):
-    """Requests whose data is gone fail alone; it comes back, and all is well."""
+    """Requests whose data is gone fail alone; it comes back, all is well."""
     front = begin(backend)
     for kind in READ, WRITE:
         # All of it, and from its second sector on.

@@ -3,8 +3,8 @@
 """hostile.py BACKEND - a front end that lies, in messages and in its rings.
 
 All the time a well-behaved front end reads and writes another disk of the same
-process, and after each lie one uses the liar's.  The process must not have died,
-nor have a descriptor or a thread more.
+process, and after each lie one uses the liar's.  The process must not have
+died, nor have a descriptor or a thread more.
 """
 import os
 import select
@@ -84,7 +84,7 @@ class Backend:
 
 
 class Neighbour(threading.Thread):
-    """Somebody who uses another disk of the process, and sees what was written."""
+    """Somebody who uses another disk, and sees what was written."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
