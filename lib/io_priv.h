@@ -83,12 +83,13 @@ int vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		  uint64_t wanted, int64_t moved, uint64_t *ret_done);
 
 /*
- * vmmem_io_ranges() moves the first 'len' bytes, more than 0, of ranges that
- * are mapped and permit it.  Returns as vmmem_io_flat() does.
+ * vmmem_io_ranges() moves 'len' bytes, more than 0, of ranges that are mapped
+ * and permit it: those behind the first 'at' of the first range.  Returns as
+ * vmmem_io_flat() does.
  */
 int vmmem_io_ranges(struct vmmem_io *io,
 		    const struct vmmem_collection *collection,
-		    const struct vmmem_range *ranges, uint64_t len,
-		    uint64_t *ret_done);
+		    const struct vmmem_range *ranges, uint64_t at,
+		    uint64_t len, uint64_t *ret_done);
 
 #endif

@@ -468,10 +468,10 @@ settle(struct batch *batch, const struct vmmem_io *io,
 /* Its batch, of some 40 KiB, is on the stack: not part of any caller. */
 __attribute__((__noinline__)) int
 vmmem_io_ranges(struct vmmem_io *io, const struct vmmem_collection *collection,
-		const struct vmmem_range *ranges, uint64_t len,
+		const struct vmmem_range *ranges, uint64_t at, uint64_t len,
 		uint64_t *ret_done)
 {
-	struct cursor cursor = { collection, ranges, 0, len };
+	struct cursor cursor = { collection, ranges, at, len };
 	struct batch batch;
 	uint64_t done = 0;
 	int rc = 0, refused;
