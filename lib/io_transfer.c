@@ -88,6 +88,16 @@ ready(const struct vmmem_io *io)
 }
 
 /*
+ * code_of() is the library's code for what a call returned that failed: that
+ * memory is gone is the same condition as where an access finds it out.
+ */
+static int
+code_of(int64_t moved)
+{
+	return moved == -EFAULT ? VMMEM_EFAULT : (int)moved;
+}
+
+/*
  * judge() tells how to go on after a call that was asked for 'wanted' bytes
  * returned 'moved'; 'more' bytes are to follow these.  Returns 0 to go on.
  */
@@ -97,7 +107,7 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 	if (moved == -EINTR)
 		return 0;
 	if (moved < 0)
-		return (int)moved;
+		return code_of(moved);
 	/* A descriptor that takes no bytes may do so for ever. */
 	if (moved == 0)
 		return io->to_fd ? VMMEM_EPARTIAL : VMMEM_EEOF;

@@ -61,10 +61,10 @@ START_TEST(h2_kernel_reads_into_a_mapping)
 	ck_assert_uint_eq(done, len);
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
 	assert_code(vmmem_collection_from_fd(guest, 0, len, source, 0, 0,
-					     &done), -EFAULT);
+					     &done), VMMEM_EFAULT);
 	ck_assert_uint_eq(done, page);
 	assert_code(vmmem_collection_to_fd(guest, page, 5, source, 0, 0,
-					   &done), -EFAULT);
+					   &done), VMMEM_EFAULT);
 	ck_assert_uint_eq(done, 0);
 	vmmem_collection_unref(guest);
 	close(source);

@@ -33,7 +33,8 @@
  *                     gave no reason
  *   VMMEM_EFILERANGE  the range of the file passes 2^63 - 1, the last offset
  *                     that a file can have
- *   -EFAULT           the memory of a region is gone: its file was cut short
+ *   VMMEM_EFAULT      the memory of a region is gone, for example because its
+ *                     file was cut short; also without vmmem_fault_enable()
  *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
  *                     -EINTR, as the call is repeated
  *   VMMEM_EINVAL      the collection or slice is NULL, or 'flags' has an
