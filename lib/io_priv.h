@@ -4,18 +4,30 @@
 #define IO_PRIV_H
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <vmmem/collection.h>
 #include <vmmem/slice.h>
+
+#include "underway.h"
+
+struct vmmem_iotlb;
 
 /* The most bytes of one system call; see io_transfer.c. */
 #define VMMEM_IO_CALL_MAX (UINT64_C(1) << 30)
 
 /* The bytes without a host address that go through the stack at once. */
 #define VMMEM_IO_BOUNCE 4096
+
+/* The kernel takes no more pieces in one call: UIO_MAXIOV. */
+#define VMMEM_IO_PIECES 1024
+
+/* Pieces of memory mapped on demand that a batch holds at once. */
+#define VMMEM_IO_HELD 16
 
 struct vmmem_io {
 	int fd;
@@ -81,6 +93,74 @@ vmmem_io_once(struct vmmem_io *io, const void *host, size_t len)
  */
 int vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		  uint64_t wanted, int64_t moved, uint64_t *ret_done);
+
+/* What is left of the ranges. */
+struct vmmem_io_cursor {
+	const struct vmmem_collection *collection;
+	const struct vmmem_range *range;
+	uint64_t at;   /* what of 'range' is behind */
+	uint64_t left; /* in all */
+};
+
+/* Where a piece is logged. */
+struct vmmem_io_log {
+	const uint32_t *logging;
+	uint64_t offset;
+};
+
+/* The pieces of one call, or of several if they are short. */
+struct vmmem_io_batch {
+	size_t first; /* that is not done */
+	size_t count;
+	uint64_t len;
+	uint64_t done;
+	int rc; /* why there is no piece after these; 0: there is */
+
+	/*
+	 * Bytes without a host address: the last piece if there is one, so
+	 * that nothing has been read behind bytes that a callback refuses.
+	 */
+	uint64_t bounce_gpa;
+	uint64_t bounce_len;
+
+	/*
+	 * Of a translated collection: the section that is open while its pieces
+	 * are used, so that a thread that synchronizes waits for the system
+	 * call.
+	 */
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_section section;
+
+	size_t held_count;
+	struct vmmem_slice held[VMMEM_IO_HELD];
+	struct vmmem_io_log logs[VMMEM_IO_PIECES];
+	struct iovec iov[VMMEM_IO_PIECES];
+	alignas(VMMEM_IO_BOUNCE) unsigned char bounce[VMMEM_IO_BOUNCE];
+};
+
+/*
+ * vmmem_io_fill() takes the pieces from the cursor on, as many as one call can
+ * have.
+ */
+void vmmem_io_fill(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+		   struct vmmem_io_cursor *cursor);
+
+/* vmmem_io_is_logged() is whether a piece that is not done is to be marked. */
+bool vmmem_io_is_logged(const struct vmmem_io_batch *batch);
+
+/* vmmem_io_mark() marks the first 'len' bytes of those that are not done. */
+void vmmem_io_mark(const struct vmmem_io_batch *batch, uint64_t len);
+
+/* vmmem_io_advance() goes on by 'len' bytes. */
+void vmmem_io_advance(struct vmmem_io_batch *batch, uint64_t len);
+
+/*
+ * vmmem_io_settle() ends the use of the pieces: it gives what came for memory
+ * without a host address to its owner, and releases what was mapped on demand.
+ * Returns 0, or what the owner said.
+ */
+int vmmem_io_settle(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+		    const struct vmmem_collection *collection);
 
 /*
  * vmmem_io_ranges() moves 'len' bytes, more than 0, of ranges that are mapped
