@@ -10,7 +10,7 @@
 /* So that each public function is one. */
 #define INLINE inline __attribute__((__always_inline__))
 
-#define FLAGS_KNOWN VMMEM_IO_SOME
+#define FLAGS_KNOWN (VMMEM_IO_SOME | VMMEM_IO_MESSAGE)
 
 /* Which way the bytes go. */
 #define FROM_FD false
@@ -23,6 +23,18 @@ struct chain {
 	uint64_t at; /* what of the first range is behind */
 };
 
+/* The guest's side of a transfer: a slice, or a chain if that is NULL. */
+struct guest {
+	const struct vmmem_slice *slice;
+	uint64_t offset;
+
+	const struct vmmem_collection *collection;
+	struct chain chain;
+	uint64_t skip;
+
+	uint64_t len;
+};
+
 static INLINE struct vmmem_io
 io_of(int fd, bool to_fd, uint64_t offset, uint32_t flags)
 {
@@ -30,6 +42,7 @@ io_of(int fd, bool to_fd, uint64_t offset, uint32_t flags)
 		.fd = fd,
 		.to_fd = to_fd,
 		.some = (flags & VMMEM_IO_SOME) != 0,
+		.message = (flags & VMMEM_IO_MESSAGE) != 0,
 		.at = offset != VMMEM_IO_POSITION,
 		.offset = offset,
 	};
@@ -141,20 +154,10 @@ several(const struct vmmem_collection *collection, const struct chain *chain,
 			return report(ret_done, 0, beyond);
 		if (beyond != 0)
 			short_of = beyond;
-		rc = vmmem_io_ranges(io, collection, chain->range, chain->at,
-				     len, &done);
+		rc = (io->message ? vmmem_io_message : vmmem_io_ranges)(
+			io, collection, chain->range, chain->at, len, &done);
 	}
 	return report(ret_done, done, rc != 0 ? rc : short_of);
-}
-
-static __attribute__((__noinline__)) int
-one_of_several(const struct vmmem_collection *collection, uint64_t gpa,
-	       uint64_t len, struct vmmem_io *io, uint64_t *ret_done)
-{
-	const struct vmmem_range range = { gpa, len };
-	const struct chain chain = { &range, 1, 0 };
-
-	return several(collection, &chain, len, io, ret_done);
 }
 
 /* flat() moves all of a slice, which permits it and is not empty. */
@@ -168,6 +171,10 @@ flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 	beyond = vmmem_io_clip(io, &slice->len);
 	if (beyond != 0 && (!io->some || slice->len == 0))
 		return report(ret_done, 0, beyond);
+	if (!likely(!io->message)) {
+		rc = vmmem_io_message_flat(io, slice, &done);
+		return report(ret_done, done, rc);
+	}
 	wanted = slice->len < VMMEM_IO_CALL_MAX ? slice->len :
 						  VMMEM_IO_CALL_MAX;
 	moved = vmmem_io_once(io, slice->host, wanted);
@@ -180,6 +187,69 @@ flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 	return report(ret_done, done, rc != 0 ? rc : beyond);
 }
 
+/* part_of_slice() moves a part of a slice, which is not empty. */
+static INLINE int
+part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
+	      struct vmmem_io *io, uint64_t *ret_done)
+{
+	struct vmmem_slice part;
+	uint64_t more;
+	int beyond = 0, rc;
+
+	if (!vmmem_inline_is_within(slice, offset, len)) {
+		beyond = VMMEM_EOUTOFRANGE;
+		more = offset < slice->len ? slice->len - offset : 0;
+		if (!io->some || more == 0)
+			return report(ret_done, 0, beyond);
+		len = more;
+	}
+	if ((access_of(io) & ~slice->access) != 0)
+		return report(ret_done, 0, VMMEM_EPERM);
+	part = *slice;
+	part.host = vmmem_inline_at(slice, offset);
+	part.len = len;
+	part.log_offset += offset;
+	rc = flat(io, &part, ret_done);
+	return rc != 0 ? rc : beyond;
+}
+
+/* any() moves what is no range, or has more flags than one. */
+static __attribute__((__noinline__)) int
+any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
+    uint64_t *ret_done)
+{
+	if ((flags & ~FLAGS_KNOWN) != 0 || (io->some && io->message))
+		return VMMEM_EINVAL;
+	if (guest->slice == NULL &&
+	    (guest->collection == NULL ||
+	     (guest->chain.range == NULL && guest->chain.count != 0)))
+		return VMMEM_EINVAL;
+	if (guest->len == 0)
+		return report(ret_done, 0, 0);
+	if (guest->slice != NULL)
+		return part_of_slice(guest->slice, guest->offset, guest->len,
+				     io, ret_done);
+	skip_to(&guest->chain, guest->skip);
+	return several(guest->collection, &guest->chain, guest->len, io,
+		       ret_done);
+}
+
+/* any_range() is any() for one range. */
+static __attribute__((__noinline__)) int
+any_range(const struct vmmem_collection *collection, uint64_t gpa,
+	  uint64_t len, struct vmmem_io *io, uint32_t flags,
+	  uint64_t *ret_done)
+{
+	const struct vmmem_range range = { gpa, len };
+	struct guest guest = {
+		.collection = collection,
+		.chain = { &range, 1, 0 },
+		.len = len,
+	};
+
+	return any(&guest, io, flags, ret_done);
+}
+
 static INLINE int
 range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	 int fd, bool to_fd, uint64_t offset, uint32_t flags,
@@ -187,17 +257,15 @@ range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 {
 	struct vmmem_io io = io_of(fd, to_fd, offset, flags);
 	const struct vmmem_region *region;
-	const struct vmmem_entry *entry;
+	const struct vmmem_entry *entry = NULL;
 	struct vmmem_slice slice;
 	uint64_t at;
 
-	if (collection == NULL || (flags & ~FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0)
-		return report(ret_done, 0, 0);
-	entry = vmmem_find_direct(collection, gpa, len, access_of(&io), &at);
+	if (collection != NULL && len != 0 && (flags & ~VMMEM_IO_SOME) == 0)
+		entry = vmmem_find_direct(collection, gpa, len,
+					  access_of(&io), &at);
 	if (!likely(entry != NULL))
-		return one_of_several(collection, gpa, len, &io, ret_done);
+		return any_range(collection, gpa, len, &io, flags, ret_done);
 	region = vmmem_region_of(collection, entry);
 	slice = (struct vmmem_slice){
 		.host = entry->host + at,
@@ -208,49 +276,22 @@ range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	return flat(&io, &slice, ret_done);
 }
 
-static int
-ranges_io(const struct vmmem_collection *collection, struct chain chain,
-	  uint64_t skip, uint64_t len, struct vmmem_io *io, uint32_t flags,
-	  uint64_t *ret_done)
-{
-	if (collection == NULL || (chain.range == NULL && chain.count != 0) ||
-	    (flags & ~FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0)
-		return report(ret_done, 0, 0);
-	skip_to(&chain, skip);
-	return several(collection, &chain, len, io, ret_done);
-}
-
 static INLINE int
 slice_io(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	 int fd, bool to_fd, uint64_t file_offset, uint32_t flags,
 	 uint64_t *ret_done)
 {
 	struct vmmem_io io = io_of(fd, to_fd, file_offset, flags);
-	struct vmmem_slice part;
-	uint64_t more;
-	int beyond = 0, rc;
+	struct guest guest = {
+		.slice = slice,
+		.offset = offset,
+		.len = len,
+	};
 
-	if (slice == NULL || (flags & ~FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0)
-		return report(ret_done, 0, 0);
-	if (!vmmem_inline_is_within(slice, offset, len)) {
-		beyond = VMMEM_EOUTOFRANGE;
-		more = offset < slice->len ? slice->len - offset : 0;
-		if (!io.some || more == 0)
-			return report(ret_done, 0, beyond);
-		len = more;
-	}
-	if ((access_of(&io) & ~slice->access) != 0)
-		return report(ret_done, 0, VMMEM_EPERM);
-	part = *slice;
-	part.host = vmmem_inline_at(slice, offset);
-	part.len = len;
-	part.log_offset += offset;
-	rc = flat(&io, &part, ret_done);
-	return rc != 0 ? rc : beyond;
+	if (slice != NULL && len != 0 && (flags & ~VMMEM_IO_SOME) == 0)
+		return part_of_slice(slice, offset, len, &io, ret_done);
+	/* Without a slice it is NULL, as there is no collection either. */
+	return any(&guest, &io, flags, ret_done);
 }
 
 VMMEM_API int
@@ -279,10 +320,15 @@ vmmem_collection_ranges_from_fd(const struct vmmem_collection *collection,
 				uint64_t file_offset, uint32_t flags,
 				uint64_t *ret_done)
 {
-	const struct chain chain = { ranges, count, 0 };
 	struct vmmem_io io = io_of(fd, FROM_FD, file_offset, flags);
+	struct guest guest = {
+		.collection = collection,
+		.chain = { ranges, count, 0 },
+		.skip = skip,
+		.len = len,
+	};
 
-	return ranges_io(collection, chain, skip, len, &io, flags, ret_done);
+	return any(&guest, &io, flags, ret_done);
 }
 
 VMMEM_API int
@@ -292,10 +338,15 @@ vmmem_collection_ranges_to_fd(const struct vmmem_collection *collection,
 			      uint64_t file_offset, uint32_t flags,
 			      uint64_t *ret_done)
 {
-	const struct chain chain = { ranges, count, 0 };
 	struct vmmem_io io = io_of(fd, TO_FD, file_offset, flags);
+	struct guest guest = {
+		.collection = collection,
+		.chain = { ranges, count, 0 },
+		.skip = skip,
+		.len = len,
+	};
 
-	return ranges_io(collection, chain, skip, len, &io, flags, ret_done);
+	return any(&guest, &io, flags, ret_done);
 }
 
 VMMEM_API int

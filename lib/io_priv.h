@@ -33,6 +33,7 @@ struct vmmem_io {
 	int fd;
 	bool to_fd; /* from the guest to the descriptor */
 	bool some;  /* ends with the first transfer that is short */
+	bool message;
 	bool at;    /* at 'offset', else where the file stands */
 	uint64_t offset;
 };
@@ -44,8 +45,8 @@ struct vmmem_io {
 int vmmem_io_clip(const struct vmmem_io *io, uint64_t *len);
 
 /*
- * vmmem_io_call() makes a system call that moves bytes, and returns the count
- * or -errno; errno stays as it was.
+ * vmmem_io_call_flags() makes a system call that moves bytes, and returns the
+ * count or -errno; errno stays as it was.
  *
  * It is syscall() because read() and its kin can be cancelled, also after the
  * kernel has written: nobody would mark that, nor release what was acquired.
@@ -53,14 +54,15 @@ int vmmem_io_clip(const struct vmmem_io *io, uint64_t *len);
  * race with those of everybody who, rightly, uses guest memory meanwhile.
  */
 static inline int64_t
-vmmem_io_call(struct vmmem_io *io, long number, const void *what, size_t count,
-	      int64_t at)
+vmmem_io_call_flags(struct vmmem_io *io, long number, const void *what,
+		    size_t count, int64_t at, long flags)
 {
 	const int error = errno;
 	long moved;
 
-	/* The last two are the high half of 'at', not used, and the flags. */
-	moved = syscall(number, (long)io->fd, what, count, (long)at, 0L, 0L);
+	/* The one before the last is the high half of 'at', not used. */
+	moved = syscall(number, (long)io->fd, what, count, (long)at, 0L,
+			flags);
 	if (moved < 0) {
 		moved = -errno;
 		errno = error;
@@ -68,6 +70,13 @@ vmmem_io_call(struct vmmem_io *io, long number, const void *what, size_t count,
 	}
 	io->offset += (uint64_t)moved;
 	return moved;
+}
+
+static inline int64_t
+vmmem_io_call(struct vmmem_io *io, long number, const void *what, size_t count,
+	      int64_t at)
+{
+	return vmmem_io_call_flags(io, number, what, count, at, 0);
 }
 
 /*
@@ -85,6 +94,16 @@ vmmem_io_once(struct vmmem_io *io, const void *host, size_t len)
 	return vmmem_io_call(io, io->to_fd ? SYS_write : SYS_read, host, len,
 			     0);
 }
+
+/* vmmem_io_pieces() makes one system call for several pieces, or one. */
+int64_t vmmem_io_pieces(struct vmmem_io *io, const struct iovec *iov,
+			size_t count);
+
+/*
+ * vmmem_io_code() is the library's code for -errno of a call that failed: that
+ * memory is gone is the same condition as where an access finds it out.
+ */
+int vmmem_io_code(int64_t moved);
 
 /*
  * vmmem_io_flat() goes on with a slice, which permits it, after a first call
@@ -171,5 +190,41 @@ int vmmem_io_ranges(struct vmmem_io *io,
 		    const struct vmmem_collection *collection,
 		    const struct vmmem_range *ranges, uint64_t at,
 		    uint64_t len, uint64_t *ret_done);
+
+/*
+ * vmmem_io_message() moves one message by one system call, to or from 'len'
+ * bytes of ranges that permit it, and vmmem_io_message_flat() to or from a
+ * slice.  They return as io.h says of VMMEM_IO_MESSAGE, and always store how
+ * many bytes were moved.
+ */
+int vmmem_io_message(struct vmmem_io *io,
+		     const struct vmmem_collection *collection,
+		     const struct vmmem_range *ranges, uint64_t at,
+		     uint64_t len, uint64_t *ret_done);
+int vmmem_io_message_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
+			  uint64_t *ret_done);
+
+/* Memory of the library's own, in whole pages, for as long as a call takes. */
+struct vmmem_io_buffer {
+	unsigned char *bytes;
+	size_t len;
+};
+
+/*
+ * vmmem_io_buffer_get() maps at least 'len' bytes; 'populate' if all of them
+ * will be written.  Unlike an allocator it may be called in a signal handler.
+ * Returns 0 or -errno; errno stays as it was.
+ */
+int vmmem_io_buffer_get(struct vmmem_io_buffer *buffer, size_t len,
+			bool populate);
+void vmmem_io_buffer_put(struct vmmem_io_buffer *buffer);
+
+/*
+ * vmmem_io_copy() copies 'len' bytes from the guest to a buffer, or to the
+ * guest, which is marked, and goes on to behind them.  Returns as an access
+ * does; in any case how many bytes were copied.
+ */
+int vmmem_io_copy(struct vmmem_io_cursor *cursor, void *bytes, uint64_t len,
+		  bool from_guest, uint64_t *ret_done);
 
 #endif

@@ -34,9 +34,8 @@ vmmem_io_clip(const struct vmmem_io *io, uint64_t *len)
 	return VMMEM_EFILERANGE;
 }
 
-/* call() is vmmem_io_once() for several pieces, or one. */
-static int64_t
-call(struct vmmem_io *io, const struct iovec *iov, size_t count)
+int64_t
+vmmem_io_pieces(struct vmmem_io *io, const struct iovec *iov, size_t count)
 {
 	int64_t moved;
 
@@ -76,12 +75,8 @@ ready(const struct vmmem_io *io)
 	return rc;
 }
 
-/*
- * code_of() is the library's code for what a call returned that failed: that
- * memory is gone is the same condition as where an access finds it out.
- */
-static int
-code_of(int64_t moved)
+int
+vmmem_io_code(int64_t moved)
 {
 	return moved == -EFAULT ? VMMEM_EFAULT : (int)moved;
 }
@@ -96,7 +91,7 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 	if (moved == -EINTR)
 		return 0;
 	if (moved < 0)
-		return code_of(moved);
+		return vmmem_io_code(moved);
 	/* A descriptor that takes no bytes may do so for ever. */
 	if (moved == 0)
 		return io->to_fd ? VMMEM_EPARTIAL : VMMEM_EEOF;
@@ -178,8 +173,8 @@ run(struct vmmem_io_batch *batch, struct vmmem_io *io, bool more)
 
 	while (rc == 0 && batch->done < batch->len) {
 		wanted = batch->len - batch->done;
-		moved = call(io, &batch->iov[batch->first],
-			     batch->count - batch->first);
+		moved = vmmem_io_pieces(io, &batch->iov[batch->first],
+					batch->count - batch->first);
 		if (!io->to_fd && vmmem_io_is_logged(batch))
 			vmmem_io_mark(batch, written_by(io, moved, wanted));
 		if (moved > 0)

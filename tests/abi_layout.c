@@ -139,6 +139,7 @@ MEMBER(struct vmmem_file_range, reserved, 28, 4);
 
 /* vmmem/io.h, since 0.1 */
 VALUE(VMMEM_IO_SOME, 1U);
+VALUE(VMMEM_IO_MESSAGE, 2U);
 VALUE(VMMEM_IO_POSITION, UINT64_MAX);
 VALUE(VMMEM_IO_REST, UINT64_MAX);
 

@@ -73,7 +73,7 @@
  * cancelled in one ends later.
  *
  * Any thread that holds a reference to the collection or to what the slice came
- * from, also in a signal handler: no lock is taken, nothing is allocated, and
+ * from, also in a signal handler: no lock is taken, no allocator is called, and
  * errno is left alone.  A range within one region, and a slice, take little
  * stack, others some 44 KiB.
  *
@@ -90,6 +90,34 @@ VMMEM_BEGIN_DECLS
 
 /* Take what comes, and do not wait for more. */
 #define VMMEM_IO_SOME 1U
+
+/*
+ * One message, one system call: for descriptors that keep messages apart, such
+ * as tap devices and sockets of datagrams.  Not together with VMMEM_IO_SOME.
+ *
+ * A _to_fd function writes all bytes as one message, or none.  A _from_fd
+ * function reads one message; it returns 0 if the message was no longer than
+ * 'len', and 'ret_done' gets its length.  What one system call cannot take as
+ * it lies in memory goes through a buffer that the library maps (mmap(2)): more
+ * than 1024 pieces, regions that have only callbacks, more than 16 pieces that
+ * are mapped on demand, what an iotlb has no room for, and several pieces for a
+ * device that would make each of them a message.
+ *
+ * More codes:
+ *   VMMEM_ENOROOM   the message was longer than 'len'.  'ret_done' is 'len'; the
+ *                   rest of the message is lost.  A pipe does not tell.
+ *   VMMEM_ETOOBIG   more than 1 GiB to write, or more than 16 MiB that would go
+ *                   through the buffer: nothing was moved
+ *   VMMEM_EEOF      no bytes came, except from a socket without a connection:
+ *                   there it is a message of no bytes, and 0
+ *   VMMEM_EPARTIAL  the descriptor took only a part of the message
+ *   -errno          also from fstat(2), getsockopt(2) or mmap(2)
+ *
+ * If memory cannot be had after a message was read - a callback's write()
+ * failed, a translation went - what came before it is counted and the rest of
+ * the message is lost.
+ */
+#define VMMEM_IO_MESSAGE 2U
 
 /* A file offset: where the file or stream stands, which then moves on. */
 #define VMMEM_IO_POSITION UINT64_MAX

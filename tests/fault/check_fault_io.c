@@ -123,6 +123,13 @@ require_count(int rc, uint64_t done, uint64_t len)
 	return rc;
 }
 
+/* Not by lseek(), which is made to fail. */
+static void
+rewind_file(int fd)
+{
+	REQUIRE(lseek64(fd, 0, SEEK_SET) == 0);
+}
+
 static int
 one_region(void)
 {
@@ -145,7 +152,7 @@ one_region_in_a_stream(void)
 	uint64_t done = 77;
 	int rc;
 
-	REQUIRE(lseek(file, 0, SEEK_SET) == 0);
+	rewind_file(file);
 	errno = EXDEV;
 	rc = vmmem_collection_from_fd(guest, GPA, 64, file, VMMEM_IO_POSITION,
 				      0, &done);

@@ -304,6 +304,23 @@ static _Alignas(8) uint8_t local[0x4000];
 	name(place->slice, place->offset, place->len, sink_fd(), 0,        \
 	     VMMEM_IO_SOME, NULL)
 
+#define TRAITS_collection_fdv_message 0
+#define CALL_collection_fdv_message(name, size)                            \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_collection_fdv_message_out 0
+#define CALL_collection_fdv_message_out(name, size)                        \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_slice_fd_message BY_SLICE
+#define CALL_slice_fd_message(name, size)                                  \
+	name(place->slice, place->offset, place->len, source_fd(),         \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_slice_fd_message_out BY_SLICE
+#define CALL_slice_fd_message_out(name, size)                              \
+	name(place->slice, place->offset, place->len, sink_fd(),           \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+
 /* A file of bytes to write, from its start, and one that takes anything. */
 static inline int
 source_fd(void)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -58,6 +59,14 @@ WRAP(int, ftruncate, int fd, off_t len)
 	if (inject_fails("ftruncate"))
 		return -1;
 	return __real_ftruncate(fd, len);
+}
+
+WRAP(int, getsockopt, int fd, int level, int name, void *value,
+     socklen_t *len)
+{
+	if (inject_fails("getsockopt"))
+		return -1;
+	return __real_getsockopt(fd, level, name, value, len);
 }
 
 WRAP(int, fchmod, int fd, mode_t mode)
