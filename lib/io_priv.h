@@ -220,6 +220,21 @@ int vmmem_io_buffer_get(struct vmmem_io_buffer *buffer, size_t len,
 void vmmem_io_buffer_put(struct vmmem_io_buffer *buffer);
 
 /*
+ * vmmem_io_may_be_direct() is whether bytes do not come through the page cache;
+ * also if nobody can tell.
+ */
+bool vmmem_io_may_be_direct(const struct vmmem_io *io);
+
+/*
+ * vmmem_io_aligned() moves the first bytes of pieces through an aligned buffer,
+ * after a call that asked for '*wanted' of them returned -EINVAL: a direct
+ * descriptor may refuse how they lie.  Returns as the call; '*wanted' becomes
+ * how many were asked for.
+ */
+int64_t vmmem_io_aligned(struct vmmem_io *io, const struct iovec *iov,
+			 size_t count, uint64_t *wanted);
+
+/*
  * vmmem_io_copy() copies 'len' bytes from the guest to a buffer, or to the
  * guest, which is marked, and goes on to behind them.  Returns as an access
  * does; in any case how many bytes were copied.

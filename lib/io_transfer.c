@@ -103,18 +103,6 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 	return more ? ready(io) : 0;
 }
 
-/* is_direct() tells whether bytes do not come through the page cache. */
-static bool
-is_direct(const struct vmmem_io *io)
-{
-	const int error = errno;
-	const int flags = fcntl(io->fd, F_GETFL);
-
-	/* If nobody can tell, it may be. */
-	errno = error;
-	return flags < 0 || (flags & O_DIRECT) != 0;
-}
-
 /*
  * written_by() is how many bytes a call may have written.  One that failed: any
  * of them, also where it is repeated.  One that was short: those it counted.
@@ -124,7 +112,8 @@ is_direct(const struct vmmem_io *io)
 static uint64_t
 written_by(const struct vmmem_io *io, int64_t moved, uint64_t wanted)
 {
-	if (moved < 0 || ((uint64_t)moved < wanted && is_direct(io)))
+	if (moved < 0 ||
+	    ((uint64_t)moved < wanted && vmmem_io_may_be_direct(io)))
 		return wanted;
 	return (uint64_t)moved;
 }
@@ -148,6 +137,16 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		if (!io->to_fd && is_logged(slice->logging))
 			vmmem_slice_mark(slice, done,
 					 written_by(io, moved, wanted));
+		if (moved == -EINVAL) {
+			const struct iovec iov = {
+				vmmem_inline_at(slice, done), wanted,
+			};
+
+			moved = vmmem_io_aligned(io, &iov, 1, &wanted);
+			if (!io->to_fd && moved > 0)
+				vmmem_slice_mark(slice, done,
+						 (uint64_t)moved);
+		}
 		if (moved > 0)
 			done += (uint64_t)moved;
 		rc = judge(io, moved, wanted, done < slice->len);
@@ -177,6 +176,13 @@ run(struct vmmem_io_batch *batch, struct vmmem_io *io, bool more)
 					batch->count - batch->first);
 		if (!io->to_fd && vmmem_io_is_logged(batch))
 			vmmem_io_mark(batch, written_by(io, moved, wanted));
+		if (moved == -EINVAL) {
+			moved = vmmem_io_aligned(io, &batch->iov[batch->first],
+						 batch->count - batch->first,
+						 &wanted);
+			if (!io->to_fd && moved > 0)
+				vmmem_io_mark(batch, (uint64_t)moved);
+		}
 		if (moved > 0)
 			vmmem_io_advance(batch, (uint64_t)moved);
 		rc = judge(io, moved, wanted,

@@ -56,6 +56,12 @@
  * write() fails, up to that many bytes have been taken from a stream and are
  * lost.
  *
+ * A file opened with O_DIRECT may refuse bytes for how they lie in memory, with
+ * -EINVAL.  They go through a buffer then, which the library maps (mmap(2)), up
+ * to 1 MiB at once.  So reading takes any address, length and offset.  Writing
+ * takes any address, while length and offset must be whole blocks of the disk,
+ * or it is -EINVAL.
+ *
  * Through an iommu (vmmem/iommu.h) each system call stands in a section of the
  * iotlb: a thread that synchronizes waits for it.  Translations are asked for
  * before.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Transfers with flags: each of their calls fails once. */
+/* Transfers with flags, and direct ones: each of their calls fails once. */
 #include "fault.h"
+#include "inject_io.h"
 #include "suite.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +19,7 @@
 static uint8_t calls_bytes[CALLS_LEN];
 static struct vmmem_collection *guest;
 static int box; /* a socket that receives what it sends */
+static int direct; /* not through the page cache */
 
 static int
 calls_read(void *opaque, uint64_t offset, void *buf, size_t len)
@@ -125,6 +128,40 @@ messages(void)
 	return rc;
 }
 
+/* A direct descriptor that refuses how the bytes lie in the guest. */
+static int
+unaligned(void)
+{
+	static const int64_t refusing[] = { -EINVAL };
+	uint64_t done = 77;
+	int rc;
+
+	/* Not by lseek(), which is made to fail. */
+	REQUIRE(lseek64(direct, 0, SEEK_SET) == 0);
+	errno = EXDEV;
+	inject_transfers(refusing, 1);
+	rc = vmmem_collection_from_fd(guest, GPA + 16, 64, direct,
+				      VMMEM_IO_POSITION, 0, &done);
+	rc = require_count(rc, done, 64);
+	if (rc != 0)
+		return rc;
+	inject_transfers(refusing, 1);
+	rc = vmmem_collection_to_fd(guest, GPA + 16, LEN, direct, 0, 0, &done);
+	return require_count(rc, done, LEN);
+}
+
+START_TEST(unaligned_and_direct)
+{
+	direct = open(".", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	/* Not every file system has it, and where it does, all is refused. */
+	if (direct < 0)
+		return;
+	ck_assert_int_eq(ftruncate(direct, (off_t)(2 * LEN)), 0);
+	fault_sweep(unaligned, 0);
+	close(direct);
+}
+END_TEST
+
 START_TEST(message_in_any_way)
 {
 	fault_sweep(messages, 0);
@@ -140,6 +177,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 0);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, message_in_any_way);
+	tcase_add_test(tcase, unaligned_and_direct);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -61,6 +61,13 @@ WRAP(int, ftruncate, int fd, off_t len)
 	return __real_ftruncate(fd, len);
 }
 
+WRAP(off_t, lseek, int fd, off_t offset, int whence)
+{
+	if (inject_fails("lseek"))
+		return -1;
+	return __real_lseek(fd, offset, whence);
+}
+
 WRAP(int, getsockopt, int fd, int level, int name, void *value,
      socklen_t *len)
 {
