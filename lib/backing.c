@@ -13,6 +13,8 @@
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 
+#include "quiet.h"
+
 /* How mmap() and memfd_create() are told a huge page size: log2, shifted. */
 #define HUGE_SHIFT 26
 _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
@@ -241,6 +243,19 @@ seal(const struct vmmem_region *region)
 	return -errno;
 }
 
+/* set_len() gives a new file its length, which the process may have limited. */
+static int
+set_len(int fd, size_t len)
+{
+	struct vmmem_quiet quiet;
+	int rc;
+
+	vmmem_quiet_begin(&quiet);
+	rc = ftruncate(fd, (off_t)len) != 0 ? -errno : 0;
+	vmmem_quiet_end(&quiet, rc);
+	return rc;
+}
+
 int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
@@ -277,9 +292,9 @@ vmmem_backing_memfd(struct vmmem_region *region,
 		return fd;
 	region->fd = fd;
 	region->fd_offset = shift;
-	if (ftruncate(region->fd, (off_t)len) != 0)
-		return -errno;
-	rc = map(region, len, shift, flags, region->fd, 0);
+	rc = set_len(region->fd, len);
+	if (rc == 0)
+		rc = map(region, len, shift, flags, region->fd, 0);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
 	return rc != 0 ? rc : seal(region);
 }

@@ -6,11 +6,13 @@
 #include "api.h"
 #include "collection_priv.h"
 #include "io_priv.h"
+#include "quiet.h"
 
 /* So that each public function is one. */
 #define INLINE inline __attribute__((__always_inline__))
 
-#define FLAGS_KNOWN (VMMEM_IO_SOME | VMMEM_IO_MESSAGE)
+#define FLAGS_KNOWN \
+	(VMMEM_IO_SOME | VMMEM_IO_MESSAGE | VMMEM_IO_NO_SIGNAL)
 
 /* Which way the bytes go. */
 #define FROM_FD false
@@ -213,11 +215,26 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	return rc != 0 ? rc : beyond;
 }
 
+/* move() moves what is not empty. */
+static int
+move(struct guest *guest, struct vmmem_io *io, uint64_t *ret_done)
+{
+	if (guest->slice != NULL)
+		return part_of_slice(guest->slice, guest->offset, guest->len,
+				     io, ret_done);
+	skip_to(&guest->chain, guest->skip);
+	return several(guest->collection, &guest->chain, guest->len, io,
+		       ret_done);
+}
+
 /* any() moves what is no range, or has more flags than one. */
 static __attribute__((__noinline__)) int
 any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
     uint64_t *ret_done)
 {
+	struct vmmem_quiet quiet;
+	int rc;
+
 	if ((flags & ~FLAGS_KNOWN) != 0 || (io->some && io->message))
 		return VMMEM_EINVAL;
 	if (guest->slice == NULL &&
@@ -226,12 +243,12 @@ any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
 		return VMMEM_EINVAL;
 	if (guest->len == 0)
 		return report(ret_done, 0, 0);
-	if (guest->slice != NULL)
-		return part_of_slice(guest->slice, guest->offset, guest->len,
-				     io, ret_done);
-	skip_to(&guest->chain, guest->skip);
-	return several(guest->collection, &guest->chain, guest->len, io,
-		       ret_done);
+	if ((flags & VMMEM_IO_NO_SIGNAL) == 0)
+		return move(guest, io, ret_done);
+	vmmem_quiet_begin(&quiet);
+	rc = move(guest, io, ret_done);
+	vmmem_quiet_end(&quiet, rc);
+	return rc;
 }
 
 /* any_range() is any() for one range. */

@@ -73,9 +73,10 @@
  * particular order and in pieces of its own: what vmmem/access.h says of
  * tearing does not hold.
  *
- * Writing to a pipe or socket that nobody reads raises SIGPIPE, as write(2)
- * does, and a file opened with O_APPEND is appended to whatever the offset, as
- * pwrite(2) does.  No function is a cancellation point: a thread that is
+ * Writing to a pipe or socket that nobody reads raises SIGPIPE, and writing to
+ * a file beyond RLIMIT_FSIZE raises SIGXFSZ, as write(2) does: unless they are
+ * ignored or handled, they end the process; see VMMEM_IO_NO_SIGNAL.  A file
+ * opened with O_APPEND is appended to whatever the offset, as pwrite(2) does.  No function is a cancellation point: a thread that is
  * cancelled in one ends later.
  *
  * Any thread that holds a reference to the collection or to what the slice came
@@ -124,6 +125,14 @@ VMMEM_BEGIN_DECLS
  * the message is lost.
  */
 #define VMMEM_IO_MESSAGE 2U
+
+/*
+ * Raise neither SIGPIPE, where nobody reads a pipe or socket any more, nor
+ * SIGXFSZ, where a file would pass RLIMIT_FSIZE: only the code, -EPIPE or
+ * -EFBIG.  Both signals are blocked in the calling thread for as long as the
+ * call takes; nothing else is changed.  Costs four system calls, some 0.3 us.
+ */
+#define VMMEM_IO_NO_SIGNAL 4U
 
 /* A file offset: where the file or stream stands, which then moves on. */
 #define VMMEM_IO_POSITION UINT64_MAX

@@ -150,7 +150,8 @@ vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
  * descriptor (vmmem_region_file()) can take the memory away.
  *
  * Ownership, threads and codes as for vmmem_region_new_anonymous(), and
- *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said
+ *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said: -EFBIG if
+ *           'len' passes RLIMIT_FSIZE, without its signal
  */
 VMMEM_NODISCARD int
 vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
