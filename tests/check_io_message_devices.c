@@ -45,6 +45,7 @@ START_TEST(devices_take_one_piece)
 	ck_assert_int_ge(fd, 0);
 	watch = inotify_add_watch(ends[0], name, IN_OPEN | IN_MODIFY);
 	ck_assert_int_ge(watch, 0);
+	ck_assert_int_eq(unlink(name), 0);
 	ck_assert_int_eq(write(fd, "x", 1), 1);
 	clean();
 	/* One piece of 8 bytes would be refused. */
@@ -65,7 +66,6 @@ START_TEST(devices_take_one_piece)
 					      VMMEM_IO_MESSAGE, &done),
 		     0, sizeof(event));
 	close(fd);
-	unlink(name);
 }
 END_TEST
 
