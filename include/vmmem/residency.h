@@ -3,8 +3,8 @@
  * vmmem/residency.h - what of a region is in memory now, and where.
  *
  * These functions ask the system, page by page, so they take time in
- * proportion to the range, and what they say may be old when they return.
- * They change nothing.
+ * proportion to the range, whatever else the process has mapped; and what they
+ * say may be old when they return.  They change nothing.
  *
  * Any thread that holds a reference; not in a signal handler.
  *
@@ -36,9 +36,10 @@ struct vmmem_residency {
 	uint64_t resident;
 	/*
 	 * In huge pages, of the pool or transparent ones, that this process
-	 * has mapped as such.  VMMEM_UNKNOWN if the system tells the number
-	 * only for more than the range; with guard pages on both sides
-	 * (vmmem_policy_set_guard()) all of a region can be told.
+	 * has mapped as such.  Before Linux 6.7 the system tells the number of
+	 * transparent ones for whole mappings only: VMMEM_UNKNOWN if that is
+	 * more than the range.  With guard pages on both sides
+	 * (vmmem_policy_set_guard()) it can be told of a whole region.
 	 */
 	uint64_t huge;
 	/* That mlock(2) covers: what is resident of them stays so. */
@@ -49,7 +50,8 @@ struct vmmem_residency {
  * vmmem_region_residency() counts what is in memory of [offset, offset + len)
  * of 'region'.  A page that the range covers in part counts with that part.
  *
- * It reads /proc/self/smaps; where the system has none, 'huge' and 'locked'
+ * It needs /proc/self for the number of transparent huge pages, and for that of
+ * locked bytes where some of the range are: where the system has none, those
  * are VMMEM_UNKNOWN.
  *
  * Returns 0, or
@@ -59,7 +61,7 @@ struct vmmem_residency {
  *   VMMEM_ENOHOST      the region has no host address
  *   VMMEM_ESTRUCTSIZE  ret_residency->size is below that of version 0.1 or
  *                      above 4096
- *   -errno             what mincore(2), or reading smaps, said
+ *   -errno             what mincore(2), msync(2) or asking /proc/self said
  */
 VMMEM_NODISCARD int
 vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,

@@ -27,6 +27,13 @@ WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
 	return __real_mincore(address, len, ret_core);
 }
 
+WRAP(int, msync, void *address, size_t len, int flags)
+{
+	if (inject_fails("msync"))
+		return -1;
+	return __real_msync(address, len, flags);
+}
+
 WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
 {
 	if (inject_fails("mlock2"))
@@ -52,6 +59,13 @@ WRAP(ssize_t, read, int fd, void *buf, size_t len)
 	if (inject_fails("read"))
 		return -1;
 	return __real_read(fd, buf, len);
+}
+
+WRAP(ssize_t, pread, int fd, void *buf, size_t len, off_t offset)
+{
+	if (inject_fails("pread"))
+		return -1;
+	return __real_pread(fd, buf, len, offset);
 }
 
 WRAP(int, ftruncate, int fd, off_t len)
