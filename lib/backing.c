@@ -14,6 +14,7 @@
 #include <vmmem/error.h>
 
 #include "quiet.h"
+#include "replaced.h"
 
 /* How mmap() and memfd_create() are told a huge page size: log2, shifted. */
 #define HUGE_SHIFT 26
@@ -340,6 +341,17 @@ judge(const struct vmmem_region *region,
 				   &settings->rules, access, &report);
 }
 
+/* keep_replaced() prepares for pages that are discarded, and then no file's. */
+static int
+keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
+{
+	if ((flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE ||
+	    region->huge_pages != VMMEM_HUGE_NO)
+		return 0;
+	region->replaced = vmmem_replaced_new(len / (size_t)region->page_size);
+	return region->replaced == NULL ? -ENOMEM : 0;
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
@@ -395,7 +407,9 @@ vmmem_backing_file(struct vmmem_region *region,
 	flags = flags_of(settings, region->huge_pages);
 	if ((flags & (uint32_t)MAP_TYPE) == 0)
 		flags |= MAP_SHARED;
-	rc = map(region, len, 0, flags, region->fd, offset);
+	rc = keep_replaced(region, len, flags);
+	if (rc == 0)
+		rc = map(region, len, 0, flags, region->fd, offset);
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;

@@ -14,6 +14,7 @@
 #include "policy_priv.h"
 #include "range.h"
 #include "region_priv.h"
+#include "replaced.h"
 #include "translate.h"
 
 #define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
@@ -56,14 +57,22 @@ static int
 replace(const struct vmmem_region *region, unsigned char *address, size_t len)
 {
 	const struct vmmem_policy_settings *policy = &region->policy;
+	size_t first = (size_t)(address - region->pages) /
+		       (size_t)region->page_size;
+	size_t count = len / (size_t)region->page_size;
 	int rc;
 
+	rc = vmmem_replaced_begin(region->replaced, first, count);
+	if (rc != 0)
+		return rc;
 	/* Not reserved: what fails for lack of that might leave a gap. */
 	if (mmap(address, len, (int)region->protection,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
-		return -errno;
-	rc = vmmem_policy_advise(policy, address, len);
+		rc = -errno;
+	vmmem_replaced_end(region->replaced, first, count, rc == 0);
+	if (rc == 0)
+		rc = vmmem_policy_advise(policy, address, len);
 	/* On fault, or all would come back at once. */
 	if (rc == 0 && policy->lock != VMMEM_LOCK_NO)
 		rc = vmmem_policy_lock(address, len, VMMEM_LOCK_ON_FAULT);
