@@ -6,8 +6,9 @@
  * After a discard all bytes of the range read as zero, for everyone who sees
  * the memory.  The pages that lie wholly within the range are gone: they come
  * back, zeroed, when somebody touches them.  Of pages that the range covers in
- * part, the covered bytes are written with zeroes, and the page stays.  Pages
- * are those of the backing: huge pages of the pool go only as a whole.
+ * part, the covered bytes become zero, and the page stays; where there is no
+ * page none is made, as far as the system tells.  Pages are those of the
+ * backing: huge pages of the pool go only as a whole.
  *
  * Each backing has its own means:
  *
