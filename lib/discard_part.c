@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "discard_part.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -13,12 +12,10 @@
 #include "mapping.h"
 #include "pagemap.h"
 #include "replaced.h"
+#include "zeroes.h"
 
 /* How many of the system's pages are looked at: those of one, and some more. */
 #define CORE 64
-
-/* How much of a file is read at once, on the stack. */
-#define CHUNK ((size_t)16 << 10)
 
 static uint64_t
 file_offset(const struct vmmem_region *region, const unsigned char *at)
@@ -64,46 +61,6 @@ is_there(const unsigned char *at, bool huge)
 	return !huge && is_mapped(at, VMMEM_PAGES_THERE);
 }
 
-static bool
-is_zero(const unsigned char *bytes, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (bytes[i] != 0)
-			return false;
-	}
-	return true;
-}
-
-/*
- * has_zeroes() is whether a file reads as zero there.  read(2) makes no pages
- * in shared memory, nor in that of the pool.
- */
-static bool
-has_zeroes(int fd, uint64_t offset, uint64_t len)
-{
-	unsigned char bytes[CHUNK] = { 0 };
-	ssize_t got;
-
-	while (len != 0) {
-		got = pread(fd, bytes, len < CHUNK ? (size_t)len : CHUNK,
-			    (off_t)offset);
-		if (got < 0 && errno != EINTR)
-			return false;
-		/* There is nothing behind the end. */
-		if (got == 0)
-			return true;
-		if (got < 0)
-			continue;
-		if (!is_zero(bytes, (size_t)got))
-			return false;
-		offset += (uint64_t)got;
-		len -= (uint64_t)got;
-	}
-	return true;
-}
-
 /* is_hole() is whether a file has no data there, without reading it. */
 static bool
 is_hole(int fd, uint64_t offset, uint64_t len)
@@ -140,7 +97,7 @@ file_is_zero(const struct vmmem_region *region, const unsigned char *from,
 			return false;
 	}
 	return is_hole(region->fd, offset, len) ||
-	       has_zeroes(region->fd, offset, len);
+	       vmmem_file_is_zero(region->fd, offset, len);
 }
 
 static bool

@@ -41,6 +41,9 @@ vmmem_file_data_open(int fd, struct vmmem_file_data *ret_data)
 	/* Without waiting for one who has a lease. */
 	data.fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (data.fd < 0) {
+		/* Not permitted; no /proc; somebody has a lease. */
+		if (errno != EACCES && errno != ENOENT && errno != EAGAIN)
+			return -errno;
 		data.own = false;
 		data.fd = fd;
 		data.restore = lseek(fd, 0, SEEK_CUR);

@@ -214,6 +214,28 @@ vmmem_replaced_has(struct vmmem_replaced *replaced, size_t page)
 	return has;
 }
 
+size_t
+vmmem_replaced_find(struct vmmem_replaced *replaced, size_t page,
+		    bool was_replaced)
+{
+	const uint64_t flip = was_replaced ? 0 : UINT64_MAX;
+	size_t i, found = replaced->pages;
+	uint64_t word;
+
+	pthread_mutex_lock(&lock);
+	for (i = page / BITS; i < replaced->words; i++) {
+		word = replaced->gone[i] ^ flip;
+		if (i == page / BITS)
+			word &= UINT64_MAX << page % BITS;
+		if (word != 0) {
+			found = i * BITS + (size_t)__builtin_ctzll(word);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return found < replaced->pages ? found : replaced->pages;
+}
+
 void
 vmmem_replaced_free(struct vmmem_replaced *replaced)
 {

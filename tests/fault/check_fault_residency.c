@@ -21,6 +21,7 @@
 #define PROCMAP_QUERY_NUMBER 17
 
 static struct vmmem_region *region;
+static struct vmmem_collection *maps[2];
 static uint8_t *host;
 
 static struct vmmem_region *
@@ -131,6 +132,79 @@ START_TEST(huge_pages)
 }
 END_TEST
 
+/* Which pages there are, of a memfd and of a private file too. */
+static struct vmmem_region *others[2];
+
+static int
+populated_of(struct vmmem_region *of, uint64_t want)
+{
+	uint64_t offset = 77, len = 77;
+	int rc;
+
+	rc = vmmem_region_next_populated(of, 0, vmmem_region_len(of), &offset,
+					 &len);
+	REQUIRE(rc == 0 || (offset == 77 && len == 77));
+	/* Or all, where the system does not tell. */
+	REQUIRE(rc != 0 || offset <= want);
+	return rc;
+}
+
+static int
+populated(void)
+{
+	int rc = populated_of(region, 0);
+
+	if (rc == 0)
+		rc = populated_of(others[0], fault_page());
+	if (rc == 0)
+		rc = populated_of(others[1], fault_page());
+	return rc;
+}
+
+static int
+populated_memfd(void)
+{
+	return populated_of(others[0], fault_page());
+}
+
+START_TEST(which_pages)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	int i;
+
+	if (_i == 1)
+		inject_ioctl = older;
+	for (i = 0; i < 2; i++) {
+		vmmem_region_builder_set_range(builder, 0, 2 * fault_page());
+		if (i == 0)
+			vmmem_region_builder_set_memfd(builder);
+		else
+			vmmem_region_builder_set_file(builder, fault_file(),
+						      0);
+		vmmem_region_builder_set_mapping_flags(
+			builder, i == 0 ? MAP_SHARED : MAP_PRIVATE);
+		ck_assert_int_eq(vmmem_region_builder_build(builder,
+							    &others[i]), 0);
+		ck_assert_int_eq(vmmem_collection_new(&others[i], 1, &maps[i]),
+				 0);
+		ck_assert_int_eq(vmmem_collection_write_u8(
+			maps[i], fault_page(), 1), 0);
+	}
+	vmmem_region_builder_free(builder);
+	ck_assert_int_eq(populated(), 0);
+	fault_sweep(populated, 0);
+	/* Only the first of them is opened for page tables. */
+	ck_assert_int_eq(fault_call(populated, "open", EACCES), 0);
+	ck_assert_int_eq(fault_call(populated_memfd, "open", EACCES), 0);
+	ck_assert_int_eq(fault_call(populated_memfd, "lseek", EINVAL), 0);
+	ck_assert_int_eq(fault_call(populated_memfd, "lseek", EIO), -EIO);
+	for (i = 0; i < 2; i++) {
+		vmmem_collection_unref(maps[i]);
+		vmmem_region_unref(others[i]);
+	}
+}
+END_TEST
+
 /* What is tried again, and what is done without. */
 static const struct {
 	const char *function;
@@ -172,6 +246,7 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, newest_and_older, 0, 2);
 	tcase_add_test(tcase, huge_pages);
+	tcase_add_loop_test(tcase, which_pages, 0, 2);
 	tcase_add_loop_test(tcase, test_names, 0, (int)NAMES);
 	suite_add_tcase(suite, tcase);
 	return suite;
