@@ -141,7 +141,10 @@ call_whole(struct vmmem_io *io, enum kind kind, unsigned char *bytes,
 	struct iovec iov[2] = { { bytes, len } };
 	int64_t moved;
 
-	if (kind != DEVICE || io->to_fd)
+	*ret_cut = false;
+	if (io->to_fd)
+		return vmmem_io_once(io, bytes, len);
+	if (kind != DEVICE)
 		return call(io, kind, iov, 1, len, ret_cut);
 	moved = vmmem_io_once(io, bytes, len + 1);
 	*ret_cut = moved > 0 && (uint64_t)moved > len;

@@ -121,7 +121,8 @@ vmmem_mapping_at(uint64_t address, struct vmmem_mapping *ret_mapping)
 		return errno == ENOENT || errno == EACCES ? VMMEM_ENOSUPPORT :
 							    -errno;
 	rc = ask(fd, address, ret_mapping);
-	if (rc == -ENOTTY || rc == -EINVAL)
+	/* Emulators have names of their own for what they do not know. */
+	if (rc == -ENOTTY || rc == -EINVAL || rc == -ENOSYS)
 		rc = search(fd, address, ret_mapping);
 	close(fd);
 	return rc;

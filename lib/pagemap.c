@@ -166,7 +166,8 @@ probe(struct vmmem_pagemap *pagemap)
 	pagemap->scans = true;
 	rc = vmmem_pagemap_next(pagemap, VMMEM_PAGES_THERE, page,
 				page + pagemap->page_size, &from, &end);
-	if (rc == -ENOTTY || rc == -EINVAL) {
+	/* Emulators have names of their own for what they do not know. */
+	if (rc == -ENOTTY || rc == -EINVAL || rc == -ENOSYS) {
 		pagemap->scans = false;
 		rc = vmmem_pagemap_next(pagemap, VMMEM_PAGES_THERE, page,
 					page + pagemap->page_size, &from,

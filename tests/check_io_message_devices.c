@@ -4,6 +4,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 
@@ -66,6 +67,34 @@ START_TEST(devices_take_one_piece)
 					      VMMEM_IO_MESSAGE, &done),
 		     0, sizeof(event));
 	close(fd);
+}
+END_TEST
+
+/* One that is written in pieces: eight bytes are a message, fewer are none. */
+START_TEST(devices_get_one_piece)
+{
+	const int map = _i;
+	const struct vmmem_range halves[] = { { 0x41, 3 }, { 0x2040, 5 } };
+	uint64_t number = 5, got = 0;
+
+	ends[0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ck_assert_int_ge(ends[0], 0);
+	assert_ok(vmmem_collection_write(maps[map], 0x41, &number, 3, NULL));
+	assert_ok(vmmem_collection_write(maps[map], 0x2040,
+					 (uint8_t *)&number + 3, 5, NULL));
+	assert_moved(vmmem_collection_ranges_to_fd(
+			     maps[map], halves, 2, 0, VMMEM_IO_REST, ends[0],
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+		     0, 8);
+	clean();
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     maps[map], halves, 2, 0, VMMEM_IO_REST, ends[0],
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+		     0, 8);
+	assert_ok(vmmem_collection_read(maps[map], 0x41, &got, 3, NULL));
+	assert_ok(vmmem_collection_read(maps[map], 0x2040,
+					(uint8_t *)&got + 3, 5, NULL));
+	ck_assert_uint_eq(got, 5);
 }
 END_TEST
 
@@ -151,6 +180,7 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, packets_in_a_pipe, 0, MAPS);
 	tcase_add_loop_test(tcase, devices_take_one_piece, 0, MAPS);
+	tcase_add_loop_test(tcase, devices_get_one_piece, 0, MAPS);
 	tcase_add_loop_test(tcase, tap, 0, MAPS);
 	suite_add_tcase(suite, tcase);
 	return suite;
