@@ -19,6 +19,9 @@
  * first transfer that is short.  It waits for the first bytes, as read(2) and
  * write(2) do, and for no more once some were moved.
  *
+ * Neither is for descriptors that keep messages apart: one message may become
+ * several, or lose its end.  For those there is VMMEM_IO_MESSAGE.
+ *
  * In both cases it returns 0 only if all bytes were moved.  'ret_done', which
  * may be NULL, gets the number of bytes that were, with 0 and with any code
  * except VMMEM_EINVAL for one of its arguments.  So a transfer that has ended
