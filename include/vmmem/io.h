@@ -37,7 +37,10 @@
  *   VMMEM_EFILERANGE  the range of the file passes 2^63 - 1, the last offset
  *                     that a file can have
  *   VMMEM_EFAULT      the memory of a region is gone, for example because its
- *                     file was cut short; also without vmmem_fault_enable()
+ *                     file was cut short.  The kernel finds it out, also without
+ *                     vmmem_fault_enable(); but not where bytes go through a
+ *                     buffer of the library: what that copies is as what
+ *                     vmmem/access.h does
  *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
  *                     -EINTR, as the call is repeated
  *   VMMEM_EINVAL      the collection or slice is NULL, or 'flags' has an
