@@ -144,11 +144,9 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 	struct vmmem_iommu *iommu = translation->iommu;
 	struct vmmem_iotlb *iotlb = translation->iotlb;
 	struct vmmem_iotlb_entry found;
-	uint32_t changes;
 	int rc;
 
 	while (vmmem_iommu_is_on(iommu)) {
-		changes = vmmem_iotlb_changes(iotlb);
 		ret_seen->section = vmmem_underway_enter(&iotlb->underway);
 		vmmem_iotlb_find(&iotlb->table, iova, &found);
 		if (vmmem_see_permits(&found, access)) {
@@ -169,8 +167,7 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 		vmmem_underway_leave(&iotlb->underway, ret_seen->section);
 		if (wait == NULL)
 			return VMMEM_EIOMMUMISS;
-		rc = vmmem_iommu_miss(iommu, &found, iova, len, access,
-				      changes, wait);
+		rc = vmmem_iommu_miss(iommu, &found, iova, len, access, wait);
 		if (rc != 0)
 			return rc;
 	}
@@ -247,7 +244,6 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	       uint64_t len)
 {
 	const struct vmmem_translation *translation = collection->translation;
-	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
 	uint64_t piece;
 	int rc = 0, failed;
@@ -266,7 +262,8 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	}
 	/* What comes behind bytes that have no memory is marked, too. */
 	while (vmmem_iommu_is_on(translation->iommu)) {
-		failed = vmmem_see(collection, iova, len, 0, &wait, &seen);
+		/* The guest may have the page back: nobody is asked for it. */
+		failed = vmmem_see(collection, iova, len, 0, NULL, &seen);
 		if (failed == 0) {
 			vmmem_seen_written(&seen, 0, seen.len);
 			vmmem_unsee(&seen);
