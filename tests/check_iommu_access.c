@@ -305,6 +305,46 @@ open_logged(void)
 	return log;
 }
 
+/*
+ * The kernel is writing when the translation goes.  What it wrote is marked
+ * where it is; by its iova it cannot be found any more, which is a code, and
+ * nobody is asked: the guest may have the page back.
+ */
+START_TEST(marks_after_the_translation_is_gone)
+{
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(
+		vmmem_collection_at(see.physical, 1));
+	const struct vmmem_range chain[] = {
+		{ IOVA + 0xff0, 0x20 }, { IOVA + 0x3000, 0x1000 },
+	};
+	struct vmmem_slice list[4];
+	uint64_t section;
+	size_t count;
+
+	answer = VMMEM_IOMMU_LATER;
+	assert_ok(vmmem_bitmap_start(bitmap));
+	see_map(IOVA, HALF + 0x5000, 0x1000, RW);
+	see_map(IOVA + 0x1000, HALF + 0x2000, 0x1000, RW);
+	see_map(IOVA + 0x3000, HALF, 0x1000, RW);
+	section = vmmem_iotlb_enter(see.iotlb);
+	assert_ok(vmmem_collection_slice_list(see.map, chain, 2, W, list, 4,
+					      &count));
+	ck_assert_uint_eq(count, 3);
+	vmmem_iotlb_unmap_all(see.iotlb);
+	assert_code(vmmem_collection_mark_ranges(see.map, chain, 2, 0x1020),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_int_eq(asked.count, 0);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
+	assert_ok(vmmem_slice_list_mark(list, count, 0x1020));
+	vmmem_iotlb_leave(see.iotlb, section);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 3);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x5000), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x2000), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0), 1);
+	assert_ok(vmmem_bitmap_stop(bitmap));
+}
+END_TEST
+
 /* What comes behind a gap, or what leads nowhere, is marked all the same. */
 START_TEST(marks_behind_gaps)
 {
@@ -530,6 +570,7 @@ make_suite(void)
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, slices);
 	tcase_add_test(tcase, nothing_wraps);
+	tcase_add_test(tcase, marks_after_the_translation_is_gone);
 	tcase_add_test(tcase, marks_behind_gaps);
 	tcase_add_test(tcase, marks_behind_holes);
 	tcase_add_test(tcase, log_by_iova);
