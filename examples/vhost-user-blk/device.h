@@ -26,6 +26,8 @@
 #define SEGMENT_MAX 4096
 /* Buffers of one request: SEGMENTS, the header and the status. */
 #define RANGES 128
+/* Pieces of host memory that they may be, where regions and translations end. */
+#define PIECES 256
 /* The most of one discard, so that the queue's thread is not held up long. */
 #define DISCARD_SEGMENTS 64
 
@@ -53,13 +55,21 @@ struct request {
 	struct chain chain;
 	bool done;
 	uint32_t written; /* bytes of the chain that were written */
-	uint64_t status; /* where the guest looks */
+	/*
+	 * Where the guest looks for the status, and the data.  Slices, because
+	 * a translation may go before the request ends: they still lead where
+	 * it led, and marks go where the bytes are.  The section in which they
+	 * are made lasts until the request is done.
+	 */
+	struct vmmem_slice status;
+	struct vmmem_slice slices[PIECES];
+	size_t slice_count;
 	/* The data, within the chain. */
 	const struct vmmem_range *data;
 	size_t data_count;
 	uint64_t data_len;
 	bool is_read;
-	struct iovec iov[RANGES * 2];
+	struct iovec iov[PIECES];
 	size_t iov_count;
 	uint64_t offset; /* in the file */
 };
@@ -110,9 +120,17 @@ struct queue {
 	uint64_t quantum;
 	/* Times that it will not look before it sleeps, now and the next. */
 	unsigned int spin_skip, spin_skips;
-	/* Where a translation was missing. */
-	uint64_t missing, missing_len;
+	/* What a section had no translation for; no ranges: it had all. */
+	const struct vmmem_range *missing;
+	size_t missing_count;
 	uint32_t missing_access;
+	struct vmmem_range missing_range; /* where there is one only */
+	/* How often the oldest chain was translated and was not begun. */
+	unsigned int translations;
+	/* It waits no more for what its oldest chain needs. */
+	bool gives_up;
+	/* The front end's memory that the section saw. */
+	unsigned int map_seen;
 };
 
 struct device {
@@ -131,6 +149,11 @@ struct device {
 	struct vmmem_iommu *iommu; /* NULL: addresses are gpas */
 	/* It grows when queues shall end their sections. */
 	atomic_uint epoch;
+	/* How often the memory has changed, and when some of it was removed. */
+	pthread_mutex_t map_lock;
+	pthread_cond_t map_changed;
+	unsigned int map_changes;
+	int64_t removed_ns;
 
 	uint64_t features, protocol_features;
 	int socket;
@@ -159,11 +182,32 @@ void queue_stop(struct queue *queue);
 /* queue_is_ending() tells whether this is a queue's thread that is to stop. */
 bool queue_is_ending(void);
 
+/* queue_is_in_section() tells whether this is one that must not wait. */
+bool queue_is_in_section(void);
+
+/* device_init_locks() is for a device whose bytes are zero. */
+void device_init_locks(struct device *device);
+
+/*
+ * device_map_changed() has queues that wait for memory look again.  'removed'
+ * says that some has gone, in the place of which other may come at once.
+ */
+void device_map_changed(struct device *device, bool removed);
+
+/* queue_may_come() tells whether memory that is not there may be on its way. */
+bool queue_may_come(const struct queue *queue);
+
 int64_t time_ns(void);
 
-/* queue_failed() notes why guest memory could not be reached. */
+/*
+ * queue_failed() notes that a range of guest memory could not be reached, and
+ * queue_missed() that some range of a chain could not, which stays as it is
+ * until the next section.
+ */
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
+void queue_missed(struct queue *queue, const struct vmmem_range *ranges,
+		  size_t count, uint32_t access);
 
 /* ---- split.c and packed.c: the two forms of a ring ---------------------- */
 

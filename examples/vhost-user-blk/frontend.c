@@ -42,6 +42,24 @@ protocol_features(const struct device *device)
 	       (device->may_postcopy ? PROTOCOL_PAGEFAULT : 0);
 }
 
+/* has_lost() tells whether memory of the map 'old' is not in 'map'. */
+static bool
+has_lost(const struct vmmem_collection *old,
+	 const struct vmmem_collection *map)
+{
+	const struct vmmem_region *region;
+	size_t i;
+
+	for (i = 0; i < vmmem_collection_count(old); i++) {
+		region = vmmem_collection_at(old, i);
+		if (vmmem_collection_check(map, vmmem_region_start(region),
+					   vmmem_region_len(region), 0,
+					   NULL) != 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * show() has the queues see what the front end's memory is now.  When it
  * returns, none of them sees or uses what was before.
@@ -50,8 +68,12 @@ static int
 show(struct device *device)
 {
 	struct vmmem_collection *map = vmmem_space_get(device->memory), *seen;
+	struct vmmem_collection *old = vmmem_space_get(device->space);
+	struct vmmem_collection *physical = vmmem_iommu_physical(old);
+	bool lost = has_lost(physical != NULL ? physical : old, map);
 	int rc;
 
+	vmmem_collection_unref(old);
 	if (device->iommu != NULL) {
 		rc = vmmem_iommu_collection_new(device->iommu, map, &seen);
 		vmmem_collection_unref(map);
@@ -65,6 +87,7 @@ show(struct device *device)
 		return rc;
 	/* Sections last as long as there is work: now they are to end. */
 	atomic_fetch_add(&device->epoch, 1);
+	device_map_changed(device, lost);
 	rc = vmmem_space_synchronize(device->space, -1);
 	if (rc == 0)
 		rc = vmmem_space_synchronize(device->memory, -1);
@@ -127,6 +150,13 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 	(void)reason;
 	if (queue_is_ending())
 		return VMMEM_ECANCELED;
+	/*
+	 * An invalidation waits for the section to end, so the answer may have
+	 * to wait too.  The queue asks when it is out of it, and once: a second
+	 * question for a page may be read when the guest has that back already.
+	 */
+	if (queue_is_in_section())
+		return VMMEM_EIOMMUMISS;
 	pthread_mutex_lock(&device->backend_lock);
 	/* A front end that does not read them is not waited for. */
 	sent = send(device->backend_fd, &miss, sizeof(miss),

@@ -185,7 +185,7 @@ main(int argc, char **argv)
 		disk->once = once;
 		disk->device.sealed = sealed;
 		disk->device.may_postcopy = postcopy;
-		pthread_mutex_init(&disk->device.backend_lock, NULL);
+		device_init_locks(&disk->device);
 		open_file(&disk->device, disk->file_path);
 		disk->listener = listen_at(disk->socket_path);
 	}

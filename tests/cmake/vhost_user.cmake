@@ -4,7 +4,7 @@
 
 if(TARGET vhost-user-blk AND NOT VMMEM_TEST_WRAPPER)
 	find_program(PYTHON3 python3 REQUIRED)
-	foreach(front_end hostile protocol)
+	foreach(front_end hostile iommu protocol)
 		add_test(NAME vhost-user-${front_end} COMMAND ${PYTHON3} -B
 			${CMAKE_CURRENT_SOURCE_DIR}/vhost_user/${front_end}.py
 			$<TARGET_FILE:vhost-user-blk>)
