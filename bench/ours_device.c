@@ -132,9 +132,11 @@ ours_read_file(const struct bench_work *given, size_t count)
 
 	for (i = 0; i < count; i++) {
 		device_rewind(fd, i);
-		bench_must(vmmem_collection_read_from_fd(
-				   work.map, work.gpas[i & work.mask],
-				   work.len, fd, NULL),
+		bench_must(vmmem_collection_from_fd(work.map,
+						    work.gpas[i & work.mask],
+						    work.len, fd,
+						    VMMEM_IO_POSITION, 0,
+						    NULL),
 			   "read from a file");
 	}
 	return 0;

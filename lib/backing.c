@@ -13,6 +13,9 @@
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 
+#include "quiet.h"
+#include "replaced.h"
+
 /* How mmap() and memfd_create() are told a huge page size: log2, shifted. */
 #define HUGE_SHIFT 26
 _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
@@ -56,6 +59,41 @@ plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
 	return 0;
 }
 
+/* What one entry of the second level of page tables spans: 2 MiB for 4 KiB. */
+static uint64_t
+large_page(void)
+{
+	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return small * (small / sizeof(uint64_t));
+}
+
+/*
+ * alignment() is what guest and host address are to agree by: what was asked
+ * for, or else large pages wherever one fits, so that the system can give some
+ * to the region, and a hypervisor to the guest.
+ */
+static uint64_t
+alignment(const struct vmmem_region *region)
+{
+	const uint64_t large = large_page();
+	uint64_t first;
+
+	if (region->policy.alignment != 0)
+		return region->policy.alignment;
+	if (region->huge_pages != VMMEM_HUGE_NO ||
+	    region->policy.thp == VMMEM_THP_NO ||
+	    region->start % (uint64_t)sysconf(_SC_PAGESIZE) != 0)
+		return 0;
+	/* The first large page that begins within the region. */
+	first = -region->start & (large - 1);
+	return first <= region->last - region->start &&
+			       large - 1 <= region->last - region->start -
+						    first ?
+		       large :
+		       0;
+}
+
 /*
  * place() finds room for 'len' bytes, which are not yet mapped, with guards on
  * both sides and at an address that agrees with the guest's.  What is left
@@ -67,7 +105,7 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 {
 	uint64_t page_size = region->page_size;
 	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t align = region->policy.alignment;
+	uint64_t wanted = alignment(region), align = wanted;
 	uint64_t first = region->start - shift;
 	uint64_t guard, total;
 	unsigned char *room;
@@ -82,12 +120,10 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 	/* Whole huge pages lie at multiples of their size, wherever else. */
 	if (align < page_size)
 		align = page_size;
-	if (region->policy.alignment > small &&
-	    first % (region->policy.alignment < page_size ?
-			     region->policy.alignment :
-			     page_size) != 0)
+	if (wanted > small &&
+	    first % (wanted < page_size ? wanted : page_size) != 0)
 		return VMMEM_ECONGRUENCE;
-	if (region->policy.alignment < page_size)
+	if (wanted < page_size)
 		first = 0;
 	if (vmmem_address_checked_add(guard, guard, &total) != 0 ||
 	    vmmem_address_checked_add(total, len, &total) != 0 ||
@@ -241,12 +277,42 @@ seal(const struct vmmem_region *region)
 	return -errno;
 }
 
+/*
+ * hole_before() is how many bytes of a new file come before the region's pages,
+ * and are never touched: large pages of a file are where its offset is a
+ * multiple of them, so it is to agree with the addresses.
+ */
+static uint64_t
+hole_before(const struct vmmem_region *region, size_t shift)
+{
+	if (region->huge_pages != VMMEM_HUGE_NO ||
+	    alignment(region) < large_page())
+		return 0;
+	return (region->start - shift) & (large_page() - 1);
+}
+
+/* set_len() gives a new file its length, which the process may have limited. */
+static int
+set_len(int fd, uint64_t len)
+{
+	struct vmmem_quiet quiet;
+	int rc;
+
+	if (len > INT64_MAX)
+		return VMMEM_EOVERFLOW;
+	vmmem_quiet_begin(&quiet);
+	rc = ftruncate(fd, (off_t)len) != 0 ? -errno : 0;
+	vmmem_quiet_end(&quiet, rc);
+	return rc;
+}
+
 int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
 {
 	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	uint64_t hole;
 	uint32_t flags;
 	size_t len, shift;
 	int fd, rc;
@@ -276,10 +342,11 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (fd < 0)
 		return fd;
 	region->fd = fd;
-	region->fd_offset = shift;
-	if (ftruncate(region->fd, (off_t)len) != 0)
-		return -errno;
-	rc = map(region, len, shift, flags, region->fd, 0);
+	hole = hole_before(region, shift);
+	region->fd_offset = hole + shift;
+	rc = set_len(region->fd, hole + len);
+	if (rc == 0)
+		rc = map(region, len, shift, flags, region->fd, hole);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
 	return rc != 0 ? rc : seal(region);
 }
@@ -323,6 +390,17 @@ judge(const struct vmmem_region *region,
 		access |= region->protection & VMMEM_PROT_WRITE;
 	return vmmem_foreign_judge(region->fd, settings->offset, settings->len,
 				   &settings->rules, access, &report);
+}
+
+/* keep_replaced() prepares for pages that are discarded, and then no file's. */
+static int
+keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
+{
+	if ((flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE ||
+	    region->huge_pages != VMMEM_HUGE_NO)
+		return 0;
+	region->replaced = vmmem_replaced_new(len / (size_t)region->page_size);
+	return region->replaced == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -380,7 +458,9 @@ vmmem_backing_file(struct vmmem_region *region,
 	flags = flags_of(settings, region->huge_pages);
 	if ((flags & (uint32_t)MAP_TYPE) == 0)
 		flags |= MAP_SHARED;
-	rc = map(region, len, 0, flags, region->fd, offset);
+	rc = keep_replaced(region, len, flags);
+	if (rc == 0)
+		rc = map(region, len, 0, flags, region->fd, offset);
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;

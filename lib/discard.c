@@ -10,10 +10,11 @@
 #include "api.h"
 #include "bitmap_priv.h"
 #include "collection_priv.h"
-#include "copy.h"
+#include "discard_part.h"
 #include "policy_priv.h"
 #include "range.h"
 #include "region_priv.h"
+#include "replaced.h"
 #include "translate.h"
 
 #define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
@@ -56,14 +57,22 @@ static int
 replace(const struct vmmem_region *region, unsigned char *address, size_t len)
 {
 	const struct vmmem_policy_settings *policy = &region->policy;
+	size_t first = (size_t)(address - region->pages) /
+		       (size_t)region->page_size;
+	size_t count = len / (size_t)region->page_size;
 	int rc;
 
+	rc = vmmem_replaced_begin(region->replaced, first, count);
+	if (rc != 0)
+		return rc;
 	/* Not reserved: what fails for lack of that might leave a gap. */
 	if (mmap(address, len, (int)region->protection,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
-		return -errno;
-	rc = vmmem_policy_advise(policy, address, len);
+		rc = -errno;
+	vmmem_replaced_end(region->replaced, first, count, rc == 0);
+	if (rc == 0)
+		rc = vmmem_policy_advise(policy, address, len);
 	/* On fault, or all would come back at once. */
 	if (rc == 0 && policy->lock != VMMEM_LOCK_NO)
 		rc = vmmem_policy_lock(address, len, VMMEM_LOCK_ON_FAULT);
@@ -95,32 +104,40 @@ drop_unknown(unsigned char *address, size_t len)
 	}
 }
 
+static bool
+is_shared(const struct vmmem_region *region)
+{
+	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+}
+
 /* drop() gives back whole pages of a region that is no alias nor custom. */
 static int
 drop(const struct vmmem_region *region, unsigned char *address, size_t len)
 {
-	bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
-		      MAP_PRIVATE;
-
 	if (region->kind == VMMEM_REGION_ANONYMOUS)
 		return drop_private(address, len);
 	if (region->kind == VMMEM_REGION_EXTERNAL ||
 	    (region->kind == VMMEM_REGION_FILE &&
 	     region->huge_pages == VMMEM_HUGE_UNKNOWN))
 		return drop_unknown(address, len);
-	if (shared)
+	if (is_shared(region))
 		return punch_hole(region, address, len);
 	if (region->huge_pages == VMMEM_HUGE_YES)
 		return VMMEM_ENODISCARD;
 	return replace(region, address, len);
 }
 
-static int
-zero(unsigned char *from, uint64_t len)
+/*
+ * punches_parts() is whether a hole in the region's file may begin and end
+ * within pages: what it covers of those is zeroed if they are there, and no
+ * page is made.  Before Linux 6.0 not of huge pages.
+ */
+static bool
+punches_parts(const struct vmmem_region *region)
 {
-	if (len != 0 && vmmem_fill_guest(from, 0, (size_t)len) != 0)
-		return VMMEM_EFAULT;
-	return 0;
+	return (region->kind == VMMEM_REGION_MEMFD ||
+		region->kind == VMMEM_REGION_FILE) &&
+	       region->huge_pages == VMMEM_HUGE_NO && is_shared(region);
 }
 
 /* discard_pages() discards [from, from + len) of a region's memory. */
@@ -128,9 +145,10 @@ static int
 discard_pages(const struct vmmem_region *region, unsigned char *from,
 	      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
+	const bool parts = (flags & VMMEM_DISCARD_WHOLE_PAGES) == 0;
 	uint64_t page_size = region->page_size;
 	uint64_t head, tail;
-	int rc;
+	int rc = 0;
 
 	if (page_size == 0)
 		page_size = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -142,19 +160,25 @@ discard_pages(const struct vmmem_region *region, unsigned char *from,
 		head = len;
 		tail = 0;
 	}
-	if (head + tail < len) {
+	if (parts && punches_parts(region)) {
+		rc = punch_hole(region, from, (size_t)len);
+		if (rc == 0)
+			*ret_discarded = len - head - tail;
+		/* Where no page is to go, holes need not be possible. */
+		if (rc == 0 || head + tail < len)
+			return rc;
+		rc = 0;
+	} else if (head + tail < len) {
 		rc = drop(region, from + head, (size_t)(len - head - tail));
 		if (rc != 0)
 			return rc;
 		*ret_discarded = len - head - tail;
 	}
-	if ((flags & VMMEM_DISCARD_WHOLE_PAGES) == 0) {
-		rc = zero(from, head);
-		if (rc == 0)
-			rc = zero(from + (len - tail), tail);
-		return rc;
-	}
-	return 0;
+	if (parts)
+		rc = vmmem_discard_part(region, from, head);
+	if (parts && rc == 0)
+		rc = vmmem_discard_part(region, from + (len - tail), tail);
+	return rc;
 }
 
 static int

@@ -13,6 +13,7 @@
 #include "api.h"
 #include "policy_priv.h"
 #include "prefault.h"
+#include "quiet.h"
 #include "region_priv.h"
 #include "struct_size.h"
 
@@ -114,25 +115,13 @@ vmmem_policy_lock(void *address, size_t len, uint32_t how)
  */
 #define ALLOCATION ((uint64_t)64 << 20)
 
-/*
- * put_by() sees to what mmap() does not reserve: the blocks of a file.  The
- * huge page pool has been told by mmap() itself.
- */
+/* allocate() has a region's file have all its blocks. */
 static int
-put_by(const struct vmmem_region *region)
+allocate(const struct vmmem_region *region)
 {
-	bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
-		      MAP_PRIVATE;
 	uint64_t offset = region->fd_offset, most = ALLOCATION;
 	uint64_t left = region->last - region->start + 1, len;
 
-	if (region->policy.reserve != VMMEM_RESERVE_YES || !shared ||
-	    region->huge_pages != VMMEM_HUGE_NO)
-		return 0;
-	/* Prefaulting does as much, and where it may takes huge pages. */
-	if (region->policy.threads != 0 &&
-	    (region->protection & VMMEM_PROT_WRITE) != 0)
-		return 0;
 	while (left != 0) {
 		len = left < most ? left : most;
 		if (fallocate(region->fd, FALLOC_FL_KEEP_SIZE, (off_t)offset,
@@ -146,6 +135,32 @@ put_by(const struct vmmem_region *region)
 		}
 	}
 	return 0;
+}
+
+/*
+ * put_by() sees to what mmap() does not reserve: the blocks of a file.  The
+ * huge page pool has been told by mmap() itself.
+ */
+static int
+put_by(const struct vmmem_region *region)
+{
+	bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
+		      MAP_PRIVATE;
+	struct vmmem_quiet quiet;
+	int rc;
+
+	if (region->policy.reserve != VMMEM_RESERVE_YES || !shared ||
+	    region->huge_pages != VMMEM_HUGE_NO)
+		return 0;
+	/* Prefaulting does as much, and where it may takes huge pages. */
+	if (region->policy.threads != 0 &&
+	    (region->protection & VMMEM_PROT_WRITE) != 0)
+		return 0;
+	/* Where a peer has cut the file, the process may pass its limit. */
+	vmmem_quiet_begin(&quiet);
+	rc = allocate(region);
+	vmmem_quiet_end(&quiet, rc);
+	return rc;
 }
 
 static int

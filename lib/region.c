@@ -10,6 +10,7 @@
 #include "api.h"
 #include "fault_log.h"
 #include "region_priv.h"
+#include "replaced.h"
 
 const uint32_t vmmem_never_logging;
 
@@ -144,6 +145,7 @@ vmmem_region_free(struct vmmem_region *region)
 	/* Linux closes the descriptor even where close() fails. */
 	if (region->fd >= 0)
 		close(region->fd);
+	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);
 	vmmem_region_unref(region->target);
 	free(region);

@@ -12,6 +12,7 @@
 #include "foreign_priv.h"
 #include "policy_priv.h"
 struct vmmem_fault_record;
+struct vmmem_replaced;
 
 /*
  * Guest and host address of a region agree modulo this, the widest access that
@@ -78,6 +79,9 @@ struct vmmem_region {
 
 	/* What was asked for of them, and was given. */
 	struct vmmem_policy_settings policy;
+
+	/* Of a private file: what of it is not the file's any more, or NULL. */
+	struct vmmem_replaced *replaced;
 
 	/*
 	 * Where writes are marked, and where in it the region begins

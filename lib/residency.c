@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "mapping.h"
+#include "pagemap.h"
 #include "range.h"
 #include "region_priv.h"
 #include "smaps.h"
@@ -44,17 +46,24 @@ find(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 	return 0;
 }
 
+/* overlap() is how much of the addresses [from, end) lies in the range. */
+static uint64_t
+overlap(const struct pages *pages, uint64_t from, uint64_t end)
+{
+	uint64_t last = end - 1;
+
+	if (from < pages->first)
+		from = pages->first;
+	if (last > pages->last)
+		last = pages->last;
+	return from > last ? 0 : last - from + 1;
+}
+
 /* covered() is how much of the page at 'at' lies in the range. */
 static uint64_t
 covered(const struct pages *pages, uintptr_t at)
 {
-	uintptr_t first = at, last = at + (pages->page_size - 1);
-
-	if (first < pages->first)
-		first = pages->first;
-	if (last > pages->last)
-		last = pages->last;
-	return last - first + 1;
+	return overlap(pages, at, at + pages->page_size);
 }
 
 /* batch() is how many pages from 'at' on, at most 'max', are in the range. */
@@ -92,14 +101,156 @@ count_resident(const struct pages *pages, uint64_t *ret_bytes)
 	return 0;
 }
 
+/*
+ * is_small() is whether no huge page fits a mapping: those are what one entry
+ * of the second level of page tables spans, 2 MiB for pages of 4 KiB.
+ */
+static bool
+is_small(const struct vmmem_region *owner, uint64_t page_size)
+{
+	return owner->map != NULL &&
+	       owner->pages_len < page_size * (page_size / sizeof(uint64_t));
+}
+
+static int
+scan_huge(const struct pages *pages, const struct vmmem_pagemap *pagemap,
+	  uint64_t *ret_bytes)
+{
+	uint64_t from = pages->from, next, end = pages->last + 1;
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	/* Whole pages; none is the last of the address space. */
+	end = (end + (pages->page_size - 1)) & -pages->page_size;
+	while (from < end) {
+		rc = vmmem_pagemap_next(pagemap, VMMEM_PAGES_HUGE, from, end,
+					&from, &next);
+		if (rc != 0)
+			return rc;
+		bytes += overlap(pages, from, next);
+		from = next;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/* read_huge() is scan_huge() for systems before Linux 6.7. */
+static int
+read_huge(const struct vmmem_region *owner, const struct pages *pages,
+	  uint64_t *ret_bytes)
+{
+	const uint64_t page_size = owner->page_size > pages->page_size ?
+					   owner->page_size :
+					   pages->page_size;
+	int rc;
+
+	/* Mappings hold whole pages. */
+	rc = vmmem_smaps_huge(pages->first & -page_size,
+			      pages->last | (page_size - 1), ret_bytes);
+	if (rc == -ENOENT)
+		*ret_bytes = VMMEM_UNKNOWN;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* count_huge() counts what is in huge pages, of 'resident' bytes. */
+static int
+count_huge(const struct vmmem_region *owner, const struct pages *pages,
+	   uint64_t resident, uint64_t *ret_bytes)
+{
+	struct vmmem_pagemap pagemap;
+	int rc;
+
+	*ret_bytes = 0;
+	if (owner->huge_pages == VMMEM_HUGE_YES)
+		*ret_bytes = resident;
+	if (owner->huge_pages == VMMEM_HUGE_YES || resident == 0 ||
+	    is_small(owner, pages->page_size))
+		return 0;
+	rc = vmmem_pagemap_open(&pagemap);
+	if (rc != 0 && rc != VMMEM_ENOSUPPORT)
+		return rc;
+	if (rc == VMMEM_ENOSUPPORT)
+		return read_huge(owner, pages, ret_bytes);
+	rc = pagemap.scans ? scan_huge(pages, &pagemap, ret_bytes) :
+			     read_huge(owner, pages, ret_bytes);
+	vmmem_pagemap_close(&pagemap);
+	return rc;
+}
+
+/* is_locked() tells whether a mapping of [from, end) is: 1, 0 or -errno. */
+static int
+is_locked(uint64_t from, uint64_t end)
+{
+	/*
+	 * These flags do nothing but say so, and that something is not mapped,
+	 * which then is not locked.
+	 */
+	if (msync((void *)(uintptr_t)from, (size_t)(end - from),
+		  MS_ASYNC | MS_INVALIDATE) == 0 || errno == ENOMEM)
+		return 0;
+	return errno == EBUSY ? 1 : -errno;
+}
+
+static int
+count_locked(const struct pages *pages, uint64_t *ret_bytes)
+{
+	const uint64_t end = (pages->last | (pages->page_size - 1)) + 1;
+	uint64_t at = pages->from;
+	struct vmmem_mapping mapping;
+	int rc;
+
+	*ret_bytes = 0;
+	rc = is_locked(at, end);
+	if (rc <= 0)
+		return rc;
+	/* Some of it is: mapping by mapping. */
+	for (; at < end; at = mapping.last + 1) {
+		rc = vmmem_mapping_at(at, &mapping);
+		if (rc == VMMEM_ENOSUPPORT)
+			*ret_bytes = VMMEM_UNKNOWN;
+		if (rc == VMMEM_ENOSUPPORT || rc == VMMEM_ENOREGION)
+			return 0;
+		if (rc != 0)
+			return rc;
+		if (mapping.first >= end)
+			return 0;
+		if (mapping.first < at)
+			mapping.first = at;
+		if (mapping.last >= end)
+			mapping.last = end - 1;
+		rc = is_locked(mapping.first, mapping.last + 1);
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			*ret_bytes += overlap(pages, mapping.first,
+					      mapping.last + 1);
+	}
+	return 0;
+}
+
+static int
+count_all(const struct vmmem_region *region, const struct pages *pages,
+	  struct vmmem_residency *ret_residency)
+{
+	const struct vmmem_region *owner =
+		region->target != NULL ? region->target : region;
+	int rc;
+
+	rc = count_resident(pages, &ret_residency->resident);
+	if (rc == 0)
+		rc = count_huge(owner, pages, ret_residency->resident,
+				&ret_residency->huge);
+	if (rc == 0)
+		rc = count_locked(pages, &ret_residency->locked);
+	return rc;
+}
+
 VMMEM_API int
 vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
 		       uint64_t len, struct vmmem_residency *ret_residency)
 {
 	struct vmmem_residency residency = { 0 };
-	struct vmmem_smaps smaps = { 0 };
 	struct pages pages;
-	uintptr_t huge;
 	int rc;
 
 	if (region == NULL || ret_residency == NULL)
@@ -108,27 +259,13 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
 		rc = find(region, offset, len,
 			  (uint64_t)sysconf(_SC_PAGESIZE), &pages);
 		if (rc == 0)
-			rc = count_resident(&pages, &residency.resident);
+			rc = count_all(region, &pages, &residency);
 		if (rc != 0)
 			return rc;
-		/* Mappings hold whole pages. */
-		huge = region->page_size > pages.page_size ?
-			       (uintptr_t)region->page_size :
-			       pages.page_size;
-		rc = vmmem_smaps_read(pages.first & -huge,
-				      pages.last | (huge - 1), &smaps);
-		if (rc == -ENOENT)
-			smaps.huge = smaps.locked = VMMEM_UNKNOWN;
-		else if (rc != 0)
-			return rc;
 	}
-	residency.huge = smaps.huge;
-	residency.locked = smaps.locked;
 	/* Less than was counted in pages, if the range is less. */
 	if (residency.huge != VMMEM_UNKNOWN && residency.huge > len)
 		residency.huge = len;
-	if (residency.locked != VMMEM_UNKNOWN && residency.locked > len)
-		residency.locked = len;
 	return vmmem_struct_give(&residency, sizeof(residency),
 				 sizeof(struct vmmem_residency), ret_residency);
 }

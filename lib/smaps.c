@@ -8,17 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "digits.h"
+
 /*
- * A mapping is a line "first-end ...", then lines "Key:   N kB", then one line
- * "VmFlags: rd wr ...".  No line but the first, which ends with a path, is
- * longer than this; of that only the beginning counts.
+ * A mapping is a line "first-end ...", then lines "Key:   N kB", among others.
+ * No line but the first, which ends with a path, is longer than this; of that
+ * only the beginning counts.
  */
 #define LINE_MAX_LEN 256
 
 struct parser {
 	uint64_t first; /* what is asked about */
 	uint64_t last;
-	struct vmmem_smaps sum;
+	uint64_t sum;
 
 	/* The mapping whose lines are being read. */
 	uint64_t at;
@@ -28,24 +30,6 @@ struct parser {
 	char line[LINE_MAX_LEN + 1];
 	size_t len;
 };
-
-/* number() reads digits of 'base', 10 or 16, and moves '*text' behind them. */
-static uint64_t
-number(const char **text, unsigned int base)
-{
-	uint64_t value = 0;
-
-	for (;; (*text)++) {
-		char c = **text;
-
-		if (c >= '0' && c <= '9')
-			value = value * base + (uint64_t)(c - '0');
-		else if (base == 16 && c >= 'a' && c <= 'f')
-			value = value * base + (uint64_t)(c - 'a') + 10;
-		else
-			return value;
-	}
-}
 
 /* overlap() is how many bytes of the mapping lie in what is asked about. */
 static uint64_t
@@ -68,15 +52,15 @@ finish(struct parser *parser)
 {
 	uint64_t bytes = overlap(parser);
 
-	if (bytes == 0 || parser->huge == 0 || parser->sum.huge == UINT64_MAX)
+	if (bytes == 0 || parser->huge == 0 || parser->sum == UINT64_MAX)
 		return;
 	/* Neighbours that are alike are one mapping: then it is all or none. */
 	if (bytes == parser->end - parser->at)
-		parser->sum.huge += parser->huge;
+		parser->sum += parser->huge;
 	else if (parser->huge == parser->end - parser->at)
-		parser->sum.huge += bytes;
+		parser->sum += bytes;
 	else
-		parser->sum.huge = UINT64_MAX;
+		parser->sum = UINT64_MAX;
 }
 
 static bool
@@ -104,20 +88,18 @@ parse_line(struct parser *parser)
 	if (*line < 'A' || *line > 'Z') {
 		finish(parser);
 		text = line;
-		parser->at = number(&text, 16);
+		parser->at = vmmem_digits(&text, 16);
 		parser->end = 0;
 		parser->huge = 0;
 		if (*text == '-') {
 			text++;
-			parser->end = number(&text, 16);
+			parser->end = vmmem_digits(&text, 16);
 		}
 	} else if (counts_huge(line)) {
 		text = strchr(line, ':') + 1;
 		while (*text == ' ')
 			text++;
-		parser->huge += number(&text, 10) * 1024;
-	} else if (begins(line, "VmFlags:") && strstr(line, " lo") != NULL) {
-		parser->sum.locked += overlap(parser);
+		parser->huge += vmmem_digits(&text, 10) * 1024;
 	}
 }
 
@@ -138,7 +120,7 @@ parse(struct parser *parser, const char *bytes, size_t len)
 }
 
 int
-vmmem_smaps_read(uint64_t first, uint64_t last, struct vmmem_smaps *ret_smaps)
+vmmem_smaps_huge(uint64_t first, uint64_t last, uint64_t *ret_bytes)
 {
 	struct parser parser = { .first = first, .last = last };
 	char buf[4096];
@@ -154,11 +136,12 @@ vmmem_smaps_read(uint64_t first, uint64_t last, struct vmmem_smaps *ret_smaps)
 			parse(&parser, buf, (size_t)got);
 		else if (got < 0 && errno != EINTR)
 			rc = -errno;
-	} while (rc == 0 && got != 0);
+		/* They come in ascending order. */
+	} while (rc == 0 && got != 0 && parser.at <= last);
 	close(fd);
 	if (rc != 0)
 		return rc;
 	finish(&parser);
-	*ret_smaps = parser.sum;
+	*ret_bytes = parser.sum;
 	return 0;
 }

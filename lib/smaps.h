@@ -5,16 +5,13 @@
 
 #include <stdint.h>
 
-struct vmmem_smaps {
-	uint64_t huge; /* bytes in huge pages; UINT64_MAX: cannot be told */
-	uint64_t locked;
-};
-
 /*
- * vmmem_smaps_read() sums up what is mapped at [first, last].  Returns 0 or
- * -errno: -ENOENT if the system has no such file.
+ * vmmem_smaps_huge() adds up how many bytes of [first, last] this process has
+ * mapped in huge pages; UINT64_MAX if it cannot be told.  The system goes over
+ * all that the process has mapped at lower addresses, too, and no further.
+ *
+ * Returns 0 or -errno: -ENOENT if there is no such file.
  */
-int vmmem_smaps_read(uint64_t first, uint64_t last,
-		     struct vmmem_smaps *ret_smaps);
+int vmmem_smaps_huge(uint64_t first, uint64_t last, uint64_t *ret_bytes);
 
 #endif

@@ -17,6 +17,7 @@
 #include <vmmem/inline.h>
 #include <vmmem/kvm.h>
 #include <vmmem/iommu.h>
+#include <vmmem/io.h>
 #include <vmmem/iotlb.h>
 #include <vmmem/listener.h>
 #include <vmmem/reader.h>
@@ -135,6 +136,13 @@ MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
 MEMBER(struct vmmem_file_range, reserved, 28, 4);
+
+/* vmmem/io.h, since 0.1 */
+VALUE(VMMEM_IO_SOME, 1U);
+VALUE(VMMEM_IO_MESSAGE, 2U);
+VALUE(VMMEM_IO_NO_SIGNAL, 4U);
+VALUE(VMMEM_IO_POSITION, UINT64_MAX);
+VALUE(VMMEM_IO_REST, UINT64_MAX);
 
 /* vmmem/bitmap.h, since 0.1 */
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);

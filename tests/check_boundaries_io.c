@@ -63,19 +63,14 @@ try_transfer(const struct form *form, int fd, uint64_t gpa, uint64_t offset,
 		gpa = spans[3].start + offset;
 		assert_ok(vmmem_region_slice(spans[3].region, 0, spans[3].len,
 					     access, &slice));
-		rc = form->at ? form->call.slice_at(&slice, offset, len, fd,
-						    at, &done) :
-				form->call.slice(&slice, offset, len, fd,
-						 &done);
+		rc = form_part(form, &slice, offset, len, fd, at, &done);
 	} else {
 		why = expect_check(gpa, len, access, &good);
 		want = expect_transfer(form, good, why, len, at, &want_done);
 		if (form->side == RANGE)
-			rc = form_call(form, map, gpa, len, fd, at, &done);
-		else if (form->at)
-			rc = form->call.chain_at(map, chain, 2, fd, at, &done);
+			rc = form_range(form, map, gpa, len, fd, at, &done);
 		else
-			rc = form->call.chain(map, chain, 2, fd, &done);
+			rc = form_ranges(form, map, chain, 2, fd, at, &done);
 	}
 	CODE(rc, want, form->side == SLICE ? offset : gpa, len, at);
 	HOLDS(done == want_done, gpa, len, at);
@@ -118,8 +113,12 @@ START_TEST(transfers)
 		if (form->side != SLICE &&
 		    common(at, len, spans[4].start, spans[4].len) != 0)
 			continue;
-		for (j = 0; j < (form->at ? NUMBERS : 1); j++)
-			try_transfer(form, fd, at, at, len, numbers[j]);
+		for (j = 0; j < (form->at ? NUMBERS : 1); j++) {
+			/* That is where the file stands. */
+			if (numbers[j] != VMMEM_IO_POSITION)
+				try_transfer(form, fd, at, at, len,
+					     numbers[j]);
+		}
 	}
 	close(fd);
 }
@@ -144,10 +143,8 @@ START_TEST(chains)
 		for (count = 1; count <= ARRAY_LEN(chain); count++) {
 			len = count * (UINT64_C(1) << 62);
 			done = 77;
-			rc = form->at ? form->call.chain_at(map, chain, count,
-							    fd, 0, &done) :
-					form->call.chain(map, chain, count,
-							 fd, &done);
+			rc = form_ranges(form, map, chain, count, fd, 0,
+					 &done);
 			want = form->at && len > INT64_MAX ? VMMEM_EFILERANGE :
 							     -EXDEV;
 			CODE(rc, count < 4 ? want : VMMEM_EOVERFLOW, i, count,

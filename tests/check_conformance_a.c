@@ -208,16 +208,20 @@ START_TEST(a9_count_beyond_the_end)
 	uint64_t wide = 77;
 	size_t done = 77;
 
-	assert_ok(vmmem_collection_read_from_fd(guest, END, 0, fd, &wide));
+	assert_ok(vmmem_collection_from_fd(guest, END, 0, fd,
+					   VMMEM_IO_POSITION, 0, &wide));
 	ck_assert_uint_eq(wide, 0);
-	assert_ok(vmmem_collection_read_from_fd(guest, END + 1, 0, fd, NULL));
+	assert_ok(vmmem_collection_from_fd(guest, END + 1, 0, fd,
+					   VMMEM_IO_POSITION, 0, NULL));
 	pattern(host_of(guest, END - 8), 8, 1);
-	assert_code(vmmem_collection_read_from_fd(guest, END - 8, 9, fd,
-						  &wide), VMMEM_EBADADDR);
+	assert_code(vmmem_collection_from_fd(guest, END - 8, 9, fd,
+					     VMMEM_IO_POSITION, 0,
+					     &wide), VMMEM_EBADADDR);
 	ck_assert_uint_eq(wide, 0);
 	ck_assert_mem_eq(host_of(guest, END - 8), buf, 8);
-	assert_code(vmmem_collection_read_some_from_fd(guest, END - 8, 9, fd,
-						       &wide),
+	assert_code(vmmem_collection_from_fd(guest, END - 8, 9, fd,
+					     VMMEM_IO_POSITION, VMMEM_IO_SOME,
+					     &wide),
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(wide, 8);
 	close(fd);
@@ -246,11 +250,13 @@ START_TEST(a10_transfer_of_no_bytes)
 {
 	uint64_t done = 77;
 
-	assert_ok(vmmem_collection_read_from_fd(guest, HOLE, 0, -1, &done));
+	assert_ok(vmmem_collection_from_fd(guest, HOLE, 0, -1,
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, 0);
 	done = 77;
-	assert_ok(vmmem_collection_read_some_from_fd(guest, HOLE, 0, -1,
-						     &done));
+	assert_ok(vmmem_collection_from_fd(guest, HOLE, 0, -1,
+					   VMMEM_IO_POSITION, VMMEM_IO_SOME,
+					   &done));
 	ck_assert_uint_eq(done, 0);
 	done = 77;
 	assert_ok(vmmem_collection_fill_some(guest, HOLE, 1, 0, &done));

@@ -80,8 +80,8 @@ START_TEST(b1_short_reads_across_regions)
 	uint64_t done = 77;
 
 	send_packets(4);
-	assert_ok(vmmem_collection_read_from_fd(guest, SECOND - 32, 64,
-						ends[0], &done));
+	assert_ok(vmmem_collection_from_fd(guest, SECOND - 32, 64, ends[0],
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, 64);
 	assert_ok(vmmem_collection_read(guest, SECOND - 32, seen, 64, NULL));
 	ck_assert_mem_eq(seen, buf, 64);
@@ -89,8 +89,9 @@ START_TEST(b1_short_reads_across_regions)
 	/* Who takes what comes gets it at the start of the range. */
 	assert_ok(vmmem_collection_fill(guest, FIRST, 0, 2 * SIZE, NULL));
 	send_packets(2);
-	assert_code(vmmem_collection_read_some_from_fd(guest, SECOND - 32, 64,
-						       ends[0], &done),
+	assert_code(vmmem_collection_from_fd(guest, SECOND - 32, 64, ends[0],
+					     VMMEM_IO_POSITION, VMMEM_IO_SOME,
+					     &done),
 		    VMMEM_EPARTIAL);
 	ck_assert_uint_eq(done, 16);
 	ck_assert_mem_eq(host_of(guest, SECOND - 32), buf, 16);
@@ -108,8 +109,8 @@ START_TEST(b2_exact_reads_go_on)
 	uint64_t done = 77;
 
 	send_packets(4);
-	assert_ok(vmmem_collection_read_from_fd(guest, FIRST, 64, ends[0],
-						&done));
+	assert_ok(vmmem_collection_from_fd(guest, FIRST, 64, ends[0],
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, 64);
 	ck_assert_mem_eq(host_of(guest, FIRST), buf, 64);
 }
@@ -127,7 +128,8 @@ START_TEST(b3_exact_reads_of_a_slice)
 	assert_ok(vmmem_collection_slice(guest, FIRST, SIZE,
 					 VMMEM_PROT_WRITE, &slice));
 	send_packets(4);
-	assert_ok(vmmem_slice_read_from_fd(&slice, 8, 64, ends[0], &done));
+	assert_ok(vmmem_slice_from_fd(&slice, 8, 64, ends[0],
+				      VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, 64);
 	ck_assert_mem_eq(host_of(guest, FIRST + 8), buf, 64);
 }
@@ -146,8 +148,9 @@ START_TEST(b4_error_after_some_bytes)
 	int fd = file_of(2 * page), source = file_of(4 * page);
 
 	send_packets(1);
-	assert_code(vmmem_collection_read_from_fd(guest, SECOND - 8, 64,
-						  ends[0], &done), -EAGAIN);
+	assert_code(vmmem_collection_from_fd(guest, SECOND - 8, 64, ends[0],
+					     VMMEM_IO_POSITION, 0,
+					     &done), -EAGAIN);
 	ck_assert_uint_eq(done, 16);
 	assert_ok(vmmem_collection_read(guest, SECOND - 8, seen, 16, NULL));
 	ck_assert_mem_eq(seen, buf, 16);
@@ -157,13 +160,15 @@ START_TEST(b4_error_after_some_bytes)
 	assert_ok(vmmem_region_new_file(page, 2 * page, fd, 0, &regions[1]));
 	other = guest_of(regions, 2);
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
-	assert_code(vmmem_collection_read_from_fd(other, page - 16, 3 * page,
-						  source, &done),
+	assert_code(vmmem_collection_from_fd(other, page - 16, 3 * page,
+					     source, VMMEM_IO_POSITION, 0,
+					     &done),
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(done, 0);
-	assert_code(vmmem_collection_read_from_fd(other, page - 16,
-						  page + 32, source, &done),
-		    -EFAULT);
+	assert_code(vmmem_collection_from_fd(other, page - 16, page + 32,
+					     source, VMMEM_IO_POSITION, 0,
+					     &done),
+		    VMMEM_EFAULT);
 	ck_assert_uint_eq(done, 16 + page);
 	ck_assert_int_eq(lseek(source, 0, SEEK_CUR), (off_t)(16 + page));
 	vmmem_collection_unref(other);
@@ -186,15 +191,16 @@ START_TEST(b5_short_writes_across_regions)
 
 	assert_ok(vmmem_collection_write(guest, SECOND - 16, buf, 64, NULL));
 	before = limit_files(21);
-	rc = vmmem_collection_write_to_fd(guest, SECOND - 16, 64, fd, &done);
+	rc = vmmem_collection_to_fd(guest, SECOND - 16, 64, fd,
+				    VMMEM_IO_POSITION, 0, &done);
 	limit_files(before);
 	assert_code(rc, -EFBIG);
 	ck_assert_uint_eq(done, 21);
 	ck_assert_int_eq(pread(fd, seen, 64, 0), 21);
 	ck_assert_mem_eq(seen, buf, 21);
 	/* Resumed where it stopped. */
-	assert_ok(vmmem_collection_write_to_fd(guest, SECOND - 16 + done,
-					       64 - done, fd, NULL));
+	assert_ok(vmmem_collection_to_fd(guest, SECOND - 16 + done, 64 - done,
+					 fd, VMMEM_IO_POSITION, 0, NULL));
 	ck_assert_int_eq(pread(fd, seen, 64, 0), 64);
 	ck_assert_mem_eq(seen, buf, 64);
 	close(fd);
@@ -214,7 +220,8 @@ START_TEST(b6_short_write_of_a_region)
 
 	assert_ok(vmmem_collection_write(guest, FIRST, buf, 64, NULL));
 	before = limit_files(5);
-	rc = vmmem_collection_write_some_to_fd(guest, FIRST, 64, fd, &done);
+	rc = vmmem_collection_to_fd(guest, FIRST, 64, fd, VMMEM_IO_POSITION,
+				    VMMEM_IO_SOME, &done);
 	limit_files(before);
 	assert_code(rc, VMMEM_EPARTIAL);
 	ck_assert_uint_eq(done, 5);

@@ -241,19 +241,20 @@ START_TEST(f8_failed_transfer)
 
 	ck_assert_int_ge(fd, 0);
 	/* The end of the file is no failure. */
-	assert_code(vmmem_collection_read_from_fd(guest, BASE + PAGE,
-						  4 * PAGE, file, &done),
+	assert_code(vmmem_collection_from_fd(guest, BASE + PAGE, 4 * PAGE,
+					     file, VMMEM_IO_POSITION, 0,
+					     &done),
 		    VMMEM_EEOF);
 	ck_assert_uint_eq(done, PAGE + 1);
 	expect_dirty(bitmap, PAGE, 2 * PAGE);
 	assert_ok(vmmem_bitmap_clear(bitmap, 0, 16 * PAGE));
 	/* Nor is what is refused before the system is asked. */
-	assert_code(vmmem_collection_read_from_fd(guest, BASE + 15 * PAGE,
-						  2 * PAGE, file, NULL),
+	assert_code(vmmem_collection_from_fd(guest, BASE + 15 * PAGE, 2 * PAGE,
+					     file, VMMEM_IO_POSITION, 0, NULL),
 		    VMMEM_EBADADDR);
 	expect_dirty(bitmap, 0, 0);
-	assert_code(vmmem_collection_read_from_fd(guest, BASE + PAGE,
-						  3 * PAGE, fd, &done),
+	assert_code(vmmem_collection_from_fd(guest, BASE + PAGE, 3 * PAGE, fd,
+					     VMMEM_IO_POSITION, 0, &done),
 		    -EISDIR);
 	ck_assert_uint_eq(done, 0);
 	expect_dirty(bitmap, PAGE, 3 * PAGE);

@@ -56,15 +56,15 @@ START_TEST(h2_kernel_reads_into_a_mapping)
 	ck_assert_uint_eq(len, page + 5);
 	ck_assert_int_eq(read(source, host, len), (ssize_t)len);
 	guest = guest_of_one(region);
-	assert_ok(vmmem_collection_read_from_fd_at(guest, 0, len, source, 0,
-						   &done));
+	assert_ok(vmmem_collection_from_fd(guest, 0, len, source, 0, 0,
+					   &done));
 	ck_assert_uint_eq(done, len);
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
-	assert_code(vmmem_collection_read_from_fd_at(guest, 0, len, source, 0,
-						     &done), -EFAULT);
+	assert_code(vmmem_collection_from_fd(guest, 0, len, source, 0, 0,
+					     &done), VMMEM_EFAULT);
 	ck_assert_uint_eq(done, page);
-	assert_code(vmmem_collection_write_to_fd_at(guest, page, 5, source, 0,
-						    &done), -EFAULT);
+	assert_code(vmmem_collection_to_fd(guest, page, 5, source, 0, 0,
+					   &done), VMMEM_EFAULT);
 	ck_assert_uint_eq(done, 0);
 	vmmem_collection_unref(guest);
 	close(source);

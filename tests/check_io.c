@@ -146,21 +146,12 @@ START_TEST(no_bytes_at_all)
 
 	assert_moved(form_call(form, guest, gpa, 0, -1, TOP, &done), 0, 0);
 	assert_ok(form_call(form, guest, gpa, 0, -1, TOP, NULL));
-	if (form->side == CHAIN) {
-		if (form->at)
-			assert_moved(form->call.chain_at(guest, NULL, 0, -1, 0,
-							 &done), 0, 0);
-		else
-			assert_moved(form->call.chain(guest, NULL, 0, -1,
-						      &done), 0, 0);
-	} else if (form->side == SLICE) {
-		if (form->at)
-			assert_moved(form->call.slice_at(&empty, TOP, 0, -1, 0,
-							 &done), 0, 0);
-		else
-			assert_moved(form->call.slice(&empty, TOP, 0, -1,
-						      &done), 0, 0);
-	}
+	if (form->side == CHAIN)
+		assert_moved(form_ranges(form, guest, NULL, 0, -1, 0, &done),
+			     0, 0);
+	else if (form->side == SLICE)
+		assert_moved(form_part(form, &empty, TOP, 0, -1, 0, &done), 0,
+			     0);
 }
 END_TEST
 
@@ -171,31 +162,15 @@ START_TEST(null_is_invalid)
 	uint64_t done = 77;
 
 	if (form->side == RANGE) {
-		if (form->at)
-			assert_code(form->call.range_at(NULL, GPA, 8, file, 0,
-							&done), VMMEM_EINVAL);
-		else
-			assert_code(form->call.range(NULL, GPA, 8, file,
-						     &done), VMMEM_EINVAL);
+		assert_code(form_range(form, NULL, GPA, 8, file, 0, &done),
+			    VMMEM_EINVAL);
 	} else if (form->side == CHAIN) {
-		if (form->at) {
-			assert_code(form->call.chain_at(NULL, &range, 1, file,
-							0, &done),
-				    VMMEM_EINVAL);
-			assert_code(form->call.chain_at(guest, NULL, 1, file,
-							0, &done),
-				    VMMEM_EINVAL);
-		} else {
-			assert_code(form->call.chain(NULL, &range, 1, file,
-						     &done), VMMEM_EINVAL);
-			assert_code(form->call.chain(guest, NULL, 1, file,
-						     &done), VMMEM_EINVAL);
-		}
-	} else if (form->at) {
-		assert_code(form->call.slice_at(NULL, 0, 8, file, 0, &done),
+		assert_code(form_ranges(form, NULL, &range, 1, file, 0, &done),
+			    VMMEM_EINVAL);
+		assert_code(form_ranges(form, guest, NULL, 1, file, 0, &done),
 			    VMMEM_EINVAL);
 	} else {
-		assert_code(form->call.slice(NULL, 0, 8, file, &done),
+		assert_code(form_part(form, NULL, 0, 8, file, 0, &done),
 			    VMMEM_EINVAL);
 	}
 	ck_assert_uint_eq(done, 77);
@@ -343,11 +318,45 @@ START_TEST(end_of_all_files)
 		     VMMEM_EFILERANGE, 0);
 	assert_moved(form_call(form, guest, gpa, 1, fd, UINT64_C(1) << 63,
 			       &done), VMMEM_EFILERANGE, 0);
-	assert_moved(form_call(form, guest, gpa, 1, fd, TOP, &done),
+	assert_moved(form_call(form, guest, gpa, 1, fd, TOP - 1, &done),
 		     VMMEM_EFILERANGE, 0);
 	assert_moved(form_call(form, guest, gpa, 8, fd, TOP - 7, &done),
 		     VMMEM_EFILERANGE, 0);
 	close(fd);
+}
+END_TEST
+
+/* A bit that nobody knows, also where nothing would be moved. */
+START_TEST(unknown_flags)
+{
+	const struct vmmem_range range = { GPA, 8 };
+	struct vmmem_slice slice;
+	const uint32_t flags = 1U << _i;
+	uint64_t done = 77, len;
+
+	assert_ok(vmmem_collection_slice(guest, GPA, 8, VMMEM_PROT_READ |
+					 VMMEM_PROT_WRITE, &slice));
+	for (len = 0; len <= 8; len += 8) {
+		assert_code(vmmem_collection_from_fd(guest, GPA, len, file, 0,
+						     flags, &done),
+			    VMMEM_EINVAL);
+		assert_code(vmmem_collection_to_fd(guest, GPA, len, file, 0,
+						   flags, &done),
+			    VMMEM_EINVAL);
+		assert_code(vmmem_collection_ranges_from_fd(
+				    guest, &range, 1, 0, len, file, 0, flags,
+				    &done),
+			    VMMEM_EINVAL);
+		assert_code(vmmem_collection_ranges_to_fd(
+				    guest, &range, 1, 0, len, file, 0, flags,
+				    &done),
+			    VMMEM_EINVAL);
+		assert_code(vmmem_slice_from_fd(&slice, 0, len, file, 0, flags,
+						&done), VMMEM_EINVAL);
+		assert_code(vmmem_slice_to_fd(&slice, 0, len, file, 0, flags,
+					      &done), VMMEM_EINVAL);
+	}
+	ck_assert_uint_eq(done, 77);
 }
 END_TEST
 
@@ -365,8 +374,10 @@ START_TEST(chains)
 	size_t i;
 
 	fill_guest(GPA, 0x2000, 90);
-	assert_moved(vmmem_collection_readv_from_fd_at(
-			     guest, chain, ARRAY_LEN(chain), file, at, &done),
+	assert_moved(vmmem_collection_ranges_from_fd(guest, chain,
+						     ARRAY_LEN(chain), 0,
+						     VMMEM_IO_REST, file, at,
+						     0, &done),
 		     0, len);
 	for (i = 0; i < ARRAY_LEN(chain); i++) {
 		if (chain[i].len == 0)
@@ -375,26 +386,134 @@ START_TEST(chains)
 		at += chain[i].len;
 	}
 	seek(file, 1);
-	assert_moved(vmmem_collection_writev_to_fd(
-			     guest, chain, ARRAY_LEN(chain), file, &done),
+	assert_moved(vmmem_collection_ranges_to_fd(guest, chain,
+						   ARRAY_LEN(chain), 0,
+						   VMMEM_IO_REST, file,
+						   VMMEM_IO_POSITION, 0,
+						   &done),
 		     0, len);
 	assert_file(1, 0x20, len, 3);
 	/* One bad member: nothing, or what comes before it. */
 	chain[4].gpa = END;
-	assert_moved(vmmem_collection_writev_to_fd_at(
-			     guest, chain, ARRAY_LEN(chain), file, 0, &done),
+	assert_moved(vmmem_collection_ranges_to_fd(guest, chain,
+						   ARRAY_LEN(chain), 0,
+						   VMMEM_IO_REST, file, 0, 0,
+						   &done),
 		     VMMEM_EBADADDR, 0);
 	assert_file(1, 0x20, len, 3);
-	assert_moved(vmmem_collection_writev_some_to_fd_at(
-			     guest, chain, ARRAY_LEN(chain), file, 0, &done),
+	assert_moved(vmmem_collection_ranges_to_fd(guest, chain,
+						   ARRAY_LEN(chain), 0,
+						   VMMEM_IO_REST, file, 0,
+						   VMMEM_IO_SOME, &done),
 		     VMMEM_EBADADDR, 27);
 	assert_file(0, 0x20, 27, 3);
 	/* Bytes that are there twice are read twice; the last ones stay. */
 	chain[0].gpa = chain[2].gpa = GPA;
-	assert_moved(vmmem_collection_readv_from_fd_at(guest, chain, 3, file,
-						       0, &done), 0, 27);
+	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 3, 0,
+						     VMMEM_IO_REST, file, 0, 0,
+						     &done), 0, 27);
 	assert_guest(GPA, 0x20 + 7, 20, 3);
 	errno = EXDEV;
+}
+END_TEST
+
+/* Every part of a chain: [skip, skip + len) of it, or all behind 'skip'. */
+START_TEST(parts_of_a_chain)
+{
+	const struct vmmem_range chain[] = {
+		{ TOP, 0 }, { MIDDLE - 2, 5 }, { 0x666000, 0 }, { GPA, 4 },
+		{ GPA + 8, 3 }, { 0x666000, 0 },
+	};
+	const uint64_t len = 12, total = len + 1;
+	uint64_t skip, part;
+
+	for (skip = 0; skip < len; skip++) {
+		for (part = 1; part <= len - skip; part++) {
+			fill_guest(GPA, 0x2000, 90);
+			assert_moved(vmmem_collection_ranges_from_fd(
+					     guest, chain, ARRAY_LEN(chain),
+					     skip, part, file, 0x40 + skip, 0,
+					     &done),
+				     0, part);
+			/* Only that, and at its place. */
+			assert_ok(vmmem_collection_ranges_to_fd(
+				guest, chain, ARRAY_LEN(chain), 0, len, file,
+				FILE_LEN, 0, NULL));
+			assert_file(FILE_LEN + skip, 0x40 + skip, part, 3);
+			ck_assert_int_eq(pread(file, bytes, len, FILE_LEN),
+					 (ssize_t)len);
+			ck_assert(skip == 0 ||
+				  bytes[skip - 1] !=
+					  (uint8_t)((0x40 + skip - 1) * 7 +
+						    3));
+		}
+		assert_moved(vmmem_collection_ranges_to_fd(
+				     guest, chain, ARRAY_LEN(chain), skip,
+				     VMMEM_IO_REST, file, 0, 0, &done),
+			     0, len - skip);
+		assert_moved(vmmem_collection_ranges_to_fd(
+				     guest, chain, ARRAY_LEN(chain), skip,
+				     total - skip, file, 0, 0, &done),
+			     VMMEM_EOUTOFRANGE, 0);
+		assert_moved(vmmem_collection_ranges_to_fd(
+				     guest, chain, ARRAY_LEN(chain), skip,
+				     total - skip, file, 0, VMMEM_IO_SOME,
+				     &done),
+			     VMMEM_EOUTOFRANGE, len - skip);
+	}
+	/* At its end there are no bytes, and behind it there is nothing. */
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, ARRAY_LEN(chain), len,
+			     VMMEM_IO_REST, -1, 0, 0, &done), 0, 0);
+	for (skip = len; skip <= len + 1; skip++)
+		assert_moved(vmmem_collection_ranges_from_fd(
+				     guest, chain, ARRAY_LEN(chain), skip, 1,
+				     file, 0, VMMEM_IO_SOME, &done),
+			     VMMEM_EOUTOFRANGE, 0);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, ARRAY_LEN(chain), TOP,
+			     VMMEM_IO_REST, file, 0, 0, &done),
+		     VMMEM_EOUTOFRANGE, 0);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, ARRAY_LEN(chain), TOP, 0, -1, 0, 0,
+			     &done), 0, 0);
+	errno = EXDEV;
+}
+END_TEST
+
+/* What is skipped or left out may be anywhere; nothing wraps to address 0. */
+START_TEST(parts_that_are_not_there)
+{
+	const struct vmmem_range chain[] = {
+		{ 0x666000, 8 }, { GPA, 8 }, { END, UINT64_C(1) << 63 },
+		{ TOP - 3, UINT64_C(1) << 63 },
+	};
+	const uint64_t half = UINT64_C(1) << 63;
+
+	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 8, 8,
+						     file, 0, 0, &done), 0, 8);
+	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 7, 8,
+						     file, 0, 0, &done),
+		     VMMEM_EBADADDR, 0);
+	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 8, 9,
+						     file, 0, 0, &done),
+		     VMMEM_EBADADDR, 0);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, 4, 8, 9, file, 0, VMMEM_IO_SOME,
+			     &done), VMMEM_EBADADDR, 8);
+	/* The last four addresses, and then one that there is not. */
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, 4, half + 16, 4, file, 0, 0, &done),
+		     0, 4);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, 4, half + 16, 5, file, 0,
+			     VMMEM_IO_SOME, &done), VMMEM_EOVERFLOW, 4);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, 4, half + 20, 1, file, 0,
+			     VMMEM_IO_SOME, &done), VMMEM_EOVERFLOW, 0);
+	assert_moved(vmmem_collection_ranges_from_fd(
+			     guest, chain, 4, half + 20, half, file, 0, 0,
+			     &done), VMMEM_EOVERFLOW, 0);
 }
 END_TEST
 
@@ -415,7 +534,10 @@ make_suite(void)
 	tcase_add_loop_test(tcase, top_of_the_address_space, 0, FORMS);
 	tcase_add_loop_test(tcase, end_of_file, 0, FORMS);
 	tcase_add_loop_test(tcase, end_of_all_files, 0, FORMS);
+	tcase_add_loop_test(tcase, unknown_flags, 3, 32);
 	tcase_add_test(tcase, chains);
+	tcase_add_test(tcase, parts_of_a_chain);
+	tcase_add_test(tcase, parts_that_are_not_there);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

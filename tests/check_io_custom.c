@@ -283,13 +283,8 @@ START_TEST(many_grants)
 	for (i = 0; i < GRANTS_MAX; i++)
 		chain[i] = (struct vmmem_range){ GRANTS + i * 48, 17 };
 	seek(file, 0);
-	if (form->at)
-		assert_moved(form->call.chain_at(guest, chain, GRANTS_MAX,
-						 file, 0, &done),
-			     0, 17 * GRANTS_MAX);
-	else
-		assert_moved(form->call.chain(guest, chain, GRANTS_MAX, file,
-					      &done), 0, 17 * GRANTS_MAX);
+	assert_moved(form_ranges(form, guest, chain, GRANTS_MAX, file, 0,
+				 &done), 0, 17 * GRANTS_MAX);
 	ck_assert_uint_eq(grants.acquired, GRANTS_MAX);
 	ck_assert_uint_eq(grants.released, GRANTS_MAX);
 	for (i = 0; !form->to_fd && i < GRANTS_MAX; i++)
@@ -352,12 +347,8 @@ START_TEST(checks_come_first)
 	if (form->side != CHAIN)
 		return;
 	/* Its length has 65 bits. */
-	if (form->at)
-		assert_moved(form->call.chain_at(guest, chain, 2, file, 0,
-						 &done), VMMEM_EOVERFLOW, 0);
-	else
-		assert_moved(form->call.chain(guest, chain, 2, file, &done),
-			     VMMEM_EOVERFLOW, 0);
+	assert_moved(form_ranges(form, guest, chain, 2, file, 0, &done),
+		     VMMEM_EOVERFLOW, 0);
 }
 END_TEST
 

@@ -138,7 +138,8 @@ START_TEST(scattered)
 	uint8_t back[3 * PAGE], want[3 * PAGE];
 	uint64_t done = 0, page;
 
-	assert_ok(vmmem_collection_read_from_fd(seen, at, len, fd, &done));
+	assert_ok(vmmem_collection_from_fd(seen, at, len, fd,
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, len);
 	expect_pattern(at, len);
 	ck_assert_int_eq(asked, 4);
@@ -147,7 +148,8 @@ START_TEST(scattered)
 						   gpa_of(page * PAGE)),
 				 page < 4);
 
-	assert_ok(vmmem_collection_write_to_fd(seen, at, len, out, &done));
+	assert_ok(vmmem_collection_to_fd(seen, at, len, out, VMMEM_IO_POSITION,
+					 0, &done));
 	ck_assert_int_eq((int)pread(out, back, len, 0), (int)len);
 	pattern(want, len, 5);
 	ck_assert_mem_eq(back, want, len);
@@ -164,14 +166,16 @@ START_TEST(refused)
 	uint64_t done = 42;
 
 	refused_from = 2 * PAGE;
-	assert_code(vmmem_collection_read_from_fd(seen, 0, 4 * PAGE, fd, &done),
+	assert_code(vmmem_collection_from_fd(seen, 0, 4 * PAGE, fd,
+					     VMMEM_IO_POSITION, 0, &done),
 		    -EACCES);
 	ck_assert_uint_eq(done, 0);
 	ck_assert_int_eq((int)lseek(fd, 0, SEEK_CUR), 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(ram)), 0);
 
-	assert_code(vmmem_collection_read_some_from_fd(seen, 0, 4 * PAGE, fd,
-						       &done),
+	assert_code(vmmem_collection_from_fd(seen, 0, 4 * PAGE, fd,
+					     VMMEM_IO_POSITION, VMMEM_IO_SOME,
+					     &done),
 		    -EACCES);
 	ck_assert_uint_eq(done, 2 * PAGE);
 	expect_pattern(0, 2 * PAGE);
@@ -189,7 +193,10 @@ START_TEST(the_handler_may_synchronize)
 	uint64_t done = 0;
 
 	synchronizes = 1;
-	assert_ok(vmmem_collection_readv_from_fd(seen, chain, 3, fd, &done));
+	assert_ok(vmmem_collection_ranges_from_fd(seen, chain, 3, 0,
+						  VMMEM_IO_REST, fd,
+						  VMMEM_IO_POSITION, 0,
+						  &done));
 	ck_assert_uint_eq(done, 4 * PAGE);
 	expect_pattern(0, PAGE);
 	close(fd);
@@ -209,8 +216,8 @@ START_TEST(room_for_one)
 	open_world(NULL, 1);
 	synchronizes = 1;
 	in_step_with = fd;
-	assert_ok(vmmem_collection_read_from_fd(seen, 0, PAGES * PAGE, fd,
-						&done));
+	assert_ok(vmmem_collection_from_fd(seen, 0, PAGES * PAGE, fd,
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, PAGES * PAGE);
 	expect_pattern(0, PAGES * PAGE);
 	ck_assert_int_ge(asked, 2 * PAGES - 1);
@@ -228,7 +235,8 @@ START_TEST(log_by_iova_is_too_short)
 	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log_by_iova));
 	assert_ok(vmmem_bitmap_start(log_by_iova));
 	open_world(log_by_iova, 64);
-	assert_ok(vmmem_collection_read_from_fd(seen, 0, 3 * PAGE, fd, &done));
+	assert_ok(vmmem_collection_from_fd(seen, 0, 3 * PAGE, fd,
+					   VMMEM_IO_POSITION, 0, &done));
 	ck_assert_uint_eq(done, 3 * PAGE);
 	expect_pattern(0, 3 * PAGE);
 	ck_assert_uint_eq(vmmem_bitmap_count(log_by_iova), 1);
@@ -299,8 +307,8 @@ transfer(void *opaque)
 	uint64_t done = 0;
 
 	atomic_store(&helper->tid, (int)syscall(SYS_gettid));
-	assert_ok(vmmem_collection_read_from_fd(seen, 0, 2 * PAGE, helper->fd,
-						&done));
+	assert_ok(vmmem_collection_from_fd(seen, 0, 2 * PAGE, helper->fd,
+					   VMMEM_IO_POSITION, 0, &done));
 	atomic_store(&helper->done, 1);
 	return NULL;
 }
@@ -359,7 +367,8 @@ START_TEST(switched_off)
 	uint64_t done = 0;
 
 	assert_ok(vmmem_iommu_set_enabled(iommu, 0));
-	assert_ok(vmmem_collection_read_from_fd(seen, 0, 2 * PAGE, fd, &done));
+	assert_ok(vmmem_collection_from_fd(seen, 0, 2 * PAGE, fd,
+					   VMMEM_IO_POSITION, 0, &done));
 	pattern(want, sizeof(want), 5);
 	ck_assert_mem_eq(host_of(physical, 0), want, sizeof(want));
 	ck_assert_int_eq(asked, 0);

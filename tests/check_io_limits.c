@@ -234,12 +234,8 @@ START_TEST(many_members)
 		chain[i] = (struct vmmem_range){ count - 1 - i, 1 };
 	pattern(bytes, count, 90);
 	assert_ok(vmmem_collection_write(guest, 0, bytes, count, NULL));
-	if (form->at)
-		assert_moved(form->call.chain_at(guest, chain, count, fd, 0,
-						 &done), 0, count);
-	else
-		assert_moved(form->call.chain(guest, chain, count, fd, &done),
-			     0, count);
+	assert_moved(form_ranges(form, guest, chain, count, fd, 0, &done), 0,
+		     count);
 	ck_assert_int_eq(pread(fd, bytes, count, 0), (ssize_t)count);
 	for (i = 0; i < count; i++)
 		ck_assert_uint_eq(*host_of(guest, i), bytes[count - 1 - i]);

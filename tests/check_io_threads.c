@@ -54,19 +54,20 @@ read_page(unsigned int way, uint64_t gpa, uint64_t offset)
 
 	switch (way) {
 	case 0:
-		rc = vmmem_collection_read_from_fd_at(guest, gpa, PAGE, file,
-						      offset, &done);
+		rc = vmmem_collection_from_fd(guest, gpa, PAGE, file, offset,
+					      0, &done);
 		break;
 	case 1:
-		rc = vmmem_collection_readv_from_fd_at(guest, chain, 2, file,
-						       offset, &done);
+		rc = vmmem_collection_ranges_from_fd(guest, chain, 2, 0,
+						     VMMEM_IO_REST, file,
+						     offset, 0, &done);
 		break;
 	case 2:
 		rc = vmmem_collection_slice(guest, gpa, PAGE,
 					    VMMEM_PROT_WRITE, &slice);
 		if (rc == 0)
-			rc = vmmem_slice_read_some_from_fd_at(
-				&slice, 0, PAGE, file, offset, &done);
+			rc = vmmem_slice_from_fd(&slice, 0, PAGE, file, offset,
+						 VMMEM_IO_SOME, &done);
 		break;
 	default:
 		rc = vmmem_collection_iovec_ranges(guest, chain, 2,
@@ -205,8 +206,9 @@ read_stream(void *opaque)
 	struct reader *reader = opaque;
 
 	atomic_store(&reader->id, (int)syscall(SYS_gettid));
-	reader->rc = vmmem_collection_read_from_fd(guest, reader->gpa,
-						   2 * PAGE, reader->fd, NULL);
+	reader->rc = vmmem_collection_from_fd(guest, reader->gpa, 2 * PAGE,
+					      reader->fd, VMMEM_IO_POSITION, 0,
+					      NULL);
 	atomic_store(&reader->returned, 1);
 	pthread_testcancel();
 	return NULL;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Where a policy puts memory: guards, alignment, sizes of all kinds. */
+#include <vmmem/discard.h>
+
 #include "policy.h"
 #include "suite.h"
 
@@ -86,6 +88,104 @@ START_TEST(alignment)
 		start = starts[_i];
 		vmmem_region_unref(region);
 	}
+}
+END_TEST
+
+/* Regions that a large page fits lie as that wants it, without being told. */
+static const struct {
+	uint64_t gpa, len;
+} large[] = {
+	{ 0, GIB },
+	{ 0, GIB - 384 * KIB },
+	{ MIB, GIB - MIB },
+	{ 4 * GIB, 3 * GIB },
+	{ 2 * GIB, 1000 * MIB },
+	{ 0, 512 * MIB + 4096 },
+	{ 0x3000, 8 * MIB },
+	{ 5 * MIB - 4096, 3 * MIB + 4096 },
+	{ 2 * MIB, 2 * MIB },
+	{ TOP - 7 * MIB + 1, 7 * MIB },
+};
+
+static void
+expect_large(const struct vmmem_region *region, uint64_t gpa, uint64_t len,
+	     uint64_t size)
+{
+	uint8_t *host = expect_host(region), byte = 0;
+	uint64_t offset;
+	int fd;
+
+	ck_assert_uint_eq(((uintptr_t)host - gpa) % size, 0);
+	ck_assert_uint_ge(granted(region).alignment, size);
+	host[0] = 7;
+	host[len - 1] = 9;
+	if (vmmem_region_kind(region) != VMMEM_REGION_MEMFD)
+		return;
+	/* The offset in the file, too. */
+	assert_ok(vmmem_region_file(region, &fd, &offset));
+	ck_assert_uint_eq((offset - gpa) % size, 0);
+	ck_assert_int_eq(pread(fd, &byte, 1, (off_t)offset), 1);
+	ck_assert_uint_eq(byte, 7);
+	ck_assert_int_eq(pread(fd, &byte, 1, (off_t)(offset + len - 1)), 1);
+	ck_assert_uint_eq(byte, 9);
+	/* What comes before it takes no memory. */
+	ck_assert_uint_eq(storage(fd), 2 * page_size());
+	/* And goes, as any other. */
+	assert_ok(vmmem_region_discard(region, 0, len, 0, NULL));
+	ck_assert_uint_eq(storage(fd), 0);
+	ck_assert_uint_eq(host[0], 0);
+}
+
+START_TEST(large_pages)
+{
+	const uint64_t size = page_size() * (page_size() / 8);
+	const uint32_t thp = _i / 2 == 1 ? VMMEM_THP_YES : VMMEM_THP_DEFAULT;
+	struct vmmem_region *region;
+	size_t i;
+
+	/* The table is for pages of 4 KiB. */
+	if (page_size() != 4096)
+		return;
+	for (i = 0; i < ARRAY_LEN(large); i++) {
+		set_kind(_i % 2 + 1);
+		vmmem_region_builder_set_range(builder, large[i].gpa,
+					       large[i].len);
+		/* Without any policy, too. */
+		vmmem_policy_set_thp(policy, thp);
+		vmmem_region_builder_set_policy(builder,
+						_i / 2 == 2 ? NULL : policy);
+		assert_ok(vmmem_region_builder_build(builder, &region));
+		/* One large page is 2 MiB of host memory: not in each file. */
+		if (thp != VMMEM_THP_YES)
+			expect_large(region, large[i].gpa, large[i].len, size);
+		ck_assert_uint_eq(((uintptr_t)expect_host(region) -
+				   large[i].gpa) % size, 0);
+		vmmem_region_unref(region);
+	}
+}
+END_TEST
+
+/* A file's pages cannot be moved, but its mapping can. */
+START_TEST(large_pages_of_files)
+{
+	const uint64_t size = page_size() * (page_size() / 8);
+	struct vmmem_region *region = NULL;
+	int fd = file_of(3 * size);
+
+	vmmem_region_builder_set_range(builder, size + page_size(), 2 * size);
+	vmmem_region_builder_set_file(builder, fd, page_size());
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	ck_assert_uint_eq(((uintptr_t)expect_host(region) - page_size()) %
+				  size, 0);
+	vmmem_region_unref(region);
+	/* One that begins within a page is had as before. */
+	vmmem_region_builder_set_range(builder, size + 16, 2 * size);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_unref(region);
+	vmmem_region_builder_set_memfd(builder);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_unref(region);
+	close(fd);
 }
 END_TEST
 
@@ -183,6 +283,8 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, guards, FIRST_KIND, END_OF_KINDS);
 	tcase_add_loop_test(tcase, alignment, 0, 9);
+	tcase_add_loop_test(tcase, large_pages, 0, 6);
+	tcase_add_test(tcase, large_pages_of_files);
 	tcase_add_test(tcase, alignment_of_files);
 	tcase_add_test(tcase, too_much_room);
 	tcase_add_loop_test(tcase, limits, 0, (int)ARRAY_LEN(lengths));

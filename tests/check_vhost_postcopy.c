@@ -295,7 +295,8 @@ static int
 by_descriptor(uint8_t *buf, size_t len)
 {
 	int out = memfd_create("out", MFD_CLOEXEC);
-	int rc = vmmem_collection_write_to_fd(map, AT, len, out, NULL);
+	int rc = vmmem_collection_to_fd(map, AT, len, out, VMMEM_IO_POSITION,
+					0, NULL);
 
 	if (rc == 0 && pread(out, buf, len, 0) != (ssize_t)len)
 		rc = -errno;

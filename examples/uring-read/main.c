@@ -164,9 +164,9 @@ complete(struct disk *disk)
 		return complain("reading", result);
 	/* A short one is at the end of the file, or is to be finished. */
 	if (got < CHUNK) {
-		rc = vmmem_collection_read_from_fd_at(
-			disk->map, request->offset + got, CHUNK - got,
-			disk->file, request->offset + got, &rest);
+		rc = vmmem_collection_from_fd(disk->map, request->offset + got,
+					      CHUNK - got, disk->file,
+					      request->offset + got, 0, &rest);
 		if (rc != 0 && rc != VMMEM_EEOF)
 			return complain("reading", rc);
 		disk->ended |= rc == VMMEM_EEOF;

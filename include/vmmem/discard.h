@@ -6,8 +6,9 @@
  * After a discard all bytes of the range read as zero, for everyone who sees
  * the memory.  The pages that lie wholly within the range are gone: they come
  * back, zeroed, when somebody touches them.  Of pages that the range covers in
- * part, the covered bytes are written with zeroes, and the page stays.  Pages
- * are those of the backing: huge pages of the pool go only as a whole.
+ * part, the covered bytes become zero, and the page stays; where there is no
+ * page none is made, as far as the system tells.  Pages are those of the
+ * backing: huge pages of the pool go only as a whole.
  *
  * Each backing has its own means:
  *
@@ -21,7 +22,13 @@
  *   alias                as its target
  *
  * What has no means is VMMEM_ENODISCARD, and is left as it was.  Zeroes are
- * never written instead, but to the ends of a range.
+ * never written instead, except to the ends of a range.
+ *
+ * Memory in place of a file's pages is a mapping of its own.  So that a guest
+ * cannot use up those that a process may have, the discards of all regions
+ * together take no more than half of vm.max_map_count; one that would take more
+ * is VMMEM_ENODISCARD.  One that takes no more than it gives back, as that of
+ * all of a region, is always done.
  *
  * Accesses that run at the same time come before or after, page by page.
  * Devices and other processes that use the memory by other ways (VFIO, RDMA:
@@ -54,7 +61,9 @@ struct vmmem_region;
  * success or not; NULL if nobody wants to know.  Of a custom region it is
  * 'len', as soon as the callback has returned 0.
  *
- * Any thread that holds a reference; not in a signal handler.
+ * Any thread that holds a reference; not in a signal handler.  In a child that
+ * fork() made, a private file only if no other thread was discarding one at the
+ * fork.
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'region' is NULL, or an unknown bit in 'flags'
@@ -66,13 +75,14 @@ struct vmmem_region;
  *                      mapping of a file, or locked, or not writable; a file
  *                      system without holes; a private mapping of hugetlbfs; a
  *                      custom region without the callback; huge pages that are
- *                      private, before Linux 5.18
+ *                      private, before Linux 5.18; or too many mappings would
+ *                      take the place of parts of a private file
  *   VMMEM_ECALLBACK    the callback returned a positive value
  *   what the callback returned
  *   -errno             what madvise(2), fallocate(2), mmap(2) or what restores
  *                      the region's policy said: -EPERM for a memfd that is
- *                      sealed with VMMEM_SEAL_FUTURE_WRITE, -ENOMEM for more
- *                      mappings than a process may have
+ *                      sealed with VMMEM_SEAL_FUTURE_WRITE, -ENOMEM if the
+ *                      process has used up its mappings otherwise
  */
 VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
 					 uint64_t offset, uint64_t len,

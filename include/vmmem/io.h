@@ -2,42 +2,46 @@
 /*
  * vmmem/io.h - between descriptors and guest memory, without a copy.
  *
- * read_..._from_fd() reads from a descriptor and writes to the guest;
- * write_..._to_fd() reads from the guest and writes to the descriptor.  With
- * _at the bytes are at 'file_offset' of a file, whose position stays as it is;
- * without, they are where the file or stream stands.  The guest's side is a
- * range, a chain of ranges one after the other (v), or a part of a slice.
+ * A _from_fd function reads from a descriptor and writes to the guest; a _to_fd
+ * function reads from the guest and writes to the descriptor.  The guest's side
+ * is a range, a chain of ranges one after the other, or a part of a slice.  The
+ * bytes are at 'file_offset' of a file, whose position stays as it is; or, with
+ * VMMEM_IO_POSITION, where the file or stream stands.  'flags' is 0 or a set of
+ * VMMEM_IO_....
  *
- * The plain forms move all 'len' bytes.  They check the guest's range, and then
- * that of the file, before the first byte is moved; then they go on after
- * transfers that were short until all is moved, the descriptor ends, or
- * something fails.  A descriptor that blocks is waited for.
+ * Without VMMEM_IO_SOME a function moves all 'len' bytes.  It checks the guest's
+ * range, and then that of the file, before the first byte is moved; then it
+ * goes on after transfers that were short until all is moved, the descriptor
+ * ends, or something fails.  A descriptor that blocks is waited for.
  *
- * The _some forms are for those who take what comes: they move bytes up to the
- * first that the guest's memory, the slice or the file cannot have, and end
- * with the first transfer that is short.  They wait for the first bytes, as
- * read(2) and write(2) do, but for no more once some were moved.
+ * With VMMEM_IO_SOME it takes what comes: it moves bytes up to the first that
+ * the guest's memory, the slice or the file cannot have, and ends with the
+ * first transfer that is short.  It waits for the first bytes, as read(2) and
+ * write(2) do, and for no more once some were moved.
  *
- * Both return 0 only if all bytes were moved.  'ret_done', which may be NULL,
- * gets the number of bytes that were, with 0 and with any code, but where an
- * argument is NULL that must not be.  So a transfer that has ended can be
- * resumed at the byte *ret_done.
+ * In both cases it returns 0 only if all bytes were moved.  'ret_done', which
+ * may be NULL, gets the number of bytes that were, with 0 and with any code
+ * except VMMEM_EINVAL for one of its arguments.  So a transfer that has ended
+ * can be resumed at the byte *ret_done: add it to the address, the offset or
+ * 'skip', and to 'file_offset', and take it from 'len'.
  *
  * Codes that all of them return:
  *   VMMEM_EEOF        the end of the file or stream (when reading)
  *   -EAGAIN           a descriptor that does not block has no more, or no room
- *   VMMEM_EPARTIAL    a _some form moved some bytes and would have to wait for
- *                     more; or a write moved none and gave no reason
+ *   VMMEM_EPARTIAL    with VMMEM_IO_SOME: some bytes were moved, and the call
+ *                     would have to wait for more; or a write moved none and
+ *                     gave no reason
  *   VMMEM_EFILERANGE  the range of the file passes 2^63 - 1, the last offset
  *                     that a file can have
- *   -EFAULT           the memory of a region is gone: its file was cut short
+ *   VMMEM_EFAULT      the memory of a region is gone, for example because its
+ *                     file was cut short; also without vmmem_fault_enable()
  *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
  *                     -EINTR, as the call is repeated
- *   VMMEM_EINVAL      the collection or slice is NULL
+ *   VMMEM_EINVAL      the collection or slice is NULL, or 'flags' has an
+ *                     unknown bit
  * and of the guest's memory:
  *   VMMEM_EBADADDR, VMMEM_EPERM, VMMEM_EOVERFLOW
- *                     as vmmem/access.h says; for the whole of a chain,
- *                     VMMEM_EOVERFLOW also if its length passes 2^64
+ *                     as vmmem/access.h says
  *   VMMEM_EOUTOFRANGE, VMMEM_EPERM
  *                     of a slice, as vmmem/slice.h says
  *   VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, VMMEM_EINVAL, and what a custom
@@ -45,15 +49,22 @@
  *
  * Zero bytes succeed: neither the descriptor nor the address is looked at.
  *
- * Regions with a host address are read and written by the kernel itself, up to
+ * The kernel itself reads and writes regions that have a host address, up to
  * 1024 pieces and 1 GiB with each system call; custom regions that map on
- * demand are acquired for its time.  Those that only have callbacks go through
- * a buffer of 4 KiB on the stack, and are the end of a system call.  If their
+ * demand are acquired for its time.  A region that has only callbacks is copied
+ * through a buffer of 4 KiB on the stack, and ends the system call.  If its
  * write() fails, up to that many bytes have been taken from a stream and are
  * lost.
  *
+ * A file opened with O_DIRECT may refuse bytes for how they lie in memory, with
+ * -EINVAL.  They go through a buffer then, which the library maps (mmap(2)), up
+ * to 1 MiB at once.  So reading takes any address, length and offset.  Writing
+ * takes any address, while length and offset must be whole blocks of the disk,
+ * or it is -EINVAL.
+ *
  * Through an iommu (vmmem/iommu.h) each system call stands in a section of the
- * iotlb: who synchronizes waits for it.  Translations are asked for before.
+ * iotlb: a thread that synchronizes waits for it.  Translations are asked for
+ * before.
  *
  * What the kernel has written is marked in the region's bitmap while logging
  * is on, after the transfer and before the return: exactly the bytes that were
@@ -62,13 +73,14 @@
  * particular order and in pieces of its own: what vmmem/access.h says of
  * tearing does not hold.
  *
- * Writing to a pipe or socket that nobody reads raises SIGPIPE, as write(2)
- * does, and a file opened with O_APPEND is appended to whatever the offset, as
- * pwrite(2) does.  No function is a cancellation point: a thread that is
+ * Writing to a pipe or socket that nobody reads raises SIGPIPE, and writing to
+ * a file beyond RLIMIT_FSIZE raises SIGXFSZ, as write(2) does: unless they are
+ * ignored or handled, they end the process; see VMMEM_IO_NO_SIGNAL.  A file
+ * opened with O_APPEND is appended to whatever the offset, as pwrite(2) does.  No function is a cancellation point: a thread that is
  * cancelled in one ends later.
  *
  * Any thread that holds a reference to the collection or to what the slice came
- * from, also in a signal handler: no lock is taken, nothing is allocated, and
+ * from, also in a signal handler: no lock is taken, no allocator is called, and
  * errno is left alone.  A range within one region, and a slice, take little
  * stack, others some 44 KiB.
  *
@@ -83,142 +95,107 @@
 
 VMMEM_BEGIN_DECLS
 
-/*
- * vmmem_collection_read_from_fd() reads 'len' bytes to the guest's
- * [gpa, gpa + len), all of them.
- */
-VMMEM_NODISCARD int
-vmmem_collection_read_from_fd(const struct vmmem_collection *collection,
-			      uint64_t gpa, uint64_t len, int fd,
-			      uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_read_from_fd_at(const struct vmmem_collection *collection,
-				 uint64_t gpa, uint64_t len, int fd,
-				 uint64_t file_offset, uint64_t *ret_done);
-
-/* vmmem_collection_read_some_from_fd() reads what comes, up to 'len' bytes. */
-VMMEM_NODISCARD int
-vmmem_collection_read_some_from_fd(const struct vmmem_collection *collection,
-				   uint64_t gpa, uint64_t len, int fd,
-				   uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_read_some_from_fd_at(
-	const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
-	int fd, uint64_t file_offset, uint64_t *ret_done);
+/* Take what comes, and do not wait for more. */
+#define VMMEM_IO_SOME 1U
 
 /*
- * vmmem_collection_write_to_fd() writes the guest's [gpa, gpa + len), all of
- * it.
+ * One message, one system call: for descriptors that keep messages apart, such
+ * as tap devices and sockets of datagrams.  Not together with VMMEM_IO_SOME.
+ *
+ * A _to_fd function writes all bytes as one message, or none.  A _from_fd
+ * function reads one message; it returns 0 if the message was no longer than
+ * 'len', and 'ret_done' gets its length.  What one system call cannot take as
+ * it lies in memory goes through a buffer that the library maps (mmap(2)): more
+ * than 1024 pieces, regions that have only callbacks, more than 16 pieces that
+ * are mapped on demand, what an iotlb has no room for, and several pieces for a
+ * device that would make each of them a message.
+ *
+ * More codes:
+ *   VMMEM_ENOROOM   the message was longer than 'len'.  'ret_done' is 'len'; the
+ *                   rest of the message is lost.  A pipe does not tell.
+ *   VMMEM_ETOOBIG   more than 1 GiB to write, or more than 16 MiB that would go
+ *                   through the buffer: nothing was moved
+ *   VMMEM_EEOF      no bytes came, except from a socket without a connection:
+ *                   there it is a message of no bytes, and 0
+ *   VMMEM_EPARTIAL  the descriptor took only a part of the message
+ *   -errno          also from fstat(2), getsockopt(2) or mmap(2)
+ *
+ * If memory cannot be had after a message was read - a callback's write()
+ * failed, a translation went - what came before it is counted and the rest of
+ * the message is lost.
  */
-VMMEM_NODISCARD int
-vmmem_collection_write_to_fd(const struct vmmem_collection *collection,
-			     uint64_t gpa, uint64_t len, int fd,
-			     uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_write_to_fd_at(const struct vmmem_collection *collection,
-				uint64_t gpa, uint64_t len, int fd,
-				uint64_t file_offset, uint64_t *ret_done);
-
-/* vmmem_collection_write_some_to_fd() writes what goes, up to 'len' bytes. */
-VMMEM_NODISCARD int
-vmmem_collection_write_some_to_fd(const struct vmmem_collection *collection,
-				  uint64_t gpa, uint64_t len, int fd,
-				  uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_write_some_to_fd_at(const struct vmmem_collection *collection,
-				     uint64_t gpa, uint64_t len, int fd,
-				     uint64_t file_offset, uint64_t *ret_done);
+#define VMMEM_IO_MESSAGE 2U
 
 /*
- * vmmem_collection_readv_from_fd() reads to a chain of 'count' ranges, filling
- * each before the next; for example the buffers of a virtqueue's descriptors.
- * Ranges of no bytes are skipped.  VMMEM_EINVAL also if 'ranges' is NULL and
- * 'count' is not 0.
+ * Raise neither SIGPIPE, where nobody reads a pipe or socket any more, nor
+ * SIGXFSZ, where a file would pass RLIMIT_FSIZE: only the code, -EPIPE or
+ * -EFBIG.  Both signals are blocked in the calling thread for as long as the
+ * call takes; nothing else is changed.  Costs four system calls, some 0.3 us.
+ */
+#define VMMEM_IO_NO_SIGNAL 4U
+
+/* A file offset: where the file or stream stands, which then moves on. */
+#define VMMEM_IO_POSITION UINT64_MAX
+
+/* A length: to the end of the chain. */
+#define VMMEM_IO_REST UINT64_MAX
+
+/*
+ * vmmem_collection_from_fd() reads 'len' bytes to the guest's
+ * [gpa, gpa + len).
  */
 VMMEM_NODISCARD int
-vmmem_collection_readv_from_fd(const struct vmmem_collection *collection,
-			       const struct vmmem_range *ranges, size_t count,
-			       int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_readv_from_fd_at(const struct vmmem_collection *collection,
-				  const struct vmmem_range *ranges,
-				  size_t count, int fd, uint64_t file_offset,
-				  uint64_t *ret_done);
+vmmem_collection_from_fd(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint64_t len, int fd,
+			 uint64_t file_offset, uint32_t flags,
+			 uint64_t *ret_done);
 
-/* vmmem_collection_readv_some_from_fd() reads what comes. */
+/* vmmem_collection_to_fd() writes the guest's [gpa, gpa + len). */
 VMMEM_NODISCARD int
-vmmem_collection_readv_some_from_fd(const struct vmmem_collection *collection,
-				    const struct vmmem_range *ranges,
-				    size_t count, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_readv_some_from_fd_at(
-	const struct vmmem_collection *collection,
-	const struct vmmem_range *ranges, size_t count, int fd,
-	uint64_t file_offset, uint64_t *ret_done);
+vmmem_collection_to_fd(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, int fd, uint64_t file_offset,
+		       uint32_t flags, uint64_t *ret_done);
 
-/* vmmem_collection_writev_to_fd() writes a chain of 'count' ranges. */
+/*
+ * vmmem_collection_ranges_from_fd() reads to the bytes [skip, skip + len) of a
+ * chain of 'count' ranges, filling each range before the next; for example the
+ * buffers of a virtqueue's descriptors.  With VMMEM_IO_REST it is all that
+ * follows 'skip'.  Ranges of no bytes, and the bytes before and behind, are not
+ * looked at.
+ *
+ * More codes:
+ *   VMMEM_EOUTOFRANGE  the chain has less than 'skip', or 'skip' + 'len', bytes
+ *   VMMEM_EOVERFLOW    also if the rest of the chain is 2^64 bytes or more
+ *   VMMEM_EINVAL       also if 'ranges' is NULL and 'count' is not 0
+ */
 VMMEM_NODISCARD int
-vmmem_collection_writev_to_fd(const struct vmmem_collection *collection,
+vmmem_collection_ranges_from_fd(const struct vmmem_collection *collection,
+				const struct vmmem_range *ranges, size_t count,
+				uint64_t skip, uint64_t len, int fd,
+				uint64_t file_offset, uint32_t flags,
+				uint64_t *ret_done);
+
+/* vmmem_collection_ranges_to_fd() writes the same bytes of a chain. */
+VMMEM_NODISCARD int
+vmmem_collection_ranges_to_fd(const struct vmmem_collection *collection,
 			      const struct vmmem_range *ranges, size_t count,
-			      int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_writev_to_fd_at(const struct vmmem_collection *collection,
-				 const struct vmmem_range *ranges, size_t count,
-				 int fd, uint64_t file_offset,
-				 uint64_t *ret_done);
-
-/* vmmem_collection_writev_some_to_fd() writes what goes. */
-VMMEM_NODISCARD int
-vmmem_collection_writev_some_to_fd(const struct vmmem_collection *collection,
-				   const struct vmmem_range *ranges,
-				   size_t count, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_collection_writev_some_to_fd_at(
-	const struct vmmem_collection *collection,
-	const struct vmmem_range *ranges, size_t count, int fd,
-	uint64_t file_offset, uint64_t *ret_done);
+			      uint64_t skip, uint64_t len, int fd,
+			      uint64_t file_offset, uint32_t flags,
+			      uint64_t *ret_done);
 
 /*
- * vmmem_slice_read_from_fd() reads 'len' bytes to [offset, offset + len) of a
- * slice, all of them.
+ * vmmem_slice_from_fd() reads 'len' bytes to [offset, offset + len) of a slice.
  */
 VMMEM_NODISCARD int
-vmmem_slice_read_from_fd(const struct vmmem_slice *slice, uint64_t offset,
-			 uint64_t len, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_slice_read_from_fd_at(const struct vmmem_slice *slice, uint64_t offset,
-			    uint64_t len, int fd, uint64_t file_offset,
-			    uint64_t *ret_done);
+vmmem_slice_from_fd(const struct vmmem_slice *slice, uint64_t offset,
+		    uint64_t len, int fd, uint64_t file_offset, uint32_t flags,
+		    uint64_t *ret_done);
 
-/*
- * vmmem_slice_read_some_from_fd() reads what comes, up to 'len' bytes or the
- * end of the slice.
- */
+/* vmmem_slice_to_fd() writes [offset, offset + len) of a slice. */
 VMMEM_NODISCARD int
-vmmem_slice_read_some_from_fd(const struct vmmem_slice *slice, uint64_t offset,
-			      uint64_t len, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_slice_read_some_from_fd_at(const struct vmmem_slice *slice,
-				 uint64_t offset, uint64_t len, int fd,
-				 uint64_t file_offset, uint64_t *ret_done);
-
-/* vmmem_slice_write_to_fd() writes [offset, offset + len) of a slice. */
-VMMEM_NODISCARD int
-vmmem_slice_write_to_fd(const struct vmmem_slice *slice, uint64_t offset,
-			uint64_t len, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_slice_write_to_fd_at(const struct vmmem_slice *slice, uint64_t offset,
-			   uint64_t len, int fd, uint64_t file_offset,
-			   uint64_t *ret_done);
-
-/* vmmem_slice_write_some_to_fd() writes what goes. */
-VMMEM_NODISCARD int
-vmmem_slice_write_some_to_fd(const struct vmmem_slice *slice, uint64_t offset,
-			     uint64_t len, int fd, uint64_t *ret_done);
-VMMEM_NODISCARD int
-vmmem_slice_write_some_to_fd_at(const struct vmmem_slice *slice,
-				uint64_t offset, uint64_t len, int fd,
-				uint64_t file_offset, uint64_t *ret_done);
+vmmem_slice_to_fd(const struct vmmem_slice *slice, uint64_t offset,
+		  uint64_t len, int fd, uint64_t file_offset, uint32_t flags,
+		  uint64_t *ret_done);
 
 VMMEM_END_DECLS
 

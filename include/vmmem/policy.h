@@ -82,8 +82,8 @@ void vmmem_policy_set_seals(struct vmmem_policy *policy, uint32_t seals);
 
 /*
  * vmmem_policy_set_thp() sets one of VMMEM_THP_....  YES is advice: which pages
- * became huge, vmmem_region_residency() tells.  See
- * vmmem_policy_set_alignment().
+ * became huge, vmmem_region_residency() tells.  Except with NO, the addresses
+ * agree as huge pages need it: see vmmem_policy_set_alignment().
  */
 void vmmem_policy_set_thp(struct vmmem_policy *policy, uint32_t thp);
 
@@ -119,8 +119,14 @@ void vmmem_policy_set_guard(struct vmmem_policy *policy, uint64_t bytes);
 
 /*
  * vmmem_policy_set_alignment() has guest and host address agree modulo
- * 'bytes', a power of two; 0, the default, for the usual 16.  A hypervisor maps
+ * 'bytes', a power of two; 0, the default, for the usual.  A hypervisor maps
  * huge pages to the guest only where they agree modulo that page size.
+ *
+ * The usual is 16; and, without a policy too, the size of transparent huge pages
+ * (2 MiB where pages have 4 KiB) if one fits the region, the region begins with
+ * a page, and neither huge pages of the pool nor VMMEM_THP_NO are asked for.  In
+ * a memfd of the library's the offsets then agree as well, so that the file may
+ * be longer than the region, by less than a huge page that is never touched.
  */
 void vmmem_policy_set_alignment(struct vmmem_policy *policy, uint64_t bytes);
 

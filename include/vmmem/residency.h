@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/residency.h - what of a region is in memory now, and where.
+ * vmmem/residency.h - what of memory is there now, and where.
  *
  * These functions ask the system, page by page, so they take time in
- * proportion to the range, and what they say may be old when they return.
- * They change nothing.
+ * proportion to the range, whatever else the process has mapped; and what they
+ * say may be old when they return.  They change nothing.
  *
  * Any thread that holds a reference; not in a signal handler.
  *
@@ -17,6 +17,7 @@
 
 VMMEM_BEGIN_DECLS
 
+struct vmmem_collection;
 struct vmmem_region;
 
 /* What cannot be told. */
@@ -36,9 +37,10 @@ struct vmmem_residency {
 	uint64_t resident;
 	/*
 	 * In huge pages, of the pool or transparent ones, that this process
-	 * has mapped as such.  VMMEM_UNKNOWN if the system tells the number
-	 * only for more than the range; with guard pages on both sides
-	 * (vmmem_policy_set_guard()) all of a region can be told.
+	 * has mapped as such.  Before Linux 6.7 the system tells the number of
+	 * transparent ones for whole mappings only: VMMEM_UNKNOWN if that is
+	 * more than the range.  With guard pages on both sides
+	 * (vmmem_policy_set_guard()) it can be told of a whole region.
 	 */
 	uint64_t huge;
 	/* That mlock(2) covers: what is resident of them stays so. */
@@ -49,7 +51,8 @@ struct vmmem_residency {
  * vmmem_region_residency() counts what is in memory of [offset, offset + len)
  * of 'region'.  A page that the range covers in part counts with that part.
  *
- * It reads /proc/self/smaps; where the system has none, 'huge' and 'locked'
+ * It needs /proc/self for the number of transparent huge pages, and for that of
+ * locked bytes where some of the range are: where the system has none, those
  * are VMMEM_UNKNOWN.
  *
  * Returns 0, or
@@ -59,7 +62,7 @@ struct vmmem_residency {
  *   VMMEM_ENOHOST      the region has no host address
  *   VMMEM_ESTRUCTSIZE  ret_residency->size is below that of version 0.1 or
  *                      above 4096
- *   -errno             what mincore(2), or reading smaps, said
+ *   -errno             what mincore(2), msync(2) or asking /proc/self said
  */
 VMMEM_NODISCARD int
 vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
@@ -83,6 +86,66 @@ VMMEM_NODISCARD int
 vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 		   uint64_t len, uint64_t *ret_bytes, size_t count,
 		   uint64_t *ret_rest);
+
+/*
+ * vmmem_region_next_populated() finds the first bytes of [offset, offset + len)
+ * of 'region' that have a page: in memory, swapped out, or on the file system of
+ * a file.  All other bytes are zero, and to read them may make pages.  A page
+ * that the range covers in part counts with that part.
+ *
+ * 'ret_offset' and 'ret_len' get the first such bytes; what follows them may be
+ * there too.  'ret_len' is 0, and 'ret_offset' the end, if there are none.  To
+ * visit all:
+ *
+ *     for (at = 0; vmmem_region_next_populated(region, at, end - at, &start,
+ *                                              &len) == 0 &&
+ *                  len != 0; at = start + len)
+ *
+ * What it looks at:
+ *
+ *   anonymous     this process' page tables
+ *   memfd, file   the file's holes, whoever made its pages; of a private file
+ *                 also the page tables
+ *   huge pages of the pool
+ *                 this process' page tables; of pages of a memfd or file that
+ *                 only others have mapped, whether they are zero.  Each call
+ *                 then takes time in proportion to the region
+ *   external      the page tables, where it is private memory without a file
+ *   alias         as its target
+ *
+ * Where the system does not tell, the whole range is said to be there: other
+ * external memory, custom regions, devices, private mappings of huge pages of
+ * the pool, and without /proc.  Pages that were only read may be left out.
+ *
+ * A file that may not be opened a second time (/proc/self/fd) is asked by its
+ * descriptor, and stands elsewhere for the time of the call.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       a pointer is NULL
+ *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
+ *                      are
+ *   -errno             what lseek(2), fstat(2) or asking /proc/self said
+ */
+VMMEM_NODISCARD int
+vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
+			    uint64_t len, uint64_t *ret_offset,
+			    uint64_t *ret_len);
+
+/*
+ * vmmem_collection_next_populated() finds the first bytes of the guest's
+ * [gpa, gpa + len) that have a page, in one region, as
+ * vmmem_region_next_populated() does.  Where no region is there is nothing.  Of
+ * a translated collection it is a range of guest physical addresses all the
+ * same.
+ *
+ * Returns 0, what vmmem_region_next_populated() returned, or
+ *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EOVERFLOW  the range passes 2^64
+ */
+VMMEM_NODISCARD int
+vmmem_collection_next_populated(const struct vmmem_collection *collection,
+				uint64_t gpa, uint64_t len, uint64_t *ret_gpa,
+				uint64_t *ret_len);
 
 VMMEM_END_DECLS
 

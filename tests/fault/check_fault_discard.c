@@ -96,7 +96,84 @@ private_file(void)
 	return rc;
 }
 
+/*
+ * Parts of pages, of memory that nobody has touched: whether there is a page is
+ * only asked to make none.
+ */
+static int
+discard_parts(struct vmmem_region_builder *builder)
+{
+	struct vmmem_region *region = no_region;
+	uint64_t discarded = 77;
+	int rc;
+
+	rc = vmmem_region_builder_build(builder, &region);
+	if (rc != 0)
+		return failed_region(rc, region);
+	rc = vmmem_region_discard(region, 100, 200, 0, &discarded);
+	REQUIRE(discarded == 0);
+	vmmem_region_unref(region);
+	return rc;
+}
+
+static int
+parts(void)
+{
+	struct vmmem_region_builder *builder = new_builder();
+	int rc = -ENOMEM;
+
+	if (builder != NULL)
+		rc = discard_parts(builder);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static int
+parts_of_private_file(void)
+{
+	struct vmmem_region_builder *builder = new_builder();
+	int rc = -ENOMEM;
+
+	if (builder != NULL) {
+		vmmem_region_builder_set_file(builder, fault_file(), 0);
+		vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+		rc = discard_parts(builder);
+	}
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
 static unsigned char *outside;
+
+static int
+parts_of_external(void)
+{
+	struct vmmem_region_builder *builder = new_builder();
+	int rc = -ENOMEM;
+
+	if (builder != NULL) {
+		vmmem_region_builder_set_external(builder, outside, NULL,
+						  NULL);
+		rc = discard_parts(builder);
+	}
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+/* Those that ask; of a file also for where it stands, which may be in vain. */
+static const char *const asking[] = { "mincore", "open", "ioctl", "pread",
+				      "lseek", "read", NULL };
+
+static const scenario_fn parts_scenarios[] = { parts, parts_of_private_file,
+					       parts_of_external };
+
+START_TEST(test_parts)
+{
+	fault_survived = asking;
+	fault_sweep(parts_scenarios[_i], 0);
+	fault_survived = NULL;
+}
+END_TEST
 
 static int
 external(void)
@@ -220,6 +297,9 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, NULL);
 	tcase_add_loop_test(tcase, test_scenario, 0,
 			    sizeof(scenarios) / sizeof(scenarios[0]));
+	tcase_add_loop_test(tcase, test_parts, 0,
+			    sizeof(parts_scenarios) /
+				    sizeof(parts_scenarios[0]));
 	tcase_add_loop_test(tcase, test_names, 0,
 			    sizeof(names) / sizeof(names[0]));
 	suite_add_tcase(suite, tcase);

@@ -123,6 +123,13 @@ require_count(int rc, uint64_t done, uint64_t len)
 	return rc;
 }
 
+/* Not by lseek(), which is made to fail. */
+static void
+rewind_file(int fd)
+{
+	REQUIRE(lseek64(fd, 0, SEEK_SET) == 0);
+}
+
 static int
 one_region(void)
 {
@@ -130,11 +137,11 @@ one_region(void)
 	int rc;
 
 	errno = EXDEV;
-	rc = vmmem_collection_read_from_fd_at(guest, GPA, 64, file, 0, &done);
+	rc = vmmem_collection_from_fd(guest, GPA, 64, file, 0, 0, &done);
 	rc = require_count(rc, done, 64);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_collection_write_to_fd_at(guest, GPA, 64, file, 0, &done);
+	rc = vmmem_collection_to_fd(guest, GPA, 64, file, 0, 0, &done);
 	return require_count(rc, done, 64);
 }
 
@@ -145,13 +152,15 @@ one_region_in_a_stream(void)
 	uint64_t done = 77;
 	int rc;
 
-	REQUIRE(lseek(file, 0, SEEK_SET) == 0);
+	rewind_file(file);
 	errno = EXDEV;
-	rc = vmmem_collection_read_from_fd(guest, GPA, 64, file, &done);
+	rc = vmmem_collection_from_fd(guest, GPA, 64, file, VMMEM_IO_POSITION,
+				      0, &done);
 	rc = require_count(rc, done, 64);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_collection_write_to_fd(guest, GPA, 64, file, &done);
+	rc = vmmem_collection_to_fd(guest, GPA, 64, file, VMMEM_IO_POSITION, 0,
+				    &done);
 	return require_count(rc, done, 64);
 }
 
@@ -163,11 +172,11 @@ several_regions(void)
 	int rc;
 
 	errno = EXDEV;
-	rc = vmmem_collection_read_from_fd_at(guest, GPA, len, file, 0, &done);
+	rc = vmmem_collection_from_fd(guest, GPA, len, file, 0, 0, &done);
 	rc = require_count(rc, done, len);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_collection_write_to_fd_at(guest, GPA, len, file, 0, &done);
+	rc = vmmem_collection_to_fd(guest, GPA, len, file, 0, 0, &done);
 	return require_count(rc, done, len);
 }
 
@@ -180,13 +189,13 @@ some(void)
 	int rc;
 
 	errno = EXDEV;
-	rc = vmmem_collection_read_some_from_fd_at(guest, GPA, len, file, 0,
-						   &done);
+	rc = vmmem_collection_from_fd(guest, GPA, len, file, 0, VMMEM_IO_SOME,
+				      &done);
 	rc = require_count(rc, done, len);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_collection_write_some_to_fd_at(guest, GPA, len, file, 0,
-						  &done);
+	rc = vmmem_collection_to_fd(guest, GPA, len, file, 0, VMMEM_IO_SOME,
+				    &done);
 	return require_count(rc, done, len);
 }
 
@@ -201,11 +210,11 @@ slice(void)
 	REQUIRE(vmmem_collection_slice(guest, GPA, LEN,
 				       VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 				       &slice) == 0);
-	rc = vmmem_slice_read_from_fd_at(&slice, 8, 64, file, 0, &done);
+	rc = vmmem_slice_from_fd(&slice, 8, 64, file, 0, 0, &done);
 	rc = require_count(rc, done, 64);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_slice_write_some_to_fd_at(&slice, 8, 64, file, 0, &done);
+	rc = vmmem_slice_to_fd(&slice, 8, 64, file, 0, VMMEM_IO_SOME, &done);
 	return require_count(rc, done, 64);
 }
 
@@ -288,7 +297,9 @@ static struct script {
 	  0x40, 1 },
 	{ "EIO later", { 0x200, 0x200, -EIO }, 3, -EIO, 0x400, VMMEM_EPARTIAL,
 	  0x200, 1 },
-	{ "EFAULT", { -EFAULT }, 1, -EFAULT, 0, -EFAULT, 0, 1 },
+	{ "EFAULT", { -EFAULT }, 1, VMMEM_EFAULT, 0, VMMEM_EFAULT, 0, 1 },
+	{ "EFAULT later", { 0x40, -EFAULT }, 2, VMMEM_EFAULT, 0x40,
+	  VMMEM_EPARTIAL, 0x40, 1 },
 	{ "none", { 0 }, 1, VMMEM_EEOF, 0, VMMEM_EEOF, 0, 0 },
 	{ "none later", { 0x345, 0 }, 2, VMMEM_EEOF, 0x345, VMMEM_EPARTIAL,
 	  0x345, 0 },
@@ -309,10 +320,10 @@ read_by(const struct script *script, uint64_t gpa, int is_some)
 	clean();
 	inject_start(0, 0, false);
 	inject_transfers(script->steps, script->count);
-	rc = is_some ? vmmem_collection_read_some_from_fd_at(
-			       guest, gpa, WANT, file, 0x333, &done) :
-		       vmmem_collection_read_from_fd_at(guest, gpa, WANT, file,
-							0x333, &done);
+	rc = is_some ? vmmem_collection_from_fd(guest, gpa, WANT, file, 0x333,
+						VMMEM_IO_SOME, &done) :
+		       vmmem_collection_from_fd(guest, gpa, WANT, file, 0x333,
+						0, &done);
 	inject_stop();
 	asked = inject_transferred().calls;
 	ck_assert_msg(rc == code && done == want, "%s: %d, not %d; %ju bytes",
@@ -362,10 +373,10 @@ write_by(const struct script *script, uint64_t gpa, int is_some)
 	ck_assert_int_eq(pwrite(file, now, WANT, 0x333), WANT);
 	inject_start(0, 0, false);
 	inject_transfers(script->steps, script->count);
-	rc = is_some ? vmmem_collection_write_some_to_fd_at(
-			       guest, gpa, WANT, file, 0x333, &done) :
-		       vmmem_collection_write_to_fd_at(guest, gpa, WANT, file,
-						       0x333, &done);
+	rc = is_some ? vmmem_collection_to_fd(guest, gpa, WANT, file, 0x333,
+					      VMMEM_IO_SOME, &done) :
+		       vmmem_collection_to_fd(guest, gpa, WANT, file, 0x333, 0,
+					      &done);
 	inject_stop();
 	ck_assert_msg(rc == code && done == want, "%s: %d, not %d; %ju bytes",
 		      script->name, rc, code, (uintmax_t)done);
@@ -397,15 +408,15 @@ START_TEST(short_through_callbacks)
 
 	inject_start(0, 0, false);
 	inject_transfers(steps, 10);
-	ck_assert_int_eq(vmmem_collection_read_from_fd_at(
-		guest, gpa, len, file, 0x100, &done), 0);
+	ck_assert_int_eq(vmmem_collection_from_fd(guest, gpa, len, file, 0x100,
+						  0, &done), 0);
 	inject_stop();
 	ck_assert_uint_eq(done, len);
 	expect_guest(gpa, 0x100, len);
 	inject_start(0, 0, false);
 	inject_transfers(steps, 10);
-	ck_assert_int_eq(vmmem_collection_write_to_fd_at(
-		guest, gpa, len, file, 0x4000, &done), 0);
+	ck_assert_int_eq(vmmem_collection_to_fd(guest, gpa, len, file, 0x4000,
+						0, &done), 0);
 	inject_stop();
 	ck_assert_uint_eq(done, len);
 	ck_assert_int_eq(pread(file, now, len, 0x4000), (ssize_t)len);
@@ -421,13 +432,13 @@ START_TEST(calls_are_few)
 
 	inject_start(0, 0, false);
 	inject_transfers(NULL, 0);
-	ck_assert_int_eq(vmmem_collection_read_from_fd_at(
-		guest, MANY, 1024 * 16, file, 0, &done), 0);
+	ck_assert_int_eq(vmmem_collection_from_fd(guest, MANY, 1024 * 16, file,
+						  0, 0, &done), 0);
 	seen = inject_transferred();
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_eq(seen.pieces, 1024);
-	ck_assert_int_eq(vmmem_collection_read_from_fd_at(
-		guest, MANY, MANY_COUNT * 16, file, 7, &done), 0);
+	ck_assert_int_eq(vmmem_collection_from_fd(guest, MANY, MANY_COUNT * 16,
+						  file, 7, 0, &done), 0);
 	seen = inject_transferred();
 	ck_assert_uint_eq(seen.calls, 3);
 	ck_assert_int_eq(seen.pieces, 1);
@@ -436,14 +447,15 @@ START_TEST(calls_are_few)
 	expect_guest(MANY, 7, MANY_COUNT * 16);
 	inject_start(0, 0, false);
 	inject_transfers(NULL, 0);
-	ck_assert_int_eq(vmmem_collection_write_to_fd_at(
-		guest, GPA, 2 * LEN, file, 0, &done), 0);
+	ck_assert_int_eq(vmmem_collection_to_fd(guest, GPA, 2 * LEN, file, 0,
+						0, &done), 0);
 	seen = inject_transferred();
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_le(seen.pieces, 2);
 	/* Where the file stands, no offset is told. */
-	ck_assert_int_eq(vmmem_collection_write_to_fd(guest, GPA, 2 * LEN,
-						      file, &done), 0);
+	ck_assert_int_eq(vmmem_collection_to_fd(guest, GPA, 2 * LEN, file,
+						VMMEM_IO_POSITION, 0,
+						&done), 0);
 	seen = inject_transferred();
 	ck_assert(!inject_has_preadv2() || seen.offset == -1);
 	inject_stop();
@@ -476,16 +488,18 @@ START_TEST(older_systems)
 	inject_transfers(steps, inject_has_preadv2());
 	if (calls_of[_i].to_fd)
 		rc = calls_of[_i].at ?
-			     vmmem_collection_write_to_fd_at(
-				     guest, gpa, 16, file, 0x20, &done) :
-			     vmmem_collection_write_to_fd(guest, gpa, 16, file,
-							  &done);
+			     vmmem_collection_to_fd(guest, gpa, 16, file, 0x20,
+						    0, &done) :
+			     vmmem_collection_to_fd(guest, gpa, 16, file,
+						    VMMEM_IO_POSITION, 0,
+						    &done);
 	else
 		rc = calls_of[_i].at ?
-			     vmmem_collection_read_from_fd_at(
-				     guest, gpa, 16, file, 0x20, &done) :
-			     vmmem_collection_read_from_fd(guest, gpa, 16,
-							   file, &done);
+			     vmmem_collection_from_fd(guest, gpa, 16, file,
+						      0x20, 0, &done) :
+			     vmmem_collection_from_fd(guest, gpa, 16, file,
+						      VMMEM_IO_POSITION, 0,
+						      &done);
 	inject_stop();
 	ck_assert_int_eq(rc, 0);
 	ck_assert_uint_eq(done, 16);
@@ -511,8 +525,8 @@ START_TEST(short_among_many)
 
 	inject_start(0, 0, false);
 	inject_transfers(steps, 6);
-	ck_assert_int_eq(vmmem_collection_read_from_fd_at(
-		guest, MANY, MANY_COUNT * 16, file, 7, &done), 0);
+	ck_assert_int_eq(vmmem_collection_from_fd(guest, MANY, MANY_COUNT * 16,
+						  file, 7, 0, &done), 0);
 	inject_stop();
 	ck_assert_uint_eq(done, MANY_COUNT * 16);
 	expect_guest(MANY, 7, MANY_COUNT * 16);

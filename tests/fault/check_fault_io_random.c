@@ -228,11 +228,9 @@ run(void)
 	if (form->side != CHAIN)
 		rc = form_call(form, guest, chain[0].gpa, len, file, file_at,
 			       &done);
-	else if (form->at)
-		rc = form->call.chain_at(guest, chain, members, file, file_at,
-					 &done);
 	else
-		rc = form->call.chain(guest, chain, members, file, &done);
+		rc = form_ranges(form, guest, chain, members, file, file_at,
+				 &done);
 	inject_stop();
 }
 

@@ -244,9 +244,6 @@ static const struct {
 	int error;
 	int code;
 } names[] = {
-	{ anonymous_prefaulted, "read", EINTR, 0 },
-	{ anonymous_prefaulted, "open", ENOENT, 0 },
-	{ anonymous_prefaulted, "open", EACCES, -EACCES },
 	{ memfd, "fallocate", EINTR, 0 },
 	{ memfd, "fallocate", EOPNOTSUPP, VMMEM_ENOSUPPORT },
 	{ memfd, "fallocate", ENOSPC, -ENOSPC },

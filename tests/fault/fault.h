@@ -39,6 +39,12 @@ typedef int (*scenario_fn)(void);
  */
 void fault_sweep(scenario_fn scenario, int baseline);
 
+/*
+ * fault_survived is a list, which NULL ends, of functions that the scenario can
+ * do without: it must succeed if one of those fails.  NULL is none.
+ */
+extern const char *const *fault_survived;
+
 /* fault_note() notes, for symbols.sh, that this function was made to fail. */
 void fault_note(const char *function);
 

@@ -20,17 +20,18 @@ fail() {
 # Whatever is called so writes, unless somebody says here that it does not.
 writes() {
 	case $1 in
-	*_to_fd | *_to_fd_at) return 1 ;;
-	*_from_fd | *_from_fd_at) ;;
+	*_to_fd) return 1 ;;
+	*_from_fd) ;;
 	*_write* | *_store* | *_fill* | *_copy* | *_exchange_* | *_fetch_*) ;;
 	*) return 1 ;;
 	esac
 }
 
+# A function may be in a list several times, once for each way to call it.
 sed -n 's/^WRITER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/writers.h" \
-	>"$tmp/writers"
+	| sort -u >"$tmp/writers"
 sed -n 's/^READER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/readers.h" \
-	>"$tmp/readers"
+	| sort -u >"$tmp/readers"
 grep '^vmmem_' "$here/others.txt" >"$tmp/others"
 sed -n 's/^	\(vmmem_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$tmp/map"
 [ "$(wc -l <"$tmp/map")" -gt 200 ] || fail "found too few functions in $map"

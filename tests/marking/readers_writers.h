@@ -211,76 +211,115 @@ static _Alignas(8) uint8_t local[0x4000];
 
 #define TRAITS_collection_fd 0
 #define CALL_collection_fd(name, size)                                     \
-	name(place->map, place->gpa, place->len, source_fd(), NULL)
+	name(place->map, place->gpa, place->len, source_fd(),              \
+	     VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_collection_fd_out 0
 #define CALL_collection_fd_out(name, size)                                 \
-	name(place->map, place->gpa, place->len, sink_fd(), NULL)
+	name(place->map, place->gpa, place->len, sink_fd(),                \
+	     VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_collection_fd_at 0
 #define CALL_collection_fd_at(name, size)                                  \
-	name(place->map, place->gpa, place->len, source_fd(), 0, NULL)
+	name(place->map, place->gpa, place->len, source_fd(), 0, 0, NULL)
 #define TRAITS_collection_fd_at_out 0
 #define CALL_collection_fd_at_out(name, size)                              \
-	name(place->map, place->gpa, place->len, sink_fd(), 0, NULL)
+	name(place->map, place->gpa, place->len, sink_fd(), 0, 0, NULL)
 #define TRAITS_collection_fd_some SOME
 #define CALL_collection_fd_some(name, size)                                \
-	name(place->map, place->gpa, place->len, source_fd(), NULL)
+	name(place->map, place->gpa, place->len, source_fd(),              \
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fd_some_out 0
 #define CALL_collection_fd_some_out(name, size)                            \
-	name(place->map, place->gpa, place->len, sink_fd(), NULL)
+	name(place->map, place->gpa, place->len, sink_fd(),                \
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fd_some_at SOME
 #define CALL_collection_fd_some_at(name, size)                             \
-	name(place->map, place->gpa, place->len, source_fd(), 0, NULL)
+	name(place->map, place->gpa, place->len, source_fd(), 0,           \
+	     VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fd_some_at_out 0
 #define CALL_collection_fd_some_at_out(name, size)                         \
-	name(place->map, place->gpa, place->len, sink_fd(), 0, NULL)
+	name(place->map, place->gpa, place->len, sink_fd(), 0,             \
+	     VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fdv 0
 #define CALL_collection_fdv(name, size)                                    \
-	name(place->map, chain_of(place), 2, source_fd(), NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_collection_fdv_out 0
 #define CALL_collection_fdv_out(name, size)                                \
-	name(place->map, chain_of(place), 2, sink_fd(), NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_collection_fdv_at 0
 #define CALL_collection_fdv_at(name, size)                                 \
-	name(place->map, chain_of(place), 2, source_fd(), 0, NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), 0, 0, NULL)
 #define TRAITS_collection_fdv_at_out 0
 #define CALL_collection_fdv_at_out(name, size)                             \
-	name(place->map, chain_of(place), 2, sink_fd(), 0, NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     0, 0, NULL)
 #define TRAITS_collection_fdv_some SOME
 #define CALL_collection_fdv_some(name, size)                               \
-	name(place->map, chain_of(place), 2, source_fd(), NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fdv_some_out 0
 #define CALL_collection_fdv_some_out(name, size)                           \
-	name(place->map, chain_of(place), 2, sink_fd(), NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fdv_some_at SOME
 #define CALL_collection_fdv_some_at(name, size)                            \
-	name(place->map, chain_of(place), 2, source_fd(), 0, NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), 0, VMMEM_IO_SOME, NULL)
 #define TRAITS_collection_fdv_some_at_out 0
 #define CALL_collection_fdv_some_at_out(name, size)                        \
-	name(place->map, chain_of(place), 2, sink_fd(), 0, NULL)
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     0, VMMEM_IO_SOME, NULL)
 #define TRAITS_slice_fd BY_SLICE
 #define CALL_slice_fd(name, size)                                          \
-	name(place->slice, place->offset, place->len, source_fd(), NULL)
+	name(place->slice, place->offset, place->len, source_fd(),         \
+	     VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_slice_fd_out BY_SLICE
 #define CALL_slice_fd_out(name, size)                                      \
-	name(place->slice, place->offset, place->len, sink_fd(), NULL)
+	name(place->slice, place->offset, place->len, sink_fd(),           \
+	     VMMEM_IO_POSITION, 0, NULL)
 #define TRAITS_slice_fd_at BY_SLICE
 #define CALL_slice_fd_at(name, size)                                       \
-	name(place->slice, place->offset, place->len, source_fd(), 0, NULL)
+	name(place->slice, place->offset, place->len, source_fd(), 0, 0,   \
+	     NULL)
 #define TRAITS_slice_fd_at_out BY_SLICE
 #define CALL_slice_fd_at_out(name, size)                                   \
-	name(place->slice, place->offset, place->len, sink_fd(), 0, NULL)
+	name(place->slice, place->offset, place->len, sink_fd(), 0, 0,     \
+	     NULL)
 #define TRAITS_slice_fd_some (BY_SLICE | SOME)
 #define CALL_slice_fd_some(name, size)                                     \
-	name(place->slice, place->offset, place->len, source_fd(), NULL)
+	name(place->slice, place->offset, place->len, source_fd(),         \
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_slice_fd_some_out BY_SLICE
 #define CALL_slice_fd_some_out(name, size)                                 \
-	name(place->slice, place->offset, place->len, sink_fd(), NULL)
+	name(place->slice, place->offset, place->len, sink_fd(),           \
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
 #define TRAITS_slice_fd_some_at (BY_SLICE | SOME)
 #define CALL_slice_fd_some_at(name, size)                                  \
-	name(place->slice, place->offset, place->len, source_fd(), 0, NULL)
+	name(place->slice, place->offset, place->len, source_fd(), 0,      \
+	     VMMEM_IO_SOME, NULL)
 #define TRAITS_slice_fd_some_at_out BY_SLICE
 #define CALL_slice_fd_some_at_out(name, size)                              \
-	name(place->slice, place->offset, place->len, sink_fd(), 0, NULL)
+	name(place->slice, place->offset, place->len, sink_fd(), 0,        \
+	     VMMEM_IO_SOME, NULL)
+
+#define TRAITS_collection_fdv_message 0
+#define CALL_collection_fdv_message(name, size)                            \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_collection_fdv_message_out 0
+#define CALL_collection_fdv_message_out(name, size)                        \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_slice_fd_message BY_SLICE
+#define CALL_slice_fd_message(name, size)                                  \
+	name(place->slice, place->offset, place->len, source_fd(),         \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_slice_fd_message_out BY_SLICE
+#define CALL_slice_fd_message_out(name, size)                              \
+	name(place->slice, place->offset, place->len, sink_fd(),           \
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
 
 /* A file of bytes to write, from its start, and one that takes anything. */
 static inline int
@@ -332,7 +371,7 @@ write_and_mark(int (*mark)(const struct vmmem_slice *, uint64_t, uint64_t),
 }
 
 #define WRITER(name, how, size)                                            \
-	static int call_##name(struct place *place)                        \
+	static int call_##name##_##how(struct place *place)                \
 	{                                                                  \
 		return CALL_##how(name, size);                             \
 	}
@@ -342,7 +381,8 @@ write_and_mark(int (*mark)(const struct vmmem_slice *, uint64_t, uint64_t),
 #undef READER
 #undef WRITER
 
-#define WRITER(name, how, size) { #name, call_##name, size, TRAITS_##how },
+#define WRITER(name, how, size)                                            \
+	{ #name " as " #how, call_##name##_##how, size, TRAITS_##how },
 #define READER WRITER
 static const struct path writers[] = {
 #include "writers.h"

@@ -65,6 +65,17 @@ class Backing(Case):
         if code != lib.ENOSUPPORT:
             self.assertEqual((code, sum(nodes) + rest), (0, PAGE))
 
+    def test_populated(self):
+        region = self.region("memfd", 0, 4 * PAGE)
+        memory = self.collection(region)
+        self.write(memory, 2 * PAGE, b"\xff")
+        for function, object_ in (("region_next_populated", region),
+                                  ("collection_next_populated", memory)):
+            self.assertEqual(lib.get(function, object_, 0, 4 * PAGE),
+                             [2 * PAGE, PAGE])
+            self.assertEqual(lib.get(function, object_, 3 * PAGE, PAGE),
+                             [4 * PAGE, 0])
+
     def test_discard(self):
         region = self.region("memfd", 0, 4 * PAGE)
         memory = self.collection(region)

@@ -482,16 +482,16 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
         return lib.code("region_new_anonymous", TOP - PAGE, PAGE + 1)
 
     def provoke_EPARTIAL(self):
-        return lib.code("collection_read_some_from_fd", self.memory((0, 64)),
-                        0, 64, self.file(5).fileno())
+        return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
+                        self.file(5).fileno(), 2 ** 64 - 1, lib.IO_SOME)
 
     def provoke_EEOF(self):
-        return lib.code("collection_read_from_fd", self.memory((0, 64)), 0,
-                        64, self.file(5).fileno())
+        return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
+                        self.file(5).fileno(), 2 ** 64 - 1, 0)
 
     def provoke_EFILERANGE(self):
-        return lib.code("collection_read_from_fd_at", self.memory((0, 64)), 0,
-                        64, self.file(5).fileno(), 2 ** 63 - 1)
+        return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
+                        self.file(5).fileno(), 2 ** 63 - 1, 0)
 
     def provoke_ENOROOM(self):
         return lib.code("collection_iovec", self.memory((0, 64)), 0, 64, 0,

@@ -7,6 +7,9 @@ import os
 
 from support import PAGE, TOP, Case, lib
 
+# VMMEM_IO_POSITION and VMMEM_IO_REST.
+POSITION = REST = 2 ** 64 - 1
+
 
 class Iovec(ctypes.Structure):
     """What <sys/uio.h> has; the headers only know that there is one."""
@@ -33,34 +36,33 @@ class Transfers(Case):
             *(lib.get("collection_slice", self.ram, *each, access)
               for each in ranges))
 
-    def each_form(self, verb, some, fd, *args):
-        """Calls the form at the file's position, and the one at 5."""
-        some = "_some" if some else ""
+    def each_form(self, function, some, *args):
+        """Calls it at the file's position, and at 5."""
+        flags = lib.IO_SOME if some else 0
         os.lseek(self.fd, 5, os.SEEK_SET)
-        for form, more in ((f"{verb}{some}_{fd}_fd", ()),
-                           (f"{verb}{some}_{fd}_fd_at", (5,))):
-            yield lib.call(form, *args, self.fd, *more)
+        for offset in POSITION, 5:
+            yield lib.call(function, *args, self.fd, offset, flags)
 
     def test_read(self):
         chain = self.chain((PAGE - 4, 10), (TOP - 1, 0), (8, 10))
         slice_, = self.slices((PAGE, 100))
         for some in False, True:
-            for result in self.each_form("collection_read", some, "from",
+            for result in self.each_form("collection_from_fd", some,
                                          self.ram, PAGE - 10, 20):
                 self.assertEqual(result, (0, 20))
                 self.assertEqual(self.read(self.ram, PAGE - 10, 20),
                                  self.DATA[5:25])
                 self.write(self.ram, PAGE - 10, bytes(20))
-            for result in self.each_form("collection_readv", some, "from",
-                                         self.ram, chain, 3):
+            for result in self.each_form("collection_ranges_from_fd", some,
+                                         self.ram, chain, 3, 0, 20):
                 self.assertEqual(result, (0, 20))
                 self.assertEqual(self.read(self.ram, PAGE - 4, 10),
                                  self.DATA[5:15])
                 self.assertEqual(self.read(self.ram, 8, 10),
                                  self.DATA[15:25])
                 self.write(self.ram, 8, bytes(10))
-            for result in self.each_form("slice_read", some, "from",
-                                         slice_, 7, 20):
+            for result in self.each_form("slice_from_fd", some, slice_, 7,
+                                         20):
                 self.assertEqual(result, (0, 20))
                 self.assertEqual(self.read(self.ram, PAGE + 7, 20),
                                  self.DATA[5:25])
@@ -70,30 +72,31 @@ class Transfers(Case):
         chain = self.chain((PAGE - 10, 15), (PAGE + 5, 5))
         slice_, = self.slices((PAGE - 10, 10))
         for some in False, True:
-            for verb, args, want in (
-                    ("collection_write", (self.ram, PAGE - 10, 20), 20),
-                    ("collection_writev", (self.ram, chain, 2), 20),
-                    ("slice_write", (slice_, 0, 10), 10)):
-                for result in self.each_form(verb, some, "to", *args):
+            for function, args, want in (
+                    ("collection_to_fd", (self.ram, PAGE - 10, 20), 20),
+                    ("collection_ranges_to_fd", (self.ram, chain, 2, 0, REST),
+                     20),
+                    ("slice_to_fd", (slice_, 0, 10), 10)):
+                for result in self.each_form(function, some, *args):
                     self.assertEqual(result, (0, want))
                     self.assertEqual(os.pread(self.fd, 30, 5)[:want],
                                      self.DATA[:want])
                     os.pwrite(self.fd, bytes(20), 5)
 
     def test_ends(self):
-        code, done = lib.call("collection_read_from_fd_at", self.ram, 0, 50,
-                              self.fd, 90)
+        code, done = lib.call("collection_from_fd", self.ram, 0, 50, self.fd,
+                              90, 0)
         self.assertEqual((code, done), (lib.EEOF, 10))
-        code, done = lib.call("collection_read_some_from_fd_at", self.ram, 0,
-                              50, self.fd, 90)
+        code, done = lib.call("collection_from_fd", self.ram, 0, 50, self.fd,
+                              90, lib.IO_SOME)
         self.assertEqual((code, done), (lib.EPARTIAL, 10))
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.write(writer, b"abc")
-        self.assertEqual(lib.call("collection_read_from_fd", self.ram, 0, 50,
-                                  reader), (-errno.EAGAIN, 3))
+        self.assertEqual(lib.call("collection_from_fd", self.ram, 0, 50,
+                                  reader, POSITION, 0), (-errno.EAGAIN, 3))
         os.close(writer)
-        self.assertEqual(lib.call("collection_read_from_fd", self.ram, 0, 50,
-                                  reader), (lib.EEOF, 0))
+        self.assertEqual(lib.call("collection_from_fd", self.ram, 0, 50,
+                                  reader, POSITION, 0), (lib.EEOF, 0))
         os.close(reader)
 
     def test_iovec(self):

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -24,6 +25,13 @@ WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
 	if (inject_fails("mincore"))
 		return -1;
 	return __real_mincore(address, len, ret_core);
+}
+
+WRAP(int, msync, void *address, size_t len, int flags)
+{
+	if (inject_fails("msync"))
+		return -1;
+	return __real_msync(address, len, flags);
 }
 
 WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
@@ -53,11 +61,33 @@ WRAP(ssize_t, read, int fd, void *buf, size_t len)
 	return __real_read(fd, buf, len);
 }
 
+WRAP(ssize_t, pread, int fd, void *buf, size_t len, off_t offset)
+{
+	if (inject_fails("pread"))
+		return -1;
+	return __real_pread(fd, buf, len, offset);
+}
+
 WRAP(int, ftruncate, int fd, off_t len)
 {
 	if (inject_fails("ftruncate"))
 		return -1;
 	return __real_ftruncate(fd, len);
+}
+
+WRAP(off_t, lseek, int fd, off_t offset, int whence)
+{
+	if (inject_fails("lseek"))
+		return -1;
+	return __real_lseek(fd, offset, whence);
+}
+
+WRAP(int, getsockopt, int fd, int level, int name, void *value,
+     socklen_t *len)
+{
+	if (inject_fails("getsockopt"))
+		return -1;
+	return __real_getsockopt(fd, level, name, value, len);
 }
 
 WRAP(int, fchmod, int fd, mode_t mode)

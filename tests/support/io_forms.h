@@ -11,52 +11,76 @@
 
 enum side { RANGE, CHAIN, SLICE };
 
+/* A function with its flags, and with an offset of the file or without. */
 struct form {
 	const char *name;
 	enum side side;
 	bool to_fd, some, at;
-	union {
-		int (*range)(const struct vmmem_collection *, uint64_t,
-			     uint64_t, int, uint64_t *);
-		int (*range_at)(const struct vmmem_collection *, uint64_t,
-				uint64_t, int, uint64_t, uint64_t *);
-		int (*chain)(const struct vmmem_collection *,
-			     const struct vmmem_range *, size_t, int,
-			     uint64_t *);
-		int (*chain_at)(const struct vmmem_collection *,
-				const struct vmmem_range *, size_t, int,
-				uint64_t, uint64_t *);
-		int (*slice)(const struct vmmem_slice *, uint64_t, uint64_t,
-			     int, uint64_t *);
-		int (*slice_at)(const struct vmmem_slice *, uint64_t, uint64_t,
-				int, uint64_t, uint64_t *);
-	} call;
 };
 
-#define FORM(name, side, member, to_fd, some, at)                          \
-	{ #name, side, to_fd, some, at, { .member = name } }
-#define FORMS_OF(object, v, side, member)                                  \
-	FORM(vmmem_##object##_read##v##_from_fd, side, member, 0, 0, 0),   \
-	FORM(vmmem_##object##_read##v##_from_fd_at, side, member##_at, 0,  \
-	     0, 1),                                                        \
-	FORM(vmmem_##object##_read##v##_some_from_fd, side, member, 0, 1,  \
-	     0),                                                           \
-	FORM(vmmem_##object##_read##v##_some_from_fd_at, side,             \
-	     member##_at, 0, 1, 1),                                        \
-	FORM(vmmem_##object##_write##v##_to_fd, side, member, 1, 0, 0),    \
-	FORM(vmmem_##object##_write##v##_to_fd_at, side, member##_at, 1,   \
-	     0, 1),                                                        \
-	FORM(vmmem_##object##_write##v##_some_to_fd, side, member, 1, 1,   \
-	     0),                                                           \
-	FORM(vmmem_##object##_write##v##_some_to_fd_at, side, member##_at, \
-	     1, 1, 1)
+#define FORM(name, side, to_fd, some, at)                                  \
+	{ #name, side, to_fd, some, at }
+#define FORMS_OF(object, side)                                             \
+	FORM(object##_from_fd, side, 0, 0, 0),                             \
+	FORM(object##_from_fd at, side, 0, 0, 1),                          \
+	FORM(object##_from_fd some, side, 0, 1, 0),                        \
+	FORM(object##_from_fd some at, side, 0, 1, 1),                     \
+	FORM(object##_to_fd, side, 1, 0, 0),                               \
+	FORM(object##_to_fd at, side, 1, 0, 1),                            \
+	FORM(object##_to_fd some, side, 1, 1, 0),                          \
+	FORM(object##_to_fd some at, side, 1, 1, 1)
 
 static const struct form forms[] = {
-	FORMS_OF(collection, , RANGE, range),
-	FORMS_OF(collection, v, CHAIN, chain),
-	FORMS_OF(slice, , SLICE, slice),
+	FORMS_OF(collection, RANGE),
+	FORMS_OF(collection_ranges, CHAIN),
+	FORMS_OF(slice, SLICE),
 };
 #define FORMS ((int)ARRAY_LEN(forms))
+
+static inline uint32_t
+form_flags(const struct form *form)
+{
+	return form->some ? VMMEM_IO_SOME : 0;
+}
+
+/* Whoever takes no offset has set the file's position there. */
+static inline uint64_t
+form_offset(const struct form *form, uint64_t at)
+{
+	return form->at ? at : VMMEM_IO_POSITION;
+}
+
+static inline int
+form_range(const struct form *form, const struct vmmem_collection *map,
+	   uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
+{
+	return (form->to_fd ? vmmem_collection_to_fd :
+			      vmmem_collection_from_fd)(
+		map, gpa, len, fd, form_offset(form, at), form_flags(form),
+		ret_done);
+}
+
+/* All of a chain. */
+static inline int
+form_ranges(const struct form *form, const struct vmmem_collection *map,
+	    const struct vmmem_range *ranges, size_t count, int fd,
+	    uint64_t at, uint64_t *ret_done)
+{
+	return (form->to_fd ? vmmem_collection_ranges_to_fd :
+			      vmmem_collection_ranges_from_fd)(
+		map, ranges, count, 0, VMMEM_IO_REST, fd,
+		form_offset(form, at), form_flags(form), ret_done);
+}
+
+static inline int
+form_part(const struct form *form, const struct vmmem_slice *slice,
+	  uint64_t offset, uint64_t len, int fd, uint64_t at,
+	  uint64_t *ret_done)
+{
+	return (form->to_fd ? vmmem_slice_to_fd : vmmem_slice_from_fd)(
+		slice, offset, len, fd, form_offset(form, at),
+		form_flags(form), ret_done);
+}
 
 /* The range, in three members: none, a third, and the rest. */
 static inline int
@@ -69,9 +93,7 @@ form_chain(const struct form *form, const struct vmmem_collection *map,
 		{ gpa + len / 3, len - len / 3 },
 	};
 
-	if (form->at)
-		return form->call.chain_at(map, chain, 3, fd, at, ret_done);
-	return form->call.chain(map, chain, 3, fd, ret_done);
+	return form_ranges(form, map, chain, 3, fd, at, ret_done);
 }
 
 /* In the slice of all of the region where the range begins. */
@@ -90,17 +112,12 @@ form_slice(const struct form *form, const struct vmmem_collection *map,
 					     (VMMEM_PROT_READ |
 					      VMMEM_PROT_WRITE),
 				     &slice));
-	rc = form->at ? form->call.slice_at(&slice, offset, len, fd, at,
-					    ret_done) :
-			form->call.slice(&slice, offset, len, fd, ret_done);
+	rc = form_part(form, &slice, offset, len, fd, at, ret_done);
 	vmmem_slice_release(&slice);
 	return rc;
 }
 
-/*
- * form_call() moves [gpa, gpa + len) from or to the file at 'at'; whoever has
- * no _at has set its position there.
- */
+/* form_call() moves [gpa, gpa + len) from or to the file at 'at'. */
 static inline int
 form_call(const struct form *form, const struct vmmem_collection *map,
 	  uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
@@ -109,9 +126,7 @@ form_call(const struct form *form, const struct vmmem_collection *map,
 		return form_chain(form, map, gpa, len, fd, at, ret_done);
 	if (form->side == SLICE)
 		return form_slice(form, map, gpa, len, fd, at, ret_done);
-	if (form->at)
-		return form->call.range_at(map, gpa, len, fd, at, ret_done);
-	return form->call.range(map, gpa, len, fd, ret_done);
+	return form_range(form, map, gpa, len, fd, at, ret_done);
 }
 
 /* 'call' must return 'want' and count 'count'. */
