@@ -15,6 +15,23 @@
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
+/*
+ * room() rounds a size up to the next eighth.  A map that grows region by
+ * region asks for a little more each time.  If that is always a little more
+ * than what malloc() takes from mmap(), and the threshold is what was freed
+ * last, each map is faulted in and unmapped again.
+ */
+static size_t
+room(size_t bytes)
+{
+	const unsigned int eighth = 3;
+	unsigned int bits = 63 - (unsigned int)__builtin_clzll(bytes);
+	size_t unit = (size_t)1 << (bits > eighth ? bits - eighth : 0);
+
+	return bytes > SIZE_MAX - unit ? bytes :
+					 (bytes + (unit - 1)) & ~(unit - 1);
+}
+
 /* allocate() gives a collection of 'count' regions that are not yet set. */
 static struct vmmem_collection *
 allocate(size_t count)
@@ -25,7 +42,7 @@ allocate(size_t count)
 
 	if (count > (SIZE_MAX - sizeof(*collection)) / each)
 		return NULL;
-	collection = malloc(sizeof(*collection) + count * each);
+	collection = malloc(room(sizeof(*collection) + count * each));
 	if (collection == NULL)
 		return NULL;
 	atomic_init(&collection->refs, 1);
