@@ -20,13 +20,13 @@ struct vmmem_region;
 int vmmem_lineage_found(struct vmmem_collection *collection);
 
 /*
- * vmmem_lineage_join() makes 'collection', which differs from 'older' by one
- * region, the newest of the lineage of 'older', and takes a reference to the
- * region if it was 'inserted'.  Returns false if 'older' is not the newest.
+ * vmmem_lineage_join() makes 'collection', which says in which regions it
+ * differs from 'older', the newest of the lineage of 'older', and takes a
+ * reference to each that was inserted.  The caller holds these.  Returns false
+ * if 'older' is not the newest.
  */
 bool vmmem_lineage_join(struct vmmem_collection *collection,
-			struct vmmem_collection *older,
-			struct vmmem_region *changed, bool inserted);
+			struct vmmem_collection *older);
 
 /*
  * vmmem_lineage_leave() takes a collection that nobody refers to out of its

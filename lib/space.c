@@ -105,6 +105,7 @@ vmmem_space_unref(struct vmmem_space *space)
 		return NULL;
 	/* Readers, listeners and updates hold references: there are none. */
 	drop(&space->retired);
+	vmmem_steps_free(&space->update.steps);
 	vmmem_collection_unkeep(space->view.current);
 	vmmem_collection_unref(space->empty);
 	vmmem_epoch_fini(&space->epoch);

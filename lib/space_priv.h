@@ -12,6 +12,7 @@
 #include <vmmem/update.h>
 
 #include "epoch.h"
+#include "steps.h"
 
 /* A map that was replaced, and that somebody may still see or hold. */
 struct vmmem_retired {
@@ -25,7 +26,7 @@ TAILQ_HEAD(vmmem_listener_list, vmmem_listener);
 
 struct vmmem_update {
 	struct vmmem_space *space; /* NULL: no update is under way */
-	struct vmmem_collection *map;
+	struct vmmem_steps steps;
 };
 
 struct vmmem_space {
