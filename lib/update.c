@@ -119,7 +119,7 @@ vmmem_update_commit(struct vmmem_update *update)
 	 * What cannot be dropped now, because somebody sees it or there was no
 	 * barrier, is dropped by a later writer.
 	 */
-	(void)vmmem_space_drop_retired(space, &horizon);
+	(void)vmmem_space_drop_retired(space, false, &horizon);
 	vmmem_space_unref(space);
 	return 0;
 }
