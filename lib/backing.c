@@ -220,6 +220,23 @@ keep_off_streams(int fd)
 	return moved;
 }
 
+/*
+ * share() has the region use what other regions have of its file, now that all
+ * is done that is done with its own descriptor.
+ */
+static int
+share(struct vmmem_region *region)
+{
+	int fd = region->fd, rc;
+
+	/* It is the file's from here on, whatever becomes of that. */
+	region->fd = -1;
+	rc = vmmem_file_share(fd, &region->file);
+	if (rc == 0)
+		region->fd = vmmem_file_fd(region->file);
+	return rc;
+}
+
 /* Nobody else has the descriptor yet, so it is never seen without. */
 static int
 seal(const struct vmmem_region *region)
@@ -281,7 +298,9 @@ vmmem_backing_memfd(struct vmmem_region *region,
 		return -errno;
 	rc = map(region, len, shift, flags, region->fd, 0);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
-	return rc != 0 ? rc : seal(region);
+	if (rc == 0)
+		rc = seal(region);
+	return rc != 0 ? rc : share(region);
 }
 
 /*
@@ -384,5 +403,5 @@ vmmem_backing_file(struct vmmem_region *region,
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;
-	return rc;
+	return rc != 0 ? rc : share(region);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "file.h"
 #include "foreign_priv.h"
 #include "struct_size.h"
 
@@ -278,13 +279,13 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 VMMEM_API int
 vmmem_foreign_same_file(int fd, int other, int *ret_same)
 {
-	struct stat status, other_status;
+	bool same;
+	int rc;
 
 	if (ret_same == NULL)
 		return VMMEM_EINVAL;
-	if (fstat(fd, &status) != 0 || fstat(other, &other_status) != 0)
-		return -errno;
-	*ret_same = status.st_dev == other_status.st_dev &&
-		    status.st_ino == other_status.st_ino;
-	return 0;
+	rc = vmmem_file_is_same(fd, other, &same);
+	if (rc == 0)
+		*ret_same = same;
+	return rc;
 }

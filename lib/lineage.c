@@ -36,6 +36,7 @@ void
 vmmem_lineage_before_fork(void)
 {
 	pthread_mutex_lock(&lock);
+	vmmem_files_before_fork();
 	/* Relaxed: only its own thread asks, whether it is that one. */
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
 }
@@ -51,6 +52,7 @@ vmmem_lineage_after_fork(void)
 			   pthread_self()))
 		return false;
 	__atomic_store_n(&forker, 0, __ATOMIC_RELAXED);
+	vmmem_files_after_fork();
 	pthread_mutex_unlock(&lock);
 	return true;
 }

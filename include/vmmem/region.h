@@ -158,9 +158,9 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
 
 /*
  * vmmem_region_new_file() makes a region of the bytes [offset, offset + len)
- * of the file 'fd', shared, readable and writable.  The region duplicates
- * 'fd'; the caller may close its own.  The file is a regular file, a memfd or
- * a device that can be mapped.
+ * of the file 'fd', shared, readable and writable.  The library has a
+ * descriptor of its own, one for all regions of a file; the caller may close
+ * 'fd'.  The file is a regular file, a memfd or a device that can be mapped.
  *
  * A file that is cut short later takes the memory away from under the region,
  * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
@@ -325,9 +325,10 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
 			  void **ret_host, uint64_t *ret_len);
 
 /*
- * vmmem_region_file() stores the descriptor of the file behind the region and
- * the offset in that file of the region's first byte.  The descriptor belongs
- * to the region and lives as long: duplicate it to keep it.
+ * vmmem_region_file() stores a descriptor of the file behind the region, and
+ * the offset in that file of the region's first byte.  The descriptor is the
+ * library's, may be shared with other regions of the same file, and lives at
+ * least as long as the region: duplicate it to keep it.
  *
  * Returns 0, or
  *   VMMEM_EINVAL   'region', 'ret_fd' or 'ret_offset' is NULL

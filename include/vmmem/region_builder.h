@@ -12,6 +12,9 @@
  * A builder belongs to one thread at a time.  It can build any number of
  * regions, with settings changed in between.
  *
+ * After fork(), a child may build if no other thread was building a region of a
+ * file or of a memfd at the fork; vmmem_space_before_fork() sees to that.
+ *
  * Since: 0.1, all of it.
  */
 #ifndef VMMEM_REGION_BUILDER_H
@@ -63,7 +66,10 @@ void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
  * vmmem_region_builder_set_file() backs the region with the file 'fd' from
  * the byte 'offset' on, a multiple of the file's page size.  The mapping is
  * shared unless the mapping flags say MAP_PRIVATE.  'fd' stays the caller's
- * and must be open while building; a region has its own duplicate.
+ * and must be open while building.  The library keeps a descriptor of its own,
+ * one for all regions of a file that were built with descriptors open for the
+ * same access and with the same flags; it needs room for one more while it
+ * builds.
  */
 void vmmem_region_builder_set_file(struct vmmem_region_builder *builder,
 				   int fd, uint64_t offset);

@@ -324,7 +324,7 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  *   VMMEM_ENOROOM  there are more than 'capacity' rows
  *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
  *                  is not 0; an unknown bit in 'flags'; a translated collection
- *   -errno         what fstat(2) said
+ *   -errno         what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
