@@ -68,8 +68,8 @@ struct vmmem_foreign_rules {
 /*
  * struct vmmem_foreign_report is what was found.  The caller sets 'size' to
  * sizeof(struct vmmem_foreign_report).  Members are only ever added at the end;
- * those that the library does not know become 0.  Whether two descriptors are of
- * one file is what vmmem_foreign_same_file() tells.
+ * those that the library does not know become 0.  vmmem_foreign_same_file()
+ * tells whether two descriptors are of one file.
  */
 struct vmmem_foreign_report {
 	size_t size;
@@ -143,8 +143,8 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
  * file, else 0.  A device and an inode say so for files of tmpfs, hugetlbfs,
  * ext4, XFS and btrfs.  All else may have an inode in common with other files:
  * devices, files of no file system, and files whose numbers a server makes up.
- * Of these two descriptors must have been made one of the other, by dup(2) or by
- * sending it, on Linux 6.10 or later.
+ * Of these two descriptors must have been made one of the other, by dup(2) or
+ * by sending it, on Linux 6.10 or later.
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'ret_same' is NULL

@@ -100,8 +100,8 @@ VMMEM_NODISCARD int vmmem_update_replace(struct vmmem_update *update,
  * nothing.
  *
  * From the return on, a section that a reader begins sees the new map.  Maps
- * that nobody sees or holds any more are dropped on the way, without waiting; of
- * those that somebody held, some by this commit and the rest by later ones.
+ * that nobody sees or holds any more are dropped on the way, without waiting;
+ * of those that somebody held, some by this commit and the rest by later ones.
  *
  * Returns 0, or
  *   VMMEM_EINVAL     'update' is NULL
