@@ -188,14 +188,12 @@ see_to_seals(int fd, const struct vmmem_foreign_rules *rules,
 	return 0;
 }
 
-static int
-check_range(const struct vmmem_foreign_report *report, uint64_t offset,
-	    uint64_t len)
+int
+vmmem_foreign_range(const struct vmmem_foreign_report *report, uint64_t offset,
+		    uint64_t len)
 {
 	uint64_t end;
 
-	if (report->page_size != 0 && offset % report->page_size != 0)
-		return VMMEM_EFILEOFFSET;
 	if (vmmem_address_checked_add(offset, len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
@@ -206,9 +204,8 @@ check_range(const struct vmmem_foreign_report *report, uint64_t offset,
 }
 
 int
-vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
-		    const struct vmmem_foreign_rules *rules, uint32_t access,
-		    struct vmmem_foreign_report *report)
+vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
+		    uint32_t access, struct vmmem_foreign_report *report)
 {
 	const uint32_t against_writing = VMMEM_SEAL_WRITE |
 					 VMMEM_SEAL_FUTURE_WRITE;
@@ -248,7 +245,7 @@ vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
 		return VMMEM_ESHRINKABLE;
 	if (rules->page_size != 0 && report->page_size != rules->page_size)
 		return VMMEM_EHUGEPAGE;
-	return check_range(report, offset, len);
+	return 0;
 }
 
 VMMEM_API int
@@ -268,7 +265,11 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 	if (rc != 0)
 		return rc;
 	access = taken.access != 0 ? taken.access : ACCESS_KNOWN;
-	rc = vmmem_foreign_judge(fd, offset, len, &taken, access, &report);
+	rc = vmmem_foreign_judge(fd, &taken, access, &report);
+	if (rc == 0 && report.page_size != 0 && offset % report.page_size != 0)
+		rc = VMMEM_EFILEOFFSET;
+	if (rc == 0)
+		rc = vmmem_foreign_range(&report, offset, len);
 	if (rc != 0 || ret_report == NULL)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),

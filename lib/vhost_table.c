@@ -12,6 +12,9 @@
 
 #include "vhost_priv.h"
 
+/* What a guest address agrees with its byte in a file by. */
+#define CONGRUENCE 16
+
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
 {
@@ -167,8 +170,8 @@ find_mapped(const struct vmmem_vhost_table *table,
 }
 
 /*
- * map_pages() maps [offset, offset + len) of a file, and what is needed before
- * it for the file's pages.  'ret_report' says what the file is.
+ * map_pages() maps [offset, offset + len) of a file, at a guest address that
+ * means nothing.  'ret_report' says what the file is.
  */
 static int
 map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
@@ -212,9 +215,8 @@ map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
 	builder = vmmem_region_builder_new();
 	if (builder == NULL)
 		return -ENOMEM;
-	vmmem_region_builder_set_range(builder, 0, whole);
-	vmmem_region_builder_set_foreign(builder, fd, offset - before,
-					 vhost->rules);
+	vmmem_region_builder_set_range(builder, offset % CONGRUENCE, len);
+	vmmem_region_builder_set_foreign(builder, fd, offset, vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
 	 * there is (virtio-mem).

@@ -128,7 +128,8 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  *                      say VMMEM_FOREIGN_MAY_SHRINK; a device has no end and is
  *                      not asked
  *   VMMEM_EHUGEPAGE    its pages are not those of the rules
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size
+ *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
+ *                      what mmap(2) wants
  *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
  *   VMMEM_EPASTEOF     the file ends before offset + len; a device has no end
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
@@ -156,7 +157,7 @@ VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
  * vmmem_region_builder_set_foreign() backs the region with the file 'fd' from
  * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
- * also returns what vmmem_foreign_check() does.
+ * also returns what vmmem_foreign_check() does, except VMMEM_EFILEOFFSET.
  */
 void
 vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,

@@ -162,6 +162,9 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  * descriptor of its own, one for all regions of a file; the caller may close
  * 'fd'.  The file is a regular file, a memfd or a device that can be mapped.
  *
+ * 'offset' may be within a page, small or huge: the whole pages that hold the
+ * bytes are mapped, and the region shows the bytes alone.
+ *
  * A file that is cut short later takes the memory away from under the region,
  * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
  * a memfd with F_SEAL_SHRINK cannot be.
@@ -172,10 +175,8 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  *   VMMEM_EINVAL       'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or offset + len passes 2^63 - 1
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of the page size (of the
- *                      huge page size, on hugetlbfs)
  *   VMMEM_EPASTEOF     a regular file ends before offset + len
- *   VMMEM_ECONGRUENCE  'gpa' is not a multiple of 16
+ *   VMMEM_ECONGRUENCE  'gpa' and 'offset' differ modulo 16
  *   -errno             what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said:
  *                      -EBADF for a bad 'fd', -EACCES for one not open for
  *                      both reading and writing
