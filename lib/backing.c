@@ -34,28 +34,36 @@ huge_bits(uint64_t page_size)
 }
 
 /*
- * plan() tells how many bytes to map and where in them the region begins: at
- * the guest address modulo what the two addresses agree by, as far as that is
- * within a page; pages are placed by place().
+ * agreed() is what guest and host address agree by, as far as that is within a
+ * page; pages are placed by place().
  */
-static int
-plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
-     size_t *ret_shift)
+static uint64_t
+agreed(const struct vmmem_region *region)
 {
 	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t agree = region->policy.alignment;
-	uint64_t shift, len;
 
 	if (agree < VMMEM_CONGRUENCE)
 		agree = VMMEM_CONGRUENCE;
-	shift = region->start % (agree < small ? agree : small);
+	return agree < small ? agree : small;
+}
+
+/*
+ * plan() tells how many bytes of whole pages to map for a region that begins
+ * 'shift' bytes into them.
+ */
+static int
+plan(const struct vmmem_region *region, uint64_t page_size, uint64_t shift,
+     size_t *ret_len)
+{
+	uint64_t len;
+
 	if (vmmem_address_checked_add(region->last - region->start, shift + 1,
 				      &len) != 0 ||
 	    vmmem_address_align_up(len, page_size, &len) != 0 ||
 	    len > PTRDIFF_MAX)
 		return VMMEM_EOVERFLOW;
 	*ret_len = (size_t)len;
-	*ret_shift = (size_t)shift;
 	return 0;
 }
 
@@ -207,7 +215,8 @@ new_memory(struct vmmem_region *region,
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
 		return VMMEM_EHUGEPAGE;
-	return plan(region, region->page_size, ret_len, ret_shift);
+	*ret_shift = region->start % agreed(region);
+	return plan(region, region->page_size, *ret_shift, ret_len);
 }
 
 int
@@ -254,6 +263,23 @@ keep_off_streams(int fd)
 		moved = -errno;
 	close(fd);
 	return moved;
+}
+
+/*
+ * share() has the region use what other regions have of its file, now that all
+ * is done that is done with its own descriptor.
+ */
+static int
+share(struct vmmem_region *region)
+{
+	int fd = region->fd, rc;
+
+	/* It is the file's from here on, whatever becomes of that. */
+	region->fd = -1;
+	rc = vmmem_file_share(fd, &region->file);
+	if (rc == 0)
+		region->fd = vmmem_file_fd(region->file);
+	return rc;
 }
 
 /* Nobody else has the descriptor yet, so it is never seen without. */
@@ -348,7 +374,9 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (rc == 0)
 		rc = map(region, len, shift, flags, region->fd, hole);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
-	return rc != 0 ? rc : seal(region);
+	if (rc == 0)
+		rc = seal(region);
+	return rc != 0 ? rc : share(region);
 }
 
 /*
@@ -384,12 +412,15 @@ judge(const struct vmmem_region *region,
 	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
 		      MAP_PRIVATE;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
+	int rc;
 
 	/* Of a file that is mapped privately only copies are written. */
 	if (shared)
 		access |= region->protection & VMMEM_PROT_WRITE;
-	return vmmem_foreign_judge(region->fd, settings->offset, settings->len,
-				   &settings->rules, access, &report);
+	rc = vmmem_foreign_judge(region->fd, &settings->rules, access,
+				 &report);
+	return rc != 0 ? rc : vmmem_foreign_range(&report, settings->offset,
+						  settings->len);
 }
 
 /* keep_replaced() prepares for pages that are discarded, and then no file's. */
@@ -410,8 +441,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	uint64_t offset = settings->offset;
 	struct stat status;
 	uint32_t flags;
-	uint64_t end;
-	size_t len, shift;
+	uint64_t end, shift;
+	size_t len;
 	int rc;
 
 	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
@@ -440,8 +471,6 @@ vmmem_backing_file(struct vmmem_region *region,
 	     region->page_size != settings->huge_page_size ||
 	     settings->len % region->page_size != 0))
 		return VMMEM_EHUGEPAGE;
-	if (offset % region->page_size != 0)
-		return VMMEM_EFILEOFFSET;
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.
@@ -449,20 +478,22 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size)
 		return VMMEM_EPASTEOF;
 
-	/* A file begins where its pages do: its mapping cannot be shifted. */
-	rc = plan(region, region->page_size, &len, &shift);
+	/* Whole pages are mapped, from the one in which the region begins. */
+	shift = offset % region->page_size;
+	if ((region->start ^ shift) % agreed(region) != 0)
+		return VMMEM_ECONGRUENCE;
+	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;
-	if (shift != 0)
-		return VMMEM_ECONGRUENCE;
 	flags = flags_of(settings, region->huge_pages);
 	if ((flags & (uint32_t)MAP_TYPE) == 0)
 		flags |= MAP_SHARED;
 	rc = keep_replaced(region, len, flags);
 	if (rc == 0)
-		rc = map(region, len, 0, flags, region->fd, offset);
+		rc = map(region, len, (size_t)shift, flags, region->fd,
+			 offset - shift);
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;
-	return rc;
+	return rc != 0 ? rc : share(region);
 }

@@ -132,55 +132,15 @@ vmmem_kvm_mark(const struct vmmem_slot *slot, uint64_t offset, uint64_t len)
 				 base + offset, len);
 }
 
-/* mark_pages() marks the pages [first, end) of a slot. */
-static int
-mark_pages(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
-	   uint64_t first, uint64_t end)
-{
-	if (first == end)
-		return 0;
-	return vmmem_kvm_mark(slot, first * kvm->page_size,
-			      (end - first) * kvm->page_size);
-}
-
 /* KVM's words are little-endian everywhere, with a bit for each page. */
 static int
 mark_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
-	uint64_t pages = slot->len / kvm->page_size;
-	/* The run of dirty pages that the next may belong to. */
-	uint64_t first = 0, end = 0;
-	size_t i, count = words_of(kvm, slot->len);
-	int rc = 0, failed;
-
-	for (i = 0; i < count; i++) {
-		uint64_t word = vmmem_le64_get(&kvm->words[i]);
-
-		while (word != 0) {
-			int bit = __builtin_ctzll(word);
-			/* 0 only if all of the word is ones. */
-			uint64_t rest = ~(word >> bit);
-			int run = rest == 0 ? WORD_PAGES :
-					      __builtin_ctzll(rest);
-			uint64_t page = (uint64_t)i * WORD_PAGES +
-					(uint64_t)bit;
-
-			/* From the lowest bit on; all if it carries out. */
-			word &= word + (UINT64_C(1) << bit);
-			if (page >= pages)
-				break;
-			if (page != end) {
-				failed = mark_pages(kvm, slot, first, end);
-				rc = rc != 0 ? rc : failed;
-				first = page;
-			}
-			end = page + (uint64_t)run;
-			if (end > pages)
-				end = pages;
-		}
-	}
-	failed = mark_pages(kvm, slot, first, end);
-	return rc != 0 ? rc : failed;
+	return vmmem_bitmap_merge(vmmem_region_bitmap(slot->region),
+				  vmmem_region_bitmap_offset(slot->region),
+				  slot->len, kvm->page_size, kvm->words,
+				  words_of(kvm, slot->len) *
+					  sizeof(kvm->words[0]));
 }
 
 /* clear_words() has KVM watch the pages again that it said were dirty. */

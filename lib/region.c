@@ -143,7 +143,9 @@ vmmem_region_free(struct vmmem_region *region)
 	if (region->map != NULL)
 		unmap(region);
 	/* Linux closes the descriptor even where close() fails. */
-	if (region->fd >= 0)
+	if (region->file != NULL)
+		vmmem_file_unref(region->file);
+	else if (region->fd >= 0)
 		close(region->fd);
 	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);

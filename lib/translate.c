@@ -40,14 +40,10 @@ vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
 	return 0;
 }
 
-/*
- * like() makes a translated collection of 'physical', as 'collection' is one,
- * and takes over the reference to 'physical'.
- */
-static int
-like(const struct vmmem_collection *collection,
-     struct vmmem_collection *physical,
-     struct vmmem_collection **ret_collection)
+int
+vmmem_translate_like(const struct vmmem_collection *collection,
+		     struct vmmem_collection *physical,
+		     struct vmmem_collection **ret_collection)
 {
 	int rc;
 
@@ -67,7 +63,9 @@ vmmem_translate_insert(const struct vmmem_collection *collection,
 
 	rc = vmmem_collection_insert(vmmem_physical(collection), region,
 				     &larger);
-	return rc != 0 ? rc : like(collection, larger, ret_collection);
+	return rc != 0 ? rc :
+			 vmmem_translate_like(collection, larger,
+					      ret_collection);
 }
 
 int
@@ -84,7 +82,7 @@ vmmem_translate_remove(const struct vmmem_collection *collection,
 				     &smaller, &region);
 	if (rc != 0)
 		return rc;
-	rc = like(collection, smaller, ret_collection);
+	rc = vmmem_translate_like(collection, smaller, ret_collection);
 	if (rc == 0 && ret_region != NULL)
 		*ret_region = region;
 	else

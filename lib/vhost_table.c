@@ -12,6 +12,9 @@
 
 #include "vhost_priv.h"
 
+/* What a guest address agrees with its byte in a file by. */
+#define CONGRUENCE 16
+
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
 {
@@ -127,27 +130,48 @@ vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
 	return 0;
 }
 
-/* What the current table has mapped of the same file and range, or NULL. */
-static struct vmmem_region *
-mapped_already(const struct vmmem_vhost_table *table,
-	       const struct vmmem_vhost_row *row)
+/* is_of_file() stores whether 'region' is of the file that 'fd' is of. */
+static int
+is_of_file(const struct vmmem_region *region, int fd, int *ret_is)
 {
-	size_t i;
+	uint64_t offset;
+	int own, rc;
 
-	for (i = 0; i < table->count; i++) {
-		const struct vmmem_vhost_row *old = &table->rows[i];
-
-		if (old->device == row->device && old->inode == row->inode &&
-		    old->wire.offset == row->wire.offset &&
-		    old->wire.len == row->wire.len)
-			return old->mapping;
-	}
-	return NULL;
+	rc = vmmem_region_file(region, &own, &offset);
+	return rc != 0 ? rc : vmmem_foreign_same_file(own, fd, ret_is);
 }
 
 /*
- * map_pages() maps [offset, offset + len) of a file, and what is needed before
- * it for the file's pages.  'ret_report' says what the file is.
+ * find_mapped() stores what the current table has mapped of the same file and
+ * range, or NULL.
+ */
+static int
+find_mapped(const struct vmmem_vhost_table *table,
+	    const struct vmmem_vhost_row *row, int fd,
+	    struct vmmem_region **ret_region)
+{
+	int rc = 0, same = 0;
+	size_t i;
+
+	*ret_region = NULL;
+	for (i = 0; i < table->count && rc == 0 && !same; i++) {
+		const struct vmmem_vhost_row *old = &table->rows[i];
+
+		/* The numbers first: no other file can be the same. */
+		if (old->device != row->device || old->inode != row->inode ||
+		    old->wire.offset != row->wire.offset ||
+		    old->wire.len != row->wire.len)
+			continue;
+		rc = is_of_file(old->mapping, fd, &same);
+		if (rc == 0 && same)
+			*ret_region = old->mapping;
+	}
+	return rc;
+}
+
+/*
+ * map_pages() maps [offset, offset + len) of a file, at a guest address that
+ * means nothing.  'ret_report' says what the file is.
  */
 static int
 map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
@@ -176,7 +200,9 @@ map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
 
 		same.device = report->device;
 		same.inode = report->inode;
-		region = mapped_already(vhost->table, &same);
+		rc = find_mapped(vhost->table, &same, fd, &region);
+		if (rc != 0)
+			return rc;
 		if (region != NULL) {
 			/* This descriptor may permit less than that one did. */
 			rc = vmmem_foreign_check(fd, offset - before, whole,
@@ -189,9 +215,8 @@ map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
 	builder = vmmem_region_builder_new();
 	if (builder == NULL)
 		return -ENOMEM;
-	vmmem_region_builder_set_range(builder, 0, whole);
-	vmmem_region_builder_set_foreign(builder, fd, offset - before,
-					 vhost->rules);
+	vmmem_region_builder_set_range(builder, offset % CONGRUENCE, len);
+	vmmem_region_builder_set_foreign(builder, fd, offset, vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
 	 * there is (virtio-mem).

@@ -182,7 +182,9 @@ START_TEST(stray_bits)
 	ck_assert_uint_eq(start, 0);
 	ck_assert_uint_eq(len, 9 * 64 + 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 10 * 64), 0);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, exported, 2), 0);
+	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 9 * 64 + 1, 64,
+					     exported, 16),
+			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&exported[0]), 0x3ff);
 	ck_assert_uint_eq(vmmem_le64_get(&exported[1]), 0);
 

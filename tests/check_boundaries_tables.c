@@ -65,8 +65,9 @@ bits_of(const struct vmmem_bitmap *bitmap)
 {
 	vmmem_le64 word;
 
-	assert_ok(vmmem_bitmap_export(bitmap, vmmem_bitmap_page_size(bitmap),
-				      &word, 1));
+	assert_ok(vmmem_bitmap_export(bitmap, 0, vmmem_bitmap_len(bitmap),
+				      vmmem_bitmap_page_size(bitmap), &word,
+				      sizeof(word)));
 	return vmmem_le64_get(&word);
 }
 
@@ -159,7 +160,7 @@ START_TEST(of_words)
 {
 	const uint64_t size = bitmaps[_i].len, page = bitmaps[_i].page;
 	struct vmmem_bitmap *bitmap = NULL;
-	uint64_t shift, bit, pages;
+	uint64_t shift, bit, pages, all;
 	vmmem_le64 words[2];
 
 	assert_ok(vmmem_bitmap_new(size, 0, page, &bitmap));
@@ -168,16 +169,20 @@ START_TEST(of_words)
 		const int good = shift >= 6 ? 0 : VMMEM_EINVAL;
 
 		pages = good == 0 ? (size - 1) / other + 1 : 0;
-		CODE(vmmem_bitmap_export(bitmap, other, words, 2),
+		/* What the bits stand for, as far as there are addresses. */
+		all = other > TOP / 128 ? TOP : 128 * other;
+		CODE(vmmem_bitmap_export(bitmap, 0, size, other, words, 16),
 		     pages > 128 ? VMMEM_EOUTOFRANGE : good, size, page, other);
 		for (bit = 0; bit < 128; bit++) {
 			memset(words, 0, sizeof(words));
 			vmmem_le64_set(&words[bit / 64], UINT64_C(1)
 								 << bit % 64);
-			CODE(vmmem_bitmap_merge(bitmap, other, words, 2),
-			     good != 0	   ? good :
-			     bit >= pages ? VMMEM_EOUTOFRANGE :
-					     0,
+			CODE(vmmem_bitmap_merge(bitmap, 0, all, other, words,
+						16),
+			     good != 0			? good :
+			     bit > (all - 1) / other	? 0 :
+			     bit >= pages		? VMMEM_EOUTOFRANGE :
+							  0,
 			     size, other, bit);
 			HOLDS(bits_of(bitmap) ==
 				      (bit < pages ?

@@ -432,11 +432,12 @@ START_TEST(of_files)
 		CODE(vmmem_foreign_check(zero, offset, len, &any, NULL),
 		     (wide)offset + len > INT64_MAX ? VMMEM_EOVERFLOW : 0,
 		     offset, len, 1);
-		/* A region has bytes, and its end is looked at first. */
+		/* A region has bytes, and may begin within a page. */
+		want = expect_file(offset, len);
 		if (len == 0)
 			want = VMMEM_EZEROLEN;
-		else if ((wide)offset + len > INT64_MAX)
-			want = VMMEM_EOVERFLOW;
+		else if (want == 0 && offset % 16 != 0)
+			want = VMMEM_ECONGRUENCE;
 		region = NO_REGION;
 		CODE(vmmem_region_new_file(0, len, file, offset, &region),
 		     want, offset, len, 2);

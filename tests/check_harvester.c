@@ -331,18 +331,19 @@ START_TEST(taken_is_exported)
 {
 	struct vmmem_bitmap *bitmap = new_bitmap(128 * PAGE);
 	struct vmmem_harvester *harvester = new_harvester(bitmap);
+	const struct vmmem_bitmap *taken = vmmem_harvester_taken(harvester);
 	vmmem_le64 words[4];
 
 	mark(bitmap, 3, 1);
 	mark(bitmap, 100, 1);
 	take_pages(harvester, 2);
-	ck_assert_int_eq(vmmem_bitmap_export(vmmem_harvester_taken(harvester),
-					     PAGE, words, 2),
+	ck_assert_int_eq(vmmem_bitmap_export(taken, 0, 128 * PAGE, PAGE, words,
+					     16),
 			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 8);
 	ck_assert_uint_eq(vmmem_le64_get(&words[1]), UINT64_C(1) << 36);
-	ck_assert_int_eq(vmmem_bitmap_export(vmmem_harvester_taken(harvester),
-					     PAGE / 2, words, 4),
+	ck_assert_int_eq(vmmem_bitmap_export(taken, 0, 128 * PAGE, PAGE / 2,
+					     words, 32),
 			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 0xc0);
 	vmmem_harvester_free(harvester);

@@ -120,7 +120,7 @@ START_TEST(table)
 	for (i = 0; i < 3; i++) {
 		assert_ok(vmmem_vhost_at(vhost, i, &got, &mapping));
 		ck_assert_mem_eq(&got, &rows[i == 0 ? 2 : i - 1], sizeof(got));
-		ck_assert_uint_ge(vmmem_region_len(mapping), got.len);
+		ck_assert_uint_eq(vmmem_region_len(mapping), got.len);
 	}
 	assert_code(vmmem_vhost_at(vhost, 3, &got, &mapping),
 		    VMMEM_EOUTOFRANGE);
@@ -204,6 +204,8 @@ START_TEST(many_rows)
 	assert_ok(vmmem_vhost_set_table(vhost, rows, VMMEM_VHOST_REGIONS_MAX,
 					fds, VMMEM_VHOST_REGIONS_MAX));
 	ck_assert_uint_eq(shown(), VMMEM_VHOST_REGIONS_MAX);
+	/* One descriptor of one file, not one for each row. */
+	ck_assert_uint_eq(open_files(), files_before + 1);
 	for (i = 0; i < VMMEM_VHOST_REGIONS_MAX; i++)
 		ck_assert_int_eq(byte_at(rows[i].gpa), (int)(i % PAGES + 1));
 	assert_code(vmmem_vhost_add(vhost, &rows[i], file),
@@ -403,6 +405,47 @@ START_TEST(mappings_go_on)
 }
 END_TEST
 
+/*
+ * Two openings of a device have one device and inode, and are not the same
+ * memory for that.
+ */
+START_TEST(openings_of_a_device)
+{
+	struct vmmem_foreign_rules any = { .size = sizeof(any),
+					   .types = VMMEM_FILE_DEVICE };
+	struct vmmem_vhost_options options = { .size = sizeof(options),
+					       .rules = &any };
+	struct vmmem_vhost_region row = row_of(0, PAGE, 0), got[2];
+	int first = open("/dev/zero", O_RDWR), other, fds[2];
+	struct vmmem_region *regions[2] = { NULL, NULL };
+	struct vmmem_collection *map;
+	struct vmmem_vhost *devices;
+	size_t count;
+
+	ck_assert_int_ge(first, 0);
+	other = open("/dev/zero", O_RDWR);
+	assert_ok(vmmem_vhost_new(space, &options, &devices));
+	assert_ok(vmmem_vhost_set_table(devices, &row, 1, &first, 1));
+	map = vmmem_space_get(space);
+	assert_ok(vmmem_collection_write_u8(map, 0, 77));
+	vmmem_collection_unref(map);
+	assert_ok(vmmem_vhost_set_table(devices, &row, 1, &other, 1));
+	ck_assert_int_eq(byte_at(0), 0);
+	assert_ok(vmmem_vhost_set_table(devices, NULL, 0, NULL, 0));
+	vmmem_vhost_free(devices);
+
+	/* Nor are they one row. */
+	assert_ok(vmmem_region_new_file(0, PAGE, first, 0, &regions[0]));
+	assert_ok(vmmem_region_new_file(PAGE, PAGE, other, PAGE, &regions[1]));
+	map = guest_of(regions, 2);
+	assert_ok(vmmem_vhost_export(map, 0, got, fds, 2, &count, NULL));
+	ck_assert_uint_eq(count, 2);
+	vmmem_collection_unref(map);
+	close(first);
+	close(other);
+}
+END_TEST
+
 /* What others have put into the space is theirs. */
 START_TEST(beside_others)
 {
@@ -494,6 +537,7 @@ make_suite(void)
 	tcase_add_test(tcase, hostile_files);
 	tcase_add_test(tcase, rules);
 	tcase_add_test(tcase, mappings_go_on);
+	tcase_add_test(tcase, openings_of_a_device);
 	tcase_add_test(tcase, beside_others);
 	tcase_add_test(tcase, refused_by_a_listener);
 	tcase_add_test(tcase, under_a_reader);

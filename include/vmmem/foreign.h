@@ -68,8 +68,8 @@ struct vmmem_foreign_rules {
 /*
  * struct vmmem_foreign_report is what was found.  The caller sets 'size' to
  * sizeof(struct vmmem_foreign_report).  Members are only ever added at the end;
- * those that the library does not know become 0.  Two descriptors are of one
- * file if 'device' and 'inode' are the same.
+ * those that the library does not know become 0.  vmmem_foreign_same_file()
+ * tells whether two descriptors are of one file.
  */
 struct vmmem_foreign_report {
 	size_t size;
@@ -128,7 +128,8 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  *                      say VMMEM_FOREIGN_MAY_SHRINK; a device has no end and is
  *                      not asked
  *   VMMEM_EHUGEPAGE    its pages are not those of the rules
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size
+ *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
+ *                      what mmap(2) wants
  *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
  *   VMMEM_EPASTEOF     the file ends before offset + len; a device has no end
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
@@ -139,12 +140,16 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 		    struct vmmem_foreign_report *ret_report);
 
 /*
- * vmmem_foreign_same_file() stores 1 if two descriptors are of one file, by
- * device and inode, else 0.
+ * vmmem_foreign_same_file() stores 1 if two descriptors are known to be of one
+ * file, else 0.  A device and an inode say so for files of tmpfs, hugetlbfs,
+ * ext4, XFS and btrfs.  All else may have an inode in common with other files:
+ * devices, files of no file system, and files whose numbers a server makes up.
+ * Of these two descriptors must have been made one of the other, by dup(2) or
+ * by sending it, on Linux 6.10 or later.
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'ret_same' is NULL
- *   -errno        what fstat(2) said
+ *   -errno        what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
 
@@ -152,7 +157,7 @@ VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
  * vmmem_region_builder_set_foreign() backs the region with the file 'fd' from
  * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
- * also returns what vmmem_foreign_check() does.
+ * also returns what vmmem_foreign_check() does, except VMMEM_EFILEOFFSET.
  */
 void
 vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,

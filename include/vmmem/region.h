@@ -160,9 +160,12 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
 
 /*
  * vmmem_region_new_file() makes a region of the bytes [offset, offset + len)
- * of the file 'fd', shared, readable and writable.  The region duplicates
- * 'fd'; the caller may close its own.  The file is a regular file, a memfd or
- * a device that can be mapped.
+ * of the file 'fd', shared, readable and writable.  The library has a
+ * descriptor of its own, one for all regions of a file; the caller may close
+ * 'fd'.  The file is a regular file, a memfd or a device that can be mapped.
+ *
+ * 'offset' may be within a page, small or huge: the whole pages that hold the
+ * bytes are mapped, and the region shows the bytes alone.
  *
  * A file that is cut short later takes the memory away from under the region,
  * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
@@ -174,10 +177,8 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  *   VMMEM_EINVAL       'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or offset + len passes 2^63 - 1
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of the page size (of the
- *                      huge page size, on hugetlbfs)
  *   VMMEM_EPASTEOF     a regular file ends before offset + len
- *   VMMEM_ECONGRUENCE  'gpa' is not a multiple of 16
+ *   VMMEM_ECONGRUENCE  'gpa' and 'offset' differ modulo 16
  *   -errno             what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said:
  *                      -EBADF for a bad 'fd', -EACCES for one not open for
  *                      both reading and writing
@@ -327,9 +328,10 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
 			  void **ret_host, uint64_t *ret_len);
 
 /*
- * vmmem_region_file() stores the descriptor of the file behind the region and
- * the offset in that file of the region's first byte.  The descriptor belongs
- * to the region and lives as long: duplicate it to keep it.
+ * vmmem_region_file() stores a descriptor of the file behind the region, and
+ * the offset in that file of the region's first byte.  The descriptor is the
+ * library's, may be shared with other regions of the same file, and lives at
+ * least as long as the region: duplicate it to keep it.
  *
  * Returns 0, or
  *   VMMEM_EINVAL   'region', 'ret_fd' or 'ret_offset' is NULL

@@ -257,10 +257,12 @@ size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
 
 /*
  * vmmem_vhost_at() stores the row at 'index', in ascending order of guest
- * address, and the region that its file is mapped with: for those who register
- * memory with userfaultfd(2), say.  That begins with a page of the file and ends
- * with the row.  It is borrowed and lives as long as the row; its guest address
- * is 0 and means nothing.  Either output may be NULL.
+ * address, and the region that its file is mapped with, for programs that
+ * register memory with userfaultfd(2), say.  That region has the bytes of the
+ * row, and whole pages of the file are mapped for it: its host addresses,
+ * rounded out to multiples of vmmem_region_page_size().  Its guest address
+ * means nothing.  It is borrowed and lives as long as the row.  Either output
+ * may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
@@ -324,7 +326,7 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  *   VMMEM_ENOROOM  there are more than 'capacity' rows
  *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
  *                  is not 0; an unknown bit in 'flags'; a translated collection
- *   -errno         what fstat(2) said
+ *   -errno         what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,

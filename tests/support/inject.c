@@ -234,12 +234,15 @@ give_descriptor(int fd)
 		state.live.strangers++;
 }
 
+size_t inject_malloc_size;
+
 WRAP(void *, malloc, size_t size)
 {
 	void *block;
 
 	if (fails("malloc", ENOMEM))
 		return NULL;
+	inject_malloc_size = size;
 	block = __real_malloc(size);
 	take_block(block);
 	return block;

@@ -11,6 +11,7 @@
 #define INJECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What was taken since inject_start() and has not been given back. */
@@ -41,6 +42,9 @@ extern int (*inject_ioctl)(int fd, unsigned long request, void *argument);
  * Also outside of inject_start() and inject_stop().
  */
 extern uint64_t inject_uninterrupted;
+
+/* What malloc() was last asked for, by one thread at a time. */
+extern size_t inject_malloc_size;
 
 /* inject_fired() returns what failed as the n-th call; NULL if nothing did. */
 const char *inject_fired(void);
