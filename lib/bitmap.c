@@ -134,13 +134,10 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	uint64_t pages;
 	int rc;
 
-	if (bits == NULL || ret_bitmap == NULL ||
-	    !page_size_is_good(page_size) || bits_len % sizeof(uint64_t) != 0)
+	if (bits == NULL || ret_bitmap == NULL || !page_size_is_good(page_size))
 		return VMMEM_EINVAL;
 	if (len == 0)
 		return VMMEM_EZEROLEN;
-	if ((uintptr_t)bits % sizeof(uint64_t) != 0)
-		return VMMEM_EMISALIGNED;
 	shift = (unsigned int)__builtin_ctzll(page_size);
 	pages = vmmem_bitmap_pages(len, shift);
 	if ((pages - 1) / 8 >= bits_len)
@@ -154,7 +151,7 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 		free(bitmap);
 		return rc;
 	}
-	vmmem_bits_init_external(&bitmap->bits, bits, pages);
+	vmmem_bits_init_external(&bitmap->bits, bits, bits_len, pages);
 	/* Whoever harvests in another process cannot switch it on here. */
 	always_log(bitmap);
 	bitmap->release = release;
