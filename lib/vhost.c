@@ -14,9 +14,6 @@
 /* A guest address and its byte in a file, which begins with a page. */
 #define CONGRUENCE 16
 
-/* A word of the log. */
-#define LOG_WORD 8
-
 /* copy_rules() checks rules and copies them, of whatever size they are. */
 static int
 copy_rules(const struct vmmem_foreign_rules *rules,
@@ -299,11 +296,9 @@ vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd, uint64_t offset,
 
 	if (vhost == NULL)
 		return VMMEM_EINVAL;
-	if (len < LOG_WORD)
+	if (len == 0)
 		return VMMEM_EZEROLEN;
-	if (offset % LOG_WORD != 0)
-		return VMMEM_EMISALIGNED;
-	rc = vmmem_vhost_map_log(vhost, fd, offset, len - len % LOG_WORD, &log);
+	rc = vmmem_vhost_map_log(vhost, fd, offset, len, &log);
 	return rc != 0 ? rc : use_log(vhost, log);
 }
 

@@ -185,15 +185,15 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  * vmmem_vhost_set_log() has all writes to the table's memory marked in the
  * front end's log, [offset, offset + len) of the file 'fd', in place of an
  * earlier log: bit n of byte m stands for guest page 8 * m + n, in pages of
- * VMMEM_VHOST_LOG_PAGE.  A rest of 'len' that is no multiple of 8 is not used.
+ * VMMEM_VHOST_LOG_PAGE.  It may begin and end with any byte; no other byte of
+ * the file is touched.
  *
  * The memory stays mapped where it is.  Writes under way may still be marked in
  * the old log, or not at all, until vmmem_space_synchronize() has returned 0.
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'vhost' is NULL
- *   VMMEM_EZEROLEN     'len' is below 8
- *   VMMEM_EMISALIGNED  'offset' is no multiple of 8
+ *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_ELOGSHORT    a row lies beyond what the log covers
  *   -ENOMEM            from the allocator
  *   what vmmem_foreign_check(), vmmem_update_begin() and vmmem_update_commit()
