@@ -122,6 +122,9 @@ struct device {
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
+	/* What its eventfds are signalled by: eventfds.c. */
+	unsigned long aio;
+	int ready_fd;
 	struct queue queues[QUEUES_MAX];
 
 	struct vmmem_space *memory; /* what the front end has sent */
@@ -140,6 +143,18 @@ struct device {
 	size_t inflight_len;
 	struct postcopy *postcopy; /* NULL: none */
 };
+
+/* ---- eventfds.c: signals that never wait -------------------------------- */
+
+/* eventfds_open() is for the other two; 0, or -errno. */
+int eventfds_open(struct device *device);
+void eventfds_close(struct device *device);
+
+/* Whether a descriptor is an eventfd, and nothing else. */
+bool eventfds_is_one(const struct device *device, int fd);
+
+/* eventfds_signal() adds 1 to an eventfd; one that is full is left so. */
+void eventfds_signal(const struct device *device, int fd);
 
 /* ---- socket.c: messages ------------------------------------------------- */
 
@@ -215,8 +230,9 @@ void request_transferred(struct queue *queue, struct request *request,
 
 /* ---- engine.c: the file ------------------------------------------------- */
 
-struct engine *engine_new(struct queue *queue);
-void engine_free(struct engine *engine);
+/* engine_new() is for a queue that has its kick and its stop; 0 or -errno. */
+int engine_new(struct queue *queue, struct engine **ret_engine);
+struct engine *engine_free(struct engine *engine);
 
 /* Whether the kernel is using guest memory. */
 bool engine_is_busy(const struct engine *engine);

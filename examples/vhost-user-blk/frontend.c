@@ -297,16 +297,6 @@ set_address(struct queue *queue, const struct ring_address *address)
 	return start_if_ready(queue);
 }
 
-/* An eventfd has no type.  What has one is none, and could have us wait. */
-static bool
-may_be_eventfd(int fd)
-{
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
-
-	return vmmem_foreign_examine(fd, &report) == 0 &&
-	       report.type == VMMEM_FILE_OTHER;
-}
-
 /* set_fd() gives a ring one of its eventfds, or takes it away. */
 static int
 set_fd(struct device *device, struct message *message)
@@ -317,7 +307,7 @@ set_fd(struct device *device, struct message *message)
 	int fd = -1;
 
 	if (queue == NULL || message->fd_count != (none ? 0 : 1) ||
-	    (!none && !may_be_eventfd(message->fds[0])))
+	    (!none && !eventfds_is_one(device, message->fds[0])))
 		return -EINVAL;
 	if (!none) {
 		fd = message->fds[0];

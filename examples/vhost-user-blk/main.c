@@ -78,6 +78,17 @@ open_file(struct device *device, const char *path)
 	device->sectors = (uint64_t)status.st_size / SECTOR;
 }
 
+static void
+open_eventfds(struct device *device)
+{
+	int rc = eventfds_open(device);
+
+	if (rc == 0)
+		return;
+	fprintf(stderr, "signals by io_submit(2): %s\n", vmmem_strerror(rc));
+	exit(1);
+}
+
 /* run() serves one front end after the other. */
 static void *
 run(void *opaque)
@@ -99,6 +110,7 @@ run(void *opaque)
 	unlink(disk->socket_path);
 	close(disk->listener);
 	close(disk->device.file);
+	eventfds_close(&disk->device);
 	return NULL;
 }
 
@@ -187,6 +199,7 @@ main(int argc, char **argv)
 		disk->device.may_postcopy = postcopy;
 		pthread_mutex_init(&disk->device.backend_lock, NULL);
 		open_file(&disk->device, disk->file_path);
+		open_eventfds(&disk->device);
 		disk->listener = listen_at(disk->socket_path);
 	}
 	for (i = 0; i < count; i++) {
