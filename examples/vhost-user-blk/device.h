@@ -15,6 +15,8 @@
 #define QUEUES_MAX 16
 #define RING_MAX 32768
 #define SECTOR 512
+/* A line of the cache for each queue. */
+#define INFLIGHT_STRIDE 64
 /* Requests of one queue that are under way at once. */
 #define DEPTH 128
 #define SEGMENTS 126
@@ -71,9 +73,6 @@ struct request {
 /* One for each queue; engine.c. */
 struct engine;
 
-/* What of a queue outlives this process: inflight.c. */
-struct inflight;
-
 struct queue {
 	struct device *device;
 	unsigned int index;
@@ -98,7 +97,6 @@ struct queue {
 	struct vmmem_collection *map; /* in a section, else NULL */
 	uint64_t section;
 	struct engine *engine;
-	struct inflight *inflight;
 	uint16_t next_avail, next_used;
 	uint16_t put_used; /* of split rings: what is put, and not told yet */
 	bool avail_wrap, used_wrap; /* of packed rings */
@@ -119,6 +117,7 @@ struct device {
 	int file;
 	bool read_only;
 	bool sealed; /* memory that could be cut short is refused */
+	bool survives; /* memory that goes is a code */
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
@@ -139,8 +138,8 @@ struct device {
 	int socket;
 	pthread_mutex_t backend_lock;
 	int backend_fd;
-	void *inflight_map;
-	size_t inflight_len;
+	/* Queue i's part is at i * INFLIGHT_STRIDE; NULL: none was sent. */
+	struct vmmem_collection *inflight;
 	struct postcopy *postcopy; /* NULL: none */
 };
 
@@ -250,9 +249,13 @@ unsigned int engine_wait(struct engine *engine, bool blocking);
 
 /* ---- inflight.c: where rings stand, in memory that outlives us ---------- */
 
-void inflight_note(struct queue *queue, uint16_t used, bool wrap);
+/* inflight_note() is done before a descriptor is used; 0, or a code. */
+int inflight_note(struct queue *queue, uint16_t used, bool wrap);
 void inflight_settle(struct queue *queue);
-/* Stores where the ring stands if an earlier back end has left that. */
-bool inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
+/*
+ * inflight_recall() stores where the ring stands, as an earlier back end has
+ * left it, and returns 1; 0 if none has; or a code.
+ */
+int inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
 
 #endif

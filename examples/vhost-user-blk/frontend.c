@@ -21,9 +21,6 @@
 	 PROTOCOL_BACKEND_REQ | PROTOCOL_CONFIG | PROTOCOL_INFLIGHT_SHMFD | \
 	 PROTOCOL_CONFIGURE_MEM_SLOTS)
 
-/* A line of the cache for each queue. */
-#define INFLIGHT_STRIDE 64
-
 static uint64_t
 features(const struct device *device)
 {
@@ -450,21 +447,39 @@ get_inflight(struct device *device, struct message *message)
 void
 drop_inflight(struct device *device)
 {
-	unsigned int i;
+	device->inflight = vmmem_collection_unref(device->inflight);
+}
 
-	for (i = 0; i < QUEUES_MAX; i++)
-		device->queues[i].inflight = NULL;
-	if (device->inflight_map != NULL)
-		munmap(device->inflight_map, device->inflight_len);
-	device->inflight_map = NULL;
+/* map_inflight() has what a front end has sent as any memory of it is. */
+static int
+map_inflight(const struct device *device, int fd, uint64_t len,
+	     struct vmmem_collection **ret_collection)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_region *region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	device_rules(device, &rules);
+	vmmem_region_builder_set_range(builder, 0, len);
+	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
+	rc = vmmem_region_builder_build(builder, &region);
+	vmmem_region_builder_free(builder);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_collection_new(&region, 1, ret_collection);
+	vmmem_region_unref(region);
+	return rc;
 }
 
 static int
 set_inflight(struct device *device, const struct message *message)
 {
+	struct vmmem_collection *collection;
 	struct inflight_message inflight;
 	unsigned int i;
-	void *map;
 	int rc;
 
 	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
@@ -477,21 +492,12 @@ set_inflight(struct device *device, const struct message *message)
 		if (device->queues[i].running)
 			return -EBUSY;
 	}
-	/* It is mapped too: it must be memory that stays. */
-	rc = vmmem_foreign_check(message->fds[0], 0, inflight.mmap_size, NULL,
-				 NULL);
+	rc = map_inflight(device, message->fds[0], inflight.mmap_size,
+			  &collection);
 	if (rc != 0)
 		return rc;
-	map = mmap(NULL, inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   message->fds[0], 0);
-	if (map == MAP_FAILED)
-		return -errno;
 	drop_inflight(device);
-	device->inflight_map = map;
-	device->inflight_len = inflight.mmap_size;
-	for (i = 0; i < device->queue_count; i++)
-		device->queues[i].inflight =
-			(void *)((char *)map + (size_t)i * INFLIGHT_STRIDE);
+	device->inflight = collection;
 	return 0;
 }
 

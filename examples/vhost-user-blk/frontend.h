@@ -19,6 +19,10 @@ struct message {
 /* handle() does what a message says.  0, or a code. */
 int handle(struct device *device, struct message *message);
 
+/* device_rules() says what a descriptor of memory must be, as in 'rules'. */
+void device_rules(const struct device *device,
+		  struct vmmem_foreign_rules *rules);
+
 /* drop_inflight() forgets the memory that SET_INFLIGHT_FD gave. */
 void drop_inflight(struct device *device);
 /* inflight_forget() forgets what a ring that ended well has noted in it. */

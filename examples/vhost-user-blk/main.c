@@ -144,7 +144,7 @@ main(int argc, char **argv)
 	};
 	static struct disk disks[DISKS_MAX];
 	struct disk *disk = disks;
-	bool once = false, sealed = false, postcopy = false;
+	bool once = false, sealed = false, postcopy = false, survives;
 	size_t count = 0, i;
 	int option;
 
@@ -187,7 +187,8 @@ main(int argc, char **argv)
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
-	sealed = sealed || !survive();
+	survives = survive();
+	sealed = sealed || !survives;
 	postcopy = postcopy && postcopy_possible();
 	for (i = 0; i < count; i++) {
 		disk = &disks[i];
@@ -196,6 +197,7 @@ main(int argc, char **argv)
 			usage();
 		disk->once = once;
 		disk->device.sealed = sealed;
+		disk->device.survives = survives;
 		disk->device.may_postcopy = postcopy;
 		pthread_mutex_init(&disk->device.backend_lock, NULL);
 		open_file(&disk->device, disk->file_path);

@@ -397,7 +397,7 @@ queue_start(struct queue *queue)
 	queue->spin_skips = 1;
 	atomic_store(&queue->stop, false);
 	/* A back end that died may have taken the kick with it. */
-	if (queue->inflight != NULL)
+	if (queue->device->inflight != NULL)
 		atomic_store(&queue->started, true);
 	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
 	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -156,17 +156,31 @@ receive(int socket, struct message *message)
 	return receive_all(socket, message->payload, message->header.size);
 }
 
+void
+device_rules(const struct device *device, struct vmmem_foreign_rules *rules)
+{
+	/* What memory-backend-file may be, on any file system. */
+	if (!device->sealed) {
+		rules->types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
+			       VMMEM_FILE_REGULAR;
+		rules->flags = VMMEM_FOREIGN_MAY_SHRINK;
+		return;
+	}
+	/*
+	 * No seal keeps huge pages: their sender may give them back, and take
+	 * all that there are.
+	 */
+	rules->types = VMMEM_FILE_MEMORY;
+	if (device->survives)
+		rules->types |= VMMEM_FILE_HUGETLB;
+}
+
 static int
 connect_device(struct device *device, int socket)
 {
-	struct vmmem_vhost_options options = { .size = sizeof(options) };
-	/* What memory-backend-file may be, on any file system. */
-	struct vmmem_foreign_rules rules = {
-		.size = sizeof(rules),
-		.types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
-			 VMMEM_FILE_REGULAR,
-		.flags = VMMEM_FOREIGN_MAY_SHRINK,
-	};
+	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_vhost_options options = { .size = sizeof(options),
+					       .rules = &rules };
 	struct vmmem_collection *map = NULL;
 	unsigned int i;
 	int rc;
@@ -193,8 +207,7 @@ connect_device(struct device *device, int socket)
 		rc = vmmem_space_new(map, &device->space);
 	vmmem_collection_unref(map);
 	options.iotlb = device->iotlb;
-	if (!device->sealed)
-		options.rules = &rules;
+	device_rules(device, &rules);
 	if (rc == 0)
 		rc = vmmem_vhost_new(device->memory, &options, &device->vhost);
 	return rc;
