@@ -121,6 +121,9 @@ struct device {
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
+	/* What the front end may have: limits.c. */
+	uint32_t rows_max;
+	uint64_t bytes_max; /* of rows and log */
 	/* What its eventfds are signalled by: eventfds.c. */
 	unsigned long aio;
 	int ready_fd;
@@ -142,6 +145,17 @@ struct device {
 	struct vmmem_collection *inflight;
 	struct postcopy *postcopy; /* NULL: none */
 };
+
+/* ---- limits.c: what one front end may have ------------------------------ */
+
+/* limits_raise() has the process have as many descriptors as it may. */
+void limits_raise(void);
+
+/*
+ * limits_set() gives one of 'disks' its share; 'last_fd' is the highest
+ * descriptor that is in use.  False: there are too few for all at once.
+ */
+bool limits_set(struct device *device, size_t disks, int last_fd);
 
 /* ---- eventfds.c: signals that never wait -------------------------------- */
 

@@ -501,10 +501,22 @@ set_inflight(struct device *device, const struct message *message)
 	return 0;
 }
 
+/* Whether it is what the specification says: no other is to be sent to. */
+static bool
+is_unix_stream(int fd)
+{
+	int domain, type;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       domain == AF_UNIX && type == SOCK_STREAM;
+}
+
 static int
 set_backend_fd(struct device *device, struct message *message)
 {
-	if (message->fd_count != 1)
+	if (message->fd_count != 1 || !is_unix_stream(message->fds[0]))
 		return -EINVAL;
 	pthread_mutex_lock(&device->backend_lock);
 	close_fd(&device->backend_fd);
@@ -550,7 +562,7 @@ handle(struct device *device, struct message *message)
 	case GET_QUEUE_NUM:
 		return reply_u64(device, message, device->queue_count);
 	case GET_MAX_MEM_SLOTS:
-		return reply_u64(device, message, VMMEM_VHOST_REGIONS_MAX);
+		return reply_u64(device, message, device->rows_max);
 	case VMMEM_VHOST_SET_LOG_BASE:
 		/* Without it the log is in no file, and there is no answer. */
 		if ((device->protocol_features & PROTOCOL_LOG_SHMFD) == 0)

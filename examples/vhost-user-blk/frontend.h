@@ -10,8 +10,11 @@ struct message {
 	struct header header;
 	/* Aligned for whatever is in it. */
 	_Alignas(8) unsigned char payload[PAYLOAD_MAX];
-	/* Those that nobody has taken (-1) are closed in the end. */
-	int fds[FDS_MAX];
+	/*
+	 * Those that nobody has taken are closed in the end.  One more, -1, if
+	 * there were more than the message may have.
+	 */
+	int fds[FDS_MAX + 1];
 	size_t fd_count;
 	bool replied;
 };

@@ -15,9 +15,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DISKS_MAX 16
+
+/* After a connection could not be taken, it is tried again. */
+#define ACCEPT_PAUSE_NS 50000000
 
 /* One of --socket: a device of its own, for a front end of its own. */
 struct disk {
@@ -78,15 +82,29 @@ open_file(struct device *device, const char *path)
 	device->sectors = (uint64_t)status.st_size / SECTOR;
 }
 
-static void
-open_eventfds(struct device *device)
+/*
+ * accept_one() waits for a front end.  What the system lacks may be there the
+ * next time, and the other disks have their front ends: nothing ends it.
+ */
+static int
+accept_one(const struct disk *disk)
 {
-	int rc = eventfds_open(device);
+	const struct timespec pause = { .tv_nsec = ACCEPT_PAUSE_NS };
+	bool told = false;
+	int fd;
 
-	if (rc == 0)
-		return;
-	fprintf(stderr, "signals by io_submit(2): %s\n", vmmem_strerror(rc));
-	exit(1);
+	for (;;) {
+		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		/* It has gone again, or a signal came. */
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (!told)
+			perror(disk->socket_path);
+		told = true;
+		(void)nanosleep(&pause, NULL);
+	}
 }
 
 /* run() serves one front end after the other. */
@@ -97,16 +115,10 @@ run(void *opaque)
 	int fd;
 
 	do {
-		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {
-			perror("accept");
-			exit(1);
-		}
-		if (fd >= 0) {
-			serve(&disk->device, fd);
-			close(fd);
-		}
-	} while (!disk->once || fd < 0);
+		fd = accept_one(disk);
+		serve(&disk->device, fd);
+		close(fd);
+	} while (!disk->once);
 	unlink(disk->socket_path);
 	close(disk->listener);
 	close(disk->device.file);
@@ -127,6 +139,37 @@ survive(void)
 		fprintf(stderr, "only sealed memory is taken: %s\n",
 			vmmem_strerror(rc));
 	return rc == 0;
+}
+
+/*
+ * open_all() opens what each disk needs, and then divides what is left.
+ */
+static void
+open_all(struct disk *disks, size_t count)
+{
+	bool enough = true;
+	int last_fd = 0, rc;
+	size_t i;
+
+	limits_raise();
+	for (i = 0; i < count; i++) {
+		struct disk *disk = &disks[i];
+
+		open_file(&disk->device, disk->file_path);
+		rc = eventfds_open(&disk->device);
+		if (rc != 0) {
+			fprintf(stderr, "signals by io_submit(2): %s\n",
+				vmmem_strerror(rc));
+			exit(1);
+		}
+		disk->listener = listen_at(disk->socket_path);
+		last_fd = disk->listener;
+	}
+	for (i = 0; i < count; i++)
+		enough = limits_set(&disks[i].device, count, last_fd) && enough;
+	if (!enough)
+		fprintf(stderr, "RLIMIT_NOFILE is too low for as many disks "
+				"and queues at once\n");
 }
 
 int
@@ -187,6 +230,8 @@ main(int argc, char **argv)
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
+	/* And so is what would be too long by RLIMIT_FSIZE, of any file. */
+	signal(SIGXFSZ, SIG_IGN);
 	survives = survive();
 	sealed = sealed || !survives;
 	postcopy = postcopy && postcopy_possible();
@@ -200,10 +245,8 @@ main(int argc, char **argv)
 		disk->device.survives = survives;
 		disk->device.may_postcopy = postcopy;
 		pthread_mutex_init(&disk->device.backend_lock, NULL);
-		open_file(&disk->device, disk->file_path);
-		open_eventfds(&disk->device);
-		disk->listener = listen_at(disk->socket_path);
 	}
+	open_all(disks, count);
 	for (i = 0; i < count; i++) {
 		if (pthread_create(&disks[i].thread, NULL, run, &disks[i]) !=
 		    0) {
