@@ -8,11 +8,9 @@
 #include "protocol.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -422,85 +420,6 @@ set_config(const struct device *device, const struct message *message)
 	return migrates || !wants_reply(device, message) ? 0 : -EPERM;
 }
 
-static int
-get_inflight(struct device *device, struct message *message)
-{
-	struct inflight_message inflight = { 0 };
-	int rc, fd;
-
-	if (message->header.size < sizeof(inflight))
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	inflight.mmap_size = QUEUES_MAX * INFLIGHT_STRIDE;
-	inflight.mmap_offset = 0;
-	fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)inflight.mmap_size) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
-		rc = -errno;
-	else
-		rc = reply_with(device, message, &inflight, sizeof(inflight),
-				fd);
-	close_fd(&fd);
-	return rc;
-}
-
-void
-drop_inflight(struct device *device)
-{
-	device->inflight = vmmem_collection_unref(device->inflight);
-}
-
-/* map_inflight() has what a front end has sent as any memory of it is. */
-static int
-map_inflight(const struct device *device, int fd, uint64_t len,
-	     struct vmmem_collection **ret_collection)
-{
-	struct vmmem_region_builder *builder = vmmem_region_builder_new();
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
-	struct vmmem_region *region;
-	int rc;
-
-	if (builder == NULL)
-		return -ENOMEM;
-	device_rules(device, &rules);
-	vmmem_region_builder_set_range(builder, 0, len);
-	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
-	rc = vmmem_region_builder_build(builder, &region);
-	vmmem_region_builder_free(builder);
-	if (rc != 0)
-		return rc;
-	rc = vmmem_collection_new(&region, 1, ret_collection);
-	vmmem_region_unref(region);
-	return rc;
-}
-
-static int
-set_inflight(struct device *device, const struct message *message)
-{
-	struct vmmem_collection *collection;
-	struct inflight_message inflight;
-	unsigned int i;
-	int rc;
-
-	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	if (inflight.mmap_size != QUEUES_MAX * INFLIGHT_STRIDE ||
-	    inflight.mmap_offset != 0)
-		return -EINVAL;
-	for (i = 0; i < device->queue_count; i++) {
-		if (device->queues[i].running)
-			return -EBUSY;
-	}
-	rc = map_inflight(device, message->fds[0], inflight.mmap_size,
-			  &collection);
-	if (rc != 0)
-		return rc;
-	drop_inflight(device);
-	device->inflight = collection;
-	return 0;
-}
-
 /* Whether it is what the specification says: no other is to be sent to. */
 static bool
 is_unix_stream(int fd)
@@ -593,9 +512,9 @@ handle(struct device *device, struct message *message)
 	case GET_CONFIG:
 		return get_config(device, message);
 	case GET_INFLIGHT_FD:
-		return get_inflight(device, message);
+		return inflight_give(device, message);
 	case SET_INFLIGHT_FD:
-		return set_inflight(device, message);
+		return inflight_take(device, message);
 	case POSTCOPY_ADVISE:
 	case POSTCOPY_LISTEN:
 		return postcopy_message(device, message);

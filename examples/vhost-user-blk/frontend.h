@@ -26,8 +26,14 @@ int handle(struct device *device, struct message *message);
 void device_rules(const struct device *device,
 		  struct vmmem_foreign_rules *rules);
 
-/* drop_inflight() forgets the memory that SET_INFLIGHT_FD gave. */
-void drop_inflight(struct device *device);
+/* ---- inflight.c: memory that outlives us -------------------------------- */
+
+/* inflight_give() makes such memory, and sends it as the answer. */
+int inflight_give(struct device *device, struct message *message);
+/* inflight_take() uses what the front end has kept, and sends back. */
+int inflight_take(struct device *device, const struct message *message);
+/* inflight_drop() lets go of it. */
+void inflight_drop(struct device *device);
 /* inflight_forget() forgets what a ring that ended well has noted in it. */
 void inflight_forget(struct queue *queue);
 

@@ -10,7 +10,11 @@
 #include "frontend.h"
 #include "protocol.h"
 
-#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define VERSION 1U
 
@@ -125,4 +129,86 @@ inflight_forget(struct queue *queue)
 	/* If it has gone there is nothing left to forget. */
 	if (queue->device->inflight != NULL)
 		(void)store(queue, AT_VERSION, 0);
+}
+
+/* ---- the messages ------------------------------------------------------- */
+
+int
+inflight_give(struct device *device, struct message *message)
+{
+	struct inflight_message inflight = { 0 };
+	int rc, fd;
+
+	if (message->header.size < sizeof(inflight))
+		return -EINVAL;
+	memcpy(&inflight, message->payload, sizeof(inflight));
+	inflight.mmap_size = QUEUES_MAX * INFLIGHT_STRIDE;
+	inflight.mmap_offset = 0;
+	fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)inflight.mmap_size) != 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+		rc = -errno;
+	else
+		rc = reply_with(device, message, &inflight, sizeof(inflight),
+				fd);
+	close(fd);
+	return rc;
+}
+
+void
+inflight_drop(struct device *device)
+{
+	device->inflight = vmmem_collection_unref(device->inflight);
+}
+
+/* map() has what a front end has sent as any memory of it is. */
+static int
+map(const struct device *device, int fd, uint64_t len,
+    struct vmmem_collection **ret_collection)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_region *region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	device_rules(device, &rules);
+	vmmem_region_builder_set_range(builder, 0, len);
+	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
+	rc = vmmem_region_builder_build(builder, &region);
+	vmmem_region_builder_free(builder);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_collection_new(&region, 1, ret_collection);
+	vmmem_region_unref(region);
+	return rc;
+}
+
+int
+inflight_take(struct device *device, const struct message *message)
+{
+	struct vmmem_collection *collection;
+	struct inflight_message inflight;
+	unsigned int i;
+	int rc;
+
+	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
+		return -EINVAL;
+	memcpy(&inflight, message->payload, sizeof(inflight));
+	if (inflight.mmap_size != QUEUES_MAX * INFLIGHT_STRIDE ||
+	    inflight.mmap_offset != 0)
+		return -EINVAL;
+	for (i = 0; i < device->queue_count; i++) {
+		if (device->queues[i].running)
+			return -EBUSY;
+	}
+	rc = map(device, message->fds[0], inflight.mmap_size, &collection);
+	if (rc != 0)
+		return rc;
+	inflight_drop(device);
+	device->inflight = collection;
+	return 0;
 }

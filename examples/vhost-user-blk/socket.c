@@ -306,7 +306,7 @@ disconnect_device(struct device *device)
 			close(queue->error_fd);
 		pthread_mutex_destroy(&queue->signal_lock);
 	}
-	drop_inflight(device);
+	inflight_drop(device);
 	device->vhost = vmmem_vhost_free(device->vhost);
 	device->space = vmmem_space_unref(device->space);
 	device->memory = vmmem_space_unref(device->memory);
