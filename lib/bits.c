@@ -55,6 +55,8 @@ vmmem_bits_init(struct vmmem_bits *bits, uint64_t count, bool skip)
 void
 vmmem_bits_destroy(struct vmmem_bits *bits)
 {
+	if (bits->external)
+		return;
 	if (bits->mapped)
 		munmap(bits->memory, bits->memory_len);
 	else

@@ -30,14 +30,22 @@ struct vmmem_bits {
 	bool external;
 	/* 'skip' and not 'external': one question for the most common case. */
 	bool plain;
+	/* Of external bits: where in a word of memory bit 0 is. */
+	uint8_t shift;
 	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
-	void *memory;
-	size_t memory_len;
+	union {
+		/* Who harvests copies this: no longer than it must be. */
+		struct {
+			void *memory;
+			size_t memory_len;
+		};
+		/* The bytes of external bits. */
+		struct {
+			unsigned char *first;
+			unsigned char *end;
+		};
+	};
 	bool mapped; /* memory came from mmap(), not from calloc() */
-	/* Of external bits: their bytes, and bit 0 in the word it lies in. */
-	unsigned char *first;
-	unsigned char *end;
-	unsigned int shift;
 };
 
 /* vmmem_bits_init() returns 0 or -errno.  All bits are clear. */

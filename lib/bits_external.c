@@ -19,7 +19,8 @@ vmmem_bits_init_external(struct vmmem_bits *bits, void *bytes, size_t len,
 {
 	unsigned int into = (uintptr_t)bytes % BYTES;
 
-	*bits = (struct vmmem_bits){ .external = true, .shift = 8 * into };
+	*bits = (struct vmmem_bits){ .external = true };
+	bits->shift = (uint8_t)(8 * into);
 	bits->first = bytes;
 	bits->end = bits->first + len;
 	/* The word that they begin in. */
