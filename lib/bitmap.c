@@ -9,6 +9,7 @@
 #include "api.h"
 #include "barrier.h"
 #include "bitmap_priv.h"
+#include "cancel.h"
 
 /* allocate() gives zeros; what a mark looks at is in one cache line. */
 static struct vmmem_bitmap *
@@ -176,6 +177,8 @@ vmmem_bitmap_ref(struct vmmem_bitmap *bitmap)
 VMMEM_API struct vmmem_bitmap *
 vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 {
+	int cancel;
+
 	/*
 	 * Release: this thread's marks come before the count drops.  Acquire,
 	 * for the last one: all other threads' marks come before the end.
@@ -184,10 +187,12 @@ vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 	    atomic_fetch_sub_explicit(&bitmap->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
+	cancel = vmmem_cancel_off();
 	vmmem_bitmap_fini(bitmap);
 	if (bitmap->release != NULL)
 		bitmap->release(bitmap->opaque);
 	free(bitmap);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 

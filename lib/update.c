@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "listener_priv.h"
 #include "space_priv.h"
 
@@ -46,13 +47,15 @@ VMMEM_API int
 vmmem_update_insert(struct vmmem_update *update, struct vmmem_region *region)
 {
 	struct vmmem_collection *map;
-	int rc;
+	int rc, cancel;
 
 	if (update == NULL)
 		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
 	rc = vmmem_collection_insert(update->map, region, &map);
 	if (rc == 0)
 		use(update, map);
+	vmmem_cancel_back(cancel);
 	return rc;
 }
 
@@ -61,22 +64,28 @@ vmmem_update_remove(struct vmmem_update *update, uint64_t gpa, uint64_t len,
 		    struct vmmem_region **ret_region)
 {
 	struct vmmem_collection *map;
-	int rc;
+	int rc, cancel;
 
 	if (update == NULL)
 		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
 	rc = vmmem_collection_remove(update->map, gpa, len, &map, ret_region);
 	if (rc == 0)
 		use(update, map);
+	vmmem_cancel_back(cancel);
 	return rc;
 }
 
 VMMEM_API int
 vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 {
+	int cancel;
+
 	if (update == NULL || map == NULL)
 		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
 	use(update, vmmem_collection_ref(map));
+	vmmem_cancel_back(cancel);
 	return 0;
 }
 
@@ -96,8 +105,8 @@ end(struct vmmem_update *update, int rc)
 	return rc;
 }
 
-VMMEM_API int
-vmmem_update_commit(struct vmmem_update *update)
+static int
+commit(struct vmmem_update *update)
 {
 	struct vmmem_collection *old_map;
 	struct vmmem_retired *node;
@@ -105,8 +114,6 @@ vmmem_update_commit(struct vmmem_update *update)
 	uint64_t horizon;
 	int rc;
 
-	if (update == NULL)
-		return VMMEM_EINVAL;
 	space = update->space;
 	old_map = space->view.current;
 	if (update->map == old_map)
@@ -134,10 +141,28 @@ vmmem_update_commit(struct vmmem_update *update)
 	return 0;
 }
 
+VMMEM_API int
+vmmem_update_commit(struct vmmem_update *update)
+{
+	int rc, cancel;
+
+	if (update == NULL)
+		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
+	rc = commit(update);
+	vmmem_cancel_back(cancel);
+	return rc;
+}
+
 VMMEM_API struct vmmem_update *
 vmmem_update_abort(struct vmmem_update *update)
 {
-	if (update != NULL)
-		end(update, 0);
+	int cancel;
+
+	if (update == NULL)
+		return NULL;
+	cancel = vmmem_cancel_off();
+	end(update, 0);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }

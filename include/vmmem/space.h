@@ -153,7 +153,8 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  * milliseconds: -1 without an end, 0 not at all.
  *
  * Not from within a section of a reader of this space, which would wait for
- * itself; and not from a signal handler.  It may be called in a listener.
+ * itself; and not from a signal handler.  It may be called in a listener.  A
+ * thread that waits here can be cancelled (pthread_cancel(3)).
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
