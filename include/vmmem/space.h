@@ -160,8 +160,10 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
  *   -ETIMEDOUT    a reader still sees an older map; what nobody sees any more
  *                 was dropped all the same
- *   -errno        what membarrier(2) said; nothing is known of readers, and
- *                 what was dropped was seen by none
+ *   -errno        what membarrier(2) said, in place of -ETIMEDOUT and with
+ *                 'timeout_ms' -1 within a second: it is not known whether a
+ *                 reader is in a section.  Each reader makes barriers of its
+ *                 own when its next section is over, and then this returns 0
  */
 VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 					    int timeout_ms);
