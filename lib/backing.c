@@ -152,10 +152,26 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 	return 0;
 }
 
-/* map() maps 'len' bytes; the region begins 'shift' bytes into them. */
+/*
+ * make_accessible() is for what was mapped without access.  After
+ * mlockall(MCL_FUTURE), mmap(2) makes all pages of what may be accessed, and
+ * mprotect(2) none of what is shared.
+ */
+static int
+make_accessible(const struct vmmem_region *region, void *address, size_t len)
+{
+	return mprotect(address, len, (int)region->protection) != 0 ? -errno :
+								      0;
+}
+
+/*
+ * map() maps 'len' bytes; the region begins 'shift' bytes into them.  If it is
+ * to be 'empty', no page of a shared file is made by that, as those are not
+ * ours to make: somebody may bring them later (userfaultfd(2)).
+ */
 static int
 map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
-    int fd, uint64_t offset)
+    int fd, uint64_t offset, bool empty)
 {
 	void *address;
 	int rc;
@@ -165,7 +181,8 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
 		return rc;
 	if (region->pages != NULL)
 		flags |= MAP_FIXED;
-	address = mmap(region->pages, len, (int)region->protection, (int)flags,
+	address = mmap(region->pages, len,
+		       empty ? PROT_NONE : (int)region->protection, (int)flags,
 		       fd, (off_t)offset);
 	if (address == MAP_FAILED)
 		return -errno;
@@ -178,7 +195,9 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
 	region->shift = shift;
 	region->host = (unsigned char *)address + shift;
 	region->mapping_flags = flags & ~(uint32_t)MAP_FIXED;
-	return vmmem_policy_apply(region);
+	if (empty)
+		rc = make_accessible(region, address, len);
+	return rc != 0 ? rc : vmmem_policy_apply(region);
 }
 
 /*
@@ -239,7 +258,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 		flags |= (uint32_t)MAP_HUGETLB |
 			 huge_bits(settings->huge_page_size);
 
-	rc = map(region, len, shift, flags, -1, 0);
+	rc = map(region, len, shift, flags, -1, 0, false);
 	/* All else is valid, so it is the page size that the system lacks. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
 		return VMMEM_EHUGEPAGE;
@@ -372,7 +391,8 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	region->fd_offset = hole + shift;
 	rc = set_len(region->fd, hole + len);
 	if (rc == 0)
-		rc = map(region, len, shift, flags, region->fd, hole);
+		rc = map(region, len, shift, flags, region->fd, hole,
+			 false);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
 	if (rc == 0)
 		rc = seal(region);
@@ -434,6 +454,22 @@ keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 	return region->replaced == NULL ? -ENOMEM : 0;
 }
 
+/*
+ * comes_empty() tells whether pages of a file are only made when they are
+ * touched, or by what was asked for in so many words.
+ */
+static bool
+comes_empty(const struct vmmem_region *region,
+	    const struct vmmem_region_settings *settings, uint32_t flags)
+{
+	const uint32_t wanted = MAP_POPULATE | MAP_LOCKED;
+
+	/* What a device maps it may want to know the access of. */
+	return settings->foreign && (flags & wanted) == 0 &&
+	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
+	       region->huge_pages != VMMEM_HUGE_UNKNOWN;
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
@@ -491,7 +527,7 @@ vmmem_backing_file(struct vmmem_region *region,
 	rc = keep_replaced(region, len, flags);
 	if (rc == 0)
 		rc = map(region, len, (size_t)shift, flags, region->fd,
-			 offset - shift);
+			 offset - shift, comes_empty(region, settings, flags));
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;

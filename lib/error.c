@@ -68,6 +68,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EUSERADDR, "User address is in no row of the memory table"),
 	CODE(VMMEM_ELOGSHORT, "Dirty log does not reach as far as the memory"),
 	CODE(VMMEM_EMESSAGE, "Message is malformed or of an unknown kind"),
+	CODE(VMMEM_EREGIONBYTES, "Memory table has too many bytes"),
 };
 
 static const struct text *

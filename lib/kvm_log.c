@@ -340,9 +340,9 @@ vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = start_locked(kvm, region);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -355,11 +355,11 @@ vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = take_back(kvm, region);
 	if (rc == 0)
 		rc = vmmem_kvm_settle(kvm);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -397,8 +397,8 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = collect_locked(kvm, region);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }

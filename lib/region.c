@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "fault_log.h"
 #include "region_priv.h"
 #include "replaced.h"
@@ -158,6 +159,7 @@ vmmem_region_unref(struct vmmem_region *region)
 {
 	void (*release)(void *);
 	void *opaque;
+	int cancel;
 
 	if (region == NULL)
 		return NULL;
@@ -176,10 +178,13 @@ vmmem_region_unref(struct vmmem_region *region)
 
 	release = region->release;
 	opaque = region->opaque;
+	/* Whoever drops it may hold a lock, or have more to drop. */
+	cancel = vmmem_cancel_off();
 	vmmem_region_free(region);
 	/* Last, so that the owner finds nothing of the region left. */
 	if (release != NULL)
 		release(opaque);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 

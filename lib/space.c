@@ -25,6 +25,9 @@
 #define SLEEP_FIRST_NS 20000
 #define SLEEP_LAST_NS 1000000
 
+/* How often it looks, if it is not known who is in a section. */
+#define LOOKS_UNKNOWN 100
+
 /*
  * How many maps that somebody held are looked at by each update: more than one,
  * so that they are dropped faster than they come; not all, so that an update
@@ -273,10 +276,6 @@ vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 	pthread_mutex_lock(&space->epoch.lock);
 	rc = vmmem_epoch_horizon(&space->epoch, space->view.generation,
 				 &horizon);
-	if (rc != 0) {
-		pthread_mutex_unlock(&space->epoch.lock);
-		return rc;
-	}
 	/* Once round: those that are still held go to the end. */
 	last = TAILQ_LAST(&space->held, vmmem_retired_list);
 	for (node = TAILQ_FIRST(&space->held);
@@ -291,7 +290,7 @@ vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 	/* Outside of the lock: this unmaps, and may call owners back. */
 	drop(&unseen);
 	*ret_horizon = horizon;
-	return 0;
+	return rc;
 }
 
 VMMEM_API int
@@ -399,12 +398,12 @@ vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
 	wanted = vmmem_space_generation(space);
 	for (;;) {
 		rc = vmmem_space_drop_retired(space, true, &horizon);
-		if (rc != 0)
-			return rc;
 		if (horizon >= wanted)
 			return 0;
-		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end))
-			return -ETIMEDOUT;
+		/* A reader of which nothing is known may never say more. */
+		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end) ||
+		    (timeout_ms < 0 && rc != 0 && look >= LOOKS_UNKNOWN))
+			return rc != 0 ? rc : -ETIMEDOUT;
 		let_others_run(look);
 		if (look < UINT32_MAX)
 			look++;

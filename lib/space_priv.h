@@ -76,7 +76,7 @@ void vmmem_space_publish(struct vmmem_space *space,
  * vmmem_space_drop_retired() drops what nobody sees or holds any more, and
  * stores up to which generation nobody sees anything.  Of what was held it
  * looks at a few, or at 'all', again.  Under no lock.  Returns 0, or -errno:
- * nothing was dropped.
+ * there was no barrier, and of some readers it is not known what they see.
  */
 int vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 			     uint64_t *ret_horizon);

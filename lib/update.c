@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "listener_priv.h"
 #include "space_priv.h"
 
@@ -39,31 +40,44 @@ vmmem_update_map(struct vmmem_update *update)
 VMMEM_API int
 vmmem_update_insert(struct vmmem_update *update, struct vmmem_region *region)
 {
+	int rc, cancel;
+
 	if (update == NULL || region == NULL)
 		return VMMEM_EINVAL;
-	return vmmem_steps_insert(&update->steps, region);
+	cancel = vmmem_cancel_off();
+	rc = vmmem_steps_insert(&update->steps, region);
+	vmmem_cancel_back(cancel);
+	return rc;
 }
 
 VMMEM_API int
 vmmem_update_remove(struct vmmem_update *update, uint64_t gpa, uint64_t len,
 		    struct vmmem_region **ret_region)
 {
+	int rc, cancel;
+
 	if (update == NULL)
 		return VMMEM_EINVAL;
-	return vmmem_steps_remove(&update->steps, gpa, len, ret_region);
+	cancel = vmmem_cancel_off();
+	rc = vmmem_steps_remove(&update->steps, gpa, len, ret_region);
+	vmmem_cancel_back(cancel);
+	return rc;
 }
 
 VMMEM_API int
 vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 {
 	struct vmmem_steps steps;
+	int cancel;
 
 	if (update == NULL || map == NULL)
 		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
 	vmmem_steps_end(&update->steps, &steps);
 	vmmem_steps_begin(&update->steps, map);
 	/* Last, as 'map' may be the very one that is let go. */
 	vmmem_steps_free(&steps);
+	vmmem_cancel_back(cancel);
 	return 0;
 }
 
@@ -83,8 +97,8 @@ end(struct vmmem_update *update, int rc)
 	return rc;
 }
 
-VMMEM_API int
-vmmem_update_commit(struct vmmem_update *update)
+static int
+commit(struct vmmem_update *update)
 {
 	struct vmmem_collection *old_map, *new_map;
 	struct vmmem_retired *node;
@@ -92,8 +106,6 @@ vmmem_update_commit(struct vmmem_update *update)
 	uint64_t horizon;
 	int rc;
 
-	if (update == NULL)
-		return VMMEM_EINVAL;
 	space = update->space;
 	old_map = space->view.current;
 	rc = vmmem_steps_settle(&update->steps);
@@ -124,10 +136,28 @@ vmmem_update_commit(struct vmmem_update *update)
 	return 0;
 }
 
+VMMEM_API int
+vmmem_update_commit(struct vmmem_update *update)
+{
+	int rc, cancel;
+
+	if (update == NULL)
+		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
+	rc = commit(update);
+	vmmem_cancel_back(cancel);
+	return rc;
+}
+
 VMMEM_API struct vmmem_update *
 vmmem_update_abort(struct vmmem_update *update)
 {
-	if (update != NULL)
-		end(update, 0);
+	int cancel;
+
+	if (update == NULL)
+		return NULL;
+	cancel = vmmem_cancel_off();
+	end(update, 0);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }

@@ -222,6 +222,58 @@ START_TEST(racing_peer)
 }
 END_TEST
 
+static uint64_t
+allocated(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	return (uint64_t)status.st_blocks * 512;
+}
+
+/*
+ * The pages of somebody else's file are not made by mapping it, also where all
+ * memory is to be locked: who owns it may bring them later.  What is asked for
+ * in so many words is done.
+ */
+START_TEST(pages_of_others)
+{
+	const uint64_t page = page_size();
+	struct vmmem_policy *policy = vmmem_policy_new();
+	struct vmmem_region *region;
+	int fd = memfd(F_SEAL_SHRINK);
+
+	/* With little to lock at once it may be that nothing more is mapped. */
+	if (mlockall(MCL_FUTURE) != 0 || geteuid() != 0) {
+		munlockall();
+		vmmem_policy_free(policy);
+		close(fd);
+		return;
+	}
+	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	region = build();
+	ck_assert_uint_eq(allocated(fd), 0);
+	expect_host(region)[LEN / 2] = 1;
+	ck_assert_uint_eq(allocated(fd), page);
+	vmmem_region_unref(region);
+
+	vmmem_region_builder_set_mapping_flags(builder, MAP_POPULATE);
+	vmmem_region_unref(build());
+	ck_assert_uint_eq(allocated(fd), LEN);
+	close(fd);
+	fd = memfd(F_SEAL_SHRINK);
+	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_mapping_flags(builder, 0);
+	vmmem_policy_set_prefault(policy, 1);
+	vmmem_region_builder_set_policy(builder, policy);
+	vmmem_region_unref(build());
+	ck_assert_uint_eq(allocated(fd), LEN);
+	munlockall();
+	vmmem_policy_free(policy);
+	close(fd);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -235,6 +287,7 @@ make_suite(void)
 	tcase_add_test(tcase, rules_are_copied);
 	tcase_add_test(tcase, with_a_policy);
 	tcase_add_test(tcase, racing_peer);
+	tcase_add_test(tcase, pages_of_others);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -52,7 +52,7 @@ START_TEST(arguments)
 
 	assert_code(vmmem_vhost_new(NULL, NULL, &other), VMMEM_EINVAL);
 	assert_code(vmmem_vhost_new(space, NULL, NULL), VMMEM_EINVAL);
-	options.size = sizeof(options) - 1;
+	options.size = 31;
 	assert_code(vmmem_vhost_new(space, &options, &other),
 		    VMMEM_ESTRUCTSIZE);
 	assert_code(vmmem_vhost_new(space, &newer.options, &other),
@@ -217,6 +217,96 @@ START_TEST(many_rows)
 	assert_ok(vmmem_vhost_new(space, &few, &other));
 	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
 		    VMMEM_EREGIONCOUNT);
+	vmmem_vhost_free(other);
+}
+END_TEST
+
+/*
+ * Memory that is used by nobody costs its owner nothing, but it takes addresses
+ * of the process that maps it: what rows and log may take has a bound.
+ */
+START_TEST(too_many_bytes)
+{
+	struct vmmem_vhost_options options = { .size = sizeof(options),
+					       .bytes_max = 4 * PAGE };
+	struct vmmem_vhost_region rows[] = {
+		row_of(0, 2 * PAGE, 0), row_of(2 * PAGE, PAGE, 2 * PAGE),
+		/* Less than a page is a page, and across two it is both. */
+		row_of(4 * PAGE - 16, 32, 8 * PAGE - 16),
+	};
+	const int fds[] = { file, file, file };
+	int vast = sealed_file(UINT64_C(1) << 46, 0);
+	struct vmmem_vhost_region huge = row_of(0, UINT64_C(1) << 46, 0);
+	struct vmmem_vhost *other = NULL;
+
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_code(vmmem_vhost_set_table(other, &huge, 1, &vast, 1),
+		    VMMEM_EREGIONBYTES);
+	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_table(other, rows, 2, fds, 2));
+	assert_code(vmmem_vhost_add(other, &rows[2], file),
+		    VMMEM_EREGIONBYTES);
+	/* The log counts too, but one that takes its place is not added. */
+	assert_code(vmmem_vhost_set_log(other, second, PAGE - 1, 2),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_log(other, second, 0, PAGE));
+	assert_ok(vmmem_vhost_set_log(other, second, PAGE, 1));
+	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_table(other, rows + 1, 2, fds, 2));
+	assert_ok(vmmem_vhost_remove(other, &rows[2]));
+	assert_ok(vmmem_vhost_add(other, &rows[0], file));
+	assert_ok(vmmem_vhost_clear_log(other));
+	assert_ok(vmmem_vhost_set_log(other, second, PAGE, PAGE));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+
+	/* Options of before there was this one, and with any number. */
+	options.size = 32;
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_set_table(other, rows, 3, fds, 3));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+	options.size = sizeof(options);
+	options.bytes_max = UINT64_MAX;
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_set_table(other, rows, 3, fds, 3));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+	options.size = 31;
+	assert_code(vmmem_vhost_new(space, &options, &other),
+		    VMMEM_ESTRUCTSIZE);
+	close(vast);
+}
+END_TEST
+
+/* Nobody has said how much one front end may have: others get theirs. */
+START_TEST(bytes_for_others)
+{
+	struct vmmem_vhost_region row = row_of(0, UINT64_C(1) << 46, 0);
+	struct vmmem_vhost *other = NULL;
+	int vast, rc;
+	void *heap;
+
+	assert_ok(vmmem_vhost_new(space, NULL, &other));
+	for (; row.len >= 1 << 20; row.len >>= 1) {
+		vast = sealed_file(row.len, 0);
+		do {
+			row.user_address = row.gpa;
+			rc = vmmem_vhost_add(other, &row, vast);
+			row.gpa += rc == 0 ? row.len : 0;
+		} while (rc == 0);
+		close(vast);
+		assert_code(rc, VMMEM_EREGIONBYTES);
+	}
+	ck_assert_uint_gt(vmmem_vhost_count(other), 0);
+	heap = malloc(1 << 26);
+	ck_assert_ptr_nonnull(heap);
+	free(heap);
+	row = row_of(UINT64_C(1) << 62, FILE_LEN, 0);
+	assert_ok(vmmem_vhost_add(vhost, &row, file));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
 	vmmem_vhost_free(other);
 }
 END_TEST
@@ -533,6 +623,8 @@ make_suite(void)
 	tcase_add_test(tcase, offsets);
 	tcase_add_test(tcase, add_and_remove);
 	tcase_add_test(tcase, many_rows);
+	tcase_add_test(tcase, too_many_bytes);
+	tcase_add_test(tcase, bytes_for_others);
 	tcase_add_test(tcase, hostile_rows);
 	tcase_add_test(tcase, hostile_files);
 	tcase_add_test(tcase, rules);

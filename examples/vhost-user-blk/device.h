@@ -15,6 +15,8 @@
 #define QUEUES_MAX 16
 #define RING_MAX 32768
 #define SECTOR 512
+/* A line of the cache for each queue. */
+#define INFLIGHT_STRIDE 64
 /* Requests of one queue that are under way at once. */
 #define DEPTH 128
 #define SEGMENTS 126
@@ -81,9 +83,6 @@ struct request {
 /* One for each queue; engine.c. */
 struct engine;
 
-/* What of a queue outlives this process: inflight.c. */
-struct inflight;
-
 struct queue {
 	struct device *device;
 	unsigned int index;
@@ -108,7 +107,6 @@ struct queue {
 	struct vmmem_collection *map; /* in a section, else NULL */
 	uint64_t section;
 	struct engine *engine;
-	struct inflight *inflight;
 	uint16_t next_avail, next_used;
 	uint16_t put_used; /* of split rings: what is put, and not told yet */
 	bool avail_wrap, used_wrap; /* of packed rings */
@@ -137,9 +135,16 @@ struct device {
 	int file;
 	bool read_only;
 	bool sealed; /* memory that could be cut short is refused */
+	bool survives; /* memory that goes is a code */
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
+	/* What the front end may have: limits.c. */
+	uint32_t rows_max;
+	uint64_t bytes_max; /* of rows and log */
+	/* What its eventfds are signalled by: eventfds.c. */
+	unsigned long aio;
+	int ready_fd;
 	struct queue queues[QUEUES_MAX];
 
 	struct vmmem_space *memory; /* what the front end has sent */
@@ -159,10 +164,33 @@ struct device {
 	int socket;
 	pthread_mutex_t backend_lock;
 	int backend_fd;
-	void *inflight_map;
-	size_t inflight_len;
+	/* Queue i's part is at i * INFLIGHT_STRIDE; NULL: none was sent. */
+	struct vmmem_collection *inflight;
 	struct postcopy *postcopy; /* NULL: none */
 };
+
+/* ---- limits.c: what one front end may have ------------------------------ */
+
+/* limits_raise() has the process have as many descriptors as it may. */
+void limits_raise(void);
+
+/*
+ * limits_set() gives one of 'disks' its share; 'last_fd' is the highest
+ * descriptor that is in use.  False: there are too few for all at once.
+ */
+bool limits_set(struct device *device, size_t disks, int last_fd);
+
+/* ---- eventfds.c: signals that never wait -------------------------------- */
+
+/* eventfds_open() is for the other two; 0, or -errno. */
+int eventfds_open(struct device *device);
+void eventfds_close(struct device *device);
+
+/* Whether a descriptor is an eventfd, and nothing else. */
+bool eventfds_is_one(const struct device *device, int fd);
+
+/* eventfds_signal() adds 1 to an eventfd; one that is full is left so. */
+void eventfds_signal(const struct device *device, int fd);
 
 /* ---- socket.c: messages ------------------------------------------------- */
 
@@ -259,8 +287,9 @@ void request_transferred(struct queue *queue, struct request *request,
 
 /* ---- engine.c: the file ------------------------------------------------- */
 
-struct engine *engine_new(struct queue *queue);
-void engine_free(struct engine *engine);
+/* engine_new() is for a queue that has its kick and its stop; 0 or -errno. */
+int engine_new(struct queue *queue, struct engine **ret_engine);
+struct engine *engine_free(struct engine *engine);
 
 /* Whether the kernel is using guest memory. */
 bool engine_is_busy(const struct engine *engine);
@@ -278,9 +307,13 @@ unsigned int engine_wait(struct engine *engine, bool blocking);
 
 /* ---- inflight.c: where rings stand, in memory that outlives us ---------- */
 
-void inflight_note(struct queue *queue, uint16_t used, bool wrap);
+/* inflight_note() is done before a descriptor is used; 0, or a code. */
+int inflight_note(struct queue *queue, uint16_t used, bool wrap);
 void inflight_settle(struct queue *queue);
-/* Stores where the ring stands if an earlier back end has left that. */
-bool inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
+/*
+ * inflight_recall() stores where the ring stands, as an earlier back end has
+ * left it, and returns 1; 0 if none has; or a code.
+ */
+int inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
 
 #endif

@@ -8,11 +8,9 @@
 #include "protocol.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,9 +18,6 @@
 	(PROTOCOL_MQ | PROTOCOL_LOG_SHMFD | PROTOCOL_REPLY_ACK |           \
 	 PROTOCOL_BACKEND_REQ | PROTOCOL_CONFIG | PROTOCOL_INFLIGHT_SHMFD | \
 	 PROTOCOL_CONFIGURE_MEM_SLOTS)
-
-/* A line of the cache for each queue. */
-#define INFLIGHT_STRIDE 64
 
 static uint64_t
 features(const struct device *device)
@@ -327,16 +322,6 @@ set_address(struct queue *queue, const struct ring_address *address)
 	return start_if_ready(queue);
 }
 
-/* An eventfd has no type.  What has one is none, and could have us wait. */
-static bool
-may_be_eventfd(int fd)
-{
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
-
-	return vmmem_foreign_examine(fd, &report) == 0 &&
-	       report.type == VMMEM_FILE_OTHER;
-}
-
 /* set_fd() gives a ring one of its eventfds, or takes it away. */
 static int
 set_fd(struct device *device, struct message *message)
@@ -347,7 +332,7 @@ set_fd(struct device *device, struct message *message)
 	int fd = -1;
 
 	if (queue == NULL || message->fd_count != (none ? 0 : 1) ||
-	    (!none && !may_be_eventfd(message->fds[0])))
+	    (!none && !eventfds_is_one(device, message->fds[0])))
 		return -EINVAL;
 	if (!none) {
 		fd = message->fds[0];
@@ -465,80 +450,22 @@ set_config(const struct device *device, const struct message *message)
 	return migrates || !wants_reply(device, message) ? 0 : -EPERM;
 }
 
-static int
-get_inflight(struct device *device, struct message *message)
+/* Whether it is what the specification says: no other is to be sent to. */
+static bool
+is_unix_stream(int fd)
 {
-	struct inflight_message inflight = { 0 };
-	int rc, fd;
+	int domain, type;
+	socklen_t len = sizeof(int);
 
-	if (message->header.size < sizeof(inflight))
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	inflight.mmap_size = QUEUES_MAX * INFLIGHT_STRIDE;
-	inflight.mmap_offset = 0;
-	fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)inflight.mmap_size) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
-		rc = -errno;
-	else
-		rc = reply_with(device, message, &inflight, sizeof(inflight),
-				fd);
-	close_fd(&fd);
-	return rc;
-}
-
-void
-drop_inflight(struct device *device)
-{
-	unsigned int i;
-
-	for (i = 0; i < QUEUES_MAX; i++)
-		device->queues[i].inflight = NULL;
-	if (device->inflight_map != NULL)
-		munmap(device->inflight_map, device->inflight_len);
-	device->inflight_map = NULL;
-}
-
-static int
-set_inflight(struct device *device, const struct message *message)
-{
-	struct inflight_message inflight;
-	unsigned int i;
-	void *map;
-	int rc;
-
-	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	if (inflight.mmap_size != QUEUES_MAX * INFLIGHT_STRIDE ||
-	    inflight.mmap_offset != 0)
-		return -EINVAL;
-	for (i = 0; i < device->queue_count; i++) {
-		if (device->queues[i].running)
-			return -EBUSY;
-	}
-	/* It is mapped too: it must be memory that stays. */
-	rc = vmmem_foreign_check(message->fds[0], 0, inflight.mmap_size, NULL,
-				 NULL);
-	if (rc != 0)
-		return rc;
-	map = mmap(NULL, inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   message->fds[0], 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	drop_inflight(device);
-	device->inflight_map = map;
-	device->inflight_len = inflight.mmap_size;
-	for (i = 0; i < device->queue_count; i++)
-		device->queues[i].inflight =
-			(void *)((char *)map + (size_t)i * INFLIGHT_STRIDE);
-	return 0;
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       domain == AF_UNIX && type == SOCK_STREAM;
 }
 
 static int
 set_backend_fd(struct device *device, struct message *message)
 {
-	if (message->fd_count != 1)
+	if (message->fd_count != 1 || !is_unix_stream(message->fds[0]))
 		return -EINVAL;
 	pthread_mutex_lock(&device->backend_lock);
 	close_fd(&device->backend_fd);
@@ -584,7 +511,7 @@ handle(struct device *device, struct message *message)
 	case GET_QUEUE_NUM:
 		return reply_u64(device, message, device->queue_count);
 	case GET_MAX_MEM_SLOTS:
-		return reply_u64(device, message, VMMEM_VHOST_REGIONS_MAX);
+		return reply_u64(device, message, device->rows_max);
 	case VMMEM_VHOST_SET_LOG_BASE:
 		/* Without it the log is in no file, and there is no answer. */
 		if ((device->protocol_features & PROTOCOL_LOG_SHMFD) == 0)
@@ -615,9 +542,9 @@ handle(struct device *device, struct message *message)
 	case GET_CONFIG:
 		return get_config(device, message);
 	case GET_INFLIGHT_FD:
-		return get_inflight(device, message);
+		return inflight_give(device, message);
 	case SET_INFLIGHT_FD:
-		return set_inflight(device, message);
+		return inflight_take(device, message);
 	case POSTCOPY_ADVISE:
 	case POSTCOPY_LISTEN:
 		return postcopy_message(device, message);

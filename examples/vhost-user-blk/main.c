@@ -15,9 +15,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DISKS_MAX 16
+
+/* After a connection could not be taken, it is tried again. */
+#define ACCEPT_PAUSE_NS 50000000
 
 /* One of --socket: a device of its own, for a front end of its own. */
 struct disk {
@@ -78,6 +82,31 @@ open_file(struct device *device, const char *path)
 	device->sectors = (uint64_t)status.st_size / SECTOR;
 }
 
+/*
+ * accept_one() waits for a front end.  What the system lacks may be there the
+ * next time, and the other disks have their front ends: nothing ends it.
+ */
+static int
+accept_one(const struct disk *disk)
+{
+	const struct timespec pause = { .tv_nsec = ACCEPT_PAUSE_NS };
+	bool told = false;
+	int fd;
+
+	for (;;) {
+		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		/* It has gone again, or a signal came. */
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (!told)
+			perror(disk->socket_path);
+		told = true;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 /* run() serves one front end after the other. */
 static void *
 run(void *opaque)
@@ -86,19 +115,14 @@ run(void *opaque)
 	int fd;
 
 	do {
-		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {
-			perror("accept");
-			exit(1);
-		}
-		if (fd >= 0) {
-			serve(&disk->device, fd);
-			close(fd);
-		}
-	} while (!disk->once || fd < 0);
+		fd = accept_one(disk);
+		serve(&disk->device, fd);
+		close(fd);
+	} while (!disk->once);
 	unlink(disk->socket_path);
 	close(disk->listener);
 	close(disk->device.file);
+	eventfds_close(&disk->device);
 	return NULL;
 }
 
@@ -117,6 +141,37 @@ survive(void)
 	return rc == 0;
 }
 
+/*
+ * open_all() opens what each disk needs, and then divides what is left.
+ */
+static void
+open_all(struct disk *disks, size_t count)
+{
+	bool enough = true;
+	int last_fd = 0, rc;
+	size_t i;
+
+	limits_raise();
+	for (i = 0; i < count; i++) {
+		struct disk *disk = &disks[i];
+
+		open_file(&disk->device, disk->file_path);
+		rc = eventfds_open(&disk->device);
+		if (rc != 0) {
+			fprintf(stderr, "signals by io_submit(2): %s\n",
+				vmmem_strerror(rc));
+			exit(1);
+		}
+		disk->listener = listen_at(disk->socket_path);
+		last_fd = disk->listener;
+	}
+	for (i = 0; i < count; i++)
+		enough = limits_set(&disks[i].device, count, last_fd) && enough;
+	if (!enough)
+		fprintf(stderr, "RLIMIT_NOFILE is too low for as many disks "
+				"and queues at once\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -132,7 +187,7 @@ main(int argc, char **argv)
 	};
 	static struct disk disks[DISKS_MAX];
 	struct disk *disk = disks;
-	bool once = false, sealed = false, postcopy = false;
+	bool once = false, sealed = false, postcopy = false, survives;
 	size_t count = 0, i;
 	int option;
 
@@ -175,7 +230,10 @@ main(int argc, char **argv)
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
-	sealed = sealed || !survive();
+	/* And so is what would be too long by RLIMIT_FSIZE, of any file. */
+	signal(SIGXFSZ, SIG_IGN);
+	survives = survive();
+	sealed = sealed || !survives;
 	postcopy = postcopy && postcopy_possible();
 	for (i = 0; i < count; i++) {
 		disk = &disks[i];
@@ -184,11 +242,11 @@ main(int argc, char **argv)
 			usage();
 		disk->once = once;
 		disk->device.sealed = sealed;
+		disk->device.survives = survives;
 		disk->device.may_postcopy = postcopy;
 		device_init_locks(&disk->device);
-		open_file(&disk->device, disk->file_path);
-		disk->listener = listen_at(disk->socket_path);
 	}
+	open_all(disks, count);
 	for (i = 0; i < count; i++) {
 		if (pthread_create(&disks[i].thread, NULL, run, &disks[i]) !=
 		    0) {

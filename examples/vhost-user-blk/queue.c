@@ -10,7 +10,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,15 +241,9 @@ leave(struct queue *queue)
 static void
 signal_by(struct queue *queue, const int *fd)
 {
-	struct pollfd room = { .events = POLLOUT };
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&queue->signal_lock);
-	room.fd = *fd;
-	/* A full counter is a signal too, and nobody may ever make room. */
-	if (room.fd >= 0 && poll(&room, 1, 0) == 1 &&
-	    (room.revents & POLLOUT) != 0)
-		(void)!write(room.fd, &one, sizeof(one));
+	if (*fd >= 0)
+		eventfds_signal(queue->device, *fd);
 	pthread_mutex_unlock(&queue->signal_lock);
 }
 
@@ -517,8 +510,7 @@ run(void *opaque)
 static void
 clean_up(struct queue *queue)
 {
-	engine_free(queue->engine);
-	queue->engine = NULL;
+	queue->engine = engine_free(queue->engine);
 	queue->reader = vmmem_reader_free(queue->reader);
 	free(queue->requests);
 	queue->requests = NULL;
@@ -543,7 +535,7 @@ queue_start(struct queue *queue)
 	queue->spin_skips = 1;
 	atomic_store(&queue->stop, false);
 	/* A back end that died may have taken the kick with it. */
-	if (queue->inflight != NULL)
+	if (queue->device->inflight != NULL)
 		atomic_store(&queue->started, true);
 	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
 	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -552,10 +544,8 @@ queue_start(struct queue *queue)
 		rc = -errno;
 	if (rc == 0)
 		rc = vmmem_reader_new(queue->device->space, &queue->reader);
-	if (rc == 0) {
-		queue->engine = engine_new(queue);
-		rc = queue->engine == NULL ? -ENOMEM : 0;
-	}
+	if (rc == 0)
+		rc = engine_new(queue, &queue->engine);
 	if (rc == 0)
 		rc = -pthread_create(&queue->thread, NULL, run, queue);
 	queue->running = rc == 0;

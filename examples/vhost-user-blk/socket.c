@@ -74,6 +74,36 @@ reply_u64(struct device *device, struct message *message, uint64_t value)
 	return reply_with(device, message, &value, sizeof(value), -1);
 }
 
+/*
+ * descriptors_of() is how many may come with a message.  The kernel drops
+ * others, which so are never among ours.
+ */
+static size_t
+descriptors_of(const struct device *device, const struct header *header)
+{
+	size_t rows;
+
+	switch (header->request) {
+	case VMMEM_VHOST_SET_MEM_TABLE:
+		rows = header->size / sizeof(struct vmmem_vhost_region);
+		if (rows > device->rows_max)
+			rows = device->rows_max;
+		return rows < FDS_MAX ? rows : FDS_MAX;
+	case VMMEM_VHOST_ADD_MEM_REG:
+	case VMMEM_VHOST_REM_MEM_REG: /* it is not looked at */
+	case VMMEM_VHOST_SET_LOG_BASE:
+	case SET_LOG_FD:
+	case SET_VRING_KICK:
+	case SET_VRING_CALL:
+	case SET_VRING_ERR:
+	case SET_BACKEND_REQ_FD:
+	case SET_INFLIGHT_FD:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 static void
 take_descriptors(struct message *message, struct msghdr *msg)
 {
@@ -86,7 +116,7 @@ take_descriptors(struct message *message, struct msghdr *msg)
 		if (cmsg->cmsg_level != SOL_SOCKET ||
 		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
-		/* The room for control data is that of FDS_MAX of them. */
+		/* There is room for no more of them than there are here. */
 		memcpy(message->fds + message->fd_count, CMSG_DATA(cmsg), len);
 		message->fd_count += len / sizeof(int);
 	}
@@ -124,48 +154,106 @@ receive_all(int socket, void *buf, size_t len)
 }
 
 static bool
-receive(int socket, struct message *message)
+makes_sense(const struct header *header)
+{
+	return (header->flags & FLAG_VERSION_MASK) == FLAG_VERSION &&
+	       header->size <= PAYLOAD_MAX;
+}
+
+/*
+ * peek() looks at a header that is there as a whole; one that is not is read
+ * without descriptors.
+ */
+static bool
+peek(int socket, struct header *header, bool *ret_whole)
+{
+	ssize_t got;
+
+	do
+		got = recv(socket, header, sizeof(*header), MSG_PEEK);
+	while (got < 0 && errno == EINTR);
+	*ret_whole = got == (ssize_t)sizeof(*header);
+	return got > 0;
+}
+
+/* receive_header() has the header, with the descriptors that may be. */
+static bool
+receive_header(const struct device *device, struct message *message)
 {
 	union {
 		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { &message->header, sizeof(message->header) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t count = 0;
+	bool whole;
 	ssize_t got;
 
-	message->fd_count = 0;
-	message->replied = false;
+	if (!peek(device->socket, &message->header, &whole))
+		return false;
+	if (whole && makes_sense(&message->header))
+		count = descriptors_of(device, &message->header);
+	if (count != 0) {
+		msg.msg_control = &control;
+		/* Not CMSG_SPACE(): one more would fit into its padding. */
+		msg.msg_controllen = CMSG_LEN(count * sizeof(int));
+	}
 	do
-		got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
+		got = recvmsg(device->socket, &msg, MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return false;
 	take_descriptors(message, &msg);
-	if ((msg.msg_flags & MSG_CTRUNC) != 0 ||
-	    !receive_all(socket, (char *)&message->header + got,
-			 sizeof(message->header) - (size_t)got))
+	if ((msg.msg_flags & MSG_CTRUNC) != 0)
+		message->fds[message->fd_count++] = -1;
+	return receive_all(device->socket, (char *)&message->header + got,
+			   sizeof(message->header) - (size_t)got);
+}
+
+static bool
+receive(const struct device *device, struct message *message)
+{
+	message->fd_count = 0;
+	message->replied = false;
+	if (!receive_header(device, message))
 		return false;
-	if ((message->header.flags & FLAG_VERSION_MASK) != FLAG_VERSION ||
-	    message->header.size > sizeof(message->payload)) {
+	if (!makes_sense(&message->header)) {
 		fprintf(stderr, "front end: a message that is none\n");
 		return false;
 	}
-	return receive_all(socket, message->payload, message->header.size);
+	return receive_all(device->socket, message->payload,
+			   message->header.size);
+}
+
+void
+device_rules(const struct device *device, struct vmmem_foreign_rules *rules)
+{
+	/* What memory-backend-file may be, on any file system. */
+	if (!device->sealed) {
+		rules->types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
+			       VMMEM_FILE_REGULAR;
+		rules->flags = VMMEM_FOREIGN_MAY_SHRINK;
+		return;
+	}
+	/*
+	 * No seal keeps huge pages: their sender may give them back, and take
+	 * all that there are.
+	 */
+	rules->types = VMMEM_FILE_MEMORY;
+	if (device->survives)
+		rules->types |= VMMEM_FILE_HUGETLB;
 }
 
 static int
 connect_device(struct device *device, int socket)
 {
-	struct vmmem_vhost_options options = { .size = sizeof(options) };
-	/* What memory-backend-file may be, on any file system. */
-	struct vmmem_foreign_rules rules = {
-		.size = sizeof(rules),
-		.types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
-			 VMMEM_FILE_REGULAR,
-		.flags = VMMEM_FOREIGN_MAY_SHRINK,
+	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_vhost_options options = {
+		.size = sizeof(options),
+		.rules = &rules,
+		.regions_max = device->rows_max,
+		.bytes_max = device->bytes_max,
 	};
 	struct vmmem_collection *map = NULL;
 	unsigned int i;
@@ -193,8 +281,7 @@ connect_device(struct device *device, int socket)
 		rc = vmmem_space_new(map, &device->space);
 	vmmem_collection_unref(map);
 	options.iotlb = device->iotlb;
-	if (!device->sealed)
-		options.rules = &rules;
+	device_rules(device, &rules);
 	if (rc == 0)
 		rc = vmmem_vhost_new(device->memory, &options, &device->vhost);
 	return rc;
@@ -219,7 +306,7 @@ disconnect_device(struct device *device)
 			close(queue->error_fd);
 		pthread_mutex_destroy(&queue->signal_lock);
 	}
-	drop_inflight(device);
+	inflight_drop(device);
 	device->vhost = vmmem_vhost_free(device->vhost);
 	device->space = vmmem_space_unref(device->space);
 	device->memory = vmmem_space_unref(device->memory);
@@ -233,12 +320,12 @@ disconnect_device(struct device *device)
 void
 serve(struct device *device, int socket)
 {
-	struct message *message = malloc(sizeof(*message));
+	struct message *message = calloc(1, sizeof(*message));
 	int rc = message == NULL ? -ENOMEM : connect_device(device, socket);
 
 	if (message == NULL)
 		return;
-	while (rc == 0 && receive(socket, message)) {
+	while (rc == 0 && receive(device, message)) {
 		int code = handle(device, message);
 
 		close_descriptors(message);

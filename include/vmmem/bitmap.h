@@ -53,7 +53,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  * vmmem_bitmap_new_external() makes a bitmap whose bits are the caller's
  * memory, which other processes may share: the log of vhost-user.  Bit n of
  * byte m stands for page 8 * m + n.  Bits that are set there already are
- * marks.  'bits' holds 'bits_len' bytes and stays accessible until the last
+ * marks.  'bits' holds 'bits_len' bytes, any number of them at any address,
+ * and no byte around them is touched.  They stay accessible until the last
  * reference is dropped; then release(opaque) is called, if it is not NULL.  If
  * a peer may cut them short, see vmmem/fault.h.
  *
@@ -63,9 +64,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'page_size' is not a power of two or below 64; 'bits'
- *                      or 'ret_bitmap' is NULL; 'bits_len' is no multiple of 8
+ *                      or 'ret_bitmap' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EMISALIGNED  'bits' is not aligned to 8 bytes
  *   VMMEM_EOUTOFRANGE  'bits' is too short for 'len'
  *   -ENOMEM            from the allocator
  */

@@ -120,6 +120,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ELOGSHORT (-4146)
 /* A message is of an unknown kind, or not of its length. */
 #define VMMEM_EMESSAGE (-4147)
+/* A memory table and its log have more bytes than is permitted. */
+#define VMMEM_EREGIONBYTES (-4148)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

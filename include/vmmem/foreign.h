@@ -158,6 +158,10 @@ VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
  * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
  * also returns what vmmem_foreign_check() does, except VMMEM_EFILEOFFSET.
+ *
+ * No page of a file that is mapped shared is made by mapping it, also after
+ * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.
+ * MAP_POPULATE, MAP_LOCKED and a policy do what they say all the same.
  */
 void
 vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,

@@ -97,6 +97,13 @@ struct vmmem_vhost_options {
 	/* The most rows; 0: VMMEM_VHOST_REGIONS_MAX, which is the most. */
 	uint32_t regions_max;
 	uint32_t reserved; /* 0 */
+	/*
+	 * The most bytes of addresses that rows and log may take, in whole
+	 * pages of their files.  0: a quarter of those that the process may
+	 * have; UINT64_MAX: any.  A table that takes the place of another is
+	 * mapped before that goes: then it is twice as many.
+	 */
+	uint64_t bytes_max;
 };
 
 /*
@@ -149,6 +156,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  *   -ENOMEM             from the allocator
  * for a file, in the order of the rows,
  *   what vmmem_foreign_check() returns, VMMEM_EOVERFLOW, VMMEM_EPASTEOF
+ *   VMMEM_EREGIONBYTES  with it, more bytes would be mapped than permitted
  *   -errno              what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said
  * and then
  *   VMMEM_EOVERLAP      a row shares a guest address with a region of the space
@@ -185,15 +193,16 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  * vmmem_vhost_set_log() has all writes to the table's memory marked in the
  * front end's log, [offset, offset + len) of the file 'fd', in place of an
  * earlier log: bit n of byte m stands for guest page 8 * m + n, in pages of
- * VMMEM_VHOST_LOG_PAGE.  A rest of 'len' that is no multiple of 8 is not used.
+ * VMMEM_VHOST_LOG_PAGE.  It may begin and end with any byte; no other byte of
+ * the file is touched.
  *
  * The memory stays mapped where it is.  Writes under way may still be marked in
  * the old log, or not at all, until vmmem_space_synchronize() has returned 0.
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'vhost' is NULL
- *   VMMEM_EZEROLEN     'len' is below 8
- *   VMMEM_EMISALIGNED  'offset' is no multiple of 8
+ *   VMMEM_EZEROLEN     'len' is 0
+ *   VMMEM_EREGIONBYTES with the rows, more bytes would be mapped than permitted
  *   VMMEM_ELOGSHORT    a row lies beyond what the log covers
  *   -ENOMEM            from the allocator
  *   what vmmem_foreign_check(), vmmem_update_begin() and vmmem_update_commit()

@@ -20,6 +20,13 @@ WRAP(int, madvise, void *address, size_t len, int advice)
 	return __real_madvise(address, len, advice);
 }
 
+WRAP(int, mprotect, void *address, size_t len, int protection)
+{
+	if (inject_fails("mprotect"))
+		return -1;
+	return __real_mprotect(address, len, protection);
+}
+
 WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
 {
 	if (inject_fails("mincore"))
