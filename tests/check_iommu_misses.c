@@ -230,6 +230,90 @@ START_TEST(put_off_for_too_long)
 }
 END_TEST
 
+static atomic_int calls;
+
+/* Whoever was told "later" is not asked the same again before anything is. */
+static int
+later_once(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
+	   uint32_t reason)
+{
+	(void)opaque;
+	(void)iova;
+	(void)len;
+	(void)access;
+	(void)reason;
+	return atomic_fetch_add(&calls, 1) == 0 ? VMMEM_IOMMU_LATER : -EIO;
+}
+
+/* The answer comes, and is taken back, before the handler has returned. */
+static int
+answer_comes_and_goes(void *opaque, uint64_t iova, uint64_t len,
+		      uint32_t access, uint32_t reason)
+{
+	(void)opaque;
+	(void)len;
+	(void)access;
+	(void)reason;
+	iova &= ~(PAGE - 1);
+	see_map(iova, iova - IOVA, PAGE, RW);
+	if (atomic_fetch_add(&calls, 1) == 2)
+		return 0;
+	assert_ok(vmmem_iotlb_unmap(see.iotlb, iova, PAGE));
+	return VMMEM_IOMMU_LATER;
+}
+
+static void
+open_counting(int (*miss)(void *opaque, uint64_t iova, uint64_t len,
+			  uint32_t access, uint32_t reason),
+	      uint64_t timeout)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.miss = miss,
+		.timeout = timeout,
+	};
+
+	see_close();
+	see_open(8, &options);
+	atomic_store(&calls, 0);
+}
+
+/* Also where something was removed before: that was no answer. */
+START_TEST(asked_once)
+{
+	uint8_t byte;
+	int i;
+
+	open_counting(later_once, 1);
+	for (i = 0; i < _i; i++) {
+		see_map(IOVA, 0, PAGE, RW);
+		assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA, PAGE));
+	}
+	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
+		    -ETIMEDOUT);
+	ck_assert_int_eq(atomic_load(&calls), 1);
+	atomic_store(&calls, 0);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 1, R, 1, NULL),
+		    -ETIMEDOUT);
+	ck_assert_int_eq(atomic_load(&calls), 1);
+}
+END_TEST
+
+/* Nobody waits for an answer that is gone: it asks again. */
+START_TEST(missed_answers)
+{
+	uint8_t byte;
+
+	open_counting(answer_comes_and_goes, VMMEM_IOMMU_FOREVER);
+	assert_ok(vmmem_collection_read_u8(see.map, IOVA, &byte));
+	ck_assert_int_eq(atomic_load(&calls), 3);
+	atomic_store(&calls, 0);
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA + PAGE, 1, W,
+				      VMMEM_IOMMU_FOREVER, NULL));
+	ck_assert_int_eq(atomic_load(&calls), 3);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -243,6 +327,8 @@ make_suite(void)
 	tcase_add_test(tcase, put_off_then_answered);
 	tcase_add_test(tcase, put_off_then_switched_off);
 	tcase_add_test(tcase, put_off_for_too_long);
+	tcase_add_loop_test(tcase, asked_once, 0, 3);
+	tcase_add_test(tcase, missed_answers);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
