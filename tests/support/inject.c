@@ -41,6 +41,7 @@ static struct {
 	struct inject_live live;
 
 	inject_hook_fn hook;
+	void (*before)(const char *function);
 } state;
 
 void
@@ -94,6 +95,8 @@ fails(const char *function, int error)
 
 	if (!state.on)
 		return false;
+	if (state.before != NULL)
+		state.before(function);
 	pthread_mutex_lock(&counting);
 	state.calls++;
 	is_the_one = state.countdown != 0 && --state.countdown == 0;
@@ -111,6 +114,12 @@ void
 inject_hook(inject_hook_fn hook)
 {
 	state.hook = hook;
+}
+
+void
+inject_before(void (*look)(const char *function))
+{
+	state.before = look;
 }
 
 bool
