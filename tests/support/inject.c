@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -319,6 +320,9 @@ WRAP(char *, strdup, const char *text)
 WRAP(void, free, void *block)
 {
 	give_block(block);
+	/* Whoever still looks at it sees something else. */
+	if (block != NULL)
+		memset(block, 0xa5, malloc_usable_size(block));
 	__real_free(block);
 }
 
