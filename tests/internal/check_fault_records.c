@@ -191,6 +191,28 @@ START_TEST(many)
 }
 END_TEST
 
+/* Offsets that do not fit beside the kind are told as the largest that does. */
+START_TEST(far_offsets)
+{
+	const uint64_t most = UINT64_MAX >> 8;
+	const uint64_t offsets[] = { most - 1, most, most + 1, UINT64_MAX };
+	uint64_t offset;
+	size_t i;
+
+	for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		struct vmmem_fault_record *record = new_record(memory[0]);
+
+		vmmem_fault_record_add(record, offsets[i], VMMEM_FAULT_POISON);
+		ck_assert_uint_eq(vmmem_fault_record_first(record, &offset),
+				  VMMEM_FAULT_POISON);
+		ck_assert_uint_eq(offset, i == 0 ? most - 1 : most);
+		ck_assert_uint_eq(vmmem_fault_record_last(record, &offset),
+				  VMMEM_FAULT_POISON);
+		ck_assert_uint_eq(offset, i == 0 ? most - 1 : most);
+	}
+}
+END_TEST
+
 /* A range of lost memory, at both ends of a record's. */
 START_TEST(ranges)
 {
@@ -237,6 +259,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, while_giving, 0, WAYS);
 	tcase_add_test(tcase, while_taking_new_ones);
 	tcase_add_test(tcase, many);
+	tcase_add_test(tcase, far_offsets);
 	tcase_add_test(tcase, ranges);
 	suite_add_tcase(suite, tcase);
 	return suite;
