@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Nothing fails here.  What takes a lock and cannot fail is called once, so that
- * inject_locks.c sees all locks of the library taken and given back.
+ * Nothing fails here.  What takes a lock and cannot fail is called once, so
+ * that inject_locks.c sees all locks of the library taken and given back.
  */
 #include "fault.h"
 #include "suite.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Sections, and waiting for them, step by step and on one thread.  The functions
- * of lib/barrier.c and lib/futex.c are defined here: whoever would sleep looks
- * on while a section ends.
+ * Sections, and waiting for them, step by step and on one thread.  What is in
+ * lib/barrier.c and lib/futex.c is defined here: whoever would sleep looks on
+ * while a section ends.
  */
 #include <errno.h>
 #include <string.h>
