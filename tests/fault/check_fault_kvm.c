@@ -322,59 +322,6 @@ START_TEST(what_kvm_lacks)
 }
 END_TEST
 
-static int
-with_guest_memfd(void *opaque, const struct vmmem_region *described,
-		 struct vmmem_slot *slot)
-{
-	(void)opaque;
-	(void)described;
-	slot->flags |= VMMEM_SLOT_GUEST_MEMFD;
-	slot->guest_memfd = 0;
-	return 0;
-}
-
-/* A guest_memfd takes both the descriptor and the call that sets one. */
-START_TEST(guest_memfd_by_halves)
-{
-	const struct vmmem_kvm_options options = {
-		.size = sizeof(options),
-		.describe = with_guest_memfd,
-	};
-	struct vmmem_kvm *kvm;
-
-	way = VMMEM_KVM_LOG_GET;
-	prepare();
-	fake.guest_memfd = _i & 1;
-	fake.user_memory2 = _i >> 1;
-	ck_assert_int_eq(vmmem_kvm_new(space, fake.fd, &options, &kvm),
-			 _i == 3 ? 0 : VMMEM_ENOSUPPORT);
-	if (_i == 3)
-		REQUIRE(vmmem_kvm_free(kvm) == 0);
-	clean_up();
-}
-END_TEST
-
-#ifndef __s390x__
-/* Wherever a processor's addresses end, a slot is read at the end of them. */
-START_TEST(slots_are_parked_at_the_top)
-{
-	struct vmmem_kvm *kvm;
-
-	way = VMMEM_KVM_LOG_GET;
-	prepare();
-	fake.address_bits = (unsigned int)_i;
-	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
-	REQUIRE(vmmem_kvm_log_start(kvm, NULL) == 0);
-	REQUIRE(fake_kvm_write(0, FAKE_PAGE));
-	REQUIRE(vmmem_space_remove(space, 0, LEN, NULL) == 0);
-	ck_assert_uint_eq(fake.last_gpa, (UINT64_C(1) << _i) - LEN);
-	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(region)), 1);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
-	clean_up();
-}
-END_TEST
-#endif
-
 /* A KVM that moves no slots, though it was not said: all of one is dirty. */
 START_TEST(kvm_that_does_not_move)
 {
@@ -603,10 +550,6 @@ make_suite(void)
 	tcase_add_test(tcase, slots_that_stay);
 	tcase_add_test(tcase, work_that_is_left_over);
 	tcase_add_test(tcase, what_kvm_lacks);
-	tcase_add_loop_test(tcase, guest_memfd_by_halves, 0, 4);
-#ifndef __s390x__
-	tcase_add_loop_test(tcase, slots_are_parked_at_the_top, 36, 49);
-#endif
 	tcase_add_test(tcase, kvm_that_does_not_move);
 	tcase_add_test(tcase, slot_where_others_are_parked);
 	tcase_add_test(tcase, one_slot_cannot_be_collected);
