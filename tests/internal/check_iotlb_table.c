@@ -250,12 +250,13 @@ START_TEST(whole_chunks)
 	for (i = 0; i < 4000; i++)
 		set_page(4 * i);
 	for (base = 0; base + 4 * chunk < 3000; base += 4 * chunk) {
-		below = base / chunk % chunk;
-		above = (base / chunk / 4 + 5) % chunk;
+		below = base / (4 * chunk) % (chunk - 1) + 1;
+		above = (base / chunk + 5) % (chunk - 1) + 1;
 		clear_pages(4 * base, 4 * below);
 		clear_pages(4 * (base + 3 * chunk - above), 4 * above);
 		clear_pages(4 * (base + chunk), 4 * chunk);
 	}
+	ck_assert_uint_gt(table.count, 1000);
 	vmmem_iotlb_table_fini(&table);
 }
 END_TEST
