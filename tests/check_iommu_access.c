@@ -547,6 +547,7 @@ START_TEST(custom_regions)
 	uint64_t filled;
 	uint32_t value;
 	size_t done;
+	void *host;
 
 	assert_ok(vmmem_region_new_custom(LEN, sizeof(custom_bytes), &ops,
 					  NULL, &region));
@@ -563,6 +564,12 @@ START_TEST(custom_regions)
 		    VMMEM_ENOHOST);
 	assert_code(vmmem_collection_slice(map, IOVA, 1, R, &slice),
 		    VMMEM_ENOHOST);
+	assert_code(vmmem_collection_host_address(map, IOVA, R, &host, &filled),
+		    VMMEM_ENOHOST);
+	assert_ok(vmmem_collection_host_address(map, IOVA + 0x20, R, &host,
+						&filled));
+	ck_assert_ptr_eq(host, host_of(see.physical, 0));
+	ck_assert_uint_eq(filled, 0x1000);
 	assert_code(vmmem_collection_fill(map, IOVA + 0x10, 1, 0x20, &filled),
 		    -EIO);
 	ck_assert_uint_eq(filled, 0);
