@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Spaces on one thread: the current map, what is retired, and when it goes. */
+#include <time.h>
+
 #include <vmmem/vmmem.h>
 
 #include "owned.h"
@@ -160,6 +162,30 @@ START_TEST(writers_drop)
 	replace(2);
 	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
 	ck_assert_int_eq(owned_is_released(&owned[2]), 0);
+}
+END_TEST
+
+/* It looks again and again, and no longer than it may. */
+START_TEST(timeouts)
+{
+	struct timespec before, after;
+	struct vmmem_reader *reader;
+	int64_t passed;
+
+	assert_ok(vmmem_reader_new(space, &reader));
+	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+	replace(1);
+	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
+	assert_code(vmmem_space_synchronize(space, _i), -ETIMEDOUT);
+	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
+	passed = (after.tv_sec - before.tv_sec) * INT64_C(1000000000) +
+		 after.tv_nsec - before.tv_nsec;
+	ck_assert_int_ge(passed, _i * INT64_C(1000000));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	vmmem_reader_release(reader);
+	assert_ok(vmmem_space_synchronize(space, _i));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	vmmem_reader_free(reader);
 }
 END_TEST
 
@@ -378,6 +404,7 @@ make_suite(void)
 	tcase_add_test(tcase, generations_grow);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
+	tcase_add_loop_test(tcase, timeouts, 0, 4);
 	tcase_add_test(tcase, held_in_the_middle);
 	tcase_add_test(tcase, a_map_that_comes_back);
 	tcase_add_test(tcase, one_map_in_two_spaces);

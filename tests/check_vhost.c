@@ -457,6 +457,33 @@ START_TEST(rules)
 }
 END_TEST
 
+/* A device does not say what it is mapped in: then it is the system's pages. */
+START_TEST(devices)
+{
+	const struct vmmem_foreign_rules any = {
+		.size = sizeof(any),
+		.types = VMMEM_FILE_DEVICE,
+	};
+	const struct vmmem_vhost_options options = { .size = sizeof(options),
+						     .rules = &any };
+	struct vmmem_vhost_region row = row_of(0, PAGE, PAGE / 2);
+	struct vmmem_vhost *other = NULL;
+	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(zero, 0);
+	assert_code(vmmem_vhost_add(vhost, &row, zero), VMMEM_EFILETYPE);
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_add(other, &row, zero));
+	ck_assert_int_eq(byte_at(0), 0);
+	ck_assert_int_eq(byte_at(PAGE - 1), 0);
+	ck_assert_int_eq(byte_at(PAGE), VMMEM_EBADADDR);
+	assert_ok(vmmem_vhost_remove(other, &row));
+	vmmem_vhost_free(other);
+	close(zero);
+	assert_ok(vmmem_space_synchronize(space, -1));
+}
+END_TEST
+
 /* What stays in the table stays where it is in the host. */
 START_TEST(mappings_go_on)
 {
@@ -509,20 +536,20 @@ START_TEST(openings_of_a_device)
 	int first = open("/dev/zero", O_RDWR), other, fds[2];
 	struct vmmem_region *regions[2] = { NULL, NULL };
 	struct vmmem_collection *map;
-	struct vmmem_vhost *devices;
+	struct vmmem_vhost *lenient;
 	size_t count;
 
 	ck_assert_int_ge(first, 0);
 	other = open("/dev/zero", O_RDWR);
-	assert_ok(vmmem_vhost_new(space, &options, &devices));
-	assert_ok(vmmem_vhost_set_table(devices, &row, 1, &first, 1));
+	assert_ok(vmmem_vhost_new(space, &options, &lenient));
+	assert_ok(vmmem_vhost_set_table(lenient, &row, 1, &first, 1));
 	map = vmmem_space_get(space);
 	assert_ok(vmmem_collection_write_u8(map, 0, 77));
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_vhost_set_table(devices, &row, 1, &other, 1));
+	assert_ok(vmmem_vhost_set_table(lenient, &row, 1, &other, 1));
 	ck_assert_int_eq(byte_at(0), 0);
-	assert_ok(vmmem_vhost_set_table(devices, NULL, 0, NULL, 0));
-	vmmem_vhost_free(devices);
+	assert_ok(vmmem_vhost_set_table(lenient, NULL, 0, NULL, 0));
+	vmmem_vhost_free(lenient);
 
 	/* Nor are they one row. */
 	assert_ok(vmmem_region_new_file(0, PAGE, first, 0, &regions[0]));
@@ -628,6 +655,7 @@ make_suite(void)
 	tcase_add_test(tcase, hostile_rows);
 	tcase_add_test(tcase, hostile_files);
 	tcase_add_test(tcase, rules);
+	tcase_add_test(tcase, devices);
 	tcase_add_test(tcase, mappings_go_on);
 	tcase_add_test(tcase, openings_of_a_device);
 	tcase_add_test(tcase, beside_others);

@@ -10,6 +10,7 @@
 
 #include "barrier.h"
 #include "epoch.h"
+#include "rng.h"
 #include "suite.h"
 
 static bool available = true;
@@ -161,6 +162,80 @@ START_TEST(late_in_the_old_phase)
 	ck_assert_uint_lt(horizon(9), 9);
 	vmmem_epoch_leave(&epoch, old);
 	ck_assert_uint_eq(horizon(9), 9);
+	vmmem_epoch_fini(&epoch);
+}
+END_TEST
+
+#define PASSING 8
+
+/* Threads that pass, in any order; 'since' is what was current as one came. */
+static struct {
+	unsigned int phase[PASSING];
+	uint64_t since[PASSING];
+	size_t count;
+} inside;
+
+static void
+come(uint64_t generation)
+{
+	inside.phase[inside.count] = vmmem_epoch_enter(&epoch);
+	inside.since[inside.count++] = generation;
+}
+
+static void
+go(size_t which)
+{
+	vmmem_epoch_leave(&epoch, inside.phase[which]);
+	inside.count--;
+	inside.phase[which] = inside.phase[inside.count];
+	inside.since[which] = inside.since[inside.count];
+}
+
+/* What somebody may still see is never past the horizon; nor does it stick. */
+START_TEST(passing_in_any_order)
+{
+	struct rng rng = { rng_seed() };
+	uint64_t rounds = rng_rounds(5000), generation = 2, start;
+	const uint64_t seed = rng.state;
+	size_t i, step;
+
+	open_epoch(_i != 0);
+	while (rounds-- != 0) {
+		for (step = 0; step < 60; step++) {
+			uint64_t what = rng_below(&rng, 4), found;
+
+			if (what == 0 && inside.count < PASSING)
+				come(generation);
+			else if (what == 1 && inside.count != 0)
+				go(rng_below(&rng, inside.count));
+			else if (what == 2)
+				generation++;
+			if (what != 3)
+				continue;
+			found = horizon(generation);
+			for (i = 0; i < inside.count; i++)
+				ck_assert_msg(found <= inside.since[i],
+					      "VMMEM_TEST_SEED=%llu",
+					      (unsigned long long)seed);
+			if (inside.count == 0)
+				ck_assert_uint_eq(found, generation);
+		}
+		while (inside.count != 0)
+			go(0);
+		/* Somebody is always there, and none for long. */
+		start = generation;
+		come(generation);
+		for (step = 0; step < 4; step++) {
+			generation++;
+			come(generation);
+			go(0);
+			horizon(generation);
+		}
+		ck_assert_msg(horizon(generation) > start,
+			      "VMMEM_TEST_SEED=%llu",
+			      (unsigned long long)seed);
+		go(0);
+	}
 	vmmem_epoch_fini(&epoch);
 }
 END_TEST
@@ -380,6 +455,7 @@ make_suite(void)
 	tcase_add_test(tcase, forbidden_later);
 	tcase_add_test(tcase, forbidden_to_some);
 	tcase_add_test(tcase, forbidden_in_a_space);
+	tcase_add_loop_test(tcase, passing_in_any_order, 0, 2);
 	tcase_add_test(tcase, space_without_a_barrier);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -72,4 +72,10 @@ typedef bool (*inject_hook_fn)(long number, long arguments[6],
 			       long *ret_result);
 void inject_hook(inject_hook_fn hook);
 
+/*
+ * inject_before() calls 'look' before each call that counts, with its name, until
+ * the next inject_start().  What it calls itself is to be __real_....
+ */
+void inject_before(void (*look)(const char *function));
+
 #endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include "inject_locks.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "inject_wrap.h"
+
+#define HELD_MAX 256
+
+static struct {
+	const pthread_mutex_t *mutex;
+	pthread_t owner;
+} held[HELD_MAX];
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+
+/* Of the list of those that are held. */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Returns where the mutex stands in the list, HELD_MAX if it does not. */
+static unsigned int
+find(const pthread_mutex_t *mutex)
+{
+	unsigned int i;
+
+	for (i = 0; i < HELD_MAX && held[i].mutex != mutex; i++)
+		;
+	return i;
+}
+
+static void
+refuse(const char *what)
+{
+	fprintf(stderr, "a mutex %s\n", what);
+	abort();
+}
+
+WRAP(int, pthread_mutex_lock, pthread_mutex_t *mutex)
+{
+	unsigned int i;
+	int rc;
+
+	__real_pthread_mutex_lock(&list_lock);
+	i = find(mutex);
+	if (i != HELD_MAX && pthread_equal(held[i].owner, pthread_self()))
+		refuse("is locked by the thread that holds it");
+	__real_pthread_mutex_unlock(&list_lock);
+	rc = __real_pthread_mutex_lock(mutex);
+	if (rc != 0)
+		refuse("cannot be locked");
+	__real_pthread_mutex_lock(&list_lock);
+	i = find(NULL);
+	if (i == HELD_MAX)
+		refuse("is one too many");
+	held[i].mutex = mutex;
+	held[i].owner = pthread_self();
+	__real_pthread_mutex_unlock(&list_lock);
+	return 0;
+}
+
+WRAP(int, pthread_mutex_unlock, pthread_mutex_t *mutex)
+{
+	unsigned int i;
+
+	__real_pthread_mutex_lock(&list_lock);
+	i = find(mutex);
+	if (i == HELD_MAX || !pthread_equal(held[i].owner, pthread_self()))
+		refuse("is unlocked by a thread that does not hold it");
+	held[i].mutex = NULL;
+	__real_pthread_mutex_unlock(&list_lock);
+	return __real_pthread_mutex_unlock(mutex);
+}
+
+WRAP(int, pthread_mutex_destroy, pthread_mutex_t *mutex)
+{
+	__real_pthread_mutex_lock(&list_lock);
+	if (find(mutex) != HELD_MAX)
+		refuse("is destroyed while it is held");
+	__real_pthread_mutex_unlock(&list_lock);
+	/* Memory that was given back looks like one that somebody holds. */
+	if (__real_pthread_mutex_destroy(mutex) != 0)
+		refuse("is destroyed that is none");
+	return 0;
+}
+
+unsigned int
+inject_held(void)
+{
+	unsigned int count = 0, i;
+
+	__real_pthread_mutex_lock(&list_lock);
+	for (i = 0; i < HELD_MAX; i++)
+		count += held[i].mutex != NULL &&
+			 pthread_equal(held[i].owner, pthread_self());
+	__real_pthread_mutex_unlock(&list_lock);
+	return count;
+}
