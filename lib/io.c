@@ -11,8 +11,9 @@
 /* So that each public function is one. */
 #define INLINE inline __attribute__((__always_inline__))
 
-#define FLAGS_KNOWN \
-	(VMMEM_IO_SOME | VMMEM_IO_MESSAGE | VMMEM_IO_NO_SIGNAL)
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_IO_SOME | VMMEM_IO_MESSAGE | VMMEM_IO_NO_SIGNAL |           \
+	 VMMEM_IO_SPARSE)
 
 /* Which way the bytes go. */
 #define FROM_FD false
@@ -45,6 +46,7 @@ io_of(int fd, bool to_fd, uint64_t offset, uint32_t flags)
 		.to_fd = to_fd,
 		.some = (flags & VMMEM_IO_SOME) != 0,
 		.message = (flags & VMMEM_IO_MESSAGE) != 0,
+		.sparse = (flags & VMMEM_IO_SPARSE) != 0,
 		.at = offset != VMMEM_IO_POSITION,
 		.offset = offset,
 	};
@@ -156,7 +158,9 @@ several(const struct vmmem_collection *collection, const struct chain *chain,
 			return report(ret_done, 0, beyond);
 		if (beyond != 0)
 			short_of = beyond;
-		rc = (io->message ? vmmem_io_message : vmmem_io_ranges)(
+		rc = (io->message ? vmmem_io_message :
+		      io->sparse  ? vmmem_io_sparse :
+				    vmmem_io_ranges)(
 			io, collection, chain->range, chain->at, len, &done);
 	}
 	return report(ret_done, done, rc != 0 ? rc : short_of);
@@ -235,7 +239,9 @@ any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
 	struct vmmem_quiet quiet;
 	int rc;
 
-	if ((flags & ~FLAGS_KNOWN) != 0 || (io->some && io->message))
+	if ((flags & ~FLAGS_KNOWN) != 0 ||
+	    (io->message && (io->some || io->sparse)) ||
+	    (io->sparse && guest->slice != NULL))
 		return VMMEM_EINVAL;
 	if (guest->slice == NULL &&
 	    (guest->collection == NULL ||

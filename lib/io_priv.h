@@ -34,6 +34,7 @@ struct vmmem_io {
 	bool to_fd; /* from the guest to the descriptor */
 	bool some;  /* ends with the first transfer that is short */
 	bool message;
+	bool sparse;
 	bool at;    /* at 'offset', else where the file stands */
 	uint64_t offset;
 };
@@ -203,6 +204,15 @@ int vmmem_io_message(struct vmmem_io *io,
 		     uint64_t len, uint64_t *ret_done);
 int vmmem_io_message_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 			  uint64_t *ret_done);
+
+/*
+ * vmmem_io_sparse() is vmmem_io_ranges() that leaves out what is not there, as
+ * io.h says of VMMEM_IO_SPARSE.
+ */
+int vmmem_io_sparse(struct vmmem_io *io,
+		    const struct vmmem_collection *collection,
+		    const struct vmmem_range *ranges, uint64_t at,
+		    uint64_t len, uint64_t *ret_done);
 
 /* Memory of the library's own, in whole pages, for as long as a call takes. */
 struct vmmem_io_buffer {

@@ -534,7 +534,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, top_of_the_address_space, 0, FORMS);
 	tcase_add_loop_test(tcase, end_of_file, 0, FORMS);
 	tcase_add_loop_test(tcase, end_of_all_files, 0, FORMS);
-	tcase_add_loop_test(tcase, unknown_flags, 3, 32);
+	tcase_add_loop_test(tcase, unknown_flags, 4, 32);
 	tcase_add_test(tcase, chains);
 	tcase_add_test(tcase, parts_of_a_chain);
 	tcase_add_test(tcase, parts_that_are_not_there);

@@ -134,6 +134,27 @@ VMMEM_BEGIN_DECLS
  */
 #define VMMEM_IO_NO_SIGNAL 4U
 
+/*
+ * Leave out what is not there.  Not together with VMMEM_IO_MESSAGE, not for
+ * slices, and not in a signal handler.
+ *
+ * A _to_fd function reads only memory that has a page, as
+ * vmmem_collection_next_populated() of vmmem/residency.h finds it, so that it
+ * makes none.  The rest is zero: a regular file gets holes there, in place of
+ * whatever it had; where there are no holes - a pipe, a device, a file opened
+ * with O_APPEND, a file system without them - zeroes are written.  The file then
+ * has all 'len' bytes, also if they end in a hole.
+ *
+ * A _from_fd function makes no memory for the holes of a regular file: what has
+ * a page there is zeroed, and what has none is zero.  From anything else all is
+ * read.
+ *
+ * 'ret_done' counts what was left out.  Through an iommu nothing is.  More
+ * codes: what vmmem_collection_next_populated() returned, and -errno from
+ * fstat(2), fcntl(2), lseek(2) or fallocate(2).
+ */
+#define VMMEM_IO_SPARSE 8U
+
 /* A file offset: where the file or stream stands, which then moves on. */
 #define VMMEM_IO_POSITION UINT64_MAX
 

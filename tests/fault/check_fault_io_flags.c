@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ static uint8_t calls_bytes[CALLS_LEN];
 static struct vmmem_collection *guest;
 static int box; /* a socket that receives what it sends */
 static int direct; /* not through the page cache */
+static int saved; /* with holes */
 
 static int
 calls_read(void *opaque, uint64_t offset, void *buf, size_t len)
@@ -162,6 +164,51 @@ START_TEST(unaligned_and_direct)
 }
 END_TEST
 
+/* Leaving out what is not there, of a memfd and in a file. */
+static struct vmmem_collection *memfd;
+
+static int
+sparse(void)
+{
+	uint64_t done = 77;
+	int rc;
+
+	errno = EXDEV;
+	rc = vmmem_collection_to_fd(memfd, 0, LEN, saved, 0, VMMEM_IO_SPARSE,
+				    &done);
+	rc = require_count(rc, done, LEN);
+	if (rc != 0)
+		return rc;
+	REQUIRE(lseek64(saved, 0, SEEK_SET) == 0);
+	rc = vmmem_collection_from_fd(memfd, 0, LEN, saved, VMMEM_IO_POSITION,
+				      VMMEM_IO_SPARSE, &done);
+	/* All is there, but where the file stands cannot be set. */
+	REQUIRE(rc == 0 || done <= LEN);
+	REQUIRE(errno == EXDEV);
+	return rc;
+}
+
+START_TEST(leaving_out)
+{
+	struct vmmem_region *region = NULL;
+
+	ck_assert_int_eq(vmmem_region_new_memfd(0, LEN, &region), 0);
+	ck_assert_int_eq(vmmem_collection_new(&region, 1, &memfd), 0);
+	vmmem_region_unref(region);
+	ck_assert_int_eq(vmmem_collection_write_u8(memfd, fault_page(), 1), 0);
+	saved = memfd_create("saved", MFD_CLOEXEC);
+	ck_assert_int_ge(saved, 0);
+	/* So that there is something to make holes in, and an end to set. */
+	ck_assert_int_eq(write(saved, calls_bytes, sizeof(calls_bytes)),
+			 sizeof(calls_bytes));
+	fault_sweep(sparse, 0);
+	ck_assert_int_eq(fault_call(sparse, "fallocate", EOPNOTSUPP), 0);
+	ck_assert_int_eq(fault_call(sparse, "fallocate", EINTR), 0);
+	close(saved);
+	vmmem_collection_unref(memfd);
+}
+END_TEST
+
 START_TEST(message_in_any_way)
 {
 	fault_sweep(messages, 0);
@@ -178,6 +225,7 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, message_in_any_way);
 	tcase_add_test(tcase, unaligned_and_direct);
+	tcase_add_test(tcase, leaving_out);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

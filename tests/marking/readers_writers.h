@@ -312,6 +312,14 @@ static _Alignas(8) uint8_t local[0x4000];
 #define CALL_collection_fdv_message_out(name, size)                        \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
 	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+#define TRAITS_collection_fdv_sparse 0
+#define CALL_collection_fdv_sparse(name, size)                             \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL)
+#define TRAITS_collection_fdv_sparse_out 0
+#define CALL_collection_fdv_sparse_out(name, size)                         \
+	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
+	     VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL)
 #define TRAITS_slice_fd_message BY_SLICE
 #define CALL_slice_fd_message(name, size)                                  \
 	name(place->slice, place->offset, place->len, source_fd(),         \

@@ -8,10 +8,11 @@
 #include <vmmem/vmmem.h>
 
 #include "io_forms.h"
+#include "rng.h"
 #include "slices.h"
 
 #define PAGE UINT64_C(0x1000)
-#define STORE_LEN UINT64_C(0x80000)
+#define STORE_LEN UINT64_C(0x28000)
 
 /* The guest: memory, the same on demand, and by callbacks; 'seen' is below. */
 static _Alignas(4096) uint8_t store[STORE_LEN];
@@ -256,10 +257,20 @@ from_fd(int map, int shape, int fd, uint64_t *ret_done)
 static inline void
 fill_store(void)
 {
+	static uint8_t filled[STORE_LEN];
 	size_t i;
 
-	for (i = 0; i < STORE_LEN; i++)
-		store[i] = (uint8_t)(1 + i * 7 % 255);
+	if (filled[0] == 0)
+		for (i = 0; i < STORE_LEN; i++)
+			filled[i] = (uint8_t)(1 + i * 7 % 255);
+	memcpy(store, filled, STORE_LEN);
+}
+
+/* Where every instruction is slow, these must do. */
+static inline bool
+is_left_out(int shape)
+{
+	return rng_rounds(100) <= 2 && shape != 1 && shape != 5 && shape != 9;
 }
 
 #endif
