@@ -339,18 +339,11 @@ static int
 clear_locked(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 {
 	struct vmmem_harvester *harvester;
-	uint64_t size = bitmap->len, first, end;
+	uint64_t first, end;
 	int rc = 0;
 
-	if (offset >= size)
-		return 0;
-	if (len > size - offset)
-		len = size - offset;
-	/* Up to the first whole page, and down from the last. */
-	first = vmmem_bitmap_pages(offset, bitmap->page_shift);
-	end = len == size - offset ?
-		      vmmem_bitmap_pages(size, bitmap->page_shift) :
-		      (offset + len) >> bitmap->page_shift;
+	vmmem_bitmap_whole_pages(bitmap, bitmap->len, offset, len, &first,
+				 &end);
 	if (first >= end)
 		return 0;
 

@@ -141,7 +141,8 @@ vmmem_bitmap_merge(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len,
 	     at += sizeof(word), page += VMMEM_BITS_WORD) {
 		word = word_at(bits, at, bytes);
 		if (pages - page < VMMEM_BITS_WORD)
-			word &= vmmem_bits_mask(0, (unsigned int)(pages - page));
+			word &= vmmem_bits_mask(
+				0, (unsigned int)(pages - page));
 		for (; word != 0; word &= ~vmmem_bits_mask(from, run)) {
 			from = (unsigned int)__builtin_ctzll(word);
 			/* ~ of the run of ones is 0 if it fills the word. */

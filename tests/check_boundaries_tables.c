@@ -121,16 +121,23 @@ try_bitmap(struct vmmem_bitmap *bitmap, struct vmmem_harvester *harvester,
 			       (bits >> numbers[i] / page & 1) != 0),
 		      size, offset, numbers[i]);
 	}
-	/* What is taken can be put back, in part. */
+	/* What is taken is confirmed in part, and taken in part. */
 	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
+	CODE(vmmem_harvester_confirm(harvester, 0, TOP), 0, size, offset, len);
 	CODE(vmmem_bitmap_mark(bitmap, 0, size), 0, size, offset, len);
-	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
-	CODE(vmmem_harvester_put_back(harvester, offset, len), 0, size, offset,
-	     len);
+	CODE(vmmem_harvester_take_range(harvester, offset, len, &count), 0,
+	     size, offset, len);
 	taken = vmmem_harvester_taken(harvester);
-	HOLDS(bits_of(taken) == (all & ~bits), size, offset, len);
-	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
 	HOLDS(bits_of(taken) == bits, size, offset, len);
+	HOLDS(count == (uint64_t)__builtin_popcountll(bits), size, offset, len);
+	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
+	HOLDS(bits_of(taken) == all, size, offset, len);
+	CODE(vmmem_harvester_confirm(harvester, offset, len), 0, size, offset,
+	     len);
+	HOLDS(bits_of(taken) == (all & ~covered(size, page, offset, len)), size,
+	      offset, len);
+	CODE(vmmem_harvester_confirm(harvester, 0, TOP), 0, size, offset, len);
+	HOLDS(bits_of(taken) == 0, size, offset, len);
 
 	CODE(vmmem_bitmap_mark(bitmap, 0, size), 0, size, offset, len);
 	CODE(vmmem_bitmap_clear(bitmap, offset, len), 0, size, offset, len);

@@ -122,6 +122,7 @@ START_TEST(looks)
 	taken = vmmem_harvester_taken(harvester);
 	ck_assert_uint_eq(vmmem_bitmap_count(taken), pages);
 	ck_assert_uint_eq(vmmem_bitmap_count(shared_log), 0);
+	assert_ok(vmmem_harvester_confirm(harvester, 0, UINT64_MAX));
 	/* All of it. */
 	cut_short(0);
 	assert_ok(vmmem_bitmap_mark(shared_log, 0, all));

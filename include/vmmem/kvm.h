@@ -22,7 +22,7 @@
  *     vmmem_kvm_log_start(kvm, NULL);
  *     ...
  *     vmmem_kvm_log_collect(kvm, NULL);       what vCPUs wrote is marked
- *     vmmem_harvester_take(harvester);        now read what is marked
+ *     vmmem_harvester_take(harvester, NULL);  now read what is taken
  *
  * What a vCPU wrote before a collect that succeeds is marked after it, or was
  * at an earlier one; no page that is marked may be written again without being

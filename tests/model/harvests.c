@@ -269,48 +269,80 @@ run_log(struct map *map)
 	verify_logs();
 }
 
+/*
+ * taken() is what a harvest of 'range' leads to.  What was taken stays so, and
+ * what is pending for it stays pending; else all in the range is taken that
+ * must be, and perhaps what may be.
+ */
 static void
-take(struct log *log, struct log_harvester *harvester)
+taken(struct log *log, struct log_harvester *harvester,
+      const struct pages *range)
 {
-	static const struct pages none;
 	vmmem_le64 words[LOG_WORDS];
-	uint64_t pages = UINT64_MAX;
 	unsigned int i;
 
-	EXPECT_CODE(vmmem_harvester_take(harvester->harvester, &pages), 0);
 	EXPECT(vmmem_bitmap_export(vmmem_harvester_taken(harvester->harvester),
 				   0, log->len, log->page_size, words,
 				   sizeof(words)) == 0);
 	for (i = 0; i < LOG_WORDS; i++) {
 		uint64_t got = vmmem_le64_get(&words[i]);
+		uint64_t old = harvester->taken.words[i];
+		uint64_t fresh = range->words[i] & ~old;
 
-		EXPECT((harvester->must.words[i] & ~got) == 0);
-		EXPECT((got & ~(harvester->must.words[i] |
-				harvester->may.words[i])) == 0);
+		EXPECT((old & ~got) == 0);
+		EXPECT((harvester->must.words[i] & fresh & ~got) == 0);
+		EXPECT((got & ~old &
+			~(fresh & (harvester->must.words[i] |
+				   harvester->may.words[i]))) == 0);
 		harvester->taken.words[i] = got;
+		harvester->must.words[i] &= ~fresh;
+		harvester->may.words[i] &= ~fresh;
 	}
+}
+
+static void
+take(struct log *log, struct log_harvester *harvester)
+{
+	static const struct pages none;
+	struct rng *rng = &world.rng;
+	uint64_t pages = UINT64_MAX;
+	uint64_t offset = rng_below(rng, log->len + 70);
+	uint64_t len = pick_log_len(log);
+	struct pages range;
+
+	if (rng_chance(rng, 50)) {
+		offset = 0;
+		len = UINT64_MAX;
+		EXPECT_CODE(vmmem_harvester_take(harvester->harvester, &pages),
+			    0);
+	} else {
+		EXPECT_CODE(vmmem_harvester_take_range(harvester->harvester,
+						       offset, len, &pages),
+			    0);
+	}
+	range = log_range(log, offset, len, false);
+	taken(log, harvester, &range);
 	EXPECT(pages == pages_count(&harvester->taken));
-	harvester->must = none;
-	harvester->may = none;
 	/* Other harvesters have them, but nobody else finds them here. */
 	log->marks = none;
 }
 
 static void
-put_back(const struct log *log, struct log_harvester *harvester)
+confirm(const struct log *log, struct log_harvester *harvester)
 {
 	uint64_t offset = rng_below(&world.rng, log->len + 70);
 	uint64_t len = pick_log_len(log);
-	struct pages pages = log_range(log, offset, len, false);
-	unsigned int i;
+	struct pages pages;
 
+	if (rng_chance(&world.rng, 50)) {
+		offset = 0;
+		len = UINT64_MAX;
+	}
+	pages = log_range(log, offset, len, true);
 	world.gpa = offset;
 	world.len = len;
-	EXPECT_CODE(vmmem_harvester_put_back(harvester->harvester, offset, len),
+	EXPECT_CODE(vmmem_harvester_confirm(harvester->harvester, offset, len),
 		    0);
-	for (i = 0; i < LOG_WORDS; i++)
-		harvester->must.words[i] |= pages.words[i] &
-					    harvester->taken.words[i];
 	pages_remove(&harvester->taken, &pages);
 }
 
@@ -335,7 +367,7 @@ run_harvest(struct map *map)
 	} else if (choice < 50) {
 		take(log, harvester);
 	} else if (choice < 85) {
-		put_back(log, harvester);
+		confirm(log, harvester);
 	} else {
 		harvester->harvester =
 			vmmem_harvester_free(harvester->harvester);

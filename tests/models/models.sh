@@ -39,6 +39,8 @@ variants() {
 		harvesters broken UNLOCKED_BARRIER
 		harvesters broken OWN_ONLY
 		harvesters broken FAILING FORGET_DUE
+		harvesters broken FORGET_UNSENT
+		harvesters broken MERGE_MARKS
 		switch good
 		switch broken NO_BARRIER
 		switch broken NO_START_BARRIER
