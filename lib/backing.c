@@ -439,8 +439,18 @@ judge(const struct vmmem_region *region,
 		access |= region->protection & VMMEM_PROT_WRITE;
 	rc = vmmem_foreign_judge(region->fd, &settings->rules, access,
 				 &report);
-	return rc != 0 ? rc : vmmem_foreign_range(&report, settings->offset,
-						  settings->len);
+	if (rc == 0)
+		rc = vmmem_foreign_range(&report, &settings->rules,
+					 settings->offset, settings->len);
+	return rc;
+}
+
+/* may_end_early() tells whether rules have let a file pass that does. */
+static bool
+may_end_early(const struct vmmem_region_settings *settings)
+{
+	return settings->foreign && (settings->rules.flags &
+				     VMMEM_FOREIGN_MAY_END_EARLY) != 0;
 }
 
 /* keep_replaced() prepares for pages that are discarded, and then no file's. */
@@ -511,7 +521,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.
 	 */
-	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size)
+	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size &&
+	    !may_end_early(settings))
 		return VMMEM_EPASTEOF;
 
 	/* Whole pages are mapped, from the one in which the region begins. */

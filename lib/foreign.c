@@ -22,6 +22,7 @@
 #define TYPES_IN_MEMORY (VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB)
 #define SEALS_KNOWN ((VMMEM_SEAL_EXEC << 1) - 1)
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+#define FLAGS_KNOWN (VMMEM_FOREIGN_MAY_SHRINK | VMMEM_FOREIGN_MAY_END_EARLY)
 
 /* What fcntl() alone tells: nothing that a file system is asked for. */
 static int
@@ -153,7 +154,7 @@ vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
 	if ((rules->types & ~TYPES_KNOWN) != 0 ||
 	    (rules->access & ~ACCESS_KNOWN) != 0 ||
 	    ((rules->require | rules->add | rules->warn) & ~SEALS_KNOWN) != 0 ||
-	    (rules->flags & ~VMMEM_FOREIGN_MAY_SHRINK) != 0)
+	    (rules->flags & ~FLAGS_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	if (rules->types == 0)
 		rules->types = TYPES_IN_MEMORY;
@@ -189,7 +190,8 @@ see_to_seals(int fd, const struct vmmem_foreign_rules *rules,
 }
 
 int
-vmmem_foreign_range(const struct vmmem_foreign_report *report, uint64_t offset,
+vmmem_foreign_range(const struct vmmem_foreign_report *report,
+		    const struct vmmem_foreign_rules *rules, uint64_t offset,
 		    uint64_t len)
 {
 	uint64_t end;
@@ -198,9 +200,13 @@ vmmem_foreign_range(const struct vmmem_foreign_report *report, uint64_t offset,
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 	/* Only what has pages that are known has an end. */
-	if (report->page_size != 0 && len != 0 && end > report->len)
-		return VMMEM_EPASTEOF;
-	return 0;
+	if (report->page_size == 0 || len == 0 || end <= report->len)
+		return 0;
+	/* To map huge pages of the pool past the end makes the file longer. */
+	return (rules->flags & VMMEM_FOREIGN_MAY_END_EARLY) != 0 &&
+			       report->type != VMMEM_FILE_HUGETLB ?
+		       0 :
+		       VMMEM_EPASTEOF;
 }
 
 int
@@ -269,7 +275,7 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 	if (rc == 0 && report.page_size != 0 && offset % report.page_size != 0)
 		rc = VMMEM_EFILEOFFSET;
 	if (rc == 0)
-		rc = vmmem_foreign_range(&report, offset, len);
+		rc = vmmem_foreign_range(&report, &taken, offset, len);
 	if (rc != 0 || ret_report == NULL)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),

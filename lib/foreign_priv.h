@@ -22,9 +22,11 @@ int vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
 
 /*
  * vmmem_foreign_range() tells whether the file of a report has
- * [offset, offset + len), wherever in its pages that begins.
+ * [offset, offset + len), wherever in its pages that begins, or need not have
+ * it by the rules.
  */
 int vmmem_foreign_range(const struct vmmem_foreign_report *report,
+			const struct vmmem_foreign_rules *rules,
 			uint64_t offset, uint64_t len);
 
 #endif

@@ -318,6 +318,7 @@ VALUE(VMMEM_FILE_PIPE, 64U);
 VALUE(VMMEM_FILE_SOCKET, 128U);
 VALUE(VMMEM_FILE_OTHER, 256U);
 VALUE(VMMEM_FOREIGN_MAY_SHRINK, 1U);
+VALUE(VMMEM_FOREIGN_MAY_END_EARLY, 2U);
 SIZE(struct vmmem_foreign_rules, 40, 8);
 MEMBER(struct vmmem_foreign_rules, size, 0, 8);
 MEMBER(struct vmmem_foreign_rules, types, 8, 4);

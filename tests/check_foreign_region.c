@@ -124,7 +124,7 @@ START_TEST(rules_are_copied)
 	rules.add = 0;
 	vmmem_region_unref(build());
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK);
-	rules.flags = 2;
+	rules.flags = 4;
 	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
 	refuse(VMMEM_EINVAL);
 	rules.size = 3;

@@ -38,6 +38,13 @@ struct vmmem_region_builder;
 
 /* Accept a file that could become shorter while it is mapped. */
 #define VMMEM_FOREIGN_MAY_SHRINK 1U
+/*
+ * Accept a range that goes past the end of the file: what MAY_SHRINK accepts a
+ * moment later.  Touching what is not there raises SIGBUS, or is VMMEM_EFAULT
+ * where faults are survived (vmmem/fault.h), until the file becomes longer.
+ * Not for files of huge pages of the pool: mapping makes those longer.
+ */
+#define VMMEM_FOREIGN_MAY_END_EARLY 2U
 
 /*
  * struct vmmem_foreign_rules is what is permitted.  'size' is
@@ -131,7 +138,9 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
  *                      what mmap(2) wants
  *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
- *   VMMEM_EPASTEOF     the file ends before offset + len; a device has no end
+ *   VMMEM_EPASTEOF     the file ends before offset + len, and the rules do not
+ *                      say VMMEM_FOREIGN_MAY_END_EARLY, or it is of huge pages;
+ *                      a device has no end
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
