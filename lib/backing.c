@@ -21,6 +21,11 @@
 _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 	       "one encoding serves both");
 
+/* Newer than the oldest headers that serve: Linux 6.3. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
 /* A name to look for in /proc/PID/maps where the caller gave none. */
 #define MEMFD_NAME "vmmem"
 
@@ -351,6 +356,20 @@ set_len(int fd, uint64_t len)
 	return rc;
 }
 
+/*
+ * new_file() makes a memfd that nobody can execute.  A system may be set up to
+ * refuse any other, or to complain of it.  An older one knows neither.
+ */
+static int
+new_file(const struct vmmem_region *region, unsigned int how)
+{
+	const char *name = region->name[0] != '\0' ? region->name : MEMFD_NAME;
+	int fd;
+
+	fd = memfd_create(name, how | MFD_NOEXEC_SEAL);
+	return fd < 0 && errno == EINVAL ? memfd_create(name, how) : fd;
+}
+
 int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
@@ -374,8 +393,7 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
-	fd = memfd_create(
-		region->name[0] != '\0' ? region->name : MEMFD_NAME, how);
+	fd = new_file(region, how);
 	if (fd < 0) {
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&

@@ -146,9 +146,10 @@ vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
 /*
  * vmmem_region_new_memfd() makes a region of zeroed memory that can be shared
  * with other processes, readable and writable.  It is backed by a new memfd
- * that is sealed against shrinking and growing, so no peer who gets the
- * descriptor (vmmem_region_file()) can take the memory away.  Its bytes begin
- * at the offset that vmmem_region_file() tells.
+ * that is sealed against shrinking and growing, so no peer that gets the
+ * descriptor (vmmem_region_file()) can take the memory away; and on Linux 6.3
+ * and later against being executed as a file.  Its bytes begin at the offset
+ * that vmmem_region_file() tells.
  *
  * Ownership, threads and codes as for vmmem_region_new_anonymous(), and
  *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said: -EFBIG if

@@ -400,12 +400,18 @@ WRAP(int, open, const char *path, int flags, ...)
 	return fd;
 }
 
+unsigned int inject_memfd_flags;
+
 WRAP(int, memfd_create, const char *name, unsigned int flags)
 {
 	int fd;
 
 	if (fails("memfd_create", state.error))
 		return -1;
+	if ((flags & inject_memfd_flags) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	fd = __real_memfd_create(name, flags);
 	take_descriptor(fd);
 	return fd;

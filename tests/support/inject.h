@@ -43,6 +43,12 @@ extern int (*inject_ioctl)(int fd, unsigned long request, void *argument);
  */
 extern uint64_t inject_uninterrupted;
 
+/*
+ * Flags that memfd_create() does not know, as on an older system.  Also outside
+ * of inject_start() and inject_stop().
+ */
+extern unsigned int inject_memfd_flags;
+
 /* What malloc() was last asked for, by one thread at a time. */
 extern size_t inject_malloc_size;
 
