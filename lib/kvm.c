@@ -19,6 +19,9 @@
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
 
+/* KVM takes one page less than twice as many in a slot; huge ones fit. */
+#define SLOT_PAGES (UINT64_C(1) << 30)
+
 bool
 vmmem_kvm_is_child(const struct vmmem_kvm *kvm)
 {
@@ -256,6 +259,8 @@ take_options(struct vmmem_kvm *kvm, const struct vmmem_kvm_options *options)
 	if (known->log > VMMEM_KVM_LOG_RING || known->reserved != 0 ||
 	    (known->flags & ~FLAGS_KNOWN) != 0 ||
 	    known->address_space > UINT16_MAX ||
+	    known->max_slot_len % kvm->page_size != 0 ||
+	    known->max_slot_len / kvm->page_size > SLOT_PAGES ||
 	    (known->ring_entries & (known->ring_entries - 1)) != 0)
 		return VMMEM_EINVAL;
 	return 0;
@@ -271,6 +276,9 @@ make_slots(struct vmmem_kvm *kvm)
 		.page_size = kvm->page_size,
 		.describe = describe,
 		.opaque = kvm,
+		.max_len = kvm->options.max_slot_len != 0 ?
+				   kvm->options.max_slot_len :
+				   kvm->page_size * SLOT_PAGES,
 	};
 
 #ifndef __s390x__ /* where KVM moves none */

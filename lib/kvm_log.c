@@ -123,13 +123,19 @@ vmmem_kvm_log_reserve(struct vmmem_kvm *kvm, uint64_t len)
 	return 0;
 }
 
+/* Where in the bitmap of its region a slot begins. */
+static uint64_t
+log_offset(const struct vmmem_slot *slot)
+{
+	return vmmem_region_bitmap_offset(slot->region) +
+	       (slot->gpa - vmmem_region_start(slot->region));
+}
+
 int
 vmmem_kvm_mark(const struct vmmem_slot *slot, uint64_t offset, uint64_t len)
 {
-	uint64_t base = vmmem_region_bitmap_offset(slot->region);
-
 	return vmmem_bitmap_mark(vmmem_region_bitmap(slot->region),
-				 base + offset, len);
+				 log_offset(slot) + offset, len);
 }
 
 /* KVM's words are little-endian everywhere, with a bit for each page. */
@@ -137,8 +143,8 @@ static int
 mark_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
 	return vmmem_bitmap_merge(vmmem_region_bitmap(slot->region),
-				  vmmem_region_bitmap_offset(slot->region),
-				  slot->len, kvm->page_size, kvm->words,
+				  log_offset(slot), slot->len, kvm->page_size,
+				  kvm->words,
 				  words_of(kvm, slot->len) *
 					  sizeof(kvm->words[0]));
 }

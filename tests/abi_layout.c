@@ -227,7 +227,7 @@ MEMBER(struct vmmem_slot_op, slot, 8, 56);
 MEMBER(struct vmmem_slot_op, old_gpa, 64, 8);
 MEMBER(struct vmmem_slot_op, old_flags, 72, 4);
 MEMBER(struct vmmem_slot_op, reserved2, 76, 4);
-SIZE(struct vmmem_slots_options, 48, 8);
+SIZE(struct vmmem_slots_options, 56, 8);
 MEMBER(struct vmmem_slots_options, size, 0, 8);
 MEMBER(struct vmmem_slots_options, first, 8, 4);
 MEMBER(struct vmmem_slots_options, max, 12, 4);
@@ -236,6 +236,7 @@ MEMBER(struct vmmem_slots_options, flags, 24, 4);
 MEMBER(struct vmmem_slots_options, reserved, 28, 4);
 MEMBER(struct vmmem_slots_options, describe, 32, 8);
 MEMBER(struct vmmem_slots_options, opaque, 40, 8);
+MEMBER(struct vmmem_slots_options, max_len, 48, 8);
 
 /* vmmem/kvm.h, since 0.1 */
 VALUE(VMMEM_KVM_LOG_GET, 0);
@@ -244,7 +245,7 @@ VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
 VALUE(VMMEM_KVM_LOG_RING, 3);
 VALUE(VMMEM_KVM_LOG_ENABLED, 1U);
 VALUE(VMMEM_KVM_NO_MOVE, 2U);
-SIZE(struct vmmem_kvm_options, 64, 8);
+SIZE(struct vmmem_kvm_options, 72, 8);
 MEMBER(struct vmmem_kvm_options, size, 0, 8);
 MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
 MEMBER(struct vmmem_kvm_options, first_slot, 12, 4);
@@ -257,6 +258,7 @@ MEMBER(struct vmmem_kvm_options, reserved, 36, 4);
 MEMBER(struct vmmem_kvm_options, describe, 40, 8);
 MEMBER(struct vmmem_kvm_options, other_slot, 48, 8);
 MEMBER(struct vmmem_kvm_options, opaque, 56, 8);
+MEMBER(struct vmmem_kvm_options, max_slot_len, 64, 8);
 /* vmmem/policy.h, since 0.1 */
 VALUE(VMMEM_SEAL_SEAL, 1U);
 VALUE(VMMEM_SEAL_SHRINK, 2U);

@@ -58,8 +58,8 @@ void vmmem_region_builder_set_anonymous(struct vmmem_region_builder *builder);
 
 /*
  * vmmem_region_builder_set_memfd() backs the region with zeroed memory that
- * can be shared: a new memfd, sealed against shrinking and growing, and on Linux
- * 6.3 and later against being executed.
+ * can be shared: a new memfd, sealed against shrinking and growing, and on
+ * Linux 6.3 and later against being executed.
  */
 void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
 
