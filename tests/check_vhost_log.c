@@ -128,6 +128,32 @@ START_TEST(any_bytes)
 }
 END_TEST
 
+/* Behind an IOMMU too the log is by guest address, not by iova. */
+START_TEST(behind_an_iommu)
+{
+	const uint64_t iova = 0x80000;
+	struct vmmem_collection *map, *seen = NULL;
+	struct vmmem_iotlb *iotlb = NULL;
+	struct vmmem_iommu *iommu = NULL;
+
+	assert_ok(vmmem_vhost_set_log(vhost, log_file, 0, LOG_LEN));
+	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(vmmem_iotlb_map(iotlb, iova, GPA + 5 * PAGE, 2 * PAGE,
+				  VMMEM_PROT_READ | VMMEM_PROT_WRITE));
+	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
+	map = vmmem_space_get(space);
+	assert_ok(vmmem_iommu_collection_new(iommu, map, &seen));
+	assert_ok(vmmem_collection_write_u32(seen, iova + 0x10, 42));
+	expect_pages(bits, 0x105, 0x105);
+	assert_ok(vmmem_collection_fill(seen, iova + PAGE - 1, 1, 2, NULL));
+	expect_pages(bits, 0x105, 0x106);
+	vmmem_collection_unref(seen);
+	vmmem_collection_unref(map);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+}
+END_TEST
+
 /* The memory stays where it is; descriptors and mappings of old logs go. */
 START_TEST(replaced_while_running)
 {
@@ -290,6 +316,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, marks);
 	tcase_add_test(tcase, any_bytes);
+	tcase_add_test(tcase, behind_an_iommu);
 	tcase_add_test(tcase, replaced_while_running);
 	tcase_add_test(tcase, hostile);
 	tcase_add_test(tcase, devices_running);
