@@ -9,7 +9,7 @@ import struct
 import frontend as f
 from frontend import Gone
 
-CONNECTIONS = 300
+CONNECTIONS = 200
 TOP = (1 << 64) - 1
 VALUES = (0, 1, 7, 8, 16, 512, f.PAGE - 1, f.PAGE, f.PAGE + 1, f.MEMORY - 1,
           f.MEMORY, f.GPA, f.USER, f.USER + f.DESC, f.USER + f.AVAIL,

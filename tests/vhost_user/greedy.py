@@ -694,12 +694,18 @@ class Greedy(Backend):
 TESTS = (half_messages, eventfds_alone, always_readable, kicks_without_pause,
          filled_calls, answers_that_nobody_reads, inflight_again_and_again,
          inflight_that_goes, huge_inflight_that_goes, started_again,
-         turned_away, own_end, never_closed, log_that_grows, anything, all_addresses, all_rows,
+         never_closed, log_that_grows, anything, all_addresses, all_rows,
          no_descriptor_left)
+# These take seconds, and are the same with any option.
+CONNECTING = (turned_away, own_end)
 
 
 def everything(backend):
     hostile.run(backend, TESTS)
+
+
+def connecting(backend):
+    hostile.run(backend, CONNECTING)
 
 
 def of_few_descriptors(backend):
@@ -736,6 +742,7 @@ def with_files(backend):
 def main(program):
     hostile.with_backend(everything, program, kind=Greedy)
     hostile.with_backend(everything, program, "--sealed", kind=Greedy)
+    hostile.with_backend(connecting, program, kind=Greedy)
     hostile.with_backend(of_few_descriptors, program, kind=Greedy, files=120)
     hostile.with_backend(limited_files, program, kind=Greedy)
     hostile.with_backend(without_files, program, kind=Greedy)
