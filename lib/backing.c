@@ -455,7 +455,7 @@ judge(const struct vmmem_region *region,
 	/* Of a file that is mapped privately only copies are written. */
 	if (shared)
 		access |= region->protection & VMMEM_PROT_WRITE;
-	rc = vmmem_foreign_judge(region->fd, &settings->rules, access,
+	rc = vmmem_foreign_judge(settings->fd, &settings->rules, access,
 				 &report);
 	if (rc == 0)
 		rc = vmmem_foreign_range(&report, &settings->rules,
@@ -515,16 +515,20 @@ vmmem_backing_file(struct vmmem_region *region,
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 
-	/* As keep_off_streams() would have it. */
-	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (region->fd < 0)
-		return -errno;
-	region->fd_offset = offset;
+	/*
+	 * Before there is one of our own, that would have to be closed: then a
+	 * file system is asked, and one that a peer runs need not answer.
+	 */
 	if (settings->foreign) {
 		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
 	}
+	/* As keep_off_streams() would have it. */
+	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (region->fd < 0)
+		return -errno;
+	region->fd_offset = offset;
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	rc = file_pages(region, &status);

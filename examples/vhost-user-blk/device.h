@@ -13,6 +13,8 @@
 #include <vmmem/vmmem.h>
 
 #define QUEUES_MAX 16
+/* After a connection could not be taken, it is tried again. */
+#define ACCEPT_PAUSE_NS 50000000
 #define RING_MAX 32768
 #define SECTOR 512
 /* A line of the cache for each queue. */
@@ -133,9 +135,14 @@ struct queue {
 
 struct device {
 	int file;
+	int listener;
+	int next; /* a front end that waits, or -1 */
+	int64_t next_until;
+	int64_t rest_until; /* when a message that has begun must be there */
 	bool read_only;
 	bool sealed; /* memory that could be cut short is refused */
 	bool survives; /* memory that goes is a code */
+	bool files; /* memory may be a file of any file system */
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
@@ -164,6 +171,11 @@ struct device {
 	int socket;
 	pthread_mutex_t backend_lock;
 	int backend_fd;
+	/* Descriptors that are being closed by threads: closing.c. */
+	atomic_uint closing;
+	/* Lines of the log, in the period since: say.c. */
+	atomic_uint said;
+	_Atomic int64_t said_in;
 	/* Queue i's part is at i * INFLIGHT_STRIDE; NULL: none was sent. */
 	struct vmmem_collection *inflight;
 	struct postcopy *postcopy; /* NULL: none */
@@ -191,6 +203,17 @@ bool eventfds_is_one(const struct device *device, int fd);
 
 /* eventfds_signal() adds 1 to an eventfd; one that is full is left so. */
 void eventfds_signal(const struct device *device, int fd);
+
+/* ---- closing.c: descriptors that may be anything ------------------------- */
+
+/* close_foreign() closes one that came from the front end, and never waits. */
+void close_foreign(struct device *device, int fd);
+
+/* ---- say.c: the log ------------------------------------------------------- */
+
+/* say() puts a line into it, unless there are too many of this front end. */
+void say(struct device *device, const char *format, ...)
+	__attribute__((__format__(__printf__, 2, 3)));
 
 /* ---- socket.c: messages ------------------------------------------------- */
 

@@ -9,9 +9,9 @@
 
 #include <errno.h>
 #include <linux/virtio_blk.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PROTOCOL_FEATURES                                                  \
@@ -450,23 +450,47 @@ set_config(const struct device *device, const struct message *message)
 	return migrates || !wants_reply(device, message) ? 0 : -EPERM;
 }
 
-/* Whether it is what the specification says: no other is to be sent to. */
+/*
+ * Whether it is one of a pair of stream sockets of AF_UNIX, as socketpair(2)
+ * makes them: that has a peer, without a name.  The other end of a connection
+ * to us has one with a name, and if we kept it, the connection would never end.
+ */
 static bool
-is_unix_stream(int fd)
+is_one_of_a_pair(int fd)
 {
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(int), peer_len = sizeof(peer);
 	int domain, type;
-	socklen_t len = sizeof(int);
 
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	       domain == AF_UNIX && type == SOCK_STREAM;
+	       domain == AF_UNIX && type == SOCK_STREAM &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+	       peer_len == offsetof(struct sockaddr_un, sun_path);
+}
+
+/*
+ * silence() has nothing come by it, as nothing is read from it: what is sent,
+ * and not read, may have descriptors, of which one could be that end, too.
+ */
+static void
+silence(int fd)
+{
+	const int on = 1;
+	char bytes[4096];
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	(void)shutdown(fd, SHUT_RD);
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
 }
 
 static int
 set_backend_fd(struct device *device, struct message *message)
 {
-	if (message->fd_count != 1 || !is_unix_stream(message->fds[0]))
+	if (message->fd_count != 1 || !is_one_of_a_pair(message->fds[0]))
 		return -EINVAL;
+	silence(message->fds[0]);
 	pthread_mutex_lock(&device->backend_lock);
 	close_fd(&device->backend_fd);
 	device->backend_fd = message->fds[0];

@@ -9,11 +9,11 @@
 #include <sys/resource.h>
 
 /*
- * Descriptors of a connection: the socket, the channel for requests, those of a
- * log, of inflight memory and of what takes their places, what is sent of new
- * inflight memory, two of postcopy.
+ * Descriptors of a connection: the socket, one that is turned away, the channel
+ * for requests, those of a log, of inflight memory and of what takes their
+ * places, what is sent of new inflight memory, two of postcopy.
  */
-#define OF_CONNECTION 9
+#define OF_CONNECTION 10
 /* The kick, the call, the error, the stop, and the engine's. */
 #define OF_QUEUE 5
 /* One in the message, one in the table, one in the table before that. */

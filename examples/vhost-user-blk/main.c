@@ -20,14 +20,14 @@
 
 #define DISKS_MAX 16
 
-/* After a connection could not be taken, it is tried again. */
-#define ACCEPT_PAUSE_NS 50000000
+/* What accept(2) lacks is said when it has lacked nothing for so long. */
+#define SILENT_NS INT64_C(10000000000)
 
 /* One of --socket: a device of its own, for a front end of its own. */
 struct disk {
 	const char *socket_path, *file_path;
-	int listener;
 	bool once;
+	int64_t silent_until; /* of what accept(2) lacks */
 	struct device device;
 	pthread_t thread;
 };
@@ -36,7 +36,8 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: vhost-user-blk [--once] [--sealed] [--postcopy]\n"
+		"usage: vhost-user-blk [--once] [--sealed | --files] "
+		"[--postcopy]\n"
 		"           (--socket PATH --file PATH [--queues N] "
 		"[--read-only])...\n");
 	exit(2);
@@ -87,24 +88,23 @@ open_file(struct device *device, const char *path)
  * next time, and the other disks have their front ends: nothing ends it.
  */
 static int
-accept_one(const struct disk *disk)
+accept_one(struct disk *disk)
 {
 	const struct timespec pause = { .tv_nsec = ACCEPT_PAUSE_NS };
-	bool told = false;
-	int fd;
+	int fd = disk->device.next;
 
-	for (;;) {
-		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		/* It has gone again, or a signal came. */
-		if (errno == EINTR || errno == ECONNABORTED)
+	disk->device.next = -1;
+	while (fd < 0) {
+		fd = accept4(disk->device.listener, NULL, NULL, SOCK_CLOEXEC);
+		/* Here it is; or it has gone again, or a signal came. */
+		if (fd >= 0 || errno == EINTR || errno == ECONNABORTED)
 			continue;
-		if (!told)
+		if (time_ns() >= disk->silent_until)
 			perror(disk->socket_path);
-		told = true;
+		disk->silent_until = time_ns() + SILENT_NS;
 		(void)nanosleep(&pause, NULL);
 	}
+	return fd;
 }
 
 /* run() serves one front end after the other. */
@@ -120,7 +120,7 @@ run(void *opaque)
 		close(fd);
 	} while (!disk->once);
 	unlink(disk->socket_path);
-	close(disk->listener);
+	close(disk->device.listener);
 	close(disk->device.file);
 	eventfds_close(&disk->device);
 	return NULL;
@@ -162,8 +162,8 @@ open_all(struct disk *disks, size_t count)
 				vmmem_strerror(rc));
 			exit(1);
 		}
-		disk->listener = listen_at(disk->socket_path);
-		last_fd = disk->listener;
+		disk->device.listener = listen_at(disk->socket_path);
+		last_fd = disk->device.listener;
 	}
 	for (i = 0; i < count; i++)
 		enough = limits_set(&disks[i].device, count, last_fd) && enough;
@@ -182,12 +182,14 @@ main(int argc, char **argv)
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "once", no_argument, NULL, '1' },
 		{ "sealed", no_argument, NULL, 'S' },
+		{ "files", no_argument, NULL, 'F' },
 		{ "postcopy", no_argument, NULL, 'p' },
 		{ 0 },
 	};
 	static struct disk disks[DISKS_MAX];
 	struct disk *disk = disks;
-	bool once = false, sealed = false, postcopy = false, survives;
+	bool once = false, sealed = false, postcopy = false, files = false;
+	bool survives;
 	size_t count = 0, i;
 	int option;
 
@@ -202,6 +204,7 @@ main(int argc, char **argv)
 			disk = &disks[count++];
 			disk->socket_path = optarg;
 			disk->device.queue_count = 1;
+			disk->device.next = -1;
 			break;
 		case 'f':
 			disk->file_path = optarg;
@@ -219,6 +222,9 @@ main(int argc, char **argv)
 		case 'S':
 			sealed = true;
 			break;
+		case 'F':
+			files = true;
+			break;
 		case 'p':
 			postcopy = true;
 			break;
@@ -226,7 +232,7 @@ main(int argc, char **argv)
 			usage();
 		}
 	}
-	if (count == 0 || optind != argc)
+	if (count == 0 || optind != argc || (sealed && files))
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
@@ -243,6 +249,7 @@ main(int argc, char **argv)
 		disk->once = once;
 		disk->device.sealed = sealed;
 		disk->device.survives = survives;
+		disk->device.files = files;
 		disk->device.may_postcopy = postcopy;
 		device_init_locks(&disk->device);
 	}

@@ -10,7 +10,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -65,8 +64,8 @@ ops_of(const struct queue *queue)
 static void
 report(struct queue *queue, const char *what, int rc)
 {
-	fprintf(stderr, "queue %u: %s: %s\n", queue->index, what,
-		vmmem_strerror(rc));
+	say(queue->device, "queue %u: %s: %s\n", queue->index, what,
+	    vmmem_strerror(rc));
 }
 
 void

@@ -3,13 +3,21 @@
 #include "frontend.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define IOTLB_ENTRIES 4096
+
+/* How long the next front end waits for the one there is to go. */
+#define NEXT_NS INT64_C(1000000000)
+/* How long after its beginning the rest of a message may come. */
+#define REST_NS INT64_C(5000000000)
+#define NEVER INT64_MAX
+#define NS_PER_MS 1000000
 
 uint64_t
 message_u64(const struct message *message)
@@ -62,8 +70,14 @@ reply_with(struct device *device, struct message *message, const void *data,
 		memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
 	}
 	message->replied = true;
+	/*
+	 * One that reads its answers has room for many.  Who does not is not
+	 * waited for: its end of the connection may be in the messages that
+	 * we have not read, and so never be closed.
+	 */
 	do
-		sent = sendmsg(device->socket, &msg, MSG_NOSIGNAL);
+		sent = sendmsg(device->socket, &msg,
+			       MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	return sent == (ssize_t)(sizeof(header) + len) ? 0 : -EPIPE;
 }
@@ -123,28 +137,96 @@ take_descriptors(struct message *message, struct msghdr *msg)
 }
 
 static void
-close_descriptors(struct message *message)
+close_descriptors(struct device *device, struct message *message)
 {
 	size_t i;
 
 	for (i = 0; i < message->fd_count; i++) {
 		if (message->fds[i] >= 0)
-			close(message->fds[i]);
+			close_foreign(device, message->fds[i]);
 	}
 	message->fd_count = 0;
 }
 
+/*
+ * take_next() takes a connection that somebody else has made.  It waits a
+ * little for ours to end, and is turned away then: with it, in what it has
+ * sent, there may be the other end of ours, which is never closed before.
+ */
+static void
+take_next(struct device *device)
+{
+	const struct timespec pause = { .tv_nsec = ACCEPT_PAUSE_NS };
+
+	device->next = accept4(device->listener, NULL, NULL, SOCK_CLOEXEC);
+	device->next_until = time_ns() + NEXT_NS;
+	if (device->next < 0 && errno != EINTR && errno != ECONNABORTED)
+		/* What the system lacks may be there the next time. */
+		(void)nanosleep(&pause, NULL);
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * wait_for_more() waits until there may be something to read.  False: the rest
+ * of a message has not come in time.  What came with its beginning is kept
+ * meanwhile, and that may be the other end of the connection, too.
+ */
+static bool
+wait_for_more(struct device *device)
+{
+	struct pollfd fds[2] = { { .fd = device->socket, .events = POLLIN },
+				 { .fd = -1, .events = POLLIN } };
+	int64_t now = time_ns(), until = device->rest_until;
+
+	if (device->next >= 0 && now >= device->next_until) {
+		close(device->next);
+		device->next = -1;
+	}
+	if (now >= until)
+		return false;
+	if (device->next >= 0)
+		until = earlier(until, device->next_until);
+	else
+		fds[1].fd = device->listener;
+	/* A millisecond more, so that it is over then. */
+	if (poll(fds, 2,
+		 until == NEVER ? -1 : (int)((until - now) / NS_PER_MS) + 1) >
+		    0 &&
+	    fds[0].revents == 0)
+		take_next(device);
+	return true;
+}
+
+/* take() is what recvmsg(2) is, and waits. */
+static ssize_t
+take(struct device *device, struct msghdr *msg, int flags)
+{
+	ssize_t got;
+
+	do {
+		got = recvmsg(device->socket, msg, flags | MSG_DONTWAIT);
+		if (got >= 0 || (errno != EAGAIN && errno != EINTR))
+			return got;
+	} while (wait_for_more(device));
+	return -1;
+}
+
 /* receive_all() is for the rest of a message, which has no descriptors. */
 static bool
-receive_all(int socket, void *buf, size_t len)
+receive_all(struct device *device, void *buf, size_t len)
 {
 	unsigned char *to = buf;
 
 	while (len != 0) {
-		ssize_t got = recv(socket, to, len, 0);
+		struct iovec iov = { to, len };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t got = take(device, &msg, 0);
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got <= 0)
 			return false;
 		to += got;
@@ -165,20 +247,19 @@ makes_sense(const struct header *header)
  * without descriptors.
  */
 static bool
-peek(int socket, struct header *header, bool *ret_whole)
+peek(struct device *device, struct header *header, bool *ret_whole)
 {
-	ssize_t got;
+	struct iovec iov = { header, sizeof(*header) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t got = take(device, &msg, MSG_PEEK);
 
-	do
-		got = recv(socket, header, sizeof(*header), MSG_PEEK);
-	while (got < 0 && errno == EINTR);
 	*ret_whole = got == (ssize_t)sizeof(*header);
 	return got > 0;
 }
 
 /* receive_header() has the header, with the descriptors that may be. */
 static bool
-receive_header(const struct device *device, struct message *message)
+receive_header(struct device *device, struct message *message)
 {
 	union {
 		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
@@ -190,49 +271,49 @@ receive_header(const struct device *device, struct message *message)
 	bool whole;
 	ssize_t got;
 
-	if (!peek(device->socket, &message->header, &whole))
+	if (!peek(device, &message->header, &whole))
 		return false;
 	if (whole && makes_sense(&message->header))
 		count = descriptors_of(device, &message->header);
+	device->rest_until = time_ns() + REST_NS;
 	if (count != 0) {
 		msg.msg_control = &control;
 		/* Not CMSG_SPACE(): one more would fit into its padding. */
 		msg.msg_controllen = CMSG_LEN(count * sizeof(int));
 	}
-	do
-		got = recvmsg(device->socket, &msg, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+	got = take(device, &msg, MSG_CMSG_CLOEXEC);
 	if (got <= 0)
 		return false;
 	take_descriptors(message, &msg);
 	if ((msg.msg_flags & MSG_CTRUNC) != 0)
 		message->fds[message->fd_count++] = -1;
-	return receive_all(device->socket, (char *)&message->header + got,
+	return receive_all(device, (char *)&message->header + got,
 			   sizeof(message->header) - (size_t)got);
 }
 
 static bool
-receive(const struct device *device, struct message *message)
+receive(struct device *device, struct message *message)
 {
 	message->fd_count = 0;
 	message->replied = false;
+	device->rest_until = NEVER;
 	if (!receive_header(device, message))
 		return false;
 	if (!makes_sense(&message->header)) {
-		fprintf(stderr, "front end: a message that is none\n");
+		say(device, "front end: a message that is none\n");
 		return false;
 	}
-	return receive_all(device->socket, message->payload,
-			   message->header.size);
+	return receive_all(device, message->payload, message->header.size);
 }
 
 void
 device_rules(const struct device *device, struct vmmem_foreign_rules *rules)
 {
-	/* What memory-backend-file may be, on any file system. */
 	if (!device->sealed) {
-		rules->types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB |
-			       VMMEM_FILE_REGULAR;
+		rules->types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB;
+		/* One of a front end's own file system need never answer. */
+		if (device->files)
+			rules->types |= VMMEM_FILE_REGULAR;
 		rules->flags = VMMEM_FOREIGN_MAY_SHRINK;
 		return;
 	}
@@ -256,10 +337,13 @@ connect_device(struct device *device, int socket)
 		.bytes_max = device->bytes_max,
 	};
 	struct vmmem_collection *map = NULL;
+	const int on = 1;
 	unsigned int i;
 	int rc;
 
 	device->socket = socket;
+	/* What is out of band is read like all else, or it could be polled. */
+	(void)setsockopt(socket, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	device->backend_fd = -1;
 	device->features = device->protocol_features = 0;
 	for (i = 0; i < QUEUES_MAX; i++) {
@@ -328,17 +412,17 @@ serve(struct device *device, int socket)
 	while (rc == 0 && receive(device, message)) {
 		int code = handle(device, message);
 
-		close_descriptors(message);
+		close_descriptors(device, message);
 		if (code != 0)
-			fprintf(stderr, "front end: request %u: %s\n",
-				message->header.request, vmmem_strerror(code));
+			say(device, "front end: request %u: %s\n",
+			    message->header.request, vmmem_strerror(code));
 		if (!message->replied && wants_reply(device, message))
 			rc = reply_u64(device, message, code != 0);
 		/* Who cannot be told and does not see it has to start again. */
 		else if (!message->replied && code != 0)
 			rc = code;
 	}
-	close_descriptors(message);
+	close_descriptors(device, message);
 	disconnect_device(device);
 	free(message);
 }

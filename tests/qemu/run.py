@@ -98,7 +98,7 @@ def test_packed(run):
 
 def test_preadv(run):
     """Without io_uring, event indices, and seals: memory is a file."""
-    backend = Backend(run, "blk", run.disk,
+    backend = Backend(run, "blk", run.disk, options=["--files"],
                       environment={"VHOST_USER_BLK_NO_URING": "1"})
     machine = Machine(run, "vm", backend, device="event_idx=off",
                       ram="memory-backend-file,mem-path=" +

@@ -18,13 +18,17 @@ import tempfile
 import time
 
 import frontend as f
+from anything import anything
 from frontend import FrontEnd, Gone
 import hostile
 from hostile import Backend
+from never import FLUSH, NeverAnswers
 
 PACKED = f.FEATURES | 1 << 34
 FULL = (1 << 64) - 2  # of an eventfd
 INFLIGHT = struct.pack("=QQHH", 16 * 64, 0, 1, f.SIZE) + bytes(4)
+SET_LOG_FD, SET_BACKEND_REQ_FD = 7, 21
+F_GET_SEALS = 1034
 HUGE = 2 << 20
 KEEP_SIZE, PUNCH_HOLE = 1, 2
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -32,9 +36,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 def half(path, request, payload, count, size=None):
     """A header with descriptors, of which the rest does not come."""
-    link = socket.socket(socket.AF_UNIX)
-    link.settimeout(f.LIMIT)
-    link.connect(path)
+    link = f.connect(path)
     file = f.memory_file(f.PAGE)
     socket.send_fds(link, [struct.pack("=III", request, 1 | 8, len(payload)
                                        if size is None else size) +
@@ -76,8 +78,7 @@ def half_messages(backend):
         link = half(backend.path, f.SET_MEM_TABLE, b"", 253, size)
         link.close()
         yield
-    link = socket.socket(socket.AF_UNIX)
-    link.connect(backend.path)
+    link = f.connect(backend.path)
     header = struct.pack("=III", f.SET_MEM_TABLE, 1, 8 + 32 * 253)
     file = f.memory_file(f.PAGE)
     for i in range(len(header)):
@@ -380,6 +381,176 @@ def started_again(backend):
     yield
 
 
+def turned_away(backend):
+    """There is one front end of a disk at a time: others are told so soon."""
+    front = backend.connect()
+    front.start()
+    link = f.connect(backend.path)
+    assert link.recv(1) == b""
+    link.close()
+    front.read(0, 512)
+    # In the middle of a message, too.
+    front.socket.send(struct.pack("=III", f.SET_FEATURES, 1 | 8, 8))
+    link = f.connect(backend.path)
+    assert link.recv(1) == b""
+    link.close()
+    front.socket.send(struct.pack("=Q", f.FEATURES))
+    assert front.receive() == (f.SET_FEATURES, bytes(8), [])
+    # If the first one goes, it is the next.
+    following = backend.connect()
+    front.close()
+    following.start()
+    following.read(0, 512)
+    following.close()
+    yield
+
+
+def own_end(backend):
+    """The other end of a connection is kept by nobody but the front end."""
+    def as_channel(front):
+        assert front.tell(SET_BACKEND_REQ_FD, b"",
+                          [front.socket.fileno()]) != 0
+
+    def in_a_channel(front):
+        ours, theirs = socket.socketpair()
+        socket.send_fds(ours, [b"1"], [front.socket.fileno()])
+        front.must(SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+        try:
+            socket.send_fds(ours, [b"1"], [front.socket.fileno()])
+            raise AssertionError("it can still be sent to")
+        except BrokenPipeError:
+            pass
+        ours.close()
+        theirs.close()
+
+    def in_what_is_not_read(front):
+        # More than there is room for the answers of.
+        ask = struct.pack("=III", f.GET_FEATURES, 1, 0)
+        front.socket.setblocking(False)
+        try:
+            while True:
+                socket.send_fds(front.socket, [ask * 32],
+                                [front.socket.fileno()])
+        except OSError:
+            pass
+
+    def in_another_connection(front):
+        link = f.connect(backend.path)
+        try:
+            socket.send_fds(link, [b"1"], [front.socket.fileno()])
+        except OSError:
+            pass  # it was turned away already
+        link.close()
+
+    def after_half(front):
+        front.socket.send(struct.pack("=III", f.SET_FEATURES, 1, 8))
+        in_another_connection(front)
+
+    def in_half_a_message(front):
+        rows = f.table(f.row(), f.row())
+        socket.send_fds(front.socket, [struct.pack(
+            "=III", f.SET_MEM_TABLE, 1, len(rows)) + rows[:-1]],
+            [front.file, front.socket.fileno()])
+
+    def in_half_a_channel(front):
+        ours, theirs = socket.socketpair()
+        socket.send_fds(ours, [b"1"], [front.socket.fileno()])
+        socket.send_fds(front.socket, [struct.pack(
+            "=III", SET_BACKEND_REQ_FD, 1, 8)], [theirs.fileno()])
+        ours.close()
+        theirs.close()
+
+    def with_messages(front):
+        for request, payload in ((SET_LOG_FD, b""), (f.GET_FEATURES, b""),
+                                 (f.SET_VRING_KICK, bytes(8)),
+                                 (f.SET_INFLIGHT_FD, INFLIGHT),
+                                 (f.ADD_MEM_REG, bytes(8) + f.row())):
+            front.send(request, payload, [front.socket.fileno()],
+                       flags=1 | 8)
+            front.receive()
+
+    for way in (as_channel, in_a_channel, in_what_is_not_read,
+                in_another_connection, after_half, in_half_a_message,
+                in_half_a_channel, with_messages):
+        front = backend.connect()
+        front.features()
+        way(front)
+        front.close()
+        yield
+    # Of no use as a channel: no socket, not a stream, and without a peer.
+    front = backend.connect()
+    front.features()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("")
+    listener.listen()
+    named = socket.socket(socket.AF_UNIX)
+    named.connect(listener.getsockname())
+    for link in (listener, named, socket.socket(socket.AF_UNIX),
+                 socket.socketpair(type=socket.SOCK_DGRAM)[0],
+                 socket.socket(socket.AF_INET)):
+        assert front.tell(SET_BACKEND_REQ_FD, b"", [link.fileno()]) != 0
+        link.close()
+    front.close()
+    yield
+
+
+def never_closed(backend):
+    """Descriptors of a file system that never answers; that linger for ever."""
+    files = NeverAnswers()
+    if not files.mount():
+        files.end()
+        print("not run: no file system can be mounted", flush=True)
+        return
+    file = files.open()
+    try:
+        # Where it is memory, a ring's, nothing, or what there is no such
+        # message of: it is closed all the same.
+        row = f.table(f.row(length=f.PAGE))
+        for request, payload, count in (
+                (f.SET_MEM_TABLE, row, 1),
+                (f.ADD_MEM_REG, bytes(8) + f.row(length=f.PAGE), 1),
+                (f.SET_LOG_BASE, struct.pack("=QQ", f.PAGE, 0), 1),
+                (f.SET_INFLIGHT_FD, INFLIGHT, 1), (SET_LOG_FD, b"", 1),
+                (f.SET_VRING_KICK, bytes(8), 1), (f.GET_FEATURES, b"", 5),
+                (SET_BACKEND_REQ_FD, b"", 1), (99, bytes(8), 3)):
+            front = backend.connect()
+            front.features()
+            front.send(request, payload, [file] * count, flags=1 | 8)
+            front.receive()
+            assert front.number(f.GET_QUEUE_NUM) == 2
+            front.close()
+            link = half(backend.path, f.SET_MEM_TABLE, row, 1)
+            link.close()
+        # As many as are closed by somebody else.
+        assert files.waits_for(FLUSH, f.LIMIT)
+        other = backend.connect()
+        other.start()
+        other.read(0, 512)
+        other.close()
+    finally:
+        files.end()
+        try:
+            os.close(file)
+        except OSError:
+            pass  # its file system has gone
+    yield
+
+
+def log_that_grows(backend):
+    """However much there is to say of a front end, it is not all said."""
+    before = backend.said(b"\n")
+    front = backend.connect()
+    front.features()
+    for _ in range(5000):
+        assert front.tell(f.REM_MEM_REG, bytes(8) + f.row(gpa=0)) != 0
+    front.close()
+    for _ in range(500):
+        link = half(backend.path, f.SET_MEM_TABLE, b"", 0, 1 << 31)
+        link.close()
+    assert backend.said(b"\n") < before + 200
+    yield
+
+
 def all_addresses(backend):
     """Memory that nobody has, up to all that can be mapped: others get theirs."""
     front = backend.connect()
@@ -443,9 +614,7 @@ def no_descriptor_left(backend):
     limits = resource.prlimit(pid, kind)
     resource.prlimit(pid, kind, (1, limits[1]))
     front.close()
-    link = socket.socket(socket.AF_UNIX)
-    link.settimeout(f.LIMIT)
-    link.connect(backend.path)
+    link = f.connect(backend.path)
     link.send(struct.pack("=III", f.GET_FEATURES, 1, 0))
     backend.wait_for(lambda: backend.said(b"Too many open files") > told)
     resource.prlimit(pid, kind, limits)
@@ -525,11 +694,18 @@ class Greedy(Backend):
 TESTS = (half_messages, eventfds_alone, always_readable, kicks_without_pause,
          filled_calls, answers_that_nobody_reads, inflight_again_and_again,
          inflight_that_goes, huge_inflight_that_goes, started_again,
-         all_addresses, all_rows, no_descriptor_left)
+         never_closed, log_that_grows, anything, all_addresses, all_rows,
+         no_descriptor_left)
+# These take seconds, and are the same with any option.
+CONNECTING = (turned_away, own_end)
 
 
 def everything(backend):
     hostile.run(backend, TESTS)
+
+
+def connecting(backend):
+    hostile.run(backend, CONNECTING)
 
 
 def of_few_descriptors(backend):
@@ -537,11 +713,40 @@ def of_few_descriptors(backend):
     hostile.run(backend, (half_messages, all_rows, no_descriptor_left))
 
 
+def takes_file(backend):
+    """Whether a file of a file system that is no memory is taken for it."""
+    with open(backend.disk, "r+b") as file:
+        try:
+            fcntl.fcntl(file, F_GET_SEALS)
+            return None  # here it is memory
+        except OSError:
+            pass
+        front = backend.connect()
+        front.features()
+        taken = front.tell(f.ADD_MEM_REG, bytes(8) + f.row(),
+                           [file.fileno()]) == 0
+        front.close()
+    return taken
+
+
+def without_files(backend):
+    assert takes_file(backend) is not True
+
+
+def with_files(backend):
+    assert takes_file(backend) is not False
+    backend.serves()
+    print("ok: --files: files of other file systems are taken", flush=True)
+
+
 def main(program):
     hostile.with_backend(everything, program, kind=Greedy)
     hostile.with_backend(everything, program, "--sealed", kind=Greedy)
+    hostile.with_backend(connecting, program, kind=Greedy)
     hostile.with_backend(of_few_descriptors, program, kind=Greedy, files=120)
     hostile.with_backend(limited_files, program, kind=Greedy)
+    hostile.with_backend(without_files, program, kind=Greedy)
+    hostile.with_backend(with_files, program, "--files", kind=Greedy)
     os.environ["VHOST_USER_BLK_NO_URING"] = "1"
     hostile.with_backend(everything, program, kind=Greedy)
     return 0
