@@ -142,6 +142,26 @@ can_seal(uint32_t seal)
 	return can;
 }
 
+/* What a file in memory may be used for, as the system makes it. */
+static unsigned int
+mode_of(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static unsigned int
+usual_mode(void)
+{
+	int fd = memfd_create("mode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	unsigned int mode = mode_of(fd);
+
+	close(fd);
+	return mode;
+}
+
 START_TEST(seals)
 {
 	uint32_t want = seal_sets[_i];
@@ -167,6 +187,10 @@ START_TEST(seals)
 	if ((want & VMMEM_SEAL_EXEC) != 0)
 		ck_assert_uint_eq(status.st_mode & 0111, 0);
 	ck_assert_uint_eq(granted(region).seals, want);
+	/* A seal of the executable bits is one without any. */
+	ck_assert_uint_eq(mode_of(fd), (want & VMMEM_SEAL_EXEC) != 0 ?
+					       usual_mode() & ~0111U :
+					       usual_mode());
 	ck_assert_int_eq(ftruncate(fd, 1),
 			 (want & VMMEM_SEAL_SHRINK) != 0 ? -1 : 0);
 	if ((want & VMMEM_SEAL_SHRINK) != 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "inject.h"
+#include "inject_locks.h"
 #include "inject_wrap.h"
 
 WRAP(int, madvise, void *address, size_t len, int advice)
@@ -136,6 +137,7 @@ WRAP(int, pthread_mutex_init, pthread_mutex_t *mutex,
 		errno = error;
 		return -inject_code();
 	}
+	inject_made(mutex);
 	return __real_pthread_mutex_init(mutex, attributes);
 }
 
