@@ -95,7 +95,8 @@ START_TEST(export)
 	vmmem_bitmap_mark(shared, 3 << 12, 1);
 	vmmem_bitmap_mark(shared, 64 << 12, 1);
 	goes = _i != 0;
-	ck_assert_int_eq(vmmem_bitmap_export(shared, 1 << 12, words, 2), 0);
+	ck_assert_int_eq(vmmem_bitmap_export(shared, 0, 65 << 12, 1 << 12,
+					     words, sizeof(words)), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 1 << 3);
 	ck_assert_uint_eq(vmmem_le64_get(&words[1]), 1);
 }

@@ -49,6 +49,13 @@ vmmem_futex_deadline(uint64_t ns)
 	return (struct timespec){ 1234, 5 };
 }
 
+bool
+vmmem_futex_is_past(const struct timespec *deadline)
+{
+	ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
+	return false;
+}
+
 static int
 later(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
       uint32_t reason)
@@ -101,14 +108,14 @@ static size_t count;
 	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count))          \
 	CALL(iovec_ranges, 2,                                              \
 	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count))          \
-	CALL(mark, 2, mark(see.map, AT, 16))                               \
-	CALL(mark_ranges, 2, mark_ranges(see.map, ranges, 2, 19))          \
-	CALL(from_fd, 2, read_from_fd_at(see.map, AT, 16, fd, 0, NULL))    \
+	CALL(from_fd, 2, from_fd(see.map, AT, 16, fd, 0, 0, NULL))         \
 	CALL(some_from_fd, 2,                                              \
-	     read_some_from_fd_at(see.map, AT, 16, fd, 0, &number))        \
-	CALL(to_fd, 2, write_to_fd_at(see.map, AT, 16, fd, 0, NULL))       \
-	CALL(readv, 2, readv_from_fd_at(see.map, ranges, 2, fd, 0, NULL))  \
-	CALL(writev, 2, writev_to_fd_at(see.map, ranges, 2, fd, 0, NULL))
+	     from_fd(see.map, AT, 16, fd, 0, VMMEM_IO_SOME, &number))      \
+	CALL(to_fd, 2, to_fd(see.map, AT, 16, fd, 0, 0, NULL))             \
+	CALL(ranges_from_fd, 2,                                            \
+	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))    \
+	CALL(ranges_to_fd, 2,                                              \
+	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))
 
 #define CALL(name, pages, call)                                            \
 	static int call_##name(void)                                       \

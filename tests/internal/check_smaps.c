@@ -75,7 +75,7 @@ close_text(int fd)
 #define UNKNOWN UINT64_MAX
 
 /* Lines of a mapping as the system writes them; those that count are given. */
-#define MAPPING(range, path, lines, flags)                                 \
+#define MAPPING(range, path, lines)                                        \
 	range " rw-p 00000000 00:00 0 " path "\n"                          \
 	"Size:               4096 kB\n"                                    \
 	"KernelPageSize:        4 kB\n"                                    \
@@ -86,74 +86,72 @@ close_text(int fd)
 	"Swap:                  0 kB\n"                                    \
 	"Locked:             1024 kB\n"                                    \
 	"THPeligible:           1\n"                                       \
-	"VmFlags: rd wr mr " flags "ac sd \n"
+	"VmFlags: rd wr mr ac sd \n"
 
-/* 4 MiB, of which half is huge; and 2 MiB, locked, all of it. */
+/* 4 MiB, of which half is huge; and 2 MiB, all of it. */
 #define HALF MAPPING("40000000-40400000", "",                              \
-		     "AnonHugePages:      2048 kB\n", "")
+		     "AnonHugePages:      2048 kB\n")
 #define ALL MAPPING("50000000-50200000", "/a file",                        \
-		    "FilePmdMapped:      2048 kB\n", "lo ")
+		    "FilePmdMapped:      2048 kB\n")
 #define NONE MAPPING("60000000-60200000", "[heap]",                        \
-		     "AnonHugePages:         0 kB\n", "lo ")
+		     "AnonHugePages:         0 kB\n")
 /* A long path, of which a part looks like a line that counts. */
 #define LETTERS "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
 #define LONG MAPPING("70000000-70200000",                                  \
 		     "/" LETTERS LETTERS LETTERS LETTERS LETTERS LETTERS   \
 		     "AnonHugePages: 2048 kB",                             \
-		     "AnonHugePages:         0 kB\n", "")
-#define EACH(key) MAPPING("40000000-40200000", "", key ":    2048 kB\n", "")
+		     "AnonHugePages:         0 kB\n")
+#define EACH(key) MAPPING("40000000-40200000", "", key ":    2048 kB\n")
 
 static const struct {
 	const char *text;
 	uint64_t first, len;
-	uint64_t huge, locked;
+	uint64_t huge;
 } cases[] = {
-	{ "", 0x40000000, 1, 0, 0 },
-	{ HALF, 0x40000000, 4 * MIB, 2 * MIB, 0 },
-	{ HALF, 0x3fffffff, 4 * MIB + 2, 2 * MIB, 0 },
-	{ HALF, 0, UINT64_MAX, 2 * MIB, 0 },
+	{ "", 0x40000000, 1, 0 },
+	{ HALF, 0x40000000, 4 * MIB, 2 * MIB },
+	{ HALF, 0x3fffffff, 4 * MIB + 2, 2 * MIB },
+	{ HALF, 0, UINT64_MAX, 2 * MIB },
 	/* Which half it is, nobody can say. */
-	{ HALF, 0x40000000, 4 * MIB - 1, UNKNOWN, 0 },
-	{ HALF, 0x40000001, 4 * MIB - 1, UNKNOWN, 0 },
-	{ HALF, 0x40000000, 2 * MIB, UNKNOWN, 0 },
-	{ HALF, 0x40000000, 1, UNKNOWN, 0 },
-	{ HALF, 0x403fffff, 1, UNKNOWN, 0 },
-	{ HALF, 0x40400000, 1, 0, 0 },
-	{ HALF, 0x3fffffff, 1, 0, 0 },
-	{ HALF ALL, 0x40200000, 0x20000000, UNKNOWN, 2 * MIB },
-	{ ALL HALF ALL, 0x403fffff, 0x20000000, UNKNOWN, 4 * MIB },
+	{ HALF, 0x40000000, 4 * MIB - 1, UNKNOWN },
+	{ HALF, 0x40000001, 4 * MIB - 1, UNKNOWN },
+	{ HALF, 0x40000000, 2 * MIB, UNKNOWN },
+	{ HALF, 0x40000000, 1, UNKNOWN },
+	{ HALF, 0x403fffff, 1, UNKNOWN },
+	{ HALF, 0x40400000, 1, 0 },
+	{ HALF, 0x3fffffff, 1, 0 },
+	{ HALF ALL, 0x40200000, 0x20000000, UNKNOWN },
+	{ ALL HALF ALL, 0x403fffff, 0x20000000, UNKNOWN },
 	/* All of it is: so is each part. */
-	{ ALL, 0x50000000, 2 * MIB, 2 * MIB, 2 * MIB },
-	{ ALL, 0x50000000, 5, 5, 5 },
-	{ ALL, 0x500ffff0, 0x20, 0x20, 0x20 },
-	{ ALL, 0x501fffff, 7, 1, 1 },
-	{ ALL, 0x4fffffff, 2, 1, 1 },
-	{ ALL, 0x50200000, 7, 0, 0 },
-	{ NONE, 0x60000000, 2 * MIB, 0, 2 * MIB },
-	{ NONE, 0x60100000, 4 * MIB, 0, MIB },
-	{ HALF ALL NONE LONG, 0, UINT64_MAX, 4 * MIB, 4 * MIB },
-	{ LONG, 0x70000000, 2 * MIB, 0, 0 },
-	{ LONG ALL, 0x50000000, 2 * MIB, 2 * MIB, 2 * MIB },
-	{ EACH("AnonHugePages"), 0x40000000, 2 * MIB, 2 * MIB, 0 },
-	{ EACH("ShmemPmdMapped"), 0x40000000, 2 * MIB, 2 * MIB, 0 },
-	{ EACH("FilePmdMapped"), 0x40000000, 2 * MIB, 2 * MIB, 0 },
-	{ EACH("Shared_Hugetlb"), 0x40000000, 2 * MIB, 2 * MIB, 0 },
-	{ EACH("Private_Hugetlb"), 0x40000000, 2 * MIB, 2 * MIB, 0 },
-	{ EACH("ShmemHugePages"), 0x40000000, 2 * MIB, 0, 0 },
-	{ EACH("Hugetlb"), 0x40000000, 2 * MIB, 0, 0 },
+	{ ALL, 0x50000000, 2 * MIB, 2 * MIB },
+	{ ALL, 0x50000000, 5, 5 },
+	{ ALL, 0x500ffff0, 0x20, 0x20 },
+	{ ALL, 0x501fffff, 7, 1 },
+	{ ALL, 0x4fffffff, 2, 1 },
+	{ ALL, 0x50200000, 7, 0 },
+	{ NONE, 0x60000000, 2 * MIB, 0 },
+	{ NONE, 0x60100000, 4 * MIB, 0 },
+	{ HALF ALL NONE LONG, 0, UINT64_MAX, 4 * MIB },
+	{ LONG, 0x70000000, 2 * MIB, 0 },
+	{ EACH("AnonHugePages"), 0x40000000, 2 * MIB, 2 * MIB },
+	{ EACH("ShmemPmdMapped"), 0x40000000, 2 * MIB, 2 * MIB },
+	{ EACH("FilePmdMapped"), 0x40000000, 2 * MIB, 2 * MIB },
+	{ EACH("Shared_Hugetlb"), 0x40000000, 2 * MIB, 2 * MIB },
+	{ EACH("Private_Hugetlb"), 0x40000000, 2 * MIB, 2 * MIB },
+	{ EACH("ShmemHugePages"), 0x40000000, 2 * MIB, 0 },
+	{ EACH("Hugetlb"), 0x40000000, 2 * MIB, 0 },
 	/* Two of them in one mapping. */
 	{ MAPPING("40000000-40400000", "", "ShmemPmdMapped:     2048 kB\n"
-		  "Shared_Hugetlb:     2048 kB\n", ""),
-	  0x40000000, 4, 4, 0 },
+		  "Shared_Hugetlb:     2048 kB\n"),
+	  0x40000000, 4, 4 },
 	/* All digits, and the end of all addresses. */
 	{ MAPPING("123456789abc-123456989abc", "",
-		  "AnonHugePages:      2048 kB\n", "lo "),
-	  UINT64_C(0x123456789abc), 2 * MIB, 2 * MIB, 2 * MIB },
-	{ MAPPING("ffffffffff600000-ffffffffff601000", "[vsyscall]", "",
-		  "lo "),
-	  UINT64_C(0xffffffffff600800), UINT64_C(0x9ff800), 0, 0x800 },
-	{ MAPPING("40000000-40200000", "", "AnonHugePages:    1970 kB\n", ""),
-	  0x40000000, 2 * MIB, 1970 * 1024, 0 },
+		  "AnonHugePages:      2048 kB\n"),
+	  UINT64_C(0x123456789abc), 2 * MIB, 2 * MIB },
+	{ MAPPING("ffffffffff600000-ffffffffff601000", "[vsyscall]", ""),
+	  UINT64_C(0xffffffffff600800), UINT64_C(0x9ff800), 0 },
+	{ MAPPING("40000000-40200000", "", "AnonHugePages:    1970 kB\n"),
+	  0x40000000, 2 * MIB, 1970 * 1024 },
 };
 
 static void
@@ -167,19 +165,18 @@ show(const char *text, size_t step)
 START_TEST(texts)
 {
 	static const size_t steps[] = { 1, 7, 1000, 1000000 };
-	struct vmmem_smaps got = { 1, 2 };
+	uint64_t got = 1;
 	size_t i;
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		show(cases[_i].text, steps[i]);
 		file.interruptions = 3;
-		ck_assert_int_eq(vmmem_smaps_read(cases[_i].first,
+		ck_assert_int_eq(vmmem_smaps_huge(cases[_i].first,
 						  cases[_i].first +
 							  (cases[_i].len - 1),
 						  &got),
 				 0);
-		ck_assert_uint_eq(got.huge, cases[_i].huge);
-		ck_assert_uint_eq(got.locked, cases[_i].locked);
+		ck_assert_uint_eq(got, cases[_i].huge);
 		ck_assert_uint_eq(file.opened, 1);
 		ck_assert_uint_eq(file.closed, 1);
 	}
@@ -188,18 +185,17 @@ END_TEST
 
 START_TEST(failures)
 {
-	struct vmmem_smaps got = { 1, 2 };
+	uint64_t got = 1;
 
 	show(ALL, 10);
 	file.open_error = ENOENT;
-	ck_assert_int_eq(vmmem_smaps_read(0, 1, &got), -ENOENT);
+	ck_assert_int_eq(vmmem_smaps_huge(0, 1, &got), -ENOENT);
 	ck_assert_uint_eq(file.closed, 0);
 	show(ALL, 10);
 	file.read_error = EIO;
-	ck_assert_int_eq(vmmem_smaps_read(0, UINT64_MAX, &got), -EIO);
+	ck_assert_int_eq(vmmem_smaps_huge(0, UINT64_MAX, &got), -EIO);
 	ck_assert_uint_eq(file.closed, 1);
-	ck_assert_uint_eq(got.huge, 1);
-	ck_assert_uint_eq(got.locked, 2);
+	ck_assert_uint_eq(got, 1);
 }
 END_TEST
 

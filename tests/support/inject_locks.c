@@ -20,6 +20,7 @@ static struct {
 static const void *made[MADE_MAX];
 
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __real_pthread_mutex_trylock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 
 /* Of the list of those that are held. */
@@ -102,6 +103,26 @@ WRAP(int, pthread_mutex_lock, pthread_mutex_t *mutex)
 	held[i].owner = pthread_self();
 	__real_pthread_mutex_unlock(&list_lock);
 	return 0;
+}
+
+WRAP(int, pthread_mutex_trylock, pthread_mutex_t *mutex)
+{
+	unsigned int i;
+	int rc;
+
+	__real_pthread_mutex_lock(&list_lock);
+	if (!is_made(mutex))
+		refuse("is locked that was never made");
+	rc = __real_pthread_mutex_trylock(mutex);
+	if (rc == 0) {
+		i = find(NULL);
+		if (i == HELD_MAX)
+			refuse("is one too many");
+		held[i].mutex = mutex;
+		held[i].owner = pthread_self();
+	}
+	__real_pthread_mutex_unlock(&list_lock);
+	return rc;
 }
 
 WRAP(int, pthread_mutex_unlock, pthread_mutex_t *mutex)
