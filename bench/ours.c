@@ -253,6 +253,9 @@ mark_harvest(const struct bench_work *given, size_t count)
 				   "mark");
 		bench_must(vmmem_harvester_take(changing(work.map), &pages),
 			   "take");
+		bench_must(vmmem_harvester_confirm(changing(work.map), 0,
+						   UINT64_MAX),
+			   "confirm");
 	}
 	return pages;
 }

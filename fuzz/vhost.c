@@ -381,10 +381,9 @@ static void
 set_log(void)
 {
 	uint8_t choice = byte();
-	uint64_t offset = choice % 4 != 0 ? (choice / 4) * UINT64_C(8) :
+	uint64_t offset = choice % 4 != 0 ? (choice / 4) * UINT64_C(3) :
 					    file_offset(),
-		 len = choice % 8 != 1 ? 8 * (uint64_t)byte() : length(PAGE),
-		 used = len - len % 8;
+		 len = choice % 8 != 1 ? 8 * (uint64_t)byte() : length(PAGE);
 	unsigned int file = byte() % 8;
 	int rc, want;
 	size_t i;
@@ -394,21 +393,19 @@ set_log(void)
 	/* These have contents to compare. */
 	if (file == 0 || file == HUGE_FILE)
 		file = LOG_FILE;
-	if (used == 0)
+	if (len == 0)
 		want = VMMEM_EZEROLEN;
-	else if (offset % 8 != 0)
-		want = VMMEM_EMISALIGNED;
 	else
-		want = expect_file(file, offset, used);
+		want = expect_file(file, offset, len);
 	for (i = 0; i < count && want == 0; i++)
 		if (last(table[i].wire.gpa, table[i].wire.len) / PAGE >=
-		    used * 8)
+		    len * 8)
 			want = VMMEM_ELOGSHORT;
 	rc = vmmem_vhost_set_log(vhost, files[file], offset, len);
 	must(rc == want);
 	if (rc == 0) {
 		log_offset = offset;
-		log_len = used;
+		log_len = len;
 	}
 }
 

@@ -21,6 +21,11 @@
 _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 	       "one encoding serves both");
 
+/* Newer than the oldest headers that serve: Linux 6.3. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
 /* A name to look for in /proc/PID/maps where the caller gave none. */
 #define MEMFD_NAME "vmmem"
 
@@ -34,28 +39,36 @@ huge_bits(uint64_t page_size)
 }
 
 /*
- * plan() tells how many bytes to map and where in them the region begins: at
- * the guest address modulo what the two addresses agree by, as far as that is
- * within a page; pages are placed by place().
+ * agreed() is what guest and host address agree by, as far as that is within a
+ * page; pages are placed by place().
  */
-static int
-plan(const struct vmmem_region *region, uint64_t page_size, size_t *ret_len,
-     size_t *ret_shift)
+static uint64_t
+agreed(const struct vmmem_region *region)
 {
 	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t agree = region->policy.alignment;
-	uint64_t shift, len;
 
 	if (agree < VMMEM_CONGRUENCE)
 		agree = VMMEM_CONGRUENCE;
-	shift = region->start % (agree < small ? agree : small);
+	return agree < small ? agree : small;
+}
+
+/*
+ * plan() tells how many bytes of whole pages to map for a region that begins
+ * 'shift' bytes into them.
+ */
+static int
+plan(const struct vmmem_region *region, uint64_t page_size, uint64_t shift,
+     size_t *ret_len)
+{
+	uint64_t len;
+
 	if (vmmem_address_checked_add(region->last - region->start, shift + 1,
 				      &len) != 0 ||
 	    vmmem_address_align_up(len, page_size, &len) != 0 ||
 	    len > PTRDIFF_MAX)
 		return VMMEM_EOVERFLOW;
 	*ret_len = (size_t)len;
-	*ret_shift = (size_t)shift;
 	return 0;
 }
 
@@ -144,10 +157,26 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 	return 0;
 }
 
-/* map() maps 'len' bytes; the region begins 'shift' bytes into them. */
+/*
+ * make_accessible() is for what was mapped without access.  After
+ * mlockall(MCL_FUTURE), mmap(2) makes all pages of what may be accessed, and
+ * mprotect(2) none of what is shared.
+ */
+static int
+make_accessible(const struct vmmem_region *region, void *address, size_t len)
+{
+	return mprotect(address, len, (int)region->protection) != 0 ? -errno :
+								      0;
+}
+
+/*
+ * map() maps 'len' bytes; the region begins 'shift' bytes into them.  If it is
+ * to be 'empty', no page of a shared file is made by that, as those are not
+ * ours to make: somebody may bring them later (userfaultfd(2)).
+ */
 static int
 map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
-    int fd, uint64_t offset)
+    int fd, uint64_t offset, bool empty)
 {
 	void *address;
 	int rc;
@@ -157,7 +186,8 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
 		return rc;
 	if (region->pages != NULL)
 		flags |= MAP_FIXED;
-	address = mmap(region->pages, len, (int)region->protection, (int)flags,
+	address = mmap(region->pages, len,
+		       empty ? PROT_NONE : (int)region->protection, (int)flags,
 		       fd, (off_t)offset);
 	if (address == MAP_FAILED)
 		return -errno;
@@ -170,7 +200,9 @@ map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
 	region->shift = shift;
 	region->host = (unsigned char *)address + shift;
 	region->mapping_flags = flags & ~(uint32_t)MAP_FIXED;
-	return vmmem_policy_apply(region);
+	if (empty)
+		rc = make_accessible(region, address, len);
+	return rc != 0 ? rc : vmmem_policy_apply(region);
 }
 
 /*
@@ -207,7 +239,8 @@ new_memory(struct vmmem_region *region,
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
 		return VMMEM_EHUGEPAGE;
-	return plan(region, region->page_size, ret_len, ret_shift);
+	*ret_shift = region->start % agreed(region);
+	return plan(region, region->page_size, *ret_shift, ret_len);
 }
 
 int
@@ -230,7 +263,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 		flags |= (uint32_t)MAP_HUGETLB |
 			 huge_bits(settings->huge_page_size);
 
-	rc = map(region, len, shift, flags, -1, 0);
+	rc = map(region, len, shift, flags, -1, 0, false);
 	/* All else is valid, so it is the page size that the system lacks. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
 		return VMMEM_EHUGEPAGE;
@@ -254,6 +287,23 @@ keep_off_streams(int fd)
 		moved = -errno;
 	close(fd);
 	return moved;
+}
+
+/*
+ * share() has the region use what other regions have of its file, now that all
+ * is done that is done with its own descriptor.
+ */
+static int
+share(struct vmmem_region *region)
+{
+	int fd = region->fd, rc;
+
+	/* It is the file's from here on, whatever becomes of that. */
+	region->fd = -1;
+	rc = vmmem_file_share(fd, &region->file);
+	if (rc == 0)
+		region->fd = vmmem_file_fd(region->file);
+	return rc;
 }
 
 /* Nobody else has the descriptor yet, so it is never seen without. */
@@ -306,6 +356,20 @@ set_len(int fd, uint64_t len)
 	return rc;
 }
 
+/*
+ * new_file() makes a memfd that nobody can execute.  A system may be set up to
+ * refuse any other, or to complain of it.  An older one knows neither.
+ */
+static int
+new_file(const struct vmmem_region *region, unsigned int how)
+{
+	const char *name = region->name[0] != '\0' ? region->name : MEMFD_NAME;
+	int fd;
+
+	fd = memfd_create(name, how | MFD_NOEXEC_SEAL);
+	return fd < 0 && errno == EINVAL ? memfd_create(name, how) : fd;
+}
+
 int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
@@ -329,8 +393,7 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
-	fd = memfd_create(
-		region->name[0] != '\0' ? region->name : MEMFD_NAME, how);
+	fd = new_file(region, how);
 	if (fd < 0) {
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
@@ -346,9 +409,12 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	region->fd_offset = hole + shift;
 	rc = set_len(region->fd, hole + len);
 	if (rc == 0)
-		rc = map(region, len, shift, flags, region->fd, hole);
+		rc = map(region, len, shift, flags, region->fd, hole,
+			 false);
 	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
-	return rc != 0 ? rc : seal(region);
+	if (rc == 0)
+		rc = seal(region);
+	return rc != 0 ? rc : share(region);
 }
 
 /*
@@ -384,12 +450,25 @@ judge(const struct vmmem_region *region,
 	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
 		      MAP_PRIVATE;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
+	int rc;
 
 	/* Of a file that is mapped privately only copies are written. */
 	if (shared)
 		access |= region->protection & VMMEM_PROT_WRITE;
-	return vmmem_foreign_judge(region->fd, settings->offset, settings->len,
-				   &settings->rules, access, &report);
+	rc = vmmem_foreign_judge(settings->fd, &settings->rules, access,
+				 &report);
+	if (rc == 0)
+		rc = vmmem_foreign_range(&report, &settings->rules,
+					 settings->offset, settings->len);
+	return rc;
+}
+
+/* may_end_early() tells whether rules have let a file pass that does. */
+static bool
+may_end_early(const struct vmmem_region_settings *settings)
+{
+	return settings->foreign && (settings->rules.flags &
+				     VMMEM_FOREIGN_MAY_END_EARLY) != 0;
 }
 
 /* keep_replaced() prepares for pages that are discarded, and then no file's. */
@@ -403,6 +482,22 @@ keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 	return region->replaced == NULL ? -ENOMEM : 0;
 }
 
+/*
+ * comes_empty() tells whether pages of a file are only made when they are
+ * touched, or by what was asked for in so many words.
+ */
+static bool
+comes_empty(const struct vmmem_region *region,
+	    const struct vmmem_region_settings *settings, uint32_t flags)
+{
+	const uint32_t wanted = MAP_POPULATE | MAP_LOCKED;
+
+	/* What a device maps it may want to know the access of. */
+	return settings->foreign && (flags & wanted) == 0 &&
+	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
+	       region->huge_pages != VMMEM_HUGE_UNKNOWN;
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
@@ -410,8 +505,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	uint64_t offset = settings->offset;
 	struct stat status;
 	uint32_t flags;
-	uint64_t end;
-	size_t len, shift;
+	uint64_t end, shift;
+	size_t len;
 	int rc;
 
 	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
@@ -420,16 +515,20 @@ vmmem_backing_file(struct vmmem_region *region,
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 
-	/* As keep_off_streams() would have it. */
-	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (region->fd < 0)
-		return -errno;
-	region->fd_offset = offset;
+	/*
+	 * Before there is one of our own, that would have to be closed: then a
+	 * file system is asked, and one that a peer runs need not answer.
+	 */
 	if (settings->foreign) {
 		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
 	}
+	/* As keep_off_streams() would have it. */
+	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (region->fd < 0)
+		return -errno;
+	region->fd_offset = offset;
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	rc = file_pages(region, &status);
@@ -440,29 +539,30 @@ vmmem_backing_file(struct vmmem_region *region,
 	     region->page_size != settings->huge_page_size ||
 	     settings->len % region->page_size != 0))
 		return VMMEM_EHUGEPAGE;
-	if (offset % region->page_size != 0)
-		return VMMEM_EFILEOFFSET;
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.
 	 */
-	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size)
+	if (S_ISREG(status.st_mode) && end > (uint64_t)status.st_size &&
+	    !may_end_early(settings))
 		return VMMEM_EPASTEOF;
 
-	/* A file begins where its pages do: its mapping cannot be shifted. */
-	rc = plan(region, region->page_size, &len, &shift);
+	/* Whole pages are mapped, from the one in which the region begins. */
+	shift = offset % region->page_size;
+	if ((region->start ^ shift) % agreed(region) != 0)
+		return VMMEM_ECONGRUENCE;
+	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;
-	if (shift != 0)
-		return VMMEM_ECONGRUENCE;
 	flags = flags_of(settings, region->huge_pages);
 	if ((flags & (uint32_t)MAP_TYPE) == 0)
 		flags |= MAP_SHARED;
 	rc = keep_replaced(region, len, flags);
 	if (rc == 0)
-		rc = map(region, len, 0, flags, region->fd, offset);
+		rc = map(region, len, (size_t)shift, flags, region->fd,
+			 offset - shift, comes_empty(region, settings, flags));
 	/* What a device maps with is its own affair. */
 	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
 		region->page_size = 0;
-	return rc;
+	return rc != 0 ? rc : share(region);
 }

@@ -9,6 +9,7 @@
 #include "api.h"
 #include "barrier.h"
 #include "bitmap_priv.h"
+#include "cancel.h"
 
 /* allocate() gives zeros; what a mark looks at is in one cache line. */
 static struct vmmem_bitmap *
@@ -134,13 +135,10 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	uint64_t pages;
 	int rc;
 
-	if (bits == NULL || ret_bitmap == NULL ||
-	    !page_size_is_good(page_size) || bits_len % sizeof(uint64_t) != 0)
+	if (bits == NULL || ret_bitmap == NULL || !page_size_is_good(page_size))
 		return VMMEM_EINVAL;
 	if (len == 0)
 		return VMMEM_EZEROLEN;
-	if ((uintptr_t)bits % sizeof(uint64_t) != 0)
-		return VMMEM_EMISALIGNED;
 	shift = (unsigned int)__builtin_ctzll(page_size);
 	pages = vmmem_bitmap_pages(len, shift);
 	if ((pages - 1) / 8 >= bits_len)
@@ -154,7 +152,7 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 		free(bitmap);
 		return rc;
 	}
-	vmmem_bits_init_external(&bitmap->bits, bits, pages);
+	vmmem_bits_init_external(&bitmap->bits, bits, bits_len, pages);
 	/* Whoever harvests in another process cannot switch it on here. */
 	always_log(bitmap);
 	bitmap->release = release;
@@ -179,6 +177,8 @@ vmmem_bitmap_ref(struct vmmem_bitmap *bitmap)
 VMMEM_API struct vmmem_bitmap *
 vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 {
+	int cancel;
+
 	/*
 	 * Release: this thread's marks come before the count drops.  Acquire,
 	 * for the last one: all other threads' marks come before the end.
@@ -187,10 +187,12 @@ vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 	    atomic_fetch_sub_explicit(&bitmap->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
+	cancel = vmmem_cancel_off();
 	vmmem_bitmap_fini(bitmap);
 	if (bitmap->release != NULL)
 		bitmap->release(bitmap->opaque);
 	free(bitmap);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 
@@ -337,18 +339,11 @@ static int
 clear_locked(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 {
 	struct vmmem_harvester *harvester;
-	uint64_t size = bitmap->len, first, end;
+	uint64_t first, end;
 	int rc = 0;
 
-	if (offset >= size)
-		return 0;
-	if (len > size - offset)
-		len = size - offset;
-	/* Up to the first whole page, and down from the last. */
-	first = vmmem_bitmap_pages(offset, bitmap->page_shift);
-	end = len == size - offset ?
-		      vmmem_bitmap_pages(size, bitmap->page_shift) :
-		      (offset + len) >> bitmap->page_shift;
+	vmmem_bitmap_whole_pages(bitmap, bitmap->len, offset, len, &first,
+				 &end);
 	if (first >= end)
 		return 0;
 

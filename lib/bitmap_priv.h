@@ -49,9 +49,12 @@ struct vmmem_harvester {
 	 */
 	struct vmmem_bits pending;
 	bool pending_any; /* there may be some */
-	/* The last harvest; its bits are this harvester's alone. */
+	/*
+	 * What was taken and not confirmed, and how many pages that are; the
+	 * bits are this harvester's alone.
+	 */
 	struct vmmem_bitmap taken;
-	bool taken_any;
+	uint64_t taken_pages;
 };
 
 /*
@@ -81,6 +84,28 @@ static inline uint64_t
 vmmem_bitmap_pages(uint64_t len, unsigned int page_shift)
 {
 	return len != 0 ? ((len - 1) >> page_shift) + 1 : 0;
+}
+
+/*
+ * vmmem_bitmap_whole_pages() stores the pages that lie wholly within
+ * [offset, offset + len), of a bitmap of 'size' bytes: [first, end), none if
+ * that is empty.  The last page counts as whole if the range reaches the end.
+ */
+static inline void
+vmmem_bitmap_whole_pages(const struct vmmem_bitmap *bitmap, uint64_t size,
+			 uint64_t offset, uint64_t len, uint64_t *ret_first,
+			 uint64_t *ret_end)
+{
+	*ret_first = *ret_end = 0;
+	if (offset >= size)
+		return;
+	if (len > size - offset)
+		len = size - offset;
+	/* Up to the first whole page, and down from the last. */
+	*ret_first = vmmem_bitmap_pages(offset, bitmap->page_shift);
+	*ret_end = len == size - offset ?
+			   vmmem_bitmap_pages(size, bitmap->page_shift) :
+			   (offset + len) >> bitmap->page_shift;
 }
 
 /* vmmem_bitmap_len_now() is the length; a marker may see it grow. */

@@ -53,18 +53,10 @@ vmmem_bits_init(struct vmmem_bits *bits, uint64_t count, bool skip)
 }
 
 void
-vmmem_bits_init_external(struct vmmem_bits *bits, uint64_t *words,
-			 uint64_t count)
-{
-	memset(bits, 0, sizeof(*bits));
-	bits->external = true;
-	bits->words[0] = words;
-	bits->counts[0] = count / WORD + (count % WORD != 0);
-}
-
-void
 vmmem_bits_destroy(struct vmmem_bits *bits)
 {
+	if (bits->external)
+		return;
 	if (bits->mapped)
 		munmap(bits->memory, bits->memory_len);
 	else
@@ -152,8 +144,8 @@ vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 	if (i == end)
 		return 0;
 	if (bits->external) {
-		vmmem_bits_external_fill(&bits->words[0][i],
-					 &bits->words[0][end]);
+		for (; i < end; i++)
+			vmmem_bits_external_set(bits, i, UINT64_MAX);
 		return 0;
 	}
 	set_words(bits->words[0], i, end);
@@ -179,7 +171,7 @@ vmmem_bits_clear(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 		mask = vmmem_bits_mask(from, to - from + 1);
 		/* Acquire: the data is looked at after the bit is cleared. */
 		if (bits->external)
-			vmmem_bits_external_clear(&bits->words[0][at], mask);
+			(void)vmmem_bits_external_take(bits, at, mask);
 		else
 			__atomic_fetch_and(&bits->words[0][at], ~mask,
 					   __ATOMIC_ACQ_REL);
@@ -292,9 +284,10 @@ static inline bool
 drain_word(struct vmmem_bits *bits, uint64_t index, vmmem_take_fn take,
 	   void *context)
 {
-	uint64_t *at = &bits->words[0][index];
-	uint64_t word = bits->external ? vmmem_bits_external_take(at) :
-					 take_all(at);
+	uint64_t word = bits->external ?
+				vmmem_bits_external_take(bits, index,
+							 UINT64_MAX) :
+				take_all(&bits->words[0][index]);
 
 	if (word == 0)
 		return false;

@@ -26,21 +26,36 @@ struct vmmem_bits {
 	 * bits makes vmmem_barrier() before looking at the data.
 	 */
 	bool skip;
-	/* Someone else's words: little-endian, and no summary. */
+	/* Someone else's bytes: little-endian, and no summary. */
 	bool external;
 	/* 'skip' and not 'external': one question for the most common case. */
 	bool plain;
+	/* Of external bits: where in a word of memory bit 0 is. */
+	uint8_t shift;
 	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
-	void *memory;
-	size_t memory_len;
+	union {
+		/* Who harvests copies this: no longer than it must be. */
+		struct {
+			void *memory;
+			size_t memory_len;
+		};
+		/* The bytes of external bits. */
+		struct {
+			unsigned char *first;
+			unsigned char *end;
+		};
+	};
 	bool mapped; /* memory came from mmap(), not from calloc() */
 };
 
 /* vmmem_bits_init() returns 0 or -errno.  All bits are clear. */
 int vmmem_bits_init(struct vmmem_bits *bits, uint64_t count, bool skip);
 
-/* vmmem_bits_init_external() uses the caller's words, and never frees them. */
-void vmmem_bits_init_external(struct vmmem_bits *bits, uint64_t *words,
+/*
+ * vmmem_bits_init_external() uses the caller's bytes, and no byte around them,
+ * and never frees them.
+ */
+void vmmem_bits_init_external(struct vmmem_bits *bits, void *bytes, size_t len,
 			      uint64_t count);
 
 void vmmem_bits_destroy(struct vmmem_bits *bits);
@@ -53,27 +68,27 @@ vmmem_bits_mask(unsigned int first, unsigned int count)
 }
 
 /*
- * External words, of which a peer may take the memory away as it may with the
- * guest's: where that is survived (vmmem/fault.h), they read as zero, and what
- * would be set in them is lost.  Values are in the machine's order.
+ * Words of external bits, of which a peer may take the memory away as it may
+ * with the guest's: where that is survived (vmmem/fault.h), they read as zero,
+ * and what would be set in them is lost.  What lies past the last byte reads as
+ * zero, too.  Values are in the machine's order.
  */
-uint64_t vmmem_bits_external_word(const uint64_t *word);
-void vmmem_bits_external_set(uint64_t *word, uint64_t mask);
-void vmmem_bits_external_clear(uint64_t *word, uint64_t mask);
-/* Sets all bits of the words [word, end). */
-void vmmem_bits_external_fill(uint64_t *word, const uint64_t *end);
-/* Clears a word and returns what was in it. */
-uint64_t vmmem_bits_external_take(uint64_t *word);
+uint64_t vmmem_bits_external_word(const struct vmmem_bits *bits,
+				  uint64_t index);
+void vmmem_bits_external_set(const struct vmmem_bits *bits, uint64_t index,
+			     uint64_t mask);
+/* Clears the bits of 'mask' and returns which of them were set. */
+uint64_t vmmem_bits_external_take(const struct vmmem_bits *bits,
+				  uint64_t index, uint64_t mask);
 
 /* vmmem_bits_word() returns a word of level 0. */
 static inline uint64_t
 vmmem_bits_word(const struct vmmem_bits *bits, uint64_t index)
 {
-	const uint64_t *word = &bits->words[0][index];
-
 	/* Acquire: what was written before a bit was set is seen after it. */
-	return bits->external ? vmmem_bits_external_word(word) :
-				__atomic_load_n(word, __ATOMIC_ACQUIRE);
+	return bits->external ? vmmem_bits_external_word(bits, index) :
+				__atomic_load_n(&bits->words[0][index],
+						__ATOMIC_ACQUIRE);
 }
 
 /*
@@ -108,7 +123,7 @@ vmmem_bits_set_in_word(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (bits->external) {
-		vmmem_bits_external_set(&bits->words[0][index], mask);
+		vmmem_bits_external_set(bits, index, mask);
 		return;
 	}
 	vmmem_bits_set_word(&bits->words[0][index], mask, bits->skip);

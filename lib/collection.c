@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api.h"
 #include "bitmap_priv.h"
@@ -15,17 +14,39 @@
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
-/* allocate() gives a collection of 'count' regions that are not yet set. */
-static struct vmmem_collection *
-allocate(size_t count)
+/*
+ * room() rounds a size up to the next eighth.  A map that grows region by
+ * region asks for a little more each time.  If that is always a little more
+ * than what malloc() takes from mmap(), and the threshold is what was freed
+ * last, each map is faulted in and unmapped again.
+ */
+static size_t
+room(size_t bytes)
+{
+	const unsigned int eighth = 3;
+	unsigned int bits = 63 - (unsigned int)__builtin_clzll(bytes);
+	size_t unit = (size_t)1 << (bits > eighth ? bits - eighth : 0);
+
+	return bytes > SIZE_MAX - unit ? bytes :
+					 (bytes + (unit - 1)) & ~(unit - 1);
+}
+
+struct vmmem_collection *
+vmmem_collection_allocate(size_t count, size_t changes)
 {
 	const size_t each =
 		2 * sizeof(uint64_t) + sizeof(struct vmmem_region *);
 	struct vmmem_collection *collection;
 
-	if (count > (SIZE_MAX - sizeof(*collection)) / each)
+	/* They are pointers that somebody has: their size fits. */
+	if (changes <= 1)
+		changes = 0;
+	if (count > (SIZE_MAX - sizeof(*collection) -
+		     changes * sizeof(struct vmmem_region *)) /
+			    each)
 		return NULL;
-	collection = malloc(sizeof(*collection) + count * each);
+	collection = malloc(room(sizeof(*collection) + count * each +
+				 changes * sizeof(struct vmmem_region *)));
 	if (collection == NULL)
 		return NULL;
 	atomic_init(&collection->refs, 1);
@@ -38,95 +59,26 @@ allocate(size_t count)
 		count > 1 ? count - ((size_t)1 << collection->levels) : 0;
 	collection->regions =
 		(struct vmmem_region **)&collection->starts[2 * count];
+	collection->changed = changes != 0 ? &collection->regions[count] :
+					     &collection->one;
 	return collection;
 }
 
-static void
-put(struct vmmem_collection *collection, size_t index,
-    struct vmmem_region *region)
-{
-	collection->starts[index] = region->start;
-	collection->starts[collection->count + index] = region->entry.span;
-	collection->regions[index] = region;
-}
-
-/* Up to here a loop is faster than calling memcpy(). */
-#define FEW 16
-
-/* copy() copies 'count' regions from 'from' on to where 'to' begins. */
-static void
-copy(struct vmmem_collection *collection, size_t to,
-     const struct vmmem_collection *other, size_t from, size_t count)
-{
-	uint64_t *spans = &collection->starts[collection->count];
-	size_t i;
-
-	if (count > FEW) {
-		memcpy(&collection->starts[to], &other->starts[from],
-		       count * sizeof(other->starts[0]));
-		memcpy(&spans[to], &vmmem_spans(other)[from],
-		       count * sizeof(spans[0]));
-		memcpy(&collection->regions[to], &other->regions[from],
-		       count * sizeof(other->regions[0]));
-		return;
-	}
-	for (i = 0; i < count; i++) {
-		collection->starts[to + i] = other->starts[from + i];
-		spans[to + i] = vmmem_spans(other)[from + i];
-		collection->regions[to + i] = other->regions[from + i];
-		/* Else the compiler sees what this is, and calls memcpy(). */
-		__asm__ volatile("");
-	}
-}
-
-/*
- * finish() sees to who holds the regions of a new collection, which differs
- * from 'older' in 'changed'.  On failure the collection is gone.
- */
-static int
-finish(struct vmmem_collection *collection,
-       const struct vmmem_collection *older, struct vmmem_region *changed,
-       bool inserted)
+int
+vmmem_collection_finish(struct vmmem_collection *collection,
+			const struct vmmem_collection *older)
 {
 	int rc;
 
 	/* Const is for users: what links the two is the lineage's. */
 	if (older != NULL &&
 	    vmmem_lineage_join(collection,
-			       (struct vmmem_collection *)(uintptr_t)older,
-			       changed, inserted))
+			       (struct vmmem_collection *)(uintptr_t)older))
 		return 0;
 	rc = vmmem_lineage_found(collection);
 	if (rc != 0)
 		free(collection);
 	return rc;
-}
-
-struct vmmem_collection *
-vmmem_collection_shadow(const struct vmmem_collection *collection)
-{
-	struct vmmem_collection *shadow = allocate(collection->count);
-
-	if (shadow != NULL)
-		copy(shadow, 0, collection, 0, collection->count);
-	return shadow;
-}
-
-/* first_after() returns the index of the first region that starts above gpa. */
-static size_t
-first_after(const struct vmmem_collection *collection, uint64_t gpa)
-{
-	size_t low = 0, high = collection->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (collection->starts[middle] <= gpa)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
 }
 
 static uint64_t
@@ -160,12 +112,12 @@ vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
 			return VMMEM_EOVERLAP;
 	}
 
-	collection = allocate(count);
+	collection = vmmem_collection_allocate(count, 0);
 	if (collection == NULL)
 		return -ENOMEM;
 	for (i = 0; i < count; i++)
-		put(collection, i, regions[i]);
-	rc = finish(collection, NULL, NULL, false);
+		vmmem_collection_put(collection, i, regions[i]);
+	rc = vmmem_collection_finish(collection, NULL);
 	if (rc == 0)
 		*ret_collection = collection;
 	return rc;
@@ -219,10 +171,10 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
 
 	if (ret_collection == NULL)
 		return VMMEM_EINVAL;
-	collection = allocate(0);
+	collection = vmmem_collection_allocate(0, 0);
 	if (collection == NULL)
 		return -ENOMEM;
-	rc = finish(collection, NULL, NULL, false);
+	rc = vmmem_collection_finish(collection, NULL);
 	if (rc == 0)
 		*ret_collection = collection;
 	return rc;
@@ -309,76 +261,6 @@ vmmem_collection_is_held(const struct vmmem_collection *collection)
 	refs = atomic_load_explicit(&collection->refs, memory_order_acquire);
 	kept = atomic_load_explicit(&collection->kept, memory_order_acquire);
 	return refs != kept;
-}
-
-VMMEM_API int
-vmmem_collection_insert(const struct vmmem_collection *collection,
-			struct vmmem_region *region,
-			struct vmmem_collection **ret_collection)
-{
-	struct vmmem_collection *larger;
-	size_t at;
-	int rc;
-
-	if (collection == NULL || region == NULL || ret_collection == NULL)
-		return VMMEM_EINVAL;
-	if (collection->translation != NULL)
-		return vmmem_translate_insert(collection, region,
-					      ret_collection);
-	at = first_after(collection, region->start);
-	if (at > 0 && last_of(collection, at - 1) >= region->start)
-		return VMMEM_EOVERLAP;
-	if (at < collection->count && collection->starts[at] <= region->last)
-		return VMMEM_EOVERLAP;
-
-	larger = allocate(collection->count + 1);
-	if (larger == NULL)
-		return -ENOMEM;
-	copy(larger, 0, collection, 0, at);
-	put(larger, at, region);
-	copy(larger, at + 1, collection, at, collection->count - at);
-	rc = finish(larger, collection, region, true);
-	if (rc == 0)
-		*ret_collection = larger;
-	return rc;
-}
-
-VMMEM_API int
-vmmem_collection_remove(const struct vmmem_collection *collection,
-			uint64_t gpa, uint64_t len,
-			struct vmmem_collection **ret_collection,
-			struct vmmem_region **ret_region)
-{
-	struct vmmem_collection *smaller;
-	struct vmmem_region *region;
-	size_t at;
-	int rc;
-
-	if (collection == NULL || ret_collection == NULL)
-		return VMMEM_EINVAL;
-	if (collection->translation != NULL)
-		return vmmem_translate_remove(collection, gpa, len,
-					      ret_collection, ret_region);
-	at = first_after(collection, gpa);
-	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
-	if (at == 0 || collection->starts[at - 1] != gpa ||
-	    vmmem_spans(collection)[at - 1] != len - 1)
-		return VMMEM_ENOREGION;
-	at--;
-	region = collection->regions[at];
-
-	smaller = allocate(collection->count - 1);
-	if (smaller == NULL)
-		return -ENOMEM;
-	copy(smaller, 0, collection, 0, at);
-	copy(smaller, at, collection, at + 1, collection->count - at - 1);
-	rc = finish(smaller, collection, region, false);
-	if (rc != 0)
-		return rc;
-	*ret_collection = smaller;
-	if (ret_region != NULL)
-		*ret_region = vmmem_region_ref(region);
-	return 0;
 }
 
 VMMEM_API size_t

@@ -15,9 +15,9 @@
 #include "region_priv.h"
 
 /*
- * The collections of a lineage were made one of the other, by inserting or
- * removing a region, each of the newest one.  They hold their regions
- * together: see lineage.c.
+ * The collections of a lineage were made one of the other, by inserting and
+ * removing regions, each of the newest one.  They hold their regions together:
+ * see lineage.c.
  */
 struct vmmem_lineage;
 
@@ -48,9 +48,14 @@ struct vmmem_collection {
 	/* Under the lineage's lock. */
 	struct vmmem_lineage *lineage;
 	struct vmmem_collection *older, *newer;
-	/* In which region it differs from 'older'; NULL: who knows. */
-	struct vmmem_region *changed;
-	bool inserted; /* 'changed' is in this one, and not in 'older' */
+	/*
+	 * The regions in which it differs from 'older': the first 'inserted' of
+	 * them are in this one, the others in 'older'.  NULL: who knows.
+	 */
+	struct vmmem_region **changed;
+	size_t changes;
+	size_t inserted;
+	struct vmmem_region *one; /* where 'changed' points, if it is one */
 
 	uint64_t starts[]; /* and, behind them, lengths - 1 */
 };
@@ -61,6 +66,51 @@ vmmem_spans(const struct vmmem_collection *collection)
 {
 	return &collection->starts[collection->count];
 }
+
+/*
+ * vmmem_collection_allocate() gives a collection of 'count' regions, which are
+ * not yet put there, and with room for 'changes' of them in 'changed'; NULL if
+ * there is no memory.
+ */
+struct vmmem_collection *vmmem_collection_allocate(size_t count,
+						   size_t changes);
+
+/* vmmem_collection_put() makes 'region' number 'index' of a new collection. */
+static inline void
+vmmem_collection_put(struct vmmem_collection *collection, size_t index,
+		     struct vmmem_region *region)
+{
+	collection->starts[index] = region->start;
+	collection->starts[collection->count + index] = region->entry.span;
+	collection->regions[index] = region;
+}
+
+/*
+ * vmmem_collection_finish() sees to who holds the regions of a new collection,
+ * which differs from 'older', if that is not NULL, in 'changed'.  Returns 0, or
+ * -ENOMEM: the collection is gone.
+ */
+int vmmem_collection_finish(struct vmmem_collection *collection,
+			    const struct vmmem_collection *older);
+
+/*
+ * vmmem_first_after() returns the index of the first region that starts above
+ * 'gpa'.
+ */
+size_t vmmem_first_after(const struct vmmem_collection *collection,
+			 uint64_t gpa);
+
+/*
+ * vmmem_collection_change() makes a collection without the 'removed' regions of
+ * another and with the 'added' ones.  Both lists ascend; all that are to be
+ * removed are there, and nothing overlaps.  Returns 0 or -ENOMEM.
+ */
+int vmmem_collection_change(const struct vmmem_collection *collection,
+			    struct vmmem_region *const *added,
+			    size_t added_count,
+			    struct vmmem_region *const *removed,
+			    size_t removed_count,
+			    struct vmmem_collection **ret_collection);
 
 /*
  * vmmem_collection_keep() and vmmem_collection_unkeep() are ref and unref for a

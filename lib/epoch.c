@@ -37,13 +37,18 @@ rest(const struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
 {
 	reader->hot.nested = epoch->fenced ? 1 : 0;
 	reader->hot.section = epoch->fenced ? VMMEM_SECTION_FENCED : 0;
+	reader->depth = 0;
+	reader->fenced = reader->asked = epoch->fenced;
 }
 
 void
 vmmem_epoch_add(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
 {
-	rest(epoch, reader);
 	pthread_mutex_lock(&epoch->lock);
+	rest(epoch, reader);
+	/* Relaxed: who publishes holds the lock, and so came before or later. */
+	reader->seen = __atomic_load_n(&reader->hot.view->generation,
+				       __ATOMIC_RELAXED);
 	LIST_INSERT_HEAD(&epoch->readers, reader, link);
 	pthread_mutex_unlock(&epoch->lock);
 }
@@ -117,42 +122,111 @@ look_at_passing(struct vmmem_epoch *epoch, uint64_t generation)
 	__atomic_store_n(&epoch->phase, 1 - phase, __ATOMIC_RELAXED);
 }
 
+void
+vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader)
+{
+	/* Release: what the section saw comes before its end. */
+	__atomic_store_n(&reader->hot.section, VMMEM_SECTION_FENCED,
+			 __ATOMIC_RELEASE);
+}
+
+/*
+ * ask() has all readers make barriers: a section within the section that they
+ * have not begun leads them to vmmem_reader_release_slow(), as their next one
+ * ends.
+ */
+static void
+ask(struct vmmem_epoch *epoch)
+{
+	struct vmmem_epoch_reader *reader;
+
+	epoch->fenced = true;
+	LIST_FOREACH(reader, &epoch->readers, link) {
+		if (reader->asked)
+			continue;
+		reader->asked = true;
+		/*
+		 * Relaxed: a reader that sees it later answers later.  Its own
+		 * thread adds and subtracts, too.
+		 */
+		__atomic_fetch_add(&reader->hot.nested, 1, __ATOMIC_RELAXED);
+	}
+}
+
+/* all_fenced() tells whether every reader is known to make barriers. */
+static bool
+all_fenced(const struct vmmem_epoch *epoch)
+{
+	const struct vmmem_epoch_reader *reader;
+
+	if (!epoch->fenced)
+		return false;
+	LIST_FOREACH(reader, &epoch->readers, link) {
+		if (!reader->fenced)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * look_at() says by what generation all that was replaced is unseen by a
+ * reader.  'rc' is what came of the barrier, without which it is not known
+ * whether one that shows no section, and makes no barriers, has begun one.
+ */
+static int
+look_at(struct vmmem_epoch_reader *reader, uint64_t generation, int rc,
+	uint64_t *ret_seen)
+{
+	/* Acquire: what a section that is over saw comes before. */
+	const uint64_t section = __atomic_load_n(&reader->hot.section,
+						 __ATOMIC_ACQUIRE);
+
+	if (section == VMMEM_SECTION_FENCED) {
+		reader->fenced = true;
+		reader->seen = generation;
+	} else if (section == 0 && rc == 0) {
+		reader->seen = generation;
+	} else if (section > reader->seen) {
+		/* Its later sections loaded their numbers later. */
+		reader->seen = section;
+	}
+	/* One that is about to look sees anything that it has not passed. */
+	*ret_seen = reader->seen < generation ? reader->seen : generation;
+	return section == 0 ? rc : 0;
+}
+
 int
 vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
 		    uint64_t *ret_horizon)
 {
-	const struct vmmem_epoch_reader *reader;
-	uint64_t horizon = generation, section;
-	int rc;
+	uint64_t horizon = generation, seen;
+	struct vmmem_epoch_reader *reader;
+	int rc = 0, barrier = 0;
 
-	if (epoch->fenced) {
+	if (!all_fenced(epoch)) {
 		/*
-		 * Pairs with the fence that such a reader makes as it enters:
-		 * either its section is seen here, or it sees what is current.
+		 * The fence below, with the readers' barrier made for them: a
+		 * reader that has not shown its section by now will load what
+		 * is current, and the generation, after this.
 		 */
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	} else {
-		/*
-		 * The same, with the readers' barrier made for them: a reader
-		 * that has not shown its section by now will load what is
-		 * current, and the generation, after this.
-		 */
-		rc = vmmem_barrier();
-		if (rc != 0)
-			return rc;
+		barrier = vmmem_barrier();
+		if (barrier != 0)
+			ask(epoch);
 	}
+	/*
+	 * Pairs with the fence that a reader which makes barriers makes as it
+	 * enters: either its section is seen here, or it sees what is current.
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	LIST_FOREACH(reader, &epoch->readers, link) {
-		/* Acquire: what a section that is over saw comes before. */
-		section = __atomic_load_n(&reader->hot.section,
-					  __ATOMIC_ACQUIRE);
-		if (section == 0 || section == VMMEM_SECTION_FENCED)
-			continue;
-		if (section < horizon)
-			horizon = section;
+		if (look_at(reader, generation, barrier, &seen) != 0)
+			rc = barrier;
+		if (seen < horizon)
+			horizon = seen;
 	}
 	look_at_passing(epoch, generation);
 	*ret_horizon = epoch->passed < horizon ? epoch->passed : horizon;
-	return 0;
+	return rc;
 }
 
 void

@@ -33,8 +33,16 @@
 /* The whole of a reader; a cache line, as its thread writes to it all day. */
 struct vmmem_epoch_reader {
 	_Alignas(VMMEM_CACHE_LINE) struct vmmem_reader hot;
+	/* Its thread's alone: sections within the section. */
+	uint64_t depth;
+
+	/* Under the lock, but for the list of those who look. */
 	LIST_ENTRY(vmmem_epoch_reader) link;
 	void *owner; /* the space */
+	/* It makes barriers, and has been seen to; or it was told to. */
+	bool fenced, asked;
+	/* It sees nothing that was replaced by this generation or before. */
+	uint64_t seen;
 };
 
 /* The whole of what the caller knows the beginning of. */
@@ -65,7 +73,11 @@ struct vmmem_epoch {
 	 */
 	uint64_t changed_at;
 	uint64_t passed;
-	bool fenced; /* no membarrier(2): readers make barriers */
+	/*
+	 * No membarrier(2), or none any more: readers make barriers, or are
+	 * asked to.
+	 */
+	bool fenced;
 };
 
 /* vmmem_epoch_init() returns 0 or -errno. */
@@ -86,9 +98,16 @@ unsigned int vmmem_epoch_enter(struct vmmem_epoch *epoch);
 void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int phase);
 
 /*
+ * vmmem_epoch_leave_fenced() ends the section of a reader that makes barriers,
+ * or was asked to: it is in no section then, and makes one at the next.
+ */
+void vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader);
+
+/*
  * vmmem_epoch_horizon() finds out what nobody sees any more.  'generation' is
  * the current one.  Under the lock.  Returns 0, or -errno: there was no
- * barrier, and nothing is known.
+ * barrier, and of a reader it is not known whether it is in a section; the
+ * horizon is less then than it may be.
  */
 int vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
 			uint64_t *ret_horizon);

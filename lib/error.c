@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include <vmmem/error.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "api.h"
@@ -68,6 +69,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EUSERADDR, "User address is in no row of the memory table"),
 	CODE(VMMEM_ELOGSHORT, "Dirty log does not reach as far as the memory"),
 	CODE(VMMEM_EMESSAGE, "Message is malformed or of an unknown kind"),
+	CODE(VMMEM_EREGIONBYTES, "Memory table has too many bytes"),
 };
 
 static const struct text *
@@ -111,4 +113,84 @@ vmmem_error_name(int code)
 	if (code <= 0 && code >= -LAST_ERRNO)
 		return strerrorname_np(-code);
 	return NULL;
+}
+
+/* What is not here is a wrong argument, in one way or another. */
+static int
+errno_of(int code)
+{
+	switch (code) {
+	case VMMEM_EBADADDR:
+	case VMMEM_EIOMMUMISS:
+	case VMMEM_EUSERADDR:
+	case VMMEM_EFAULT:
+	case VMMEM_ECROSS:
+		return EFAULT;
+	case VMMEM_EPERM:
+	case VMMEM_EFILEACCESS:
+		return EACCES;
+	case VMMEM_EFILETYPE:
+	case VMMEM_ESEALS:
+	case VMMEM_ESHRINKABLE:
+		return EPERM;
+	case VMMEM_ENOREGION:
+		return ENOENT;
+	case VMMEM_EOVERLAP:
+	case VMMEM_EUSEROVERLAP:
+		return EEXIST;
+	case VMMEM_EOVERFLOW:
+	case VMMEM_EFILERANGE:
+	case VMMEM_ETOOBIG:
+		return EOVERFLOW;
+	case VMMEM_EPARTIAL:
+	case VMMEM_ECALLBACK:
+		return EIO;
+	case VMMEM_EEOF:
+		return ENODATA;
+	case VMMEM_EPASTEOF:
+		return ENXIO;
+	case VMMEM_ESTRUCTNEWER:
+		return E2BIG;
+	case VMMEM_ENOFILE:
+		return EBADF;
+	case VMMEM_ENAMETOOLONG:
+		return ENAMETOOLONG;
+	case VMMEM_ENOSLOT:
+	case VMMEM_EREGIONCOUNT:
+		return ENOSPC;
+	case VMMEM_ENOROOM:
+		return ENOBUFS;
+	case VMMEM_ECANCELED:
+		return ECANCELED;
+	case VMMEM_EHUGEPAGE:
+	case VMMEM_ENOBITMAP:
+	case VMMEM_ENODISCARD:
+	case VMMEM_ENOHOST:
+	case VMMEM_ENOSUPPORT:
+		return EOPNOTSUPP;
+	case VMMEM_ESHORTAGE:
+		return ENOMEM;
+	case VMMEM_ENONODE:
+		return ENODEV;
+	case VMMEM_EHANDLERS:
+		return EBUSY;
+	case VMMEM_EUNDERWAY:
+		return EDEADLK;
+	case VMMEM_EUNLOGGED:
+	case VMMEM_ELOGSHORT:
+		return ERANGE;
+	case VMMEM_EDESCRIPTORS:
+	case VMMEM_EMESSAGE:
+		return EBADMSG;
+	default:
+		return EINVAL;
+	}
+}
+
+VMMEM_API int
+vmmem_error_errno(int code)
+{
+	if (code <= 0 && code >= -LAST_ERRNO)
+		return -code;
+	return find(code) != NULL ? errno_of(code) : EIO;
 }

@@ -73,15 +73,21 @@ static atomic_bool catching[SIGNALS];
 
 /* The linker puts these around the table that guest_access.h fills. */
 extern const struct vmmem_guest_way_out ways_out[] __asm__(
-	"__start_vmmem_ways_out") __attribute__((__visibility__("hidden")));
+	"__start_" VMMEM_GUEST_TABLE)
+	__attribute__((__visibility__("hidden")));
 extern const struct vmmem_guest_way_out ways_out_end[] __asm__(
-	"__stop_vmmem_ways_out") __attribute__((__visibility__("hidden")));
+	"__stop_" VMMEM_GUEST_TABLE)
+	__attribute__((__visibility__("hidden")));
+
+/* gcc forgets that of what it knows by another name, and lld exports them. */
+__asm__(".hidden __start_" VMMEM_GUEST_TABLE "\n"
+	".hidden __stop_" VMMEM_GUEST_TABLE "\n");
 
 /*
  * A way out of no instruction: a program to which nothing is linked that could
  * fault has a table, too.
  */
-__asm__(".pushsection vmmem_ways_out, \"a\"\n"
+__asm__(VMMEM_GUEST_IN_TABLE
 	".balign 4\n"
 	".long 0\n"
 	".long 0\n"
@@ -116,9 +122,40 @@ take_way_out(ucontext_t *context)
 	return false;
 }
 
-#define SUPPORTED true
+/*
+ * has_table() tells whether the linker has left the table there: this file's
+ * part of it, and where nothing has it kept those of others, too, as a linker
+ * may leave one.
+ */
+static bool
+has_table(void)
+{
+	const struct vmmem_guest_way_out *way = ways_out;
+	bool own = false, others = false;
+
+	/* The compiler takes two arrays for two; but there may be nothing. */
+	__asm__("" : "+r"(way));
+	for (; way != ways_out_end; way++) {
+		if (way->instruction == 0)
+			own = true;
+		else
+			others = true;
+	}
+#ifdef VMMEM_NO_RETAIN
+	return own && others;
 #else
-#define SUPPORTED false
+	(void)others;
+	return own;
+#endif
+}
+
+#else
+
+static bool
+has_table(void)
+{
+	return false;
+}
 
 static bool
 take_way_out(ucontext_t *context)
@@ -480,7 +517,7 @@ vmmem_fault_enable(uint32_t signals)
 
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
 		return VMMEM_EINVAL;
-	if (!SUPPORTED)
+	if (!has_table())
 		return VMMEM_ENOSUPPORT;
 	pthread_mutex_lock(&lock);
 	for (index = 0; index < SIGNALS && rc == 0; index++) {

@@ -40,7 +40,7 @@ static _Atomic(struct vmmem_fault_record *) more_arrays[ARRAYS];
 
 /* How many records have ever been used: the first ones. */
 static atomic_uint used;
-/* The last one given back, as in 'next'; a count of changes above. */
+/* The last one given back, as in 'next'; how many were given back, above. */
 static _Atomic uint64_t free_list;
 
 /* place() returns the number of the array that has a record. */
@@ -94,7 +94,8 @@ take_free(void)
 	/*
 	 * Acquire, here and below: what the last user did to the record comes
 	 * before.  'next' may be that of a record which somebody else has just
-	 * taken; then the count of changes differs.
+	 * taken.  If that is the first again, it was given back, and the count
+	 * differs.
 	 */
 	list = atomic_load_explicit(&free_list, memory_order_acquire);
 	do {
@@ -103,7 +104,7 @@ take_free(void)
 		record = record_at((uint32_t)list - 1);
 		next = atomic_load_explicit(&record->next,
 					    memory_order_relaxed);
-		next |= ((list >> 32) + 1) << 32;
+		next |= list >> 32 << 32;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&free_list, &list, next, memory_order_acquire,
 		memory_order_acquire));

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cancel.h"
+
 /* A descriptor's number has no more digits. */
 #define DIGITS 10
 
@@ -29,29 +31,41 @@ name_of(int fd, char *name)
 	*name = '\0';
 }
 
+/* open_again() opens the file once more, or else uses the caller's 'fd'. */
+static int
+open_again(int fd, struct vmmem_file_data *data)
+{
+	char name[sizeof("/proc/self/fd/") + DIGITS];
+
+	name_of(fd, name);
+	/* Without waiting for one who has a lease. */
+	data->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	data->own = data->fd >= 0;
+	if (data->own)
+		return 0;
+	/* Not permitted; no /proc; somebody has a lease. */
+	if (errno != EACCES && errno != ENOENT && errno != EAGAIN)
+		return -errno;
+	data->fd = fd;
+	data->restore = lseek(fd, 0, SEEK_CUR);
+	return data->restore < 0 ? -errno : 0;
+}
+
 int
 vmmem_file_data_open(int fd, struct vmmem_file_data *ret_data)
 {
-	char name[sizeof("/proc/self/fd/") + DIGITS];
-	struct vmmem_file_data data = { .own = true };
+	struct vmmem_file_data data = { .fd = fd };
+	int rc;
 
 	if (fd < 0)
 		return -EBADF;
-	name_of(fd, name);
-	/* Without waiting for one who has a lease. */
-	data.fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (data.fd < 0) {
-		/* Not permitted; no /proc; somebody has a lease. */
-		if (errno != EACCES && errno != ENOENT && errno != EAGAIN)
-			return -errno;
-		data.own = false;
-		data.fd = fd;
-		data.restore = lseek(fd, 0, SEEK_CUR);
-		if (data.restore < 0)
-			return -errno;
-	}
-	*ret_data = data;
-	return 0;
+	data.cancel = vmmem_cancel_off();
+	rc = open_again(fd, &data);
+	if (rc == 0)
+		*ret_data = data;
+	else
+		vmmem_cancel_back(data.cancel);
+	return rc;
 }
 
 void
@@ -61,6 +75,7 @@ vmmem_file_data_close(const struct vmmem_file_data *data)
 		close(data->fd);
 	else
 		(void)!lseek(data->fd, data->restore, SEEK_SET);
+	vmmem_cancel_back(data->cancel);
 }
 
 int

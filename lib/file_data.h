@@ -8,6 +8,7 @@
 
 struct vmmem_file_data {
 	int fd;
+	int cancel;	 /* from open to close the thread is not cancelled */
 	bool own;	 /* else it is the caller's */
 	int64_t restore; /* where the caller's stood */
 };
@@ -16,7 +17,8 @@ struct vmmem_file_data {
  * vmmem_file_data_open() prepares for questions about the regular file 'fd'.
  * The answer moves where a file stands, which others may share: so the file is
  * opened once more, or if that is not permitted it is put back afterwards.
- * Returns 0 or -errno: -ESPIPE if it is no file that can be asked.
+ * What is opened last is closed first, as pagemap.h says.  Returns 0 or -errno:
+ * -ESPIPE if it is no file that can be asked.
  */
 int vmmem_file_data_open(int fd, struct vmmem_file_data *ret_data);
 void vmmem_file_data_close(const struct vmmem_file_data *data);

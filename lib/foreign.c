@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "file.h"
 #include "foreign_priv.h"
 #include "struct_size.h"
 
@@ -21,6 +22,7 @@
 #define TYPES_IN_MEMORY (VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB)
 #define SEALS_KNOWN ((VMMEM_SEAL_EXEC << 1) - 1)
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+#define FLAGS_KNOWN (VMMEM_FOREIGN_MAY_SHRINK | VMMEM_FOREIGN_MAY_END_EARLY)
 
 /* What fcntl() alone tells: nothing that a file system is asked for. */
 static int
@@ -152,7 +154,7 @@ vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
 	if ((rules->types & ~TYPES_KNOWN) != 0 ||
 	    (rules->access & ~ACCESS_KNOWN) != 0 ||
 	    ((rules->require | rules->add | rules->warn) & ~SEALS_KNOWN) != 0 ||
-	    (rules->flags & ~VMMEM_FOREIGN_MAY_SHRINK) != 0)
+	    (rules->flags & ~FLAGS_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	if (rules->types == 0)
 		rules->types = TYPES_IN_MEMORY;
@@ -187,27 +189,29 @@ see_to_seals(int fd, const struct vmmem_foreign_rules *rules,
 	return 0;
 }
 
-static int
-check_range(const struct vmmem_foreign_report *report, uint64_t offset,
-	    uint64_t len)
+int
+vmmem_foreign_range(const struct vmmem_foreign_report *report,
+		    const struct vmmem_foreign_rules *rules, uint64_t offset,
+		    uint64_t len)
 {
 	uint64_t end;
 
-	if (report->page_size != 0 && offset % report->page_size != 0)
-		return VMMEM_EFILEOFFSET;
 	if (vmmem_address_checked_add(offset, len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EOVERFLOW;
 	/* Only what has pages that are known has an end. */
-	if (report->page_size != 0 && len != 0 && end > report->len)
-		return VMMEM_EPASTEOF;
-	return 0;
+	if (report->page_size == 0 || len == 0 || end <= report->len)
+		return 0;
+	/* To map huge pages of the pool past the end makes the file longer. */
+	return (rules->flags & VMMEM_FOREIGN_MAY_END_EARLY) != 0 &&
+			       report->type != VMMEM_FILE_HUGETLB ?
+		       0 :
+		       VMMEM_EPASTEOF;
 }
 
 int
-vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
-		    const struct vmmem_foreign_rules *rules, uint32_t access,
-		    struct vmmem_foreign_report *report)
+vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
+		    uint32_t access, struct vmmem_foreign_report *report)
 {
 	const uint32_t against_writing = VMMEM_SEAL_WRITE |
 					 VMMEM_SEAL_FUTURE_WRITE;
@@ -247,7 +251,7 @@ vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
 		return VMMEM_ESHRINKABLE;
 	if (rules->page_size != 0 && report->page_size != rules->page_size)
 		return VMMEM_EHUGEPAGE;
-	return check_range(report, offset, len);
+	return 0;
 }
 
 VMMEM_API int
@@ -267,7 +271,11 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 	if (rc != 0)
 		return rc;
 	access = taken.access != 0 ? taken.access : ACCESS_KNOWN;
-	rc = vmmem_foreign_judge(fd, offset, len, &taken, access, &report);
+	rc = vmmem_foreign_judge(fd, &taken, access, &report);
+	if (rc == 0 && report.page_size != 0 && offset % report.page_size != 0)
+		rc = VMMEM_EFILEOFFSET;
+	if (rc == 0)
+		rc = vmmem_foreign_range(&report, &taken, offset, len);
 	if (rc != 0 || ret_report == NULL)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),
@@ -278,13 +286,13 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 VMMEM_API int
 vmmem_foreign_same_file(int fd, int other, int *ret_same)
 {
-	struct stat status, other_status;
+	bool same;
+	int rc;
 
 	if (ret_same == NULL)
 		return VMMEM_EINVAL;
-	if (fstat(fd, &status) != 0 || fstat(other, &other_status) != 0)
-		return -errno;
-	*ret_same = status.st_dev == other_status.st_dev &&
-		    status.st_ino == other_status.st_ino;
-	return 0;
+	rc = vmmem_file_is_same(fd, other, &same);
+	if (rc == 0)
+		*ret_same = same;
+	return rc;
 }

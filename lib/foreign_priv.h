@@ -13,12 +13,20 @@ int vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
 		       struct vmmem_foreign_rules *ret_rules);
 
 /*
- * vmmem_foreign_judge() is vmmem_foreign_check() with rules that were taken,
- * for 'access', and a report of this library's own size.
+ * vmmem_foreign_judge() is vmmem_foreign_check() of a file as a whole, with
+ * rules that were taken, for 'access', and a report of this library's own size.
  */
-int vmmem_foreign_judge(int fd, uint64_t offset, uint64_t len,
-			const struct vmmem_foreign_rules *rules,
+int vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
 			uint32_t access,
 			struct vmmem_foreign_report *report);
+
+/*
+ * vmmem_foreign_range() tells whether the file of a report has
+ * [offset, offset + len), wherever in its pages that begins, or need not have
+ * it by the rules.
+ */
+int vmmem_foreign_range(const struct vmmem_foreign_report *report,
+			const struct vmmem_foreign_rules *rules,
+			uint64_t offset, uint64_t len);
 
 #endif

@@ -53,3 +53,13 @@ vmmem_futex_deadline(uint64_t ns)
 	}
 	return deadline;
 }
+
+bool
+vmmem_futex_is_past(const struct timespec *deadline)
+{
+	const struct timespec now = vmmem_futex_deadline(0);
+
+	return now.tv_sec > deadline->tv_sec ||
+	       (now.tv_sec == deadline->tv_sec &&
+		now.tv_nsec >= deadline->tv_nsec);
+}

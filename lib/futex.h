@@ -3,6 +3,7 @@
 #ifndef FUTEX_H
 #define FUTEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -21,5 +22,8 @@ void vmmem_futex_wake(const uint32_t *word);
 
 /* vmmem_futex_deadline() is 'ns' nanoseconds from now; far away if that wraps. */
 struct timespec vmmem_futex_deadline(uint64_t ns);
+
+/* vmmem_futex_is_past() tells whether a deadline is over. */
+bool vmmem_futex_is_past(const struct timespec *deadline);
 
 #endif

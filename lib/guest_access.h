@@ -84,8 +84,26 @@ struct vmmem_guest_way_out {
 	int32_t target;
 };
 
+/*
+ * The section of the table.  A linker that takes out what nobody refers to
+ * (--gc-sections) must keep it: a reference to its ends is not enough for lld
+ * (-z start-stop-gc), nor is one from the code there is.  So it is marked as to
+ * be retained.  An assembler that cannot (GNU before 2.36, LLVM before 13)
+ * makes one that may get lost, as fault.c then says.
+ */
+#ifndef VMMEM_GUEST_TABLE
+#define VMMEM_GUEST_TABLE "vmmem_ways_out"
+#endif
+#ifdef VMMEM_NO_RETAIN
+#define VMMEM_GUEST_TABLE_FLAGS "\"a\""
+#else
+#define VMMEM_GUEST_TABLE_FLAGS "\"aR\""
+#endif
+#define VMMEM_GUEST_IN_TABLE                                               \
+	".pushsection " VMMEM_GUEST_TABLE ", " VMMEM_GUEST_TABLE_FLAGS "\n\t"
+
 #define VMMEM_GUEST_WAY_OUT(at, gone)                                      \
-	".pushsection vmmem_ways_out, \"a\"\n\t"                           \
+	VMMEM_GUEST_IN_TABLE                                               \
 	".balign 4\n\t"                                                    \
 	".long " #at "b - .\n\t"                                           \
 	".long %l[" #gone "] - .\n\t"                                      \

@@ -70,11 +70,80 @@ vmmem_harvester_free(struct vmmem_harvester *harvester)
 	return NULL;
 }
 
+/*
+ * take_word() takes what of a word is pending and not yet taken.  A mark of
+ * what is taken stays pending: if that is confirmed, it is for an earlier look
+ * at the page, and the page comes again.
+ */
+static void
+take_word(uint64_t index, uint64_t word, void *context)
+{
+	struct vmmem_harvester *harvester = context;
+	struct vmmem_bits *taken = &harvester->taken.bits;
+	uint64_t again = word & taken->words[0][index];
+
+	word &= ~again;
+	if (word != 0) {
+		vmmem_bits_add(taken, index, word);
+		harvester->taken_pages +=
+			(uint64_t)__builtin_popcountll(word);
+	}
+	if (again != 0) {
+		vmmem_bits_add(&harvester->pending, index, again);
+		harvester->pending_any = true;
+	}
+}
+
+/* take_all() takes what is pending.  Under the bitmap's lock. */
+static void
+take_all(struct vmmem_harvester *harvester)
+{
+	struct vmmem_bits empty;
+
+	if (!harvester->pending_any)
+		return;
+	harvester->pending_any = false;
+	if (harvester->taken_pages != 0) {
+		vmmem_bits_drain(&harvester->pending, take_word, harvester);
+		return;
+	}
+	empty = harvester->taken.bits;
+	harvester->taken.bits = harvester->pending;
+	harvester->pending = empty;
+	harvester->taken_pages = vmmem_bitmap_count(&harvester->taken);
+}
+
+/* take_range() does so with the bits [first, last]. */
+static void
+take_range(struct vmmem_harvester *harvester, uint64_t first, uint64_t last)
+{
+	struct vmmem_bits *pending = &harvester->pending;
+	unsigned int from, to;
+	uint64_t index, word;
+
+	for (; first <= last; first = (index + 1) * VMMEM_BITS_WORD) {
+		first = vmmem_bits_next(pending, first, last);
+		if (first > last)
+			return;
+		index = first / VMMEM_BITS_WORD;
+		from = first % VMMEM_BITS_WORD;
+		to = index == last / VMMEM_BITS_WORD ?
+			     (unsigned int)(last % VMMEM_BITS_WORD) :
+			     VMMEM_BITS_WORD - 1;
+		word = pending->words[0][index] &
+		       vmmem_bits_mask(from, to - from + 1);
+		/* The summary stays: it says "may". */
+		pending->words[0][index] &= ~word;
+		take_word(index, word, harvester);
+	}
+}
+
 VMMEM_API int
-vmmem_harvester_take(struct vmmem_harvester *harvester, uint64_t *ret_pages)
+vmmem_harvester_take_range(struct vmmem_harvester *harvester, uint64_t offset,
+			   uint64_t len, uint64_t *ret_pages)
 {
 	struct vmmem_bitmap *bitmap;
-	struct vmmem_bits emptied;
+	uint64_t size, last;
 	int rc;
 
 	if (harvester == NULL)
@@ -82,22 +151,25 @@ vmmem_harvester_take(struct vmmem_harvester *harvester, uint64_t *ret_pages)
 	bitmap = harvester->bitmap;
 	pthread_mutex_lock(&bitmap->lock);
 	rc = vmmem_bitmap_drain(bitmap);
-	if (rc == 0) {
-		/* What is known to be empty is not looked through. */
-		if (harvester->taken_any)
-			vmmem_bits_empty(&harvester->taken.bits);
-		emptied = harvester->taken.bits;
-		harvester->taken.bits = harvester->pending;
-		harvester->taken_any = harvester->pending_any;
-		harvester->pending = emptied;
-		harvester->pending_any = false;
+	size = bitmap->len;
+	if (rc == 0 && len != 0 && offset < size) {
+		last = len <= size - offset ? offset + (len - 1) : size - 1;
+		if (offset == 0 && last == size - 1)
+			take_all(harvester);
+		else if (harvester->pending_any)
+			take_range(harvester, offset >> bitmap->page_shift,
+				   last >> bitmap->page_shift);
 	}
 	pthread_mutex_unlock(&bitmap->lock);
 	if (rc == 0 && ret_pages != NULL)
-		*ret_pages = harvester->taken_any ?
-				     vmmem_bitmap_count(&harvester->taken) :
-				     0;
+		*ret_pages = harvester->taken_pages;
 	return rc;
+}
+
+VMMEM_API int
+vmmem_harvester_take(struct vmmem_harvester *harvester, uint64_t *ret_pages)
+{
+	return vmmem_harvester_take_range(harvester, 0, UINT64_MAX, ret_pages);
 }
 
 VMMEM_API const struct vmmem_bitmap *
@@ -107,36 +179,34 @@ vmmem_harvester_taken(const struct vmmem_harvester *harvester)
 }
 
 VMMEM_API int
-vmmem_harvester_put_back(struct vmmem_harvester *harvester, uint64_t offset,
-			 uint64_t len)
+vmmem_harvester_confirm(struct vmmem_harvester *harvester, uint64_t offset,
+			uint64_t len)
 {
+	uint64_t size, first, end, stop;
 	struct vmmem_bits *taken;
-	uint64_t page, last, size, end;
-	unsigned int shift;
 
 	if (harvester == NULL)
 		return VMMEM_EINVAL;
 	taken = &harvester->taken.bits;
-	shift = harvester->taken.page_shift;
 	size = vmmem_bitmap_len_now(&harvester->taken);
-	if (len == 0 || offset >= size)
-		return 0;
-	if (len > size - offset)
-		len = size - offset;
-	page = offset >> shift;
-	last = (offset + (len - 1)) >> shift;
-
-	pthread_mutex_lock(&harvester->bitmap->lock);
-	harvester->pending_any = true;
-	while (page <= last) {
-		page = vmmem_bits_next(taken, page, last);
-		if (page > last)
-			break;
-		end = vmmem_bits_next_clear(taken, page, last);
-		vmmem_bits_set(&harvester->pending, page, end - 1);
-		vmmem_bits_clear(taken, page, end - 1);
-		page = end;
+	vmmem_bitmap_whole_pages(&harvester->taken, size, offset, len, &first,
+				 &end);
+	/* All at once is quicker. */
+	if (first == 0 && end == vmmem_bitmap_pages(
+					 size, harvester->taken.page_shift)) {
+		harvester->taken_pages = 0;
+		vmmem_bits_empty(taken);
 	}
-	pthread_mutex_unlock(&harvester->bitmap->lock);
+	for (; first < end && harvester->taken_pages != 0; first = stop) {
+		first = vmmem_bits_next(taken, first, end - 1);
+		if (first == end)
+			break;
+		stop = vmmem_bits_next_clear(taken, first, end - 1);
+		vmmem_bits_clear(taken, first, stop - 1);
+		harvester->taken_pages -= stop - first;
+		/* So that no later harvest looks at what this one had. */
+		if (harvester->taken_pages == 0)
+			vmmem_bits_empty(taken);
+	}
 	return 0;
 }

@@ -195,11 +195,60 @@ begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 		wait->deadline = vmmem_futex_deadline(timeout);
 }
 
-/* ask() calls the handler. */
+/* why() is why an entry, or a gap, does not do; or VMMEM_IOTLB_HIT: it does. */
+static uint32_t
+why(const struct vmmem_iotlb_entry *entry, uint32_t access)
+{
+	if (entry->flags == 0)
+		return VMMEM_IOTLB_MISS;
+	return (access & ~entry->flags) == 0 ? VMMEM_IOTLB_HIT :
+					       VMMEM_IOTLB_DENIED;
+}
+
+/*
+ * wait_for_answer() sleeps until 'iova' has what 'access' needs, until it is
+ * worth while to ask again, or until the deadline.  Returns 0 or an -errno.
+ *
+ * The question is open as long as no translation of 'iova' has come: a front end
+ * that gets a question twice may answer the second one when the guest has the
+ * page back already, so it is asked again only if an answer came and is gone.
+ */
+static int
+wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
+		uint32_t access, uint32_t reason, uint32_t retries,
+		const struct vmmem_iommu_wait *wait)
+{
+	struct vmmem_iotlb *iotlb = iommu->iotlb;
+	struct vmmem_iotlb_entry entry;
+	uint32_t changes;
+	int rc = 0;
+
+	while (rc == 0 && vmmem_iommu_is_on(iommu)) {
+		changes = vmmem_iotlb_changes(iotlb);
+		vmmem_iotlb_find(&iotlb->table, waiter->iova, &entry);
+		if (reason != why(&entry, access))
+			break;
+		/* Acquire: see vmmem_iommu_retry(), which wakes after it. */
+		if (retries !=
+		    __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE))
+			break;
+		/* What came and still denies is an answer, too. */
+		if (reason == VMMEM_IOTLB_MISS &&
+		    vmmem_iotlb_was_answered(iotlb, waiter))
+			break;
+		rc = vmmem_iotlb_wait(iotlb, changes,
+				      wait->ever ? NULL : &wait->deadline);
+	}
+	return rc;
+}
+
+/* ask() calls the handler, and waits for an answer that comes later. */
 static int
 ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
     uint32_t reason, struct vmmem_iommu_wait *wait)
 {
+	struct vmmem_iotlb_waiter waiter = { .iova = iova };
+	uint32_t retries;
 	int rc;
 
 	if (wait->iova != iova || wait->reason != reason) {
@@ -207,14 +256,20 @@ ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
 		wait->reason = reason;
 		wait->answers = 0;
 	}
-	/* Acquire: see retry(). */
-	wait->retries = __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE);
-	wait->removals = vmmem_iotlb_removals(iommu->iotlb);
+	/* Answers that come and go again and again are no reason to stay. */
+	if (wait->begun && !wait->ever && vmmem_futex_is_past(&wait->deadline))
+		return -ETIMEDOUT;
+	/* Acquire: what vmmem_iommu_retry() was called for is seen. */
+	retries = __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE);
+	vmmem_iotlb_before_asking(iommu->iotlb, &waiter);
 	rc = iommu->miss(iommu->opaque, iova, len, access, reason);
-	wait->pending = rc == VMMEM_IOMMU_LATER;
 	if (rc == VMMEM_IOMMU_LATER) {
 		begin_to_wait(iommu, wait);
-		return 0;
+		vmmem_iotlb_add_waiter(iommu->iotlb, &waiter);
+		rc = wait_for_answer(iommu, &waiter, access, reason, retries,
+				     wait);
+		vmmem_iotlb_remove_waiter(iommu->iotlb, &waiter);
+		return rc;
 	}
 	if (rc == 0 && ++wait->answers > ANSWERS_MAX)
 		return reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
@@ -225,23 +280,10 @@ ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
 VMMEM_COLD int
 vmmem_iommu_miss(struct vmmem_iommu *iommu,
 		 const struct vmmem_iotlb_entry *entry, uint64_t iova,
-		 uint64_t len, uint32_t access, uint32_t changes,
-		 struct vmmem_iommu_wait *wait)
+		 uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait)
 {
-	const uint32_t reason = entry->flags == 0 ? VMMEM_IOTLB_MISS :
-						    VMMEM_IOTLB_DENIED;
+	const uint32_t reason = why(entry, access);
 
-	/*
-	 * Whoever was told "later" waits, unless it is to ask again, or the
-	 * answer may have come and gone meanwhile.  Acquire: see
-	 * vmmem_iommu_retry(), which wakes after it has counted.
-	 */
-	if (wait->pending && wait->iova == iova && wait->reason == reason &&
-	    wait->retries ==
-		    __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE) &&
-	    wait->removals == vmmem_iotlb_removals(iommu->iotlb))
-		return vmmem_iotlb_wait(iommu->iotlb, changes,
-					wait->ever ? NULL : &wait->deadline);
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&iommu->misses, 1, __ATOMIC_RELAXED);
 	if (iommu->miss == NULL)
@@ -265,17 +307,15 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 		.timeout = timeout,
 	};
 	struct vmmem_iotlb_entry entry;
-	uint32_t changes;
 	int rc = 0;
 
 	if (iommu == NULL || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	while (len != 0 && vmmem_iommu_is_on(iommu)) {
-		changes = vmmem_iotlb_changes(iommu->iotlb);
 		vmmem_iotlb_find(&iommu->iotlb->table, iova, &entry);
-		if (entry.flags == 0 || (access & ~entry.flags) != 0) {
+		if (why(&entry, access) != VMMEM_IOTLB_HIT) {
 			rc = vmmem_iommu_miss(iommu, &entry, iova, len, access,
-					      changes, &wait);
+					      &wait);
 			if (rc == 0)
 				continue;
 			if (ret_bad != NULL)

@@ -52,12 +52,9 @@ struct vmmem_iommu_wait {
 	bool begun;
 	bool ever; /* there is no deadline */
 	struct timespec deadline;
-	/* What was asked last, and whether the answer comes later. */
-	bool pending;
+	/* What was asked last. */
 	uint64_t iova;
 	uint32_t reason;
-	uint32_t retries;
-	uint32_t removals;
 	/* How often the handler said 0 for it. */
 	unsigned int answers;
 	/* The caller's, if 'has_timeout'; else the iommu's is taken. */
@@ -75,13 +72,13 @@ vmmem_iommu_is_on(const struct vmmem_iommu *iommu)
 /*
  * vmmem_iommu_miss() does what is to be done if 'entry' is what the iotlb has
  * for the byte at 'iova', and that does not do for [iova, iova + len) and
- * 'access'.  'changes' was read before the look-up.  Not in a section.
+ * 'access'.  Not in a section.
  *
  * Returns 0: look again; or what the access returns.
  */
 int vmmem_iommu_miss(struct vmmem_iommu *iommu,
 		     const struct vmmem_iotlb_entry *entry, uint64_t iova,
-		     uint64_t len, uint32_t access, uint32_t changes,
+		     uint64_t len, uint32_t access,
 		     struct vmmem_iommu_wait *wait);
 
 /* vmmem_iommu_mark() marks [iova, iova + len) in the log by iova, if it logs. */

@@ -42,6 +42,7 @@ vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
 	if (rc != 0)
 		goto no_lock;
 	atomic_init(&iotlb->refs, 1);
+	LIST_INIT(&iotlb->waiters);
 	*ret_iotlb = iotlb;
 	return 0;
 
@@ -112,13 +113,57 @@ vmmem_iotlb_wake(struct vmmem_iotlb *iotlb)
 		vmmem_futex_wake(&iotlb->changes);
 }
 
-/* count_removal() is called under the lock. */
-static void
-count_removal(struct vmmem_iotlb *iotlb)
+void
+vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
+		       struct vmmem_iotlb_waiter *waiter)
 {
-	/* Relaxed: see vmmem_iotlb_removals(). */
-	__atomic_store_n(&iotlb->removals, iotlb->removals + 1,
-			 __ATOMIC_RELAXED);
+	pthread_mutex_lock(&iotlb->lock);
+	/* If it came while it was asked for, it may be gone as well. */
+	waiter->answered = waiter->maps != iotlb->maps &&
+			   waiter->removals != iotlb->removals;
+	LIST_INSERT_HEAD(&iotlb->waiters, waiter, link);
+	pthread_mutex_unlock(&iotlb->lock);
+}
+
+void
+vmmem_iotlb_remove_waiter(struct vmmem_iotlb *iotlb,
+			  struct vmmem_iotlb_waiter *waiter)
+{
+	pthread_mutex_lock(&iotlb->lock);
+	LIST_REMOVE(waiter, link);
+	pthread_mutex_unlock(&iotlb->lock);
+}
+
+bool
+vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
+			 const struct vmmem_iotlb_waiter *waiter)
+{
+	bool answered;
+
+	pthread_mutex_lock(&iotlb->lock);
+	answered = waiter->answered;
+	pthread_mutex_unlock(&iotlb->lock);
+	return answered;
+}
+
+/* count() adds 1 to a count, under the lock. */
+static void
+count(uint32_t *counter)
+{
+	/* Relaxed: see vmmem_iotlb_before_asking(). */
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* answer() tells waiters of a translation of [first, last], under the lock. */
+static void
+answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+{
+	struct vmmem_iotlb_waiter *waiter;
+
+	count(&iotlb->maps);
+	LIST_FOREACH(waiter, &iotlb->waiters, link)
+		if (first <= waiter->iova && waiter->iova <= last)
+			waiter->answered = true;
 }
 
 VMMEM_API int
@@ -137,8 +182,9 @@ vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 	pthread_mutex_lock(&iotlb->lock);
 	evicted = iotlb->table.evicted;
 	vmmem_iotlb_table_set(&iotlb->table, iova, last, gpa - iova, access);
+	answer(iotlb, iova, last);
 	if (iotlb->table.evicted != evicted)
-		count_removal(iotlb);
+		count(&iotlb->removals);
 	pthread_mutex_unlock(&iotlb->lock);
 	vmmem_iotlb_wake(iotlb);
 	return 0;
@@ -158,7 +204,7 @@ vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 	if (rc != 0)
 		last = UINT64_MAX;
 	pthread_mutex_lock(&iotlb->lock);
-	count_removal(iotlb);
+	count(&iotlb->removals);
 	vmmem_iotlb_table_clear(&iotlb->table, iova, last);
 	pthread_mutex_unlock(&iotlb->lock);
 	return rc;
@@ -170,7 +216,7 @@ vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb)
 	if (iotlb == NULL)
 		return;
 	pthread_mutex_lock(&iotlb->lock);
-	count_removal(iotlb);
+	count(&iotlb->removals);
 	vmmem_iotlb_table_clear(&iotlb->table, 0, UINT64_MAX);
 	pthread_mutex_unlock(&iotlb->lock);
 }

@@ -119,6 +119,67 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 	return finish(&list, ret_count);
 }
 
+/*
+ * add_slices() adds the slices of one range, from '*count' on; what there is no
+ * room for is counted, and given back at once.
+ */
+static int
+add_slices(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t len, uint32_t access, struct vmmem_slice *slices,
+	   size_t capacity, size_t *count)
+{
+	struct vmmem_slice piece;
+	int rc;
+
+	for (; len != 0; gpa += piece.len, len -= piece.len) {
+		rc = vmmem_next_piece(collection, gpa, len, access, true,
+				      &piece);
+		if (rc != 0)
+			return rc;
+		if (*count < capacity)
+			slices[*count] = piece;
+		else
+			vmmem_slice_release(&piece);
+		++*count;
+	}
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_slice_list(const struct vmmem_collection *collection,
+			    const struct vmmem_range *ranges, size_t count,
+			    uint32_t access, struct vmmem_slice *slices,
+			    size_t capacity, size_t *ret_count)
+{
+	size_t found = 0, i;
+	int rc = 0;
+
+	if (collection == NULL || (ranges == NULL && count != 0) ||
+	    (access & ~ACCESS_KNOWN) != 0 ||
+	    (slices == NULL && capacity != 0) || ret_count == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count && rc == 0; i++)
+		rc = add_slices(collection, ranges[i].gpa, ranges[i].len,
+				access, slices, capacity, &found);
+	if (rc == 0) {
+		*ret_count = found;
+		if (found <= capacity)
+			return 0;
+		rc = VMMEM_ENOROOM;
+	}
+	vmmem_slice_list_release(slices, found < capacity ? found : capacity);
+	return rc;
+}
+
+VMMEM_API void
+vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count)
+{
+	size_t i;
+
+	for (i = 0; slices != NULL && i < count; i++)
+		vmmem_slice_release(&slices[i]);
+}
+
 VMMEM_API int
 vmmem_collection_mark(const struct vmmem_collection *collection, uint64_t gpa,
 		      uint64_t len)

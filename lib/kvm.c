@@ -19,6 +19,9 @@
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
 
+/* KVM takes one page less than twice as many in a slot; huge ones fit. */
+#define SLOT_PAGES (UINT64_C(1) << 30)
+
 bool
 vmmem_kvm_is_child(const struct vmmem_kvm *kvm)
 {
@@ -162,7 +165,7 @@ commit(void *opaque, struct vmmem_collection *old_map,
 	(void)old_map;
 	if (vmmem_kvm_is_child(kvm))
 		return 0;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = vmmem_kvm_run(kvm, new_map);
 	if (rc == 0 || kvm->closing) {
 		set_map(kvm, new_map);
@@ -170,7 +173,7 @@ commit(void *opaque, struct vmmem_collection *old_map,
 	} else {
 		vmmem_kvm_undo(kvm);
 	}
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -184,9 +187,9 @@ published(void *opaque, struct vmmem_collection *old_map,
 	(void)new_map;
 	if (vmmem_kvm_is_child(kvm))
 		return;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	vmmem_kvm_forget_starts(kvm);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 }
 
 /* Another listener has refused, before or after our commit. */
@@ -199,12 +202,12 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 	(void)new_map;
 	if (vmmem_kvm_is_child(kvm))
 		return;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	if (kvm->map != old_map || kvm->pending) {
 		set_map(kvm, old_map);
 		(void)vmmem_kvm_settle(kvm);
 	}
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 }
 
 /* find_out() asks KVM what it has, and limits what was asked for. */
@@ -256,6 +259,8 @@ take_options(struct vmmem_kvm *kvm, const struct vmmem_kvm_options *options)
 	if (known->log > VMMEM_KVM_LOG_RING || known->reserved != 0 ||
 	    (known->flags & ~FLAGS_KNOWN) != 0 ||
 	    known->address_space > UINT16_MAX ||
+	    known->max_slot_len % kvm->page_size != 0 ||
+	    known->max_slot_len / kvm->page_size > SLOT_PAGES ||
 	    (known->ring_entries & (known->ring_entries - 1)) != 0)
 		return VMMEM_EINVAL;
 	return 0;
@@ -271,6 +276,9 @@ make_slots(struct vmmem_kvm *kvm)
 		.page_size = kvm->page_size,
 		.describe = describe,
 		.opaque = kvm,
+		.max_len = kvm->options.max_slot_len != 0 ?
+				   kvm->options.max_slot_len :
+				   kvm->page_size * SLOT_PAGES,
 	};
 
 #ifndef __s390x__ /* where KVM moves none */
@@ -357,9 +365,9 @@ set_closing(struct vmmem_kvm *kvm, bool closing)
 	/* There the listener does nothing; for the lock see destroy(). */
 	if (vmmem_kvm_is_child(kvm))
 		return;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	kvm->closing = closing;
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 }
 
 VMMEM_API int
@@ -397,10 +405,10 @@ vmmem_kvm_sync(struct vmmem_kvm *kvm)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	if (kvm->pending)
 		rc = vmmem_kvm_settle(kvm);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -411,9 +419,9 @@ vmmem_kvm_is_pending(struct vmmem_kvm *kvm)
 
 	if (kvm == NULL || vmmem_kvm_is_child(kvm))
 		return 0;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	pending = kvm->pending;
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return pending;
 }
 
@@ -424,9 +432,9 @@ vmmem_kvm_slot_count(struct vmmem_kvm *kvm)
 
 	if (kvm == NULL || vmmem_kvm_is_child(kvm))
 		return 0;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	count = vmmem_slots_count(kvm->slots);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return count;
 }
 
@@ -440,9 +448,9 @@ vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = vmmem_slots_at(kvm->slots, index, ret_slot);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -456,8 +464,8 @@ vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = vmmem_slots_find(kvm->slots, gpa, ret_slot);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }

@@ -123,64 +123,30 @@ vmmem_kvm_log_reserve(struct vmmem_kvm *kvm, uint64_t len)
 	return 0;
 }
 
+/* Where in the bitmap of its region a slot begins. */
+static uint64_t
+log_offset(const struct vmmem_slot *slot)
+{
+	return vmmem_region_bitmap_offset(slot->region) +
+	       (slot->gpa - vmmem_region_start(slot->region));
+}
+
 int
 vmmem_kvm_mark(const struct vmmem_slot *slot, uint64_t offset, uint64_t len)
 {
-	uint64_t base = vmmem_region_bitmap_offset(slot->region);
-
 	return vmmem_bitmap_mark(vmmem_region_bitmap(slot->region),
-				 base + offset, len);
-}
-
-/* mark_pages() marks the pages [first, end) of a slot. */
-static int
-mark_pages(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
-	   uint64_t first, uint64_t end)
-{
-	if (first == end)
-		return 0;
-	return vmmem_kvm_mark(slot, first * kvm->page_size,
-			      (end - first) * kvm->page_size);
+				 log_offset(slot) + offset, len);
 }
 
 /* KVM's words are little-endian everywhere, with a bit for each page. */
 static int
 mark_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
-	uint64_t pages = slot->len / kvm->page_size;
-	/* The run of dirty pages that the next may belong to. */
-	uint64_t first = 0, end = 0;
-	size_t i, count = words_of(kvm, slot->len);
-	int rc = 0, failed;
-
-	for (i = 0; i < count; i++) {
-		uint64_t word = vmmem_le64_get(&kvm->words[i]);
-
-		while (word != 0) {
-			int bit = __builtin_ctzll(word);
-			/* 0 only if all of the word is ones. */
-			uint64_t rest = ~(word >> bit);
-			int run = rest == 0 ? WORD_PAGES :
-					      __builtin_ctzll(rest);
-			uint64_t page = (uint64_t)i * WORD_PAGES +
-					(uint64_t)bit;
-
-			/* From the lowest bit on; all if it carries out. */
-			word &= word + (UINT64_C(1) << bit);
-			if (page >= pages)
-				break;
-			if (page != end) {
-				failed = mark_pages(kvm, slot, first, end);
-				rc = rc != 0 ? rc : failed;
-				first = page;
-			}
-			end = page + (uint64_t)run;
-			if (end > pages)
-				end = pages;
-		}
-	}
-	failed = mark_pages(kvm, slot, first, end);
-	return rc != 0 ? rc : failed;
+	return vmmem_bitmap_merge(vmmem_region_bitmap(slot->region),
+				  log_offset(slot), slot->len, kvm->page_size,
+				  kvm->words,
+				  words_of(kvm, slot->len) *
+					  sizeof(kvm->words[0]));
 }
 
 /* clear_words() has KVM watch the pages again that it said were dirty. */
@@ -380,9 +346,9 @@ vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = start_locked(kvm, region);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -395,11 +361,11 @@ vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = take_back(kvm, region);
 	if (rc == 0)
 		rc = vmmem_kvm_settle(kvm);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -437,8 +403,8 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = collect_locked(kvm, region);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }

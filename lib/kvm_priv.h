@@ -15,6 +15,8 @@
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 
+#include "cancel.h"
+
 /* Newer than the headers may be: Linux 6.8. */
 #ifndef KVM_MEM_GUEST_MEMFD
 #define KVM_MEM_GUEST_MEMFD (1UL << 2)
@@ -75,6 +77,7 @@ struct vmmem_kvm {
 
 	/* Guards what follows.  Taken after the space's writers' lock. */
 	pthread_mutex_t lock;
+	int cancel; /* of who holds it */
 	struct vmmem_collection *map; /* what the slots should be */
 	bool pending;		      /* and are not */
 	bool touched;		      /* the last run has changed something */
@@ -113,6 +116,25 @@ vmmem_kvm_slot_id(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
  * everything, and sees nothing of the child's memory.
  */
 bool vmmem_kvm_is_child(const struct vmmem_kvm *kvm);
+
+/* Under the lock the program is called back: nobody is cancelled meanwhile. */
+static inline void
+vmmem_kvm_lock(struct vmmem_kvm *kvm)
+{
+	const int cancel = vmmem_cancel_off();
+
+	pthread_mutex_lock(&kvm->lock);
+	kvm->cancel = cancel;
+}
+
+static inline void
+vmmem_kvm_unlock(struct vmmem_kvm *kvm)
+{
+	const int cancel = kvm->cancel;
+
+	pthread_mutex_unlock(&kvm->lock);
+	vmmem_cancel_back(cancel);
+}
 
 /*
  * All of these want the lock.  vmmem_kvm_set() has KVM make or change a slot,

@@ -275,9 +275,9 @@ vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = add_locked(kvm, vcpu_fd);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
@@ -307,9 +307,9 @@ vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 		return VMMEM_EINVAL;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
-	pthread_mutex_lock(&kvm->lock);
+	vmmem_kvm_lock(kvm);
 	rc = remove_locked(kvm, vcpu_fd);
-	pthread_mutex_unlock(&kvm->lock);
+	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 

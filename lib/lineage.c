@@ -3,11 +3,11 @@
  * The collections of a lineage stand in a list, by age, and the lineage holds
  * their regions: as many references to a region as there are runs of
  * neighbours in the list that have it.  So a collection that joins takes a
- * reference to what it alone has, the inserted region.  One that leaves ends
+ * reference to what it alone has, the inserted regions.  One that leaves ends
  * the runs of which it was the last, and makes one run of two where both its
  * neighbours have what it has not.
  *
- * It need not look for these among all regions where it knows in which one it
+ * It need not look for these among all regions where it knows in which ones it
  * differs from a neighbour: what it has in common with that neighbour is in a
  * run that goes on.
  */
@@ -36,6 +36,7 @@ void
 vmmem_lineage_before_fork(void)
 {
 	pthread_mutex_lock(&lock);
+	vmmem_files_before_fork();
 	/* Relaxed: only its own thread asks, whether it is that one. */
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
 }
@@ -51,6 +52,7 @@ vmmem_lineage_after_fork(void)
 			   pthread_self()))
 		return false;
 	__atomic_store_n(&forker, 0, __ATOMIC_RELAXED);
+	vmmem_files_after_fork();
 	pthread_mutex_unlock(&lock);
 	return true;
 }
@@ -76,17 +78,15 @@ vmmem_lineage_found(struct vmmem_collection *collection)
 
 bool
 vmmem_lineage_join(struct vmmem_collection *collection,
-		   struct vmmem_collection *older,
-		   struct vmmem_region *changed, bool inserted)
+		   struct vmmem_collection *older)
 {
 	struct vmmem_lineage *lineage = older->lineage;
 	bool joins;
+	size_t i;
 
 	collection->lineage = lineage;
 	collection->older = older;
 	collection->newer = NULL;
-	collection->changed = changed;
-	collection->inserted = inserted;
 	pthread_mutex_lock(&lock);
 	joins = lineage->newest == older;
 	if (joins) {
@@ -94,8 +94,8 @@ vmmem_lineage_join(struct vmmem_collection *collection,
 		older->newer = collection;
 	}
 	pthread_mutex_unlock(&lock);
-	if (joins && inserted)
-		vmmem_region_ref(changed);
+	for (i = 0; joins && i < collection->inserted; i++)
+		vmmem_region_ref(collection->changed[i]);
 	return joins;
 }
 
@@ -110,24 +110,28 @@ has(const struct vmmem_collection *collection,
 }
 
 /*
- * leave_quickly() is for one that differs from a neighbour in the region
- * 'changed', which is its own, or else the neighbour's.
+ * leave_quickly() is for one that differs from a neighbour in known regions:
+ * those from 'first' on up to 'end' are its own, and not the neighbour's; the
+ * rest are the neighbour's, and not its own.  'other' is the other neighbour.
  */
 static size_t
 leave_quickly(struct vmmem_collection *collection,
-	      struct vmmem_region *changed, bool own,
+	      const struct vmmem_collection *known, size_t first, size_t end,
 	      const struct vmmem_collection *other)
 {
-	const bool others = has(other, changed);
+	size_t left = 0, i;
 
-	if (own && !others) {
-		collection->regions[0] = changed;
-		return 1;
+	for (i = 0; i < known->changes; i++) {
+		struct vmmem_region *region = known->changed[i];
+		const bool own = i >= first && i < end;
+
+		if (own && !has(other, region))
+			collection->regions[left++] = region;
+		/* Never the last reference: two runs were counted. */
+		else if (!own && has(other, region))
+			vmmem_region_unref(region);
 	}
-	/* Never the last reference: two runs were counted. */
-	if (!own && others)
-		vmmem_region_unref(changed);
-	return 0;
+	return left;
 }
 
 static size_t
@@ -166,10 +170,11 @@ vmmem_lineage_leave(struct vmmem_collection *collection)
 	if (older == NULL && newer == NULL)
 		left = collection->count;
 	else if (newer != NULL && newer->changed != NULL)
-		left = leave_quickly(collection, newer->changed,
-				     !newer->inserted, older);
+		/* What the newer one has not, this one has. */
+		left = leave_quickly(collection, newer, newer->inserted,
+				     newer->changes, older);
 	else if (older != NULL && collection->changed != NULL)
-		left = leave_quickly(collection, collection->changed,
+		left = leave_quickly(collection, collection, 0,
 				     collection->inserted, newer);
 	else
 		left = leave_slowly(collection);

@@ -20,13 +20,13 @@ struct vmmem_region;
 int vmmem_lineage_found(struct vmmem_collection *collection);
 
 /*
- * vmmem_lineage_join() makes 'collection', which differs from 'older' by one
- * region, the newest of the lineage of 'older', and takes a reference to the
- * region if it was 'inserted'.  Returns false if 'older' is not the newest.
+ * vmmem_lineage_join() makes 'collection', which says in which regions it
+ * differs from 'older', the newest of the lineage of 'older', and takes a
+ * reference to each that was inserted.  The caller holds these.  Returns false
+ * if 'older' is not the newest.
  */
 bool vmmem_lineage_join(struct vmmem_collection *collection,
-			struct vmmem_collection *older,
-			struct vmmem_region *changed, bool inserted);
+			struct vmmem_collection *older);
 
 /*
  * vmmem_lineage_leave() takes a collection that nobody refers to out of its
@@ -37,9 +37,9 @@ size_t vmmem_lineage_leave(struct vmmem_collection *collection);
 
 /*
  * vmmem_lineage_before_fork() sees to it that no other thread is in the middle
- * of the above, until vmmem_lineage_after_fork() by the same thread, in the
- * parent and in the child.  That does nothing, and returns false, if the thread
- * has not called the first.
+ * of the above, nor of what file.h does, until vmmem_lineage_after_fork() by
+ * the same thread, in the parent and in the child.  That does nothing, and
+ * returns false, if the thread has not called the first.
  */
 void vmmem_lineage_before_fork(void);
 bool vmmem_lineage_after_fork(void);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "listener_priv.h"
 #include "struct_size.h"
 
@@ -335,7 +336,7 @@ vmmem_listener_new(struct vmmem_space *space,
 {
 	struct vmmem_listener_list alone = TAILQ_HEAD_INITIALIZER(alone);
 	struct vmmem_listener *listener;
-	int rc;
+	int rc, cancel;
 
 	if (space == NULL || ops == NULL || ret_listener == NULL)
 		return VMMEM_EINVAL;
@@ -349,9 +350,10 @@ vmmem_listener_new(struct vmmem_space *space,
 	listener->opaque = opaque;
 	listener->priority = priority;
 
+	cancel = vmmem_cancel_off();
 	rc = vmmem_space_lock_writers(space);
 	if (rc != 0)
-		goto free_listener;
+		goto cancel_back;
 	TAILQ_INSERT_TAIL(&alone, listener, link);
 	rc = vmmem_listeners_tell(&alone, space->empty, space->view.current);
 	if (rc == 0) {
@@ -361,6 +363,8 @@ vmmem_listener_new(struct vmmem_space *space,
 		insert(&space->listeners, listener);
 	}
 	vmmem_space_unlock_writers(space);
+cancel_back:
+	vmmem_cancel_back(cancel);
 	if (rc != 0)
 		goto free_listener;
 
@@ -373,22 +377,14 @@ free_listener:
 	return rc;
 }
 
-VMMEM_API int
-vmmem_listener_free(struct vmmem_listener *listener)
+/* take_leave() tells a listener that all regions go, under the lock. */
+static void
+take_leave(struct vmmem_space *space, struct vmmem_listener *listener)
 {
-	struct vmmem_collection *map;
-	struct vmmem_space *space;
+	struct vmmem_collection *map = space->view.current;
 	size_t i;
-	int rc;
 
-	if (listener == NULL)
-		return 0;
-	space = listener->space;
-	rc = vmmem_space_lock_writers(space);
-	if (rc != 0)
-		return rc;
 	TAILQ_REMOVE(&space->listeners, listener, link);
-	map = space->view.current;
 	/* Told without a list of regions, as this must not fail. */
 	if (listener->ops.begin != NULL)
 		(void)listener->ops.begin(listener->opaque, map, space->empty);
@@ -402,8 +398,25 @@ vmmem_listener_free(struct vmmem_listener *listener)
 					   space->empty);
 	if (listener->ops.published != NULL)
 		listener->ops.published(listener->opaque, map, space->empty);
-	vmmem_space_unlock_writers(space);
-	vmmem_space_unref(space);
-	free(listener);
-	return 0;
+}
+
+VMMEM_API int
+vmmem_listener_free(struct vmmem_listener *listener)
+{
+	struct vmmem_space *space;
+	int rc, cancel;
+
+	if (listener == NULL)
+		return 0;
+	space = listener->space;
+	cancel = vmmem_cancel_off();
+	rc = vmmem_space_lock_writers(space);
+	if (rc == 0) {
+		take_leave(space, listener);
+		vmmem_space_unlock_writers(space);
+		vmmem_space_unref(space);
+		free(listener);
+	}
+	vmmem_cancel_back(cancel);
+	return rc;
 }

@@ -9,6 +9,7 @@
 
 #include <vmmem/error.h>
 
+#include "cancel.h"
 #include "digits.h"
 
 /* As in <linux/fs.h> of Linux 6.11, which older headers lack. */
@@ -114,16 +115,20 @@ search(int fd, uint64_t address, struct vmmem_mapping *ret_mapping)
 int
 vmmem_mapping_at(uint64_t address, struct vmmem_mapping *ret_mapping)
 {
+	const int cancel = vmmem_cancel_off();
 	int fd, rc;
 
 	fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == EACCES ? VMMEM_ENOSUPPORT :
-							    -errno;
-	rc = ask(fd, address, ret_mapping);
-	/* Emulators have names of their own for what they do not know. */
-	if (rc == -ENOTTY || rc == -EINVAL || rc == -ENOSYS)
-		rc = search(fd, address, ret_mapping);
-	close(fd);
+	if (fd >= 0) {
+		rc = ask(fd, address, ret_mapping);
+		/* Emulators have names of their own for what they lack. */
+		if (rc == -ENOTTY || rc == -EINVAL || rc == -ENOSYS)
+			rc = search(fd, address, ret_mapping);
+		close(fd);
+	} else {
+		rc = errno == ENOENT || errno == EACCES ? VMMEM_ENOSUPPORT :
+							  -errno;
+	}
+	vmmem_cancel_back(cancel);
 	return rc;
 }

@@ -8,6 +8,8 @@
 
 #include <vmmem/error.h>
 
+#include "cancel.h"
+
 /* As in <linux/fs.h> of Linux 6.7, which older headers lack. */
 struct scan {
 	uint64_t size;
@@ -183,24 +185,29 @@ vmmem_pagemap_open(struct vmmem_pagemap *ret_pagemap)
 {
 	struct vmmem_pagemap pagemap = {
 		.page_size = (uint64_t)sysconf(_SC_PAGESIZE),
+		.cancel = vmmem_cancel_off(),
 	};
 	int rc;
 
 	pagemap.fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (pagemap.fd < 0)
-		return errno == ENOENT || errno == EACCES ? VMMEM_ENOSUPPORT :
-							    -errno;
-	rc = probe(&pagemap);
-	if (rc != 0) {
-		close(pagemap.fd);
-		return rc;
+	if (pagemap.fd >= 0)
+		rc = probe(&pagemap);
+	else
+		rc = errno == ENOENT || errno == EACCES ? VMMEM_ENOSUPPORT :
+							  -errno;
+	if (rc == 0) {
+		*ret_pagemap = pagemap;
+		return 0;
 	}
-	*ret_pagemap = pagemap;
-	return 0;
+	if (pagemap.fd >= 0)
+		close(pagemap.fd);
+	vmmem_cancel_back(pagemap.cancel);
+	return rc;
 }
 
 void
 vmmem_pagemap_close(const struct vmmem_pagemap *pagemap)
 {
 	close(pagemap->fd);
+	vmmem_cancel_back(pagemap->cancel);
 }

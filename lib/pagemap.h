@@ -11,6 +11,7 @@
 
 struct vmmem_pagemap {
 	int fd;
+	int cancel; /* from open to close the thread cannot be cancelled */
 	bool scans; /* Linux 6.7 and newer: PAGEMAP_SCAN */
 	uint64_t page_size;
 };
@@ -18,7 +19,8 @@ struct vmmem_pagemap {
 /*
  * vmmem_pagemap_open() returns 0; VMMEM_ENOSUPPORT if the system has no such
  * file, or it is not about this process' addresses, as under an emulator; or
- * -errno.
+ * -errno.  What is opened last is closed first, also of vmmem_file_data_open():
+ * they take turns in keeping the thread from being cancelled.
  */
 int vmmem_pagemap_open(struct vmmem_pagemap *ret_pagemap);
 void vmmem_pagemap_close(const struct vmmem_pagemap *pagemap);

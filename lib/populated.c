@@ -296,10 +296,11 @@ vmmem_populated_open(const struct vmmem_region *owner,
 void
 vmmem_populated_close(const struct vmmem_populated *walk)
 {
-	if (walk->tables)
-		vmmem_pagemap_close(&walk->pagemap);
+	/* The other way round than they were opened. */
 	if (walk->file)
 		vmmem_file_data_close(&walk->data);
+	if (walk->tables)
+		vmmem_pagemap_close(&walk->pagemap);
 }
 
 VMMEM_API int

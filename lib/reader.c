@@ -56,7 +56,9 @@ vmmem_reader_take_slow(struct vmmem_reader *reader)
 		return NULL;
 	/* Only its own thread stores it: no other order is needed. */
 	if (reader->section != 0 && reader->section != VMMEM_SECTION_FENCED) {
-		reader->nested++;
+		vmmem_epoch_reader_of(reader)->depth++;
+		/* Relaxed: a writer may add one, to be noticed some time. */
+		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
 		return reader->map;
 	}
 	/* What vmmem_reader_take() does, with a barrier of its own. */
@@ -76,18 +78,16 @@ vmmem_reader_take_slow(struct vmmem_reader *reader)
 VMMEM_API void
 vmmem_reader_release_slow(struct vmmem_reader *reader)
 {
-	const struct vmmem_space *space;
+	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
 
 	if (reader == NULL)
 		return;
-	space = vmmem_epoch_reader_of(reader)->owner;
-	/* A reader that makes barriers counts one more, to come here. */
-	if (reader->nested > (space->epoch.fenced ? 1U : 0U)) {
-		reader->nested--;
+	if (whole->depth != 0) {
+		whole->depth--;
+		/* Relaxed: see vmmem_reader_take_slow(). */
+		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	/* Release: what the section saw comes before its end. */
-	__atomic_store_n(&reader->section,
-			 space->epoch.fenced ? VMMEM_SECTION_FENCED : 0,
-			 __ATOMIC_RELEASE);
+	/* What else is counted leads one here that makes barriers. */
+	vmmem_epoch_leave_fenced(whole);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "fault_log.h"
 #include "region_priv.h"
 #include "replaced.h"
@@ -143,7 +144,9 @@ vmmem_region_free(struct vmmem_region *region)
 	if (region->map != NULL)
 		unmap(region);
 	/* Linux closes the descriptor even where close() fails. */
-	if (region->fd >= 0)
+	if (region->file != NULL)
+		vmmem_file_unref(region->file);
+	else if (region->fd >= 0)
 		close(region->fd);
 	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);
@@ -156,6 +159,7 @@ vmmem_region_unref(struct vmmem_region *region)
 {
 	void (*release)(void *);
 	void *opaque;
+	int cancel;
 
 	if (region == NULL)
 		return NULL;
@@ -174,10 +178,13 @@ vmmem_region_unref(struct vmmem_region *region)
 
 	release = region->release;
 	opaque = region->opaque;
+	/* Whoever drops it may hold a lock, or have more to drop. */
+	cancel = vmmem_cancel_off();
 	vmmem_region_free(region);
 	/* Last, so that the owner finds nothing of the region left. */
 	if (release != NULL)
 		release(opaque);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 

@@ -13,6 +13,7 @@
 #include "api.h"
 #include "backing.h"
 #include "bitmap_priv.h"
+#include "cancel.h"
 #include "fault_log.h"
 #include "region_priv.h"
 #include "struct_size.h"
@@ -483,7 +484,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 {
 	struct vmmem_region *region;
 	uint64_t last;
-	int rc;
+	int rc, cancel;
 
 	if (ret_region == NULL)
 		return VMMEM_EINVAL;
@@ -508,6 +509,8 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
+	/* What is half made is nobody's yet; and threads may make its pages. */
+	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
 		rc = check_host(region);
@@ -519,10 +522,11 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 		rc = vmmem_fault_record_new(region->host,
 					    region->last - region->start,
 					    &region->faults);
-	if (rc != 0) {
+	if (rc != 0)
 		vmmem_region_free(region);
+	vmmem_cancel_back(cancel);
+	if (rc != 0)
 		return rc;
-	}
 
 	set_entry(region);
 	/* From here on the region owns what the caller gave. */

@@ -9,6 +9,7 @@
 
 #include <vmmem/region.h>
 
+#include "file.h"
 #include "foreign_priv.h"
 #include "policy_priv.h"
 struct vmmem_fault_record;
@@ -59,7 +60,12 @@ struct vmmem_region {
 	struct vmmem_region *target;
 	uint64_t target_offset;
 
-	/* The file; an alias looks at its target's.  fd is -1 if none. */
+	/*
+	 * The file, which other regions may share, and its descriptor: -1 if
+	 * there is none.  An alias looks at its target's.  While the region is
+	 * made, 'file' is NULL and 'fd' the region's own.
+	 */
+	struct vmmem_file *file;
 	int fd;
 	uint64_t fd_offset;
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "mapping.h"
 #include "pagemap.h"
 #include "range.h"
@@ -181,14 +182,18 @@ count_huge(const struct vmmem_region *owner, const struct pages *pages,
 static int
 is_locked(uint64_t from, uint64_t end)
 {
+	const int cancel = vmmem_cancel_off();
+	int rc = 0;
+
 	/*
 	 * These flags do nothing but say so, and that something is not mapped,
 	 * which then is not locked.
 	 */
 	if (msync((void *)(uintptr_t)from, (size_t)(end - from),
-		  MS_ASYNC | MS_INVALIDATE) == 0 || errno == ENOMEM)
-		return 0;
-	return errno == EBUSY ? 1 : -errno;
+		  MS_ASYNC | MS_INVALIDATE) != 0 && errno != ENOMEM)
+		rc = errno == EBUSY ? 1 : -errno;
+	vmmem_cancel_back(cancel);
+	return rc;
 }
 
 static int

@@ -38,6 +38,7 @@ vmmem_slots_new(const struct vmmem_slots_options *options,
 	if (known.max == 0)
 		known.max = UINT32_MAX - known.first;
 	if ((known.page_size & (known.page_size - 1)) != 0 ||
+	    (known.max_len & (known.page_size - 1)) != 0 ||
 	    (known.flags & ~FLAGS_KNOWN) != 0 || known.reserved != 0 ||
 	    (known.max != 0 && known.max - 1 > UINT32_MAX - known.first))
 		return VMMEM_EINVAL;

@@ -63,7 +63,29 @@ push(struct list *list, const struct vmmem_slot *slot, size_t position)
 	return 0;
 }
 
-/* describe() fills in how the slot of 'region' should be. */
+/*
+ * part() makes a slot that is described for all of a region one for what begins
+ * at 'offset' in it.
+ */
+static struct vmmem_slot
+part(const struct vmmem_slots *slots, const struct vmmem_slot *whole,
+     uint64_t offset)
+{
+	const uint64_t max = slots->options.max_len;
+	struct vmmem_slot slot = *whole;
+
+	slot.gpa += offset;
+	slot.len -= offset;
+	if (max != 0 && slot.len > max)
+		slot.len = max;
+	if (slot.host != NULL)
+		slot.host = (unsigned char *)slot.host + offset;
+	if (slot.guest_memfd >= 0)
+		slot.guest_memfd_offset += offset;
+	return slot;
+}
+
+/* describe() fills in how the slot of all of 'region' should be. */
 static int
 describe(const struct vmmem_slots *slots, struct vmmem_region *region,
 	 struct vmmem_slot *slot)
@@ -112,6 +134,19 @@ describe(const struct vmmem_slots *slots, struct vmmem_region *region,
 	return 0;
 }
 
+/* Whether what is written to two slots is marked in one place, if at all. */
+static bool
+same_log(const struct vmmem_slot *a, const struct vmmem_slot *b)
+{
+	const struct vmmem_bitmap *bitmap = vmmem_region_bitmap(a->region);
+
+	return bitmap == vmmem_region_bitmap(b->region) &&
+	       (bitmap == NULL ||
+		vmmem_region_bitmap_offset(a->region) + vmmem_slot_offset(a) ==
+			vmmem_region_bitmap_offset(b->region) +
+				vmmem_slot_offset(b));
+}
+
 /* Memory that is the same but for where the guest sees it. */
 static bool
 same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
@@ -120,10 +155,7 @@ same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 	       a->guest_memfd == b->guest_memfd &&
 	       a->guest_memfd_offset == b->guest_memfd_offset &&
 	       ((a->flags ^ b->flags) & ~VMMEM_SLOT_LOG) == 0 &&
-	       vmmem_region_bitmap(a->region) ==
-		       vmmem_region_bitmap(b->region) &&
-	       vmmem_region_bitmap_offset(a->region) ==
-		       vmmem_region_bitmap_offset(b->region);
+	       same_log(a, b);
 }
 
 /*
@@ -152,9 +184,70 @@ is_same(const struct vmmem_slots_entry *entry, const struct vmmem_slot *slot)
 }
 
 /*
- * gather() finds what changes.  A region never does, so one that has its slot
- * is not even asked for its address, unless descriptions have changed.
+ * gather_slot() finds whether one slot changes.  All that are there and begin
+ * below it are wanted by nobody.
  */
+static int
+gather_slot(struct work *work, const struct vmmem_slot *slot, size_t *at)
+{
+	const struct vmmem_slots *slots = work->slots;
+	const struct vmmem_slots_entry *entry = NULL;
+	int rc = 0;
+
+	while (rc == 0 && *at < slots->count) {
+		entry = vmmem_slots_entry_at(slots, *at);
+		if (entry->slot.gpa >= slot->gpa)
+			break;
+		rc = push(&work->have, &entry->slot, (*at)++);
+	}
+	if (rc != 0 || (slot->flags & VMMEM_SLOT_NONE) != 0)
+		return rc;
+	if (*at < slots->count && entry->slot.gpa == slot->gpa &&
+	    is_same(entry, slot)) {
+		(*at)++;
+		return 0;
+	}
+	return push(&work->want, slot, 0);
+}
+
+/*
+ * gather_region() does so for the slots of a region.  A region never changes,
+ * so one that has its slots is not even asked for its address, unless
+ * descriptions have changed.
+ */
+static int
+gather_region(struct work *work, struct vmmem_region *region, bool ask,
+	      size_t *at)
+{
+	const struct vmmem_slots *slots = work->slots;
+	uint64_t start = vmmem_region_start(region), offset = 0;
+	uint64_t len = vmmem_region_len(region);
+	struct vmmem_slot whole = { .region = NULL }, slot;
+	int rc = 0;
+
+	for (; offset < len && rc == 0; offset += slot.len) {
+		if (!ask && *at < slots->count) {
+			const struct vmmem_slots_entry *entry =
+				vmmem_slots_entry_at(slots, *at);
+
+			slot = entry->slot;
+			if (slot.region == region && !entry->spoilt &&
+			    slot.gpa - start == offset) {
+				(*at)++;
+				continue;
+			}
+		}
+		if (whole.region == NULL)
+			rc = describe(slots, region, &whole);
+		if (rc != 0)
+			break;
+		slot = part(slots, &whole, offset);
+		rc = gather_slot(work, &slot, at);
+	}
+	return rc;
+}
+
+/* gather() finds what changes. */
 static int
 gather(struct work *work, const struct vmmem_collection *map)
 {
@@ -163,33 +256,8 @@ gather(struct work *work, const struct vmmem_collection *map)
 	size_t count = vmmem_collection_count(map), at = 0, i;
 	int rc = 0;
 
-	for (i = 0; i < count && rc == 0; i++) {
-		struct vmmem_region *region = vmmem_collection_at(map, i);
-		const struct vmmem_slots_entry *entry;
-		struct vmmem_slot slot;
-
-		entry = at < slots->count ? vmmem_slots_entry_at(slots, at) :
-					    NULL;
-		if (entry != NULL && entry->slot.region == region &&
-		    !entry->spoilt && !ask) {
-			at++;
-			continue;
-		}
-		rc = describe(slots, region, &slot);
-		while (rc == 0 && at < slots->count) {
-			entry = vmmem_slots_entry_at(slots, at);
-			if (entry->slot.gpa >= slot.gpa)
-				break;
-			rc = push(&work->have, &entry->slot, at++);
-		}
-		if (rc != 0 || (slot.flags & VMMEM_SLOT_NONE) != 0)
-			continue;
-		if (at < slots->count && entry->slot.gpa == slot.gpa &&
-		    is_same(entry, &slot))
-			at++;
-		else
-			rc = push(&work->want, &slot, 0);
-	}
+	for (i = 0; i < count && rc == 0; i++)
+		rc = gather_region(work, vmmem_collection_at(map, i), ask, &at);
 	for (; at < slots->count && rc == 0; at++)
 		rc = push(&work->have, &vmmem_slots_entry_at(slots, at)->slot,
 			  at);

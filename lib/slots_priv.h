@@ -58,6 +58,13 @@ vmmem_slot_last(const struct vmmem_slot *slot)
 	return slot->gpa + (slot->len - 1);
 }
 
+/* Where in its region a slot begins. */
+static inline uint64_t
+vmmem_slot_offset(const struct vmmem_slot *slot)
+{
+	return slot->gpa - vmmem_region_start(slot->region);
+}
+
 /*
  * vmmem_slots_position() returns the index of the first slot that starts above
  * 'gpa', the count if none does.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include "smaps.h"
 
+#include "cancel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -123,22 +125,29 @@ int
 vmmem_smaps_huge(uint64_t first, uint64_t last, uint64_t *ret_bytes)
 {
 	struct parser parser = { .first = first, .last = last };
+	const int cancel = vmmem_cancel_off();
 	char buf[4096];
-	ssize_t got;
+	ssize_t got = 0;
 	int fd, rc = 0;
 
 	fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
-	do {
+		rc = -errno;
+	while (rc == 0) {
 		got = read(fd, buf, sizeof(buf));
 		if (got > 0)
 			parse(&parser, buf, (size_t)got);
 		else if (got < 0 && errno != EINTR)
 			rc = -errno;
+		else if (got == 0)
+			break;
 		/* They come in ascending order. */
-	} while (rc == 0 && got != 0 && parser.at <= last);
-	close(fd);
+		if (parser.at > last)
+			break;
+	}
+	if (fd >= 0)
+		close(fd);
+	vmmem_cancel_back(cancel);
 	if (rc != 0)
 		return rc;
 	finish(&parser);

@@ -25,6 +25,26 @@
 #define SLEEP_FIRST_NS 20000
 #define SLEEP_LAST_NS 1000000
 
+/* How often it looks, if it is not known who is in a section. */
+#define LOOKS_UNKNOWN 100
+
+/*
+ * How many maps that somebody held are looked at by each update: more than one,
+ * so that they are dropped faster than they come; not all, so that an update
+ * does not cost what others hold.
+ */
+#define LOOKS 16
+
+static int
+compare_maps(const struct vmmem_retired *a, const struct vmmem_retired *b)
+{
+	const uintptr_t map = (uintptr_t)a->map, other = (uintptr_t)b->map;
+
+	return (map > other) - (map < other);
+}
+
+VMMEM_TREE_FUNCTIONS(vmmem_retired_tree, vmmem_retired, by_map, compare_maps)
+
 VMMEM_API int
 vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 {
@@ -48,7 +68,9 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	if (rc != 0)
 		goto destroy_lock;
 
-	STAILQ_INIT(&space->retired);
+	TAILQ_INIT(&space->retired);
+	TAILQ_INIT(&space->held);
+	RB_INIT(&space->retired_maps);
 	TAILQ_INIT(&space->listeners);
 	atomic_init(&space->refs, 1);
 	vmmem_collection_keep(map);
@@ -85,8 +107,8 @@ drop(struct vmmem_retired_list *list)
 {
 	struct vmmem_retired *node;
 
-	while ((node = STAILQ_FIRST(list)) != NULL) {
-		STAILQ_REMOVE_HEAD(list, link);
+	while ((node = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, node, link);
 		vmmem_collection_unkeep(node->map);
 		free(node);
 	}
@@ -105,6 +127,8 @@ vmmem_space_unref(struct vmmem_space *space)
 		return NULL;
 	/* Readers, listeners and updates hold references: there are none. */
 	drop(&space->retired);
+	drop(&space->held);
+	vmmem_steps_free(&space->update.steps);
 	vmmem_collection_unkeep(space->view.current);
 	vmmem_collection_unref(space->empty);
 	vmmem_epoch_fini(&space->epoch);
@@ -163,22 +187,37 @@ vmmem_space_unlock_writers(struct vmmem_space *space)
 	pthread_mutex_unlock(&space->writers);
 }
 
+/* list() makes a map one of those that are retired. */
+static void
+list(struct vmmem_space *space, struct vmmem_retired *node)
+{
+	node->held = false;
+	TAILQ_INSERT_TAIL(&space->retired, node, link);
+	RB_INSERT(vmmem_retired_tree, &space->retired_maps, node);
+	space->retired_count++;
+}
+
+/* unlist() moves one to another list, to be dropped. */
+static void
+unlist(struct vmmem_space *space, struct vmmem_retired *node,
+       struct vmmem_retired_list *unlisted)
+{
+	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
+	RB_REMOVE(vmmem_retired_tree, &space->retired_maps, node);
+	space->retired_count--;
+	TAILQ_INSERT_TAIL(unlisted, node, link);
+}
+
 /* forget() takes 'map' off the list of what is retired, if it is there. */
 static void
-forget(struct vmmem_space *space, const struct vmmem_collection *map,
+forget(struct vmmem_space *space, struct vmmem_collection *map,
        struct vmmem_retired_list *forgotten)
 {
-	struct vmmem_retired *node;
+	struct vmmem_retired key = { .map = map }, *node;
 
-	STAILQ_FOREACH(node, &space->retired, link) {
-		if (node->map == map)
-			break;
-	}
-	if (node == NULL)
-		return;
-	STAILQ_REMOVE(&space->retired, node, vmmem_retired, link);
-	space->retired_count--;
-	STAILQ_INSERT_TAIL(forgotten, node, link);
+	node = RB_FIND(vmmem_retired_tree, &space->retired_maps, &key);
+	if (node != NULL)
+		unlist(space, node, forgotten);
 }
 
 void
@@ -186,7 +225,7 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 		    struct vmmem_retired *node)
 {
 	struct vmmem_retired_list forgotten =
-		STAILQ_HEAD_INITIALIZER(forgotten);
+		TAILQ_HEAD_INITIALIZER(forgotten);
 
 	vmmem_collection_keep(map);
 	pthread_mutex_lock(&space->epoch.lock);
@@ -203,47 +242,55 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 	/* Release: who sees the number finds at least this map. */
 	__atomic_store_n(&space->view.generation, node->generation,
 			 __ATOMIC_RELEASE);
-	STAILQ_INSERT_TAIL(&space->retired, node, link);
-	space->retired_count++;
+	list(space, node);
 	pthread_mutex_unlock(&space->epoch.lock);
 	/* The reference just taken outlives it: nothing is unmapped. */
 	drop(&forgotten);
 }
 
-int
-vmmem_space_drop_retired(struct vmmem_space *space, uint64_t *ret_horizon)
+/* look() moves what nobody holds to 'unseen', and all else to 'held'. */
+static void
+look(struct vmmem_space *space, struct vmmem_retired *node,
+     struct vmmem_retired_list *unseen)
 {
-	struct vmmem_retired_list unseen = STAILQ_HEAD_INITIALIZER(unseen);
-	struct vmmem_retired_list left = STAILQ_HEAD_INITIALIZER(left);
-	struct vmmem_retired *node;
+	if (!vmmem_collection_is_held(node->map)) {
+		unlist(space, node, unseen);
+		return;
+	}
+	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
+	node->held = true;
+	/* Behind the others, whose turn it is before. */
+	TAILQ_INSERT_TAIL(&space->held, node, link);
+}
+
+int
+vmmem_space_drop_retired(struct vmmem_space *space, bool all,
+			 uint64_t *ret_horizon)
+{
+	struct vmmem_retired_list unseen = TAILQ_HEAD_INITIALIZER(unseen);
+	struct vmmem_retired *node, *next, *last;
 	uint64_t horizon;
+	size_t looks = 0;
 	int rc;
 
 	pthread_mutex_lock(&space->epoch.lock);
 	rc = vmmem_epoch_horizon(&space->epoch, space->view.generation,
 				 &horizon);
-	if (rc != 0) {
-		pthread_mutex_unlock(&space->epoch.lock);
-		return rc;
+	/* Once round: those that are still held go to the end. */
+	last = TAILQ_LAST(&space->held, vmmem_retired_list);
+	for (node = TAILQ_FIRST(&space->held);
+	     node != NULL && (all || looks++ < LOOKS); node = next) {
+		next = node != last ? TAILQ_NEXT(node, link) : NULL;
+		look(space, node, &unseen);
 	}
-	while ((node = STAILQ_FIRST(&space->retired)) != NULL &&
-	       node->generation <= horizon) {
-		STAILQ_REMOVE_HEAD(&space->retired, link);
-		if (vmmem_collection_is_held(node->map)) {
-			STAILQ_INSERT_TAIL(&left, node, link);
-		} else {
-			STAILQ_INSERT_TAIL(&unseen, node, link);
-			space->retired_count--;
-		}
-	}
-	/* What others hold stays in front, as it is the oldest. */
-	STAILQ_CONCAT(&left, &space->retired);
-	STAILQ_CONCAT(&space->retired, &left);
+	while ((node = TAILQ_FIRST(&space->retired)) != NULL &&
+	       node->generation <= horizon)
+		look(space, node, &unseen);
 	pthread_mutex_unlock(&space->epoch.lock);
 	/* Outside of the lock: this unmaps, and may call owners back. */
 	drop(&unseen);
 	*ret_horizon = horizon;
-	return 0;
+	return rc;
 }
 
 VMMEM_API int
@@ -350,13 +397,13 @@ vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
 	end = timeout_ms > 0 ? now_ns() + timeout_ms * NS_PER_MS : 0;
 	wanted = vmmem_space_generation(space);
 	for (;;) {
-		rc = vmmem_space_drop_retired(space, &horizon);
-		if (rc != 0)
-			return rc;
+		rc = vmmem_space_drop_retired(space, true, &horizon);
 		if (horizon >= wanted)
 			return 0;
-		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end))
-			return -ETIMEDOUT;
+		/* A reader of which nothing is known may never say more. */
+		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end) ||
+		    (timeout_ms < 0 && rc != 0 && look >= LOOKS_UNKNOWN))
+			return rc != 0 ? rc : -ETIMEDOUT;
 		let_others_run(look);
 		if (look < UINT32_MAX)
 			look++;

@@ -5,6 +5,7 @@
 #include <vmmem/space.h>
 
 #include "api.h"
+#include "cancel.h"
 #include "listener_priv.h"
 #include "translate.h"
 
@@ -72,16 +73,19 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 		    uint32_t flags, uint64_t *ret_discarded)
 {
 	const struct vmmem_collection *map;
-	int rc;
+	int rc, cancel;
 
 	if (ret_discarded != NULL)
 		*ret_discarded = 0;
 	if (space == NULL)
 		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
 	/* So that the map stays, and those who were asked. */
 	rc = vmmem_space_lock_writers(space);
-	if (rc != 0)
+	if (rc != 0) {
+		vmmem_cancel_back(cancel);
 		return rc;
+	}
 	map = vmmem_physical(space->view.current);
 	/* Nobody is asked for what cannot be. */
 	rc = vmmem_collection_discard(map, gpa, 0, flags, NULL);
@@ -96,5 +100,6 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 		tell_discarded(space, gpa, len, rc);
 	}
 	vmmem_space_unlock_writers(space);
+	vmmem_cancel_back(cancel);
 	return rc;
 }

@@ -40,14 +40,10 @@ vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
 	return 0;
 }
 
-/*
- * like() makes a translated collection of 'physical', as 'collection' is one,
- * and takes over the reference to 'physical'.
- */
-static int
-like(const struct vmmem_collection *collection,
-     struct vmmem_collection *physical,
-     struct vmmem_collection **ret_collection)
+int
+vmmem_translate_like(const struct vmmem_collection *collection,
+		     struct vmmem_collection *physical,
+		     struct vmmem_collection **ret_collection)
 {
 	int rc;
 
@@ -67,7 +63,9 @@ vmmem_translate_insert(const struct vmmem_collection *collection,
 
 	rc = vmmem_collection_insert(vmmem_physical(collection), region,
 				     &larger);
-	return rc != 0 ? rc : like(collection, larger, ret_collection);
+	return rc != 0 ? rc :
+			 vmmem_translate_like(collection, larger,
+					      ret_collection);
 }
 
 int
@@ -84,7 +82,7 @@ vmmem_translate_remove(const struct vmmem_collection *collection,
 				     &smaller, &region);
 	if (rc != 0)
 		return rc;
-	rc = like(collection, smaller, ret_collection);
+	rc = vmmem_translate_like(collection, smaller, ret_collection);
 	if (rc == 0 && ret_region != NULL)
 		*ret_region = region;
 	else
@@ -144,11 +142,9 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 	struct vmmem_iommu *iommu = translation->iommu;
 	struct vmmem_iotlb *iotlb = translation->iotlb;
 	struct vmmem_iotlb_entry found;
-	uint32_t changes;
 	int rc;
 
 	while (vmmem_iommu_is_on(iommu)) {
-		changes = vmmem_iotlb_changes(iotlb);
 		ret_seen->section = vmmem_underway_enter(&iotlb->underway);
 		vmmem_iotlb_find(&iotlb->table, iova, &found);
 		if (vmmem_see_permits(&found, access)) {
@@ -169,8 +165,7 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 		vmmem_underway_leave(&iotlb->underway, ret_seen->section);
 		if (wait == NULL)
 			return VMMEM_EIOMMUMISS;
-		rc = vmmem_iommu_miss(iommu, &found, iova, len, access,
-				      changes, wait);
+		rc = vmmem_iommu_miss(iommu, &found, iova, len, access, wait);
 		if (rc != 0)
 			return rc;
 	}
@@ -247,7 +242,6 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	       uint64_t len)
 {
 	const struct vmmem_translation *translation = collection->translation;
-	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
 	uint64_t piece;
 	int rc = 0, failed;
@@ -266,7 +260,8 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 	}
 	/* What comes behind bytes that have no memory is marked, too. */
 	while (vmmem_iommu_is_on(translation->iommu)) {
-		failed = vmmem_see(collection, iova, len, 0, &wait, &seen);
+		/* The guest may have the page back: nobody is asked for it. */
+		failed = vmmem_see(collection, iova, len, 0, NULL, &seen);
 		if (failed == 0) {
 			vmmem_seen_written(&seen, 0, seen.len);
 			vmmem_unsee(&seen);

@@ -234,6 +234,14 @@ int vmmem_translate_remove(const struct vmmem_collection *collection,
 			   struct vmmem_collection **ret_collection,
 			   struct vmmem_region **ret_region);
 
+/*
+ * vmmem_translate_like() makes a translated collection of 'physical', as
+ * 'collection' is one, and takes over the reference to 'physical'.
+ */
+int vmmem_translate_like(const struct vmmem_collection *collection,
+			 struct vmmem_collection *physical,
+			 struct vmmem_collection **ret_collection);
+
 /* vmmem_translation_free() undoes what made its collection translated. */
 void vmmem_translation_free(struct vmmem_translation *translation);
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "api.h"
 #include "struct_size.h"
@@ -14,8 +15,14 @@
 /* A guest address and its byte in a file, which begins with a page. */
 #define CONGRUENCE 16
 
-/* A word of the log. */
-#define LOG_WORD 8
+/*
+ * If nobody says what one front end may map, it is a quarter of the addresses,
+ * and with two tables at once half of them.
+ */
+#define SHARE 4
+
+/* What the options were in version 0.1. */
+#define OPTIONS_FIRST_SIZE 32
 
 /* copy_rules() checks rules and copies them, of whatever size they are. */
 static int
@@ -40,6 +47,20 @@ copy_rules(const struct vmmem_foreign_rules *rules,
 	return 0;
 }
 
+/* addresses() is how many bytes the process may map. */
+static uint64_t
+addresses(void)
+{
+	struct rlimit limit;
+	/* Whatever the machine has, the stack is in the upper half of it. */
+	uint64_t most = UINT64_C(2)
+			<< (63 - __builtin_clzll((uintptr_t)&limit));
+
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < most)
+		most = limit.rlim_cur;
+	return most;
+}
+
 VMMEM_API int
 vmmem_vhost_new(struct vmmem_space *space,
 		const struct vmmem_vhost_options *options,
@@ -54,7 +75,7 @@ vmmem_vhost_new(struct vmmem_space *space,
 		return VMMEM_EINVAL;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       sizeof(known));
+				       OPTIONS_FIRST_SIZE);
 		if (rc != 0)
 			return rc;
 	}
@@ -75,6 +96,8 @@ vmmem_vhost_new(struct vmmem_space *space,
 	vhost->rules = rules;
 	vhost->regions_max = known.regions_max != 0 ? known.regions_max :
 						      VMMEM_VHOST_REGIONS_MAX;
+	vhost->bytes_max = known.bytes_max != 0 ? known.bytes_max :
+						  addresses() / SHARE;
 	vhost->space = vmmem_space_ref(space);
 	vhost->iotlb = vmmem_iotlb_ref(known.iotlb);
 	*ret_vhost = vhost;
@@ -126,6 +149,7 @@ check(const struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 			return VMMEM_ECONGRUENCE;
 	}
 	table->log = vmmem_bitmap_ref(vhost->table->log);
+	table->log_bytes = vhost->table->log_bytes;
 	return 0;
 }
 
@@ -147,7 +171,8 @@ map_rows(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table,
 			else
 				high = middle;
 		}
-		rc = vmmem_vhost_map_row(vhost, &table->rows[low], fds[i]);
+		rc = vmmem_vhost_map_row(vhost, table, &table->rows[low],
+					 fds[i]);
 	}
 	return rc;
 }
@@ -205,6 +230,7 @@ copy_rows(const struct vmmem_vhost *vhost, size_t without, size_t more)
 		table->rows[count] = old->rows[i];
 		table->rows[count].region = NULL;
 		vmmem_region_ref(table->rows[count].mapping);
+		table->row_bytes += table->rows[count].bytes;
 		count++;
 	}
 	return table;
@@ -231,7 +257,8 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
 	/* Sorting has put it among the others: it is the one without pages. */
 	for (i = 0; i < table->count && rc == 0; i++) {
 		if (table->rows[i].mapping == NULL)
-			rc = vmmem_vhost_map_row(vhost, &table->rows[i], fd);
+			rc = vmmem_vhost_map_row(vhost, table, &table->rows[i],
+						 fd);
 	}
 	if (rc == 0)
 		rc = vmmem_vhost_install(vhost, table);
@@ -271,20 +298,24 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
 	return rc;
 }
 
-/* use_log() has the rows marked in 'log', whose reference it takes over. */
+/*
+ * use_log() has the rows marked in [offset, offset + len) of a file; in no log
+ * if there are no bytes.
+ */
 static int
-use_log(struct vmmem_vhost *vhost, struct vmmem_bitmap *log)
+use_log(struct vmmem_vhost *vhost, int fd, uint64_t offset, uint64_t len)
 {
 	struct vmmem_vhost_table *table = copy_rows(vhost, SIZE_MAX, 0);
-	int rc;
+	int rc = 0;
 
-	if (table == NULL) {
-		vmmem_bitmap_unref(log);
+	if (table == NULL)
 		return -ENOMEM;
-	}
-	table->log = log;
-	rc = log_reaches(log, table) ? vmmem_vhost_install(vhost, table) :
-				       VMMEM_ELOGSHORT;
+	if (len != 0)
+		rc = vmmem_vhost_map_log(vhost, table, fd, offset, len);
+	if (rc == 0 && !log_reaches(table->log, table))
+		rc = VMMEM_ELOGSHORT;
+	if (rc == 0)
+		rc = vmmem_vhost_install(vhost, table);
 	if (rc != 0)
 		vmmem_vhost_table_free(table);
 	return rc;
@@ -294,17 +325,9 @@ VMMEM_API int
 vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd, uint64_t offset,
 		    uint64_t len)
 {
-	struct vmmem_bitmap *log;
-	int rc;
-
 	if (vhost == NULL)
 		return VMMEM_EINVAL;
-	if (len < LOG_WORD)
-		return VMMEM_EZEROLEN;
-	if (offset % LOG_WORD != 0)
-		return VMMEM_EMISALIGNED;
-	rc = vmmem_vhost_map_log(vhost, fd, offset, len - len % LOG_WORD, &log);
-	return rc != 0 ? rc : use_log(vhost, log);
+	return len == 0 ? VMMEM_EZEROLEN : use_log(vhost, fd, offset, len);
 }
 
 VMMEM_API int
@@ -312,7 +335,7 @@ vmmem_vhost_clear_log(struct vmmem_vhost *vhost)
 {
 	if (vhost == NULL)
 		return VMMEM_EINVAL;
-	return vhost->table->log != NULL ? use_log(vhost, NULL) : 0;
+	return vhost->table->log != NULL ? use_log(vhost, -1, 0, 0) : 0;
 }
 
 VMMEM_API struct vmmem_bitmap *

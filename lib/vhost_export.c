@@ -3,11 +3,9 @@
 #include <vmmem/iommu.h>
 #include <vmmem/vhost.h>
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "api.h"
 
@@ -17,51 +15,48 @@
 struct row {
 	struct vmmem_vhost_region wire;
 	int fd;
-	dev_t device;
-	ino_t inode;
 };
 
-/* look() says whether 'region' can be shared, and what its row is. */
-static int
-look(const struct vmmem_region *region, uint32_t flags, struct row *row,
-     bool *ret_shared)
+/* look() says whether 'region' can be shared, and what its row is then. */
+static bool
+look(const struct vmmem_region *region, uint32_t flags, struct row *row)
 {
-	struct stat status;
 	uint64_t rest;
 	void *host;
 
-	*ret_shared = false;
 	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
 		    MAP_SHARED ||
 	    (vmmem_region_protection(region) & ACCESS) != ACCESS ||
 	    vmmem_region_file(region, &row->fd, &row->wire.offset) != 0 ||
 	    vmmem_region_host_address(region, 0, &host, &rest) != 0)
-		return 0;
-	if (fstat(row->fd, &status) != 0)
-		return -errno;
-	row->device = status.st_dev;
-	row->inode = status.st_ino;
+		return false;
 	row->wire.gpa = vmmem_region_start(region);
 	row->wire.len = rest;
 	row->wire.user_address = (flags & VMMEM_VHOST_EXPORT_HOST) != 0 ?
 					 (uint64_t)(uintptr_t)host :
 					 row->wire.gpa;
-	*ret_shared = true;
-	return 0;
+	return true;
 }
 
-/* Whether 'next' goes on where 'row' ends, in all that a row says. */
-static bool
-continues(const struct row *row, const struct row *next)
+/*
+ * continues() stores whether 'next' goes on where 'row' ends, in all that a row
+ * says.
+ */
+static int
+continues(const struct row *row, const struct row *next, int *ret_continues)
 {
 	const struct vmmem_vhost_region *low = &row->wire, *high = &next->wire;
 
-	return high->gpa - low->gpa == low->len &&
-	       high->offset >= low->offset &&
-	       high->offset - low->offset == low->len &&
-	       high->user_address >= low->user_address &&
-	       high->user_address - low->user_address == low->len &&
-	       next->device == row->device && next->inode == row->inode;
+	*ret_continues = high->gpa - low->gpa == low->len &&
+			 high->offset >= low->offset &&
+			 high->offset - low->offset == low->len &&
+			 high->user_address >= low->user_address &&
+			 high->user_address - low->user_address == low->len;
+	/* Regions of one file have one descriptor as a rule. */
+	return *ret_continues && next->fd != row->fd ?
+		       vmmem_foreign_same_file(row->fd, next->fd,
+					       ret_continues) :
+		       0;
 }
 
 VMMEM_API int
@@ -71,8 +66,7 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 {
 	size_t i, count = 0, left_out = 0;
 	struct row row = { 0 }, next;
-	bool shared;
-	int rc;
+	int goes_on, rc;
 
 	if (map == NULL || ret_count == NULL ||
 	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
@@ -80,14 +74,15 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 	    vmmem_iommu_physical(map) != NULL)
 		return VMMEM_EINVAL;
 	for (i = 0; i < vmmem_collection_count(map); i++) {
-		rc = look(vmmem_collection_at(map, i), flags, &next, &shared);
-		if (rc != 0)
-			return rc;
-		if (!shared) {
+		if (!look(vmmem_collection_at(map, i), flags, &next)) {
 			left_out++;
 			continue;
 		}
-		if (count != 0 && continues(&row, &next)) {
+		goes_on = 0;
+		rc = count != 0 ? continues(&row, &next, &goes_on) : 0;
+		if (rc != 0)
+			return rc;
+		if (goes_on) {
 			row.wire.len += next.wire.len;
 		} else {
 			row = next;

@@ -18,6 +18,8 @@ struct vmmem_vhost_row {
 	/* The file's pages, and what of them the space shows. */
 	struct vmmem_region *mapping;
 	struct vmmem_region *region;
+	/* Of the mapping, with all of its pages. */
+	uint64_t bytes;
 	/* The i-th row by user address: an index into the rows. */
 	size_t by_user;
 };
@@ -25,6 +27,8 @@ struct vmmem_vhost_row {
 /* A table never changes once it is in use; rows are sorted by gpa. */
 struct vmmem_vhost_table {
 	struct vmmem_bitmap *log;
+	uint64_t log_bytes; /* of its mapping */
+	uint64_t row_bytes; /* of those of all rows */
 	size_t count;
 	struct vmmem_vhost_row rows[];
 };
@@ -34,6 +38,7 @@ struct vmmem_vhost {
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_foreign_rules *rules; /* NULL: the strictest */
 	size_t regions_max;
+	uint64_t bytes_max; /* UINT64_MAX: any */
 	struct vmmem_vhost_table *table;
 };
 
@@ -47,16 +52,20 @@ void vmmem_vhost_table_free(struct vmmem_vhost_table *table);
 int vmmem_vhost_table_sort(struct vmmem_vhost_table *table);
 
 /*
- * vmmem_vhost_map_row() maps the file of a row, or takes what the current table
- * has mapped of it.
+ * vmmem_vhost_map_row() maps the file of a row of 'table', or takes what the
+ * current table has mapped of it.
  */
 int vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
+			struct vmmem_vhost_table *table,
 			struct vmmem_vhost_row *row, int fd);
 
-/* vmmem_vhost_map_log() makes a bitmap of a part of a file. */
-int vmmem_vhost_map_log(const struct vmmem_vhost *vhost, int fd,
-			uint64_t offset, uint64_t len,
-			struct vmmem_bitmap **ret_log);
+/*
+ * vmmem_vhost_map_log() makes a bitmap of a part of a file, and has it be the
+ * log of 'table', which has none.
+ */
+int vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
+			struct vmmem_vhost_table *table, int fd,
+			uint64_t offset, uint64_t len);
 
 /*
  * vmmem_vhost_install() makes the regions of 'table', whose rows are mapped,

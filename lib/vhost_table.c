@@ -12,6 +12,9 @@
 
 #include "vhost_priv.h"
 
+/* What a guest address agrees with its byte in a file by. */
+#define CONGRUENCE 16
+
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
 {
@@ -127,70 +130,100 @@ vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
 	return 0;
 }
 
-/* What the current table has mapped of the same file and range, or NULL. */
-static struct vmmem_region *
-mapped_already(const struct vmmem_vhost_table *table,
-	       const struct vmmem_vhost_row *row)
+/* is_of_file() stores whether 'region' is of the file that 'fd' is of. */
+static int
+is_of_file(const struct vmmem_region *region, int fd, int *ret_is)
 {
+	uint64_t offset;
+	int own, rc;
+
+	rc = vmmem_region_file(region, &own, &offset);
+	return rc != 0 ? rc : vmmem_foreign_same_file(own, fd, ret_is);
+}
+
+/* A part of a file, and the pages that it is mapped by. */
+struct pages {
+	int fd;
+	uint64_t offset;
+	uint64_t len;
+	/* What is found out: what file it is, and its pages with that part. */
+	struct vmmem_foreign_report report;
+	uint64_t before; /* bytes of them before 'offset' */
+	uint64_t bytes;	 /* of all of them */
+};
+
+/*
+ * find_mapped() stores what the current table has mapped of the same file and
+ * range, or NULL.
+ */
+static int
+find_mapped(const struct vmmem_vhost_table *table,
+	    const struct vmmem_vhost_row *row, int fd,
+	    struct vmmem_region **ret_region)
+{
+	int rc = 0, same = 0;
 	size_t i;
 
-	for (i = 0; i < table->count; i++) {
+	*ret_region = NULL;
+	for (i = 0; i < table->count && rc == 0 && !same; i++) {
 		const struct vmmem_vhost_row *old = &table->rows[i];
 
-		if (old->device == row->device && old->inode == row->inode &&
-		    old->wire.offset == row->wire.offset &&
-		    old->wire.len == row->wire.len)
-			return old->mapping;
+		/* The numbers first: no other file can be the same. */
+		if (old->device != row->device || old->inode != row->inode ||
+		    old->wire.offset != row->wire.offset ||
+		    old->wire.len != row->wire.len)
+			continue;
+		rc = is_of_file(old->mapping, fd, &same);
+		if (rc == 0 && same)
+			*ret_region = old->mapping;
 	}
-	return NULL;
+	return rc;
 }
 
 /*
- * map_pages() maps [offset, offset + len) of a file, and what is needed before
- * it for the file's pages.  'ret_report' says what the file is.
+ * find_pages() looks at a file, and tells whether no more than 'most' bytes
+ * would be mapped of it.
  */
 static int
-map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
-	  uint64_t len, const struct vmmem_vhost_row *row,
-	  struct vmmem_foreign_report *report, struct vmmem_region **ret_region)
+find_pages(const struct vmmem_vhost *vhost, uint64_t most, struct pages *pages)
 {
-	struct vmmem_region_builder *builder;
-	struct vmmem_region *region;
-	uint64_t page, before, whole;
+	uint64_t page, whole;
 	int rc;
 
-	report->size = sizeof(*report);
+	pages->report.size = sizeof(pages->report);
 	/* No bytes: only its pages tell where a mapping may begin. */
-	rc = vmmem_foreign_check(fd, 0, 0, vhost->rules, report);
+	rc = vmmem_foreign_check(pages->fd, 0, 0, vhost->rules, &pages->report);
 	if (rc != 0)
 		return rc;
-	page = report->page_size;
+	page = pages->report.page_size;
 	/* A device may have any; mmap(2) wants at least the system's. */
 	if (page == 0)
 		page = (uint64_t)sysconf(_SC_PAGESIZE);
-	before = offset % page;
-	if (vmmem_address_checked_add(len, before, &whole) != 0)
+	pages->before = pages->offset % page;
+	if (vmmem_address_checked_add(pages->len, pages->before, &whole) != 0 ||
+	    vmmem_address_align_up(whole, page, &pages->bytes) != 0)
 		return VMMEM_EOVERFLOW;
-	if (row != NULL) {
-		struct vmmem_vhost_row same = *row;
+	if (pages->bytes <= most)
+		return 0;
+	/* What the file does not have is the greater lie. */
+	rc = vmmem_foreign_check(pages->fd, pages->offset - pages->before,
+				 whole, vhost->rules, NULL);
+	return rc != 0 ? rc : VMMEM_EREGIONBYTES;
+}
 
-		same.device = report->device;
-		same.inode = report->inode;
-		region = mapped_already(vhost->table, &same);
-		if (region != NULL) {
-			/* This descriptor may permit less than that one did. */
-			rc = vmmem_foreign_check(fd, offset - before, whole,
-						 vhost->rules, NULL);
-			if (rc == 0)
-				*ret_region = vmmem_region_ref(region);
-			return rc;
-		}
-	}
-	builder = vmmem_region_builder_new();
+static int
+map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
+	  struct vmmem_region **ret_region)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	int rc;
+
 	if (builder == NULL)
 		return -ENOMEM;
-	vmmem_region_builder_set_range(builder, 0, whole);
-	vmmem_region_builder_set_foreign(builder, fd, offset - before,
+	/* At a guest address that means nothing. */
+	vmmem_region_builder_set_range(builder, pages->offset % CONGRUENCE,
+				       pages->len);
+	vmmem_region_builder_set_foreign(builder, pages->fd, pages->offset,
 					 vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
@@ -202,19 +235,48 @@ map_pages(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
 	return rc;
 }
 
+/* bytes_left() is how many more may be mapped. */
+static uint64_t
+bytes_left(const struct vmmem_vhost *vhost,
+	   const struct vmmem_vhost_table *table)
+{
+	if (vhost->bytes_max == UINT64_MAX)
+		return UINT64_MAX;
+	/* This does not wrap: each was looked at before it was added. */
+	return vhost->bytes_max - table->row_bytes - table->log_bytes;
+}
+
 int
 vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
+		    struct vmmem_vhost_table *table,
 		    struct vmmem_vhost_row *row, int fd)
 {
-	struct vmmem_foreign_report report;
+	struct pages pages = { .fd = fd, .offset = row->wire.offset,
+			       .len = row->wire.len };
+	struct vmmem_region *mapping;
 	int rc;
 
-	rc = map_pages(vhost, fd, row->wire.offset, row->wire.len, row, &report,
-		       &row->mapping);
+	rc = find_pages(vhost, bytes_left(vhost, table), &pages);
 	if (rc != 0)
 		return rc;
-	row->device = report.device;
-	row->inode = report.inode;
+	row->device = pages.report.device;
+	row->inode = pages.report.inode;
+	rc = find_mapped(vhost->table, row, fd, &mapping);
+	if (rc != 0)
+		return rc;
+	if (mapping != NULL)
+		/* This descriptor may permit less than that one did. */
+		rc = vmmem_foreign_check(fd, pages.offset - pages.before,
+					 pages.before + pages.len,
+					 vhost->rules, NULL);
+	else
+		rc = map_pages(vhost, &pages, &row->mapping);
+	if (rc != 0)
+		return rc;
+	if (mapping != NULL)
+		row->mapping = vmmem_region_ref(mapping);
+	row->bytes = pages.bytes;
+	table->row_bytes += pages.bytes;
 	return 0;
 }
 
@@ -226,33 +288,38 @@ release_log(void *opaque)
 }
 
 int
-vmmem_vhost_map_log(const struct vmmem_vhost *vhost, int fd, uint64_t offset,
-		    uint64_t len, struct vmmem_bitmap **ret_log)
+vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
+		    struct vmmem_vhost_table *table, int fd, uint64_t offset,
+		    uint64_t len)
 {
 	const uint64_t bytes_of_byte = 8 * VMMEM_VHOST_LOG_PAGE;
-	struct vmmem_foreign_report report;
+	struct pages pages = { .fd = fd, .offset = offset, .len = len };
 	struct vmmem_region *region;
 	uint64_t covered, rest;
-	unsigned char *host;
-	void *first;
+	void *host;
 	int rc;
 
-	rc = map_pages(vhost, fd, offset, len, NULL, &report, &region);
+	rc = find_pages(vhost, bytes_left(vhost, table), &pages);
+	if (rc == 0)
+		rc = map_pages(vhost, &pages, &region);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_region_host_address(region, 0, &first, &rest);
+	rc = vmmem_region_host_address(region, 0, &host, &rest);
 	if (rc == 0) {
-		host = (unsigned char *)first + (rest - len);
 		covered = len > UINT64_MAX / bytes_of_byte ?
 				  UINT64_MAX :
 				  len * bytes_of_byte;
 		rc = vmmem_bitmap_new_external(host, (size_t)len, covered,
 					       VMMEM_VHOST_LOG_PAGE,
-					       release_log, region, ret_log);
+					       release_log, region,
+					       &table->log);
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		vmmem_region_unref(region);
-	return rc;
+		return rc;
+	}
+	table->log_bytes = pages.bytes;
+	return 0;
 }
 
 /* The row of the table that begins at 'gpa', or NULL. */

@@ -41,7 +41,6 @@ START_TEST(new_refuses)
 	struct vmmem_bitmap *none = (void *)&none, *bitmap = none;
 	uint64_t words[4] = { 0 };
 	int released = 0;
-	size_t i;
 
 	ck_assert_int_eq(vmmem_bitmap_new_external(NULL, 32, 64, 64,
 						   count_release, &released,
@@ -55,17 +54,11 @@ START_TEST(new_refuses)
 						   count_release, &released,
 						   &bitmap),
 			 VMMEM_EZEROLEN);
-	for (i = 1; i < 8; i++) {
-		ck_assert_int_eq(vmmem_bitmap_new_external(words, 24 + i, 64,
-							   64, count_release,
-							   &released, &bitmap),
-				 VMMEM_EINVAL);
-		ck_assert_int_eq(vmmem_bitmap_new_external(
-					 (char *)words + i, 24, 64, 64,
-					 count_release, &released, &bitmap),
-				 VMMEM_EMISALIGNED);
-	}
-	/* 8 bytes are 64 pages, and not a byte more. */
+	/* 7 bytes are 56 pages, 8 bytes are 64, and not a byte more. */
+	ck_assert_int_eq(vmmem_bitmap_new_external(words, 7, 56 * 64 + 1, 64,
+						   count_release, &released,
+						   &bitmap),
+			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 8, 64 * 64 + 1, 64,
 						   count_release, &released,
 						   &bitmap),
@@ -164,6 +157,59 @@ START_TEST(ranges)
 }
 END_TEST
 
+#define GUARD 4096
+
+/*
+ * Bytes that begin and end anywhere, up to memory that is not there: what is
+ * next to them is not touched, and each operation does what it does of words.
+ */
+START_TEST(any_bytes)
+{
+	unsigned char *page = mmap(NULL, 2 * GUARD, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t len = (size_t)_i % 24 + 1, after = (size_t)_i / 24;
+	const uint64_t pages = 8 * len - (size_t)_i % 8;
+	struct vmmem_harvester *harvester;
+	struct vmmem_bitmap *bitmap;
+	uint64_t first, i, taken;
+	unsigned char *bytes;
+
+	ck_assert_ptr_ne(page, MAP_FAILED);
+	ck_assert_int_eq(mprotect(page + GUARD, GUARD, PROT_NONE), 0);
+	bytes = page + GUARD - after - len;
+	memset(page, 0x3c, GUARD);
+	memset(bytes, 0, len);
+	ck_assert_int_eq(vmmem_bitmap_new_external(bytes, len, pages * 64, 64,
+						   NULL, NULL, &bitmap),
+			 0);
+	for (first = 0; first < pages; first += 1 + first % 3) {
+		uint64_t last = first + (first * 7 + 3) % (pages - first);
+
+		expect(vmmem_bitmap_mark(bitmap, first * 64,
+					 (last - first) * 64 + 1) == 0);
+		for (i = 0; i < 8 * len; i++)
+			expect((bytes[i / 8] >> i % 8 & 1) ==
+			       (i >= first && i <= last));
+		expect(vmmem_bitmap_test(bitmap, last * 64) == 1);
+		expect(vmmem_bitmap_count(bitmap) == last - first + 1);
+		expect(vmmem_bitmap_clear(bitmap, first * 64,
+					  (last - first + 1) * 64) == 0);
+		expect(vmmem_bitmap_count(bitmap) == 0);
+	}
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, pages * 64), 0);
+	ck_assert_int_eq(vmmem_harvester_take(harvester, &taken), 0);
+	ck_assert_uint_eq(taken, pages);
+	vmmem_harvester_free(harvester);
+	vmmem_bitmap_unref(bitmap);
+	for (i = 0; i < GUARD; i++)
+		expect(page[i] == (page + i < bytes || page + i >= bytes + len ?
+					   0x3c :
+					   0));
+	munmap(page, 2 * GUARD);
+}
+END_TEST
+
 /* Bits past the last page are no pages, whoever set them. */
 START_TEST(stray_bits)
 {
@@ -182,7 +228,9 @@ START_TEST(stray_bits)
 	ck_assert_uint_eq(start, 0);
 	ck_assert_uint_eq(len, 9 * 64 + 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 10 * 64), 0);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, exported, 2), 0);
+	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 9 * 64 + 1, 64,
+					     exported, 16),
+			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&exported[0]), 0x3ff);
 	ck_assert_uint_eq(vmmem_le64_get(&exported[1]), 0);
 
@@ -358,6 +406,7 @@ make_suite(void)
 	tcase_add_test(tcase, new_refuses);
 	tcase_add_test(tcase, layout);
 	tcase_add_test(tcase, ranges);
+	tcase_add_loop_test(tcase, any_bytes, 0, 24 * 9);
 	tcase_add_test(tcase, stray_bits);
 	tcase_add_test(tcase, logging_is_always_on);
 	tcase_add_test(tcase, harvested_here);

@@ -55,6 +55,28 @@ set_all(vmmem_le64 *words, size_t count, uint64_t value)
 		vmmem_le64_set(&words[i], value);
 }
 
+/* All of a bitmap, to 'count' words. */
+static int
+export_all(const struct vmmem_bitmap *bitmap, uint64_t page_size,
+	   vmmem_le64 *words, size_t count)
+{
+	return vmmem_bitmap_export(bitmap, 0, vmmem_bitmap_len(bitmap),
+				   page_size, words, count * sizeof(*words));
+}
+
+/* All of 'count' words, as far as there are addresses. */
+static int
+merge_all(struct vmmem_bitmap *bitmap, uint64_t page_size,
+	  const vmmem_le64 *words, size_t count)
+{
+	uint64_t pages = count * UINT64_C(64);
+	uint64_t len = pages > UINT64_MAX / page_size ? UINT64_MAX :
+							pages * page_size;
+
+	return vmmem_bitmap_merge(bitmap, 0, len, page_size, words,
+				  count * sizeof(*words));
+}
+
 START_TEST(refusals)
 {
 	static const uint64_t bad_pages[] = { 0,  1,   32,  63,
@@ -67,51 +89,57 @@ START_TEST(refusals)
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 64 * 65), 0);
 	set_all(words, 3, UNTOUCHED);
 	for (i = 0; i < sizeof(bad_pages) / sizeof(bad_pages[0]); i++) {
-		ck_assert_int_eq(vmmem_bitmap_export(bitmap, bad_pages[i],
-						     words, 3),
+		ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 64 * 65,
+						     bad_pages[i], words, 24),
 				 VMMEM_EINVAL);
-		ck_assert_int_eq(vmmem_bitmap_merge(bitmap, bad_pages[i], words,
-						    3),
+		ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 0, 64 * 65,
+						    bad_pages[i], words, 24),
 				 VMMEM_EINVAL);
 	}
-	ck_assert_int_eq(vmmem_bitmap_export(NULL, 64, words, 3), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, NULL, 3),
+	ck_assert_int_eq(vmmem_bitmap_export(NULL, 0, 64, 64, words, 24),
 			 VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_merge(NULL, 64, words, 3), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 64, NULL, 3), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 64, 64, NULL, 24),
+			 VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_merge(NULL, 0, 64, 64, words, 24),
+			 VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 0, 64, 64, NULL, 24),
+			 VMMEM_EINVAL);
+	/* Nothing of nothing, wherever that is. */
+	ck_assert_int_eq(vmmem_bitmap_export(bitmap, UINT64_MAX, 0, 64, NULL,
+					     0),
+			 0);
+	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, UINT64_MAX, 0, 64, NULL,
+					    0),
+			 0);
 	/* 65 pages are two words. */
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, words, 1),
-			 VMMEM_EOUTOFRANGE);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, words, 0),
-			 VMMEM_EOUTOFRANGE);
+	ck_assert_int_eq(export_all(bitmap, 64, words, 1), VMMEM_EOUTOFRANGE);
+	ck_assert_int_eq(export_all(bitmap, 64, words, 0), VMMEM_EOUTOFRANGE);
 	for (i = 0; i < 3; i++)
 		ck_assert_uint_eq(vmmem_le64_get(&words[i]), UNTOUCHED);
 
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, words, 2), 0);
+	ck_assert_int_eq(export_all(bitmap, 64, words, 2), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), UINT64_MAX);
 	ck_assert_uint_eq(vmmem_le64_get(&words[1]), 1);
 	ck_assert_uint_eq(vmmem_le64_get(&words[2]), UNTOUCHED);
 	/* Words too many are written, too. */
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 128, words, 3), 0);
+	ck_assert_int_eq(export_all(bitmap, 128, words, 3), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), (UINT64_C(1) << 33) - 1);
 	ck_assert_uint_eq(vmmem_le64_get(&words[1]), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[2]), 0);
 	/* A page that is larger than all there is. */
-	ck_assert_int_eq(
-		vmmem_bitmap_export(bitmap, UINT64_C(1) << 63, words, 1), 0);
+	ck_assert_int_eq(export_all(bitmap, UINT64_C(1) << 63, words, 1), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 1);
 	/* Nothing to merge, and a bitmap of nothing. */
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 64, words, 0), 0);
+	ck_assert_int_eq(merge_all(bitmap, 64, words, 0), 0);
 	vmmem_bitmap_unref(bitmap);
 
 	ck_assert_int_eq(vmmem_bitmap_new(0, 64, 64, &bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, words, 0), 0);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 64, words, 1), 0);
+	ck_assert_int_eq(export_all(bitmap, 64, words, 0), 0);
+	ck_assert_int_eq(export_all(bitmap, 64, words, 1), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 0);
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 64, words, 1), 0);
+	ck_assert_int_eq(merge_all(bitmap, 64, words, 1), 0);
 	set_all(words, 1, 1);
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 64, words, 1),
-			 VMMEM_EOUTOFRANGE);
+	ck_assert_int_eq(merge_all(bitmap, 64, words, 1), VMMEM_EOUTOFRANGE);
 	vmmem_bitmap_unref(bitmap);
 }
 END_TEST
@@ -170,15 +198,14 @@ convert(uint64_t len, uint64_t page_size, uint64_t other_size,
 	}
 	grains_from(grains, len, page_size, pattern);
 	set_all(words, words_len, UNTOUCHED);
-	expect(vmmem_bitmap_export(bitmap, other_size, words, other_words) ==
-	       0);
+	expect(export_all(bitmap, other_size, words, other_words) == 0);
 	expect_words(words, other_words, other_size, grains, len);
 	expect(vmmem_le64_get(&words[other_words]) == UNTOUCHED);
 
 	/* The same through merge, of the bitmap's pages into the other. */
-	expect(vmmem_bitmap_merge(other, page_size, pattern,
-				  (size_t)(pages + 63) / 64) == 0);
-	expect(vmmem_bitmap_export(other, other_size, words, words_len) == 0);
+	expect(merge_all(other, page_size, pattern,
+			 (size_t)(pages + 63) / 64) == 0);
+	expect(export_all(other, other_size, words, words_len) == 0);
 	expect_words(words, words_len, other_size, grains, len);
 	vmmem_bitmap_unref(other);
 	vmmem_bitmap_unref(bitmap);
@@ -269,8 +296,8 @@ START_TEST(last_byte)
 				 0);
 		ck_assert_int_eq(vmmem_bitmap_mark(bitmap, len - 1, 1), 0);
 		for (j = 0; j < 5; j++) {
-			ck_assert_int_eq(vmmem_bitmap_export(bitmap, sizes[j],
-							     words, 300),
+			ck_assert_int_eq(export_all(bitmap, sizes[j], words,
+						    300),
 					 0);
 			from = (len - 1) / sizes[i] * sizes[i] / sizes[j];
 			to = (len - 1) / sizes[j];
@@ -301,10 +328,10 @@ START_TEST(kvm_log)
 	set_bit(log, len / KIB(4) - 1);
 
 	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), &bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, KIB(4), log, count), 0);
+	ck_assert_int_eq(merge_all(bitmap, KIB(4), log, count), 0);
 	ck_assert_uint_le(vmmem_bitmap_count(bitmap), dirty + 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, len - 1), 1);
-	ck_assert_int_eq(vmmem_bitmap_export(bitmap, KIB(4), back, count), 0);
+	ck_assert_int_eq(export_all(bitmap, KIB(4), back, count), 0);
 	for (page = 0; page < count * 64; page++) {
 		uint64_t first = page & ~UINT64_C(15), other;
 		bool expected = false;
@@ -317,10 +344,10 @@ START_TEST(kvm_log)
 	}
 	/* From here on it goes to and fro without a change. */
 	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), &again), 0);
-	ck_assert_int_eq(vmmem_bitmap_merge(again, KIB(4), back, count), 0);
+	ck_assert_int_eq(merge_all(again, KIB(4), back, count), 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(again),
 			  vmmem_bitmap_count(bitmap));
-	ck_assert_int_eq(vmmem_bitmap_export(again, KIB(4), log, count), 0);
+	ck_assert_int_eq(export_all(again, KIB(4), log, count), 0);
 	for (i = 0; i < count; i++)
 		ck_assert_uint_eq(vmmem_le64_get(&log[i]),
 				  vmmem_le64_get(&back[i]));
@@ -347,7 +374,7 @@ START_TEST(bits_past_the_end)
 		set_all(words, 3, 0);
 		for (page = 0; page <= bad; page++)
 			set_bit(words, page);
-		expect(vmmem_bitmap_merge(bitmap, KIB(4), words, 3) ==
+		expect(merge_all(bitmap, KIB(4), words, 3) ==
 		       VMMEM_EOUTOFRANGE);
 		expect(vmmem_bitmap_count(bitmap) == count * 64);
 		vmmem_bitmap_unref(bitmap);
@@ -358,11 +385,11 @@ START_TEST(bits_past_the_end)
 				 0);
 		set_all(words, 3, 0);
 		set_bit(words, bad);
-		expect(vmmem_bitmap_merge(bitmap, KIB(4), words, 3) ==
+		expect(merge_all(bitmap, KIB(4), words, 3) ==
 		       VMMEM_EOUTOFRANGE);
 		expect(vmmem_bitmap_count(bitmap) == 0);
 		set_bit(words, 0);
-		expect(vmmem_bitmap_merge(bitmap, KIB(4), words, 3) ==
+		expect(merge_all(bitmap, KIB(4), words, 3) ==
 		       VMMEM_EOUTOFRANGE);
 		expect(vmmem_bitmap_count(bitmap) == 1);
 		vmmem_bitmap_unref(bitmap);
@@ -379,17 +406,17 @@ START_TEST(products_do_not_wrap)
 
 	ck_assert_int_eq(vmmem_bitmap_new(KIB(4), 0, 64, &bitmap), 0);
 	set_all(words, 2, 0);
-	/* Page 2 of 2^63 bytes would be page 0 again. */
+	/* Page 2 of 2^63 bytes would be page 0 again, and is in no range. */
 	vmmem_le64_set(&words[0], 4);
 	vmmem_le64_set(&words[1], 1);
-	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, UINT64_C(1) << 63, words,
-					    2),
+	ck_assert_int_eq(merge_all(bitmap, UINT64_C(1) << 63, words, 2), 0);
+	vmmem_le64_set(&words[0], 2);
+	ck_assert_int_eq(merge_all(bitmap, UINT64_C(1) << 63, words, 1),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
 	vmmem_le64_set(&words[0], 1);
 	vmmem_le64_set(&words[1], 0);
-	ck_assert_int_eq(
-		vmmem_bitmap_merge(bitmap, UINT64_C(1) << 63, words, 2), 0);
+	ck_assert_int_eq(merge_all(bitmap, UINT64_C(1) << 63, words, 2), 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 64);
 	vmmem_bitmap_unref(bitmap);
 
@@ -397,13 +424,11 @@ START_TEST(products_do_not_wrap)
 	ck_assert_int_eq(
 		vmmem_bitmap_new(UINT64_MAX, 0, UINT64_C(1) << 62, &bitmap), 0);
 	vmmem_le64_set(&words[0], 2);
-	ck_assert_int_eq(
-		vmmem_bitmap_merge(bitmap, UINT64_C(1) << 63, words, 1), 0);
+	ck_assert_int_eq(merge_all(bitmap, UINT64_C(1) << 63, words, 1), 0);
 	ck_assert_int_eq(vmmem_bitmap_next(bitmap, 0, &start, &len), 0);
 	ck_assert_uint_eq(start, UINT64_C(1) << 63);
 	ck_assert_uint_eq(len, (UINT64_C(1) << 63) - 1);
-	ck_assert_int_eq(
-		vmmem_bitmap_export(bitmap, UINT64_C(1) << 62, words, 1), 0);
+	ck_assert_int_eq(export_all(bitmap, UINT64_C(1) << 62, words, 1), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 12);
 	vmmem_bitmap_unref(bitmap);
 }

@@ -65,8 +65,9 @@ bits_of(const struct vmmem_bitmap *bitmap)
 {
 	vmmem_le64 word;
 
-	assert_ok(vmmem_bitmap_export(bitmap, vmmem_bitmap_page_size(bitmap),
-				      &word, 1));
+	assert_ok(vmmem_bitmap_export(bitmap, 0, vmmem_bitmap_len(bitmap),
+				      vmmem_bitmap_page_size(bitmap), &word,
+				      sizeof(word)));
 	return vmmem_le64_get(&word);
 }
 
@@ -120,16 +121,23 @@ try_bitmap(struct vmmem_bitmap *bitmap, struct vmmem_harvester *harvester,
 			       (bits >> numbers[i] / page & 1) != 0),
 		      size, offset, numbers[i]);
 	}
-	/* What is taken can be put back, in part. */
+	/* What is taken is confirmed in part, and taken in part. */
 	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
+	CODE(vmmem_harvester_confirm(harvester, 0, TOP), 0, size, offset, len);
 	CODE(vmmem_bitmap_mark(bitmap, 0, size), 0, size, offset, len);
-	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
-	CODE(vmmem_harvester_put_back(harvester, offset, len), 0, size, offset,
-	     len);
+	CODE(vmmem_harvester_take_range(harvester, offset, len, &count), 0,
+	     size, offset, len);
 	taken = vmmem_harvester_taken(harvester);
-	HOLDS(bits_of(taken) == (all & ~bits), size, offset, len);
-	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
 	HOLDS(bits_of(taken) == bits, size, offset, len);
+	HOLDS(count == (uint64_t)__builtin_popcountll(bits), size, offset, len);
+	CODE(vmmem_harvester_take(harvester, &count), 0, size, offset, len);
+	HOLDS(bits_of(taken) == all, size, offset, len);
+	CODE(vmmem_harvester_confirm(harvester, offset, len), 0, size, offset,
+	     len);
+	HOLDS(bits_of(taken) == (all & ~covered(size, page, offset, len)), size,
+	      offset, len);
+	CODE(vmmem_harvester_confirm(harvester, 0, TOP), 0, size, offset, len);
+	HOLDS(bits_of(taken) == 0, size, offset, len);
 
 	CODE(vmmem_bitmap_mark(bitmap, 0, size), 0, size, offset, len);
 	CODE(vmmem_bitmap_clear(bitmap, offset, len), 0, size, offset, len);
@@ -159,7 +167,7 @@ START_TEST(of_words)
 {
 	const uint64_t size = bitmaps[_i].len, page = bitmaps[_i].page;
 	struct vmmem_bitmap *bitmap = NULL;
-	uint64_t shift, bit, pages;
+	uint64_t shift, bit, pages, all;
 	vmmem_le64 words[2];
 
 	assert_ok(vmmem_bitmap_new(size, 0, page, &bitmap));
@@ -168,16 +176,20 @@ START_TEST(of_words)
 		const int good = shift >= 6 ? 0 : VMMEM_EINVAL;
 
 		pages = good == 0 ? (size - 1) / other + 1 : 0;
-		CODE(vmmem_bitmap_export(bitmap, other, words, 2),
+		/* What the bits stand for, as far as there are addresses. */
+		all = other > TOP / 128 ? TOP : 128 * other;
+		CODE(vmmem_bitmap_export(bitmap, 0, size, other, words, 16),
 		     pages > 128 ? VMMEM_EOUTOFRANGE : good, size, page, other);
 		for (bit = 0; bit < 128; bit++) {
 			memset(words, 0, sizeof(words));
 			vmmem_le64_set(&words[bit / 64], UINT64_C(1)
 								 << bit % 64);
-			CODE(vmmem_bitmap_merge(bitmap, other, words, 2),
-			     good != 0	   ? good :
-			     bit >= pages ? VMMEM_EOUTOFRANGE :
-					     0,
+			CODE(vmmem_bitmap_merge(bitmap, 0, all, other, words,
+						16),
+			     good != 0			? good :
+			     bit > (all - 1) / other	? 0 :
+			     bit >= pages		? VMMEM_EOUTOFRANGE :
+							  0,
 			     size, other, bit);
 			HOLDS(bits_of(bitmap) ==
 				      (bit < pages ?

@@ -156,10 +156,11 @@ END_TEST
 
 START_TEST(of_logs)
 {
-	static const uint64_t more[] = { 7, 8, 16, 24, FILE_LEN - 8, FILE_LEN };
+	static const uint64_t more[] = { 7,  8,  9,		16,
+					 23, 24, FILE_LEN - 8, FILE_LEN };
 	const size_t count = NUMBERS + ARRAY_LEN(more);
 	struct vmmem_bitmap *before;
-	uint64_t offset, len, used;
+	uint64_t offset, len;
 	size_t i, j;
 	int want;
 
@@ -169,19 +170,17 @@ START_TEST(of_logs)
 		offset = j < NUMBERS ? numbers[j] : more[j - NUMBERS];
 		j = i % count;
 		len = j < NUMBERS ? numbers[j] : more[j - NUMBERS];
-		used = len - len % 8;
-		if (used == 0)
-			want = VMMEM_EZEROLEN;
-		else if (offset % 8 != 0)
-			want = VMMEM_EMISALIGNED;
-		else
-			want = expect_file(offset, used);
+		want = len == 0 ? VMMEM_EZEROLEN : expect_file(offset, len);
+		/* In pages of 4 KiB, 8 to a byte. */
+		if (want == 0 && good_row.gpa + good_row.len >
+					 len * 8 * VMMEM_VHOST_LOG_PAGE)
+			want = VMMEM_ELOGSHORT;
 		before = vmmem_vhost_log(vhost);
 		CODE(vmmem_vhost_set_log(vhost, file, offset, len), want,
 		     offset, len, 0);
 		if (want == 0)
 			HOLDS(vmmem_bitmap_len(vmmem_vhost_log(vhost)) ==
-				      used * 8 * VMMEM_VHOST_LOG_PAGE,
+				      len * 8 * VMMEM_VHOST_LOG_PAGE,
 			      offset, len, 0);
 		else
 			HOLDS(vmmem_vhost_log(vhost) == before, offset, len,
@@ -432,11 +431,12 @@ START_TEST(of_files)
 		CODE(vmmem_foreign_check(zero, offset, len, &any, NULL),
 		     (wide)offset + len > INT64_MAX ? VMMEM_EOVERFLOW : 0,
 		     offset, len, 1);
-		/* A region has bytes, and its end is looked at first. */
+		/* A region has bytes, and may begin within a page. */
+		want = expect_file(offset, len);
 		if (len == 0)
 			want = VMMEM_EZEROLEN;
-		else if ((wide)offset + len > INT64_MAX)
-			want = VMMEM_EOVERFLOW;
+		else if (want == 0 && offset % 16 != 0)
+			want = VMMEM_ECONGRUENCE;
 		region = NO_REGION;
 		CODE(vmmem_region_new_file(0, len, file, offset, &region),
 		     want, offset, len, 2);

@@ -351,6 +351,29 @@ START_TEST(f10_atomics_and_host_addresses)
 }
 END_TEST
 
+/*
+ * vm-memory: bytes past a bitmap's length, but in its last page, count to that
+ * page: they are marked, cleared and tested.
+ * differ: they are past the end, and count to none.
+ */
+START_TEST(f11_bytes_past_the_length)
+{
+	struct vmmem_bitmap *bitmap = bitmap_of(PAGE + 1, 0);
+
+	assert_code(vmmem_bitmap_mark(bitmap, PAGE + 1, 1), VMMEM_EOUTOFRANGE);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
+	assert_ok(vmmem_bitmap_mark(bitmap, PAGE, 1));
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, PAGE), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, PAGE + 1), 0);
+	assert_ok(vmmem_bitmap_clear(bitmap, PAGE + 1, PAGE - 1));
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
+	/* All that there is of it is one byte. */
+	assert_ok(vmmem_bitmap_clear(bitmap, PAGE, 1));
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
+	vmmem_bitmap_unref(bitmap);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -367,6 +390,7 @@ make_suite(void)
 	tcase_add_test(tcase, f8_failed_transfer);
 	tcase_add_test(tcase, f9_nothing_written_nothing_marked);
 	tcase_add_test(tcase, f10_atomics_and_host_addresses);
+	tcase_add_test(tcase, f11_bytes_past_the_length);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

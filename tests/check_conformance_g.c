@@ -247,7 +247,8 @@ END_TEST
 /*
  * vm-memory: dirty pages are marked by iova; what the bitmap does not cover is
  * lost without a word.
- * match, if there is such a log; fix: what it does not cover is counted.
+ * differ: by region, as vhost-user wants it, unless the iommu is given a log by
+ * iova; fix: what that does not cover is counted.
  */
 START_TEST(g14_marks_outside_of_the_log)
 {

@@ -122,7 +122,9 @@ duel_copy(struct duel *duel, struct vmmem_harvester *harvester, uint64_t copy)
 	require(vmmem_harvester_take(harvester, &pages) == 0);
 	if (pages == 0)
 		return copy;
-	return atomic_load_explicit(duel->data, memory_order_relaxed);
+	copy = atomic_load_explicit(duel->data, memory_order_relaxed);
+	require(vmmem_harvester_confirm(harvester, 0, UINT64_MAX) == 0);
+	return copy;
 }
 
 /* duel_round() returns whether the copy has the number in the end. */

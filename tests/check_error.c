@@ -41,6 +41,7 @@ static const struct named_code {
 	NAME(VMMEM_EREGIONCOUNT), NAME(VMMEM_EDESCRIPTORS),
 	NAME(VMMEM_EUSEROVERLAP), NAME(VMMEM_EUSERADDR),
 	NAME(VMMEM_ELOGSHORT),   NAME(VMMEM_EMESSAGE),
+	NAME(VMMEM_EREGIONBYTES),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */
@@ -69,6 +70,39 @@ START_TEST(own_code_has_its_name)
 {
 	ck_assert_str_eq(vmmem_error_name(own_codes[_i].code),
 			 own_codes[_i].name);
+}
+END_TEST
+
+START_TEST(own_code_has_an_errno)
+{
+	int number = vmmem_error_errno(own_codes[_i].code);
+
+	ck_assert_int_gt(number, 0);
+	ck_assert_int_lt(number, 4096);
+	ck_assert_ptr_nonnull(vmmem_error_name(-number));
+}
+END_TEST
+
+START_TEST(errnos)
+{
+	int i;
+
+	ck_assert_int_eq(vmmem_error_errno(0), 0);
+	for (i = 0; i < COUNT(system_codes); i++)
+		ck_assert_int_eq(vmmem_error_errno(system_codes[i].code),
+				 -system_codes[i].code);
+	ck_assert_int_eq(vmmem_error_errno(-4095), 4095);
+	ck_assert_int_eq(vmmem_error_errno(-4096), EIO);
+	ck_assert_int_eq(vmmem_error_errno(-4999), EIO);
+	ck_assert_int_eq(vmmem_error_errno(1), EIO);
+	ck_assert_int_eq(vmmem_error_errno(INT_MAX), EIO);
+	ck_assert_int_eq(vmmem_error_errno(INT_MIN), EIO);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EINVAL), EINVAL);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EBADADDR), EFAULT);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EPERM), EACCES);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EOVERLAP), EEXIST);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_ENOREGION), ENOENT);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EUNDERWAY), EDEADLK);
 }
 END_TEST
 
@@ -168,6 +202,9 @@ make_suite(void)
 	tcase_add_loop_test(tcase, own_code_has_its_name, 0, COUNT(own_codes));
 	tcase_add_loop_test(tcase, own_code_has_its_own_text, 0,
 			    COUNT(own_codes));
+	tcase_add_loop_test(tcase, own_code_has_an_errno, 0,
+			    COUNT(own_codes));
+	tcase_add_test(tcase, errnos);
 	tcase_add_test(tcase, list_ends_where_the_header_ends);
 	tcase_add_loop_test(tcase, system_code_has_its_name_and_text, 0,
 			    COUNT(system_codes));

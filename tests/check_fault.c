@@ -375,8 +375,14 @@ downwards_at(uint64_t shift, int by_slice)
 	for (i = 0; i < shift + len; i++)
 		EXPECT(host[i] == (i < shift + len - done ?
 					   local[i] : local[i - shift]));
-	if (!by_slice)
+	if (!by_slice) {
 		expect_marks("downwards", shift + len - done, done);
+		return;
+	}
+	/* How much was done is not told here; but all of it is marked. */
+	for (i = shift + len - done; i < shift + len; i++)
+		EXPECT(vmmem_bitmap_test(bitmap, i));
+	EXPECT(!vmmem_bitmap_test(bitmap, shift));
 }
 
 START_TEST(downwards)
@@ -426,6 +432,41 @@ START_TEST(next_region)
 }
 END_TEST
 
+/* The same, where the first one is gone, but for its first bytes. */
+START_TEST(region_before)
+{
+	struct vmmem_region *regions[2];
+	struct vmmem_collection *two;
+	static uint8_t buf[0x4000];
+	uint64_t at, count = 0;
+	size_t done = 0;
+
+	restore();
+	cut();
+	regions[0] = vmmem_region_ref(ram);
+	regions[1] = region_of(GPA + LEN, 0x1000);
+	two = guest_of(regions, 2);
+	/* Nothing of it, and what there is of it. */
+	for (at = CUT; at + 16 > CUT; at -= 8) {
+		const uint64_t len = LEN - at + 8;
+
+		memset(buf, 7, sizeof(buf));
+		assert_code(vmmem_collection_read(two, GPA + at, buf, len,
+						  &done), VMMEM_EFAULT);
+		ck_assert_uint_eq(done, CUT - at);
+		ck_assert(all_are(buf, 0x11, CUT - at));
+		assert_code(vmmem_collection_write(two, GPA + at, buf, len,
+						   &done), VMMEM_EFAULT);
+		ck_assert_uint_eq(done, CUT - at);
+		assert_code(vmmem_collection_fill(two, GPA + at, 0x11, len,
+						  &count), VMMEM_EFAULT);
+		ck_assert_uint_eq(count, CUT - at);
+		ck_assert_uint_eq(*host_of(two, GPA + LEN), 0);
+	}
+	vmmem_collection_unref(two);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -440,6 +481,7 @@ make_suite(void)
 	tcase_add_test(tcase, copies);
 	tcase_add_test(tcase, downwards);
 	tcase_add_test(tcase, next_region);
+	tcase_add_test(tcase, region_before);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -109,7 +109,8 @@ START_TEST(looks)
 	ck_assert_uint_eq(len, gone);
 	assert_ok(vmmem_bitmap_next(shared_log, gone, &start, &len));
 	ck_assert_uint_eq(len, 0);
-	assert_ok(vmmem_bitmap_export(shared_log, PAGE, words, log_len / 8));
+	assert_ok(vmmem_bitmap_export(shared_log, 0, all, PAGE, words,
+				      log_len));
 	ck_assert_uint_eq(vmmem_le64_get(&words[cut / 8 - 1]), UINT64_MAX);
 	ck_assert_uint_eq(vmmem_le64_get(&words[cut / 8]), 0);
 	/* Clearing, and taking, what is half gone. */
@@ -121,6 +122,7 @@ START_TEST(looks)
 	taken = vmmem_harvester_taken(harvester);
 	ck_assert_uint_eq(vmmem_bitmap_count(taken), pages);
 	ck_assert_uint_eq(vmmem_bitmap_count(shared_log), 0);
+	assert_ok(vmmem_harvester_confirm(harvester, 0, UINT64_MAX));
 	/* All of it. */
 	cut_short(0);
 	assert_ok(vmmem_bitmap_mark(shared_log, 0, all));

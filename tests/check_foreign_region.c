@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Regions of descriptors that come from somebody else. */
 #include <pthread.h>
+#include <stdbool.h>
+#include <sys/wait.h>
 
 #include <vmmem/foreign.h>
 
@@ -124,7 +126,7 @@ START_TEST(rules_are_copied)
 	rules.add = 0;
 	vmmem_region_unref(build());
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK);
-	rules.flags = 2;
+	rules.flags = 4;
 	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
 	refuse(VMMEM_EINVAL);
 	rules.size = 3;
@@ -222,6 +224,105 @@ START_TEST(racing_peer)
 }
 END_TEST
 
+/* Whether another process sees this one's lock on a file. */
+static bool
+is_locked(const char *path)
+{
+	int status;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct flock lock = { .l_type = F_WRLCK,
+				      .l_whence = SEEK_SET };
+		int fd = open(path, O_RDWR);
+
+		_exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 ?
+			      lock.l_type != F_UNLCK :
+			      2);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 1;
+}
+
+/*
+ * What is refused is not opened once more either: to close that again asks its
+ * file system, and one that a peer runs need never answer.  It shows by locks,
+ * which a process loses with the first descriptor of the file that it closes.
+ */
+START_TEST(refused_untouched)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[] = "/tmp/vmmem-foreign-XXXXXX";
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETLK, &lock), 0);
+	ck_assert(is_locked(path));
+	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	/* On tmpfs it is memory, and could be cut short. */
+	refuse(fcntl(fd, F_GET_SEALS) >= 0 ? VMMEM_ESHRINKABLE :
+					     VMMEM_EFILETYPE);
+	ck_assert(is_locked(path));
+	unlink(path);
+	close(fd);
+}
+END_TEST
+
+static uint64_t
+allocated(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	return (uint64_t)status.st_blocks * 512;
+}
+
+/*
+ * The pages of somebody else's file are not made by mapping it, also where all
+ * memory is to be locked: who owns it may bring them later.  What is asked for
+ * in so many words is done.
+ */
+START_TEST(pages_of_others)
+{
+	const uint64_t page = page_size();
+	struct vmmem_policy *policy = vmmem_policy_new();
+	struct vmmem_region *region;
+	int fd = memfd(F_SEAL_SHRINK);
+
+	/* With little to lock at once it may be that nothing more is mapped. */
+	if (mlockall(MCL_FUTURE) != 0 || geteuid() != 0) {
+		munlockall();
+		vmmem_policy_free(policy);
+		close(fd);
+		return;
+	}
+	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	region = build();
+	ck_assert_uint_eq(allocated(fd), 0);
+	expect_host(region)[LEN / 2] = 1;
+	ck_assert_uint_eq(allocated(fd), page);
+	vmmem_region_unref(region);
+
+	vmmem_region_builder_set_mapping_flags(builder, MAP_POPULATE);
+	vmmem_region_unref(build());
+	ck_assert_uint_eq(allocated(fd), LEN);
+	close(fd);
+	fd = memfd(F_SEAL_SHRINK);
+	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_mapping_flags(builder, 0);
+	vmmem_policy_set_prefault(policy, 1);
+	vmmem_region_builder_set_policy(builder, policy);
+	vmmem_region_unref(build());
+	ck_assert_uint_eq(allocated(fd), LEN);
+	munlockall();
+	vmmem_policy_free(policy);
+	close(fd);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -235,6 +336,8 @@ make_suite(void)
 	tcase_add_test(tcase, rules_are_copied);
 	tcase_add_test(tcase, with_a_policy);
 	tcase_add_test(tcase, racing_peer);
+	tcase_add_test(tcase, refused_untouched);
+	tcase_add_test(tcase, pages_of_others);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -11,57 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <vmmem/vmmem.h>
-
+#include "harvests.h"
 #include "suite.h"
 
-#define PAGE   UINT64_C(4096)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define TIB(n) ((uint64_t)(n) << 40)
-
-static struct vmmem_bitmap *
-new_bitmap(uint64_t len)
-{
-	struct vmmem_bitmap *bitmap;
-
-	ck_assert_int_eq(vmmem_bitmap_new(len, 0, PAGE, &bitmap), 0);
-	return bitmap;
-}
-
-static struct vmmem_harvester *
-new_harvester(struct vmmem_bitmap *bitmap)
-{
-	struct vmmem_harvester *harvester;
-
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
-	return harvester;
-}
-
-static void
-mark(struct vmmem_bitmap *bitmap, uint64_t page, uint64_t pages)
-{
-	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, page * PAGE, pages * PAGE),
-			 0);
-}
-
-/* take_pages() harvests, and says how many pages it must be. */
-static void
-take_pages(struct vmmem_harvester *harvester, uint64_t expected)
-{
-	uint64_t pages = UINT64_MAX;
-
-	ck_assert_int_eq(vmmem_harvester_take(harvester, &pages), 0);
-	ck_assert_uint_eq(pages, expected);
-	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_harvester_taken(harvester)),
-			  expected);
-}
-
-static bool
-has_page(struct vmmem_harvester *harvester, uint64_t page)
-{
-	return vmmem_bitmap_test(vmmem_harvester_taken(harvester),
-				 page * PAGE) == 1;
-}
 
 START_TEST(refusals)
 {
@@ -76,7 +30,10 @@ START_TEST(refusals)
 	ck_assert_int_eq(vmmem_harvester_take(NULL, &pages), VMMEM_EINVAL);
 	ck_assert_uint_eq(pages, 7);
 	ck_assert_ptr_null(vmmem_harvester_taken(NULL));
-	ck_assert_int_eq(vmmem_harvester_put_back(NULL, 0, 1), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_harvester_take_range(NULL, 0, 1, &pages),
+			 VMMEM_EINVAL);
+	ck_assert_uint_eq(pages, 7);
+	ck_assert_int_eq(vmmem_harvester_confirm(NULL, 0, 1), VMMEM_EINVAL);
 	/* Nothing was started by a call that failed. */
 	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
 	vmmem_bitmap_unref(bitmap);
@@ -135,6 +92,8 @@ START_TEST(takes_what_is_marked)
 	/* A mark that is made meanwhile is for the next harvest. */
 	mark(bitmap, 10, 1);
 	ck_assert_uint_eq(vmmem_bitmap_count(taken), 101);
+	ck_assert_int_eq(vmmem_harvester_confirm(harvester, 0, UINT64_MAX), 0);
+	ck_assert_uint_eq(vmmem_bitmap_count(taken), 0);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, NULL), 0);
 	ck_assert_ptr_eq(vmmem_harvester_taken(harvester), taken);
 	ck_assert_uint_eq(vmmem_bitmap_count(taken), 1);
@@ -226,55 +185,6 @@ START_TEST(holds_the_bitmap)
 }
 END_TEST
 
-START_TEST(put_back_comes_again)
-{
-	struct vmmem_bitmap *bitmap = new_bitmap(1000 * PAGE - 100);
-	struct vmmem_harvester *a = new_harvester(bitmap);
-	struct vmmem_harvester *b = new_harvester(bitmap);
-	const struct vmmem_bitmap *taken = vmmem_harvester_taken(a);
-
-	mark(bitmap, 100, 200);
-	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 999 * PAGE, 1), 0);
-	take_pages(a, 201);
-	take_pages(b, 201);
-	/* Pages of which a byte is in the range, if they were taken. */
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 0, 100 * PAGE + 1), 0);
-	ck_assert_uint_eq(vmmem_bitmap_count(taken), 200);
-	ck_assert(!has_page(a, 100) && has_page(a, 101));
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 298 * PAGE - 1, 2), 0);
-	ck_assert(!has_page(a, 297) && !has_page(a, 298) && has_page(a, 299));
-	/* Nothing was taken there; nothing is there. */
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 400 * PAGE, 100 * PAGE),
-			 0);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 150 * PAGE, 0), 0);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 1000 * PAGE, PAGE), 0);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, UINT64_MAX, UINT64_MAX),
-			 0);
-	ck_assert_uint_eq(vmmem_bitmap_count(taken), 198);
-	/* To the end, and past it. */
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 999 * PAGE, UINT64_MAX),
-			 0);
-	ck_assert_uint_eq(vmmem_bitmap_count(taken), 197);
-
-	/* They come with what was marked since, and for this one only. */
-	mark(bitmap, 100, 2);
-	take_pages(a, 5);
-	ck_assert(has_page(a, 100) && has_page(a, 101) && has_page(a, 297) &&
-		  has_page(a, 298) && has_page(a, 999));
-	take_pages(b, 2);
-	/* All of it, twice. */
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 0, UINT64_MAX), 0);
-	ck_assert_uint_eq(vmmem_bitmap_count(taken), 0);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 0, UINT64_MAX), 0);
-	take_pages(a, 5);
-	take_pages(a, 0);
-	take_pages(b, 0);
-	vmmem_harvester_free(a);
-	vmmem_harvester_free(b);
-	vmmem_bitmap_unref(bitmap);
-}
-END_TEST
-
 /* Cleared is cleared for all who have not taken it; what is taken stays. */
 START_TEST(clear_reaches_all)
 {
@@ -284,12 +194,14 @@ START_TEST(clear_reaches_all)
 
 	mark(bitmap, 10, 10);
 	take_pages(a, 10);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 10 * PAGE, PAGE), 0);
+	/* Once more: pending for the first one, behind what is taken. */
+	mark(bitmap, 10, 1);
+	ck_assert_int_eq(vmmem_harvester_take(a, NULL), 0);
 	mark(bitmap, 50, 1);
 	/* Of pages 14 and 50 a byte is not in the range. */
 	ck_assert_int_eq(vmmem_bitmap_clear(bitmap, 0, 15 * PAGE - 1), 0);
 	ck_assert_int_eq(vmmem_bitmap_clear(bitmap, 50 * PAGE + 1, PAGE), 0);
-	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_harvester_taken(a)), 9);
+	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_harvester_taken(a)), 10);
 	take_pages(b, 7);
 	ck_assert(has_page(b, 14) && has_page(b, 50) && !has_page(b, 13));
 	take_pages(a, 1);
@@ -316,11 +228,11 @@ START_TEST(grow_reaches_all)
 			  1000 * PAGE);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_harvester_taken(a)), 2);
 	mark(bitmap, 999, 1);
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 2 * PAGE - 1, PAGE), 0);
-	take_pages(a, 2);
-	ck_assert(has_page(a, 1) && has_page(a, 999));
-	ck_assert_int_eq(vmmem_harvester_put_back(a, 999 * PAGE, 1), 0);
-	take_pages(a, 1);
+	/* Page 1 ends further on now: what was its end is not all of it. */
+	ck_assert_int_eq(vmmem_harvester_confirm(a, 0, PAGE + 1), 0);
+	ck_assert_int_eq(vmmem_harvester_take(a, NULL), 0);
+	ck_assert(has_page(a, 1) && has_page(a, 999) && !has_page(a, 0));
+	take_pages(a, 0);
 	vmmem_harvester_free(a);
 	vmmem_bitmap_unref(bitmap);
 }
@@ -331,18 +243,19 @@ START_TEST(taken_is_exported)
 {
 	struct vmmem_bitmap *bitmap = new_bitmap(128 * PAGE);
 	struct vmmem_harvester *harvester = new_harvester(bitmap);
+	const struct vmmem_bitmap *taken = vmmem_harvester_taken(harvester);
 	vmmem_le64 words[4];
 
 	mark(bitmap, 3, 1);
 	mark(bitmap, 100, 1);
 	take_pages(harvester, 2);
-	ck_assert_int_eq(vmmem_bitmap_export(vmmem_harvester_taken(harvester),
-					     PAGE, words, 2),
+	ck_assert_int_eq(vmmem_bitmap_export(taken, 0, 128 * PAGE, PAGE, words,
+					     16),
 			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 8);
 	ck_assert_uint_eq(vmmem_le64_get(&words[1]), UINT64_C(1) << 36);
-	ck_assert_int_eq(vmmem_bitmap_export(vmmem_harvester_taken(harvester),
-					     PAGE / 2, words, 4),
+	ck_assert_int_eq(vmmem_bitmap_export(taken, 0, 128 * PAGE, PAGE / 2,
+					     words, 32),
 			 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 0xc0);
 	vmmem_harvester_free(harvester);
@@ -515,7 +428,6 @@ make_suite(void)
 	tcase_add_test(tcase, each_sees_each_mark);
 	tcase_add_test(tcase, free_forgets);
 	tcase_add_test(tcase, holds_the_bitmap);
-	tcase_add_test(tcase, put_back_comes_again);
 	tcase_add_test(tcase, clear_reaches_all);
 	tcase_add_test(tcase, grow_reaches_all);
 	tcase_add_test(tcase, taken_is_exported);

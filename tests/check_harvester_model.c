@@ -104,42 +104,53 @@ step_clear(struct world *world, uint64_t offset, uint64_t len)
 	}
 }
 
+/* What is taken stays so, and what is pending for it stays pending. */
 static void
-step_take(struct world *world, struct harvester *harvester)
+step_take(struct world *world, struct harvester *harvester, uint64_t offset,
+	  uint64_t len)
 {
 	uint64_t pages, page, count = 0;
 	int i;
 
-	expect(vmmem_harvester_take(harvester->handle, &pages) == 0);
+	if (offset == 0 && len == UINT64_MAX)
+		expect(vmmem_harvester_take(harvester->handle, &pages) == 0);
+	else
+		expect(vmmem_harvester_take_range(harvester->handle, offset,
+						  len, &pages) == 0);
 	for (page = 0; page < PAGES; page++) {
+		uint64_t start = page * PAGE, stop = start + PAGE;
+
 		for (i = 0; i < HARVESTERS && world->marked[page]; i++) {
 			if (world->harvesters[i].handle != NULL)
 				world->harvesters[i].pending[page] = true;
 		}
 		world->marked[page] = false;
-		harvester->taken[page] = harvester->pending[page];
-		harvester->pending[page] = false;
+		if (harvester->pending[page] && !harvester->taken[page] &&
+		    len != 0 && stop > offset &&
+		    (start < offset || start - offset < len)) {
+			harvester->taken[page] = true;
+			harvester->pending[page] = false;
+		}
 		count += harvester->taken[page];
 	}
 	expect(pages == count);
 }
 
 static void
-step_put_back(struct world *world, struct harvester *harvester, uint64_t offset,
-	      uint64_t len)
+step_confirm(struct world *world, struct harvester *harvester, uint64_t offset,
+	     uint64_t len)
 {
-	uint64_t page, end = offset + len;
+	uint64_t page;
 
-	expect(vmmem_harvester_put_back(harvester->handle, offset, len) == 0);
-	if (end > world->len)
-		end = world->len;
-	if (len == 0 || offset >= end)
-		return;
-	for (page = offset / PAGE; page * PAGE < end; page++) {
-		if (!harvester->taken[page])
-			continue;
-		harvester->taken[page] = false;
-		harvester->pending[page] = true;
+	expect(vmmem_harvester_confirm(harvester->handle, offset, len) == 0);
+	for (page = 0; page * PAGE < world->len; page++) {
+		uint64_t start = page * PAGE, stop = start + PAGE;
+
+		if (stop > world->len)
+			stop = world->len;
+		if (start >= offset &&
+		    (len > UINT64_MAX - offset || stop <= offset + len))
+			harvester->taken[page] = false;
 	}
 }
 
@@ -180,14 +191,20 @@ step(struct world *world)
 		break;
 	case 3:
 	case 4:
+		if (harvester->handle != NULL)
+			step_take(world, harvester, 0, UINT64_MAX);
+		break;
 	case 5:
 		if (harvester->handle != NULL)
-			step_take(world, harvester);
+			step_take(world, harvester, offset, len);
 		break;
 	case 6:
+		if (harvester->handle != NULL)
+			step_confirm(world, harvester, 0, UINT64_MAX);
+		break;
 	case 7:
 		if (harvester->handle != NULL)
-			step_put_back(world, harvester, offset, len);
+			step_confirm(world, harvester, offset, len);
 		break;
 	default:
 		step_mark(world, offset, len);
@@ -235,7 +252,8 @@ START_TEST(random_steps)
 	/* At last everyone has all there is. */
 	for (i = 0; i < HARVESTERS; i++) {
 		if (world.harvesters[i].handle != NULL)
-			step_take(&world, &world.harvesters[i]);
+			step_take(&world, &world.harvesters[i], 0,
+				  UINT64_MAX);
 	}
 	compare_all(&world);
 	for (i = 0; i < HARVESTERS; i++)

@@ -113,10 +113,14 @@ START_TEST(file)
 			  0);
 	vmmem_region_unref(region);
 
-	region = NO_REGION;
+	/* From within a page of the file, of which all is mapped. */
 	vmmem_region_builder_set_file(builder, fd, page_size());
-	assert_code(vmmem_region_builder_build(builder, &region),
-		    VMMEM_EFILEOFFSET);
+	vmmem_region_builder_set_range(builder, 0, page_size());
+	region = build();
+	ck_assert_uint_eq((uintptr_t)expect_host(region) % HUGE, page_size());
+	vmmem_region_unref(region);
+
+	region = NO_REGION;
 	vmmem_region_builder_set_file(builder, fd, 0);
 	vmmem_region_builder_set_huge_page_size(builder, UINT64_C(1) << 30);
 	vmmem_region_builder_set_range(builder, 0, UINT64_C(1) << 30);

@@ -127,6 +127,85 @@ START_TEST(packets)
 }
 END_TEST
 
+/* Two regions that touch and log, in pages of 4 KiB. */
+#define LOG UINT64_C(0x200000)
+#define LOG_SEAM (LOG + 0x8000)
+#define LOG_END (LOG_SEAM + 0x10000)
+
+static struct vmmem_region *
+tracked_region(uint64_t gpa, uint64_t len)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region;
+
+	vmmem_region_builder_set_range(builder, gpa, len);
+	vmmem_region_builder_set_tracking(builder, 0x1000);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_builder_free(builder);
+	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	return region;
+}
+
+/* Just the pages of [gpa, gpa + len) are marked; and then not any more. */
+static void
+assert_marks(const struct vmmem_collection *map, uint64_t gpa, uint64_t len)
+{
+	const uint64_t first = gpa & ~UINT64_C(0xfff);
+	struct vmmem_region *region;
+	uint64_t page, offset;
+
+	for (page = LOG; page < LOG_END; page += 0x1000) {
+		struct vmmem_bitmap *bitmap;
+
+		assert_ok(vmmem_collection_locate(map, page, &region, &offset));
+		bitmap = vmmem_region_bitmap(region);
+		ck_assert_msg(vmmem_bitmap_test(bitmap, offset) ==
+				      (page >= first && page < gpa + len),
+			      "page %u of [0x%x, +0x%x)",
+			      (unsigned int)((page - LOG) / 0x1000),
+			      (unsigned int)(gpa - LOG), (unsigned int)len);
+		assert_ok(vmmem_bitmap_clear(bitmap, offset, 0x1000));
+	}
+}
+
+/* Each part of a transfer is marked where it was written. */
+START_TEST(packets_are_marked)
+{
+	const struct form *form = &forms[_i];
+	struct vmmem_region *regions[2] = {
+		tracked_region(LOG, LOG_SEAM - LOG),
+		tracked_region(LOG_SEAM, LOG_END - LOG_SEAM),
+	};
+	struct vmmem_collection *map = guest_of(regions, 2);
+	const uint64_t len = 0x6000;
+	uint64_t packet, gpa, sent, part;
+
+	open_sockets(SOCK_SEQPACKET);
+	for (packet = 500; reads(form) && packet < len; packet += 700) {
+		/* Within a region, and from one into the other. */
+		gpa = packet % 200 == 100 || form->side == SLICE ?
+			      LOG_SEAM + packet :
+			      LOG + 0x4000 + packet % 0x1000;
+		for (sent = 0; sent < len; sent += part) {
+			part = len - sent < packet ? len - sent : packet;
+			put(sent, part);
+		}
+		if (!form->some) {
+			assert_moved(form_call(form, map, gpa, len, ends[0], 0,
+					       &done), 0, len);
+			assert_marks(map, gpa, len);
+			continue;
+		}
+		assert_moved(form_call(form, map, gpa, len, ends[0], 0, &done),
+			     VMMEM_EPARTIAL, packet);
+		assert_marks(map, gpa, packet);
+		while (recv(ends[0], bytes, 1, MSG_DONTWAIT) > 0)
+			;
+	}
+	vmmem_collection_unref(map);
+}
+END_TEST
+
 /* The end of a stream is told from one that has no more for now. */
 START_TEST(would_block_or_end)
 {
@@ -410,6 +489,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, packets, 0, FORMS);
+	tcase_add_loop_test(tcase, packets_are_marked, 0, FORMS);
 	tcase_add_loop_test(tcase, would_block_or_end, 0, FORMS);
 	tcase_add_loop_test(tcase, some_do_not_wait, 0, FORMS);
 	tcase_add_loop_test(tcase, full_socket, 0, FORMS);

@@ -135,6 +135,7 @@ harvest(uint32_t *copy)
 			copy[at / PAGE] = first < last ? first : last;
 		}
 	}
+	EXPECT_CODE(vmmem_harvester_confirm(harvester, 0, UINT64_MAX), 0);
 	for (page = 0; page < THREADS * PAGES; page++)
 		if (copy[page] < before[page])
 			ck_abort_msg("page %u: the copy has version %u, and "

@@ -238,6 +238,35 @@ START_TEST(slices)
 }
 END_TEST
 
+/* What is missing of a slice is asked for, and may be one piece with the rest. */
+START_TEST(slices_are_asked_for)
+{
+	struct vmmem_slice slice = { .len = 99 };
+
+	answer = ANSWER_MAP_PAGE;
+	see_map(IOVA, 0, 0x1000, RW);
+	assert_ok(vmmem_collection_slice(see.map, IOVA + 0x800, 0x1800, RW,
+					 &slice));
+	ck_assert_uint_eq(slice.len, 0x1800);
+	ck_assert_ptr_eq(slice.host, host_of(see.physical, 0x800));
+	ck_assert_int_eq(asked.count, 1);
+	ck_assert_uint_eq(asked.iova[0], IOVA + 0x1000);
+	vmmem_slice_release(&slice);
+	/* It is not one piece, though all of it is there. */
+	see_map(IOVA + 0x4000, 0x2000, 0x1000, RW);
+	assert_code(vmmem_collection_slice(see.map, IOVA + 0x4000, 0x2000, RW,
+					   &slice),
+		    VMMEM_ECROSS);
+	ck_assert_int_eq(asked.count, 2);
+	/* A handler that does not answer is asked once. */
+	answer = -ENXIO;
+	assert_code(vmmem_collection_slice(see.map, IOVA + 0x5000, 0x2000, RW,
+					   &slice),
+		    -ENXIO);
+	ck_assert_int_eq(asked.count, 3);
+}
+END_TEST
+
 /* At the top of the iova space, and at the top of what it leads to. */
 START_TEST(nothing_wraps)
 {
@@ -304,6 +333,46 @@ open_logged(void)
 	see_map(IOVA - 0x1000, HALF, 0x6000, RW);
 	return log;
 }
+
+/*
+ * The kernel is writing when the translation goes.  What it wrote is marked
+ * where it is; by its iova it cannot be found any more, which is a code, and
+ * nobody is asked: the guest may have the page back.
+ */
+START_TEST(marks_after_the_translation_is_gone)
+{
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(
+		vmmem_collection_at(see.physical, 1));
+	const struct vmmem_range chain[] = {
+		{ IOVA + 0xff0, 0x20 }, { IOVA + 0x3000, 0x1000 },
+	};
+	struct vmmem_slice list[4];
+	uint64_t section;
+	size_t count;
+
+	answer = VMMEM_IOMMU_LATER;
+	assert_ok(vmmem_bitmap_start(bitmap));
+	see_map(IOVA, HALF + 0x5000, 0x1000, RW);
+	see_map(IOVA + 0x1000, HALF + 0x2000, 0x1000, RW);
+	see_map(IOVA + 0x3000, HALF, 0x1000, RW);
+	section = vmmem_iotlb_enter(see.iotlb);
+	assert_ok(vmmem_collection_slice_list(see.map, chain, 2, W, list, 4,
+					      &count));
+	ck_assert_uint_eq(count, 3);
+	vmmem_iotlb_unmap_all(see.iotlb);
+	assert_code(vmmem_collection_mark_ranges(see.map, chain, 2, 0x1020),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_int_eq(asked.count, 0);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
+	assert_ok(vmmem_slice_list_mark(list, count, 0x1020));
+	vmmem_iotlb_leave(see.iotlb, section);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 3);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x5000), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x2000), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0), 1);
+	assert_ok(vmmem_bitmap_stop(bitmap));
+}
+END_TEST
 
 /* What comes behind a gap, or what leads nowhere, is marked all the same. */
 START_TEST(marks_behind_gaps)
@@ -428,6 +497,34 @@ START_TEST(log_by_iova)
 }
 END_TEST
 
+/* What overlaps is copied from its end: it is marked where it was written. */
+START_TEST(copies_log_by_iova)
+{
+	struct vmmem_bitmap *log = open_logged();
+	uint64_t page;
+
+	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_collection_copy(see.map, IOVA + 0x1ff8, IOVA + 0x1000,
+					0x1008, NULL));
+	for (page = 0; page < 4; page++)
+		ck_assert_int_eq(vmmem_bitmap_test(log, page * 0x1000),
+				 page == 1 || page == 2);
+	ck_assert_int_eq(lost.count, 0);
+	/* The same, of several pieces. */
+	assert_ok(vmmem_bitmap_clear(log, 0, 0x4000));
+	assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA - 0x1000, 0x6000));
+	for (page = 0; page < 4; page++)
+		see_map(IOVA + page * 0x1000, HALF + (3 - page) * 0x1000,
+			0x1000, RW);
+	assert_ok(vmmem_collection_copy(see.map, IOVA + 0x1ff8, IOVA + 0x1000,
+					0x1008, NULL));
+	for (page = 0; page < 4; page++)
+		ck_assert_int_eq(vmmem_bitmap_test(log, page * 0x1000),
+				 page == 1 || page == 2);
+	vmmem_bitmap_unref(log);
+}
+END_TEST
+
 START_TEST(slices_log_by_iova)
 {
 	struct vmmem_bitmap *log = open_logged();
@@ -490,6 +587,7 @@ START_TEST(custom_regions)
 	uint64_t filled;
 	uint32_t value;
 	size_t done;
+	void *host;
 
 	assert_ok(vmmem_region_new_custom(LEN, sizeof(custom_bytes), &ops,
 					  NULL, &region));
@@ -506,6 +604,12 @@ START_TEST(custom_regions)
 		    VMMEM_ENOHOST);
 	assert_code(vmmem_collection_slice(map, IOVA, 1, R, &slice),
 		    VMMEM_ENOHOST);
+	assert_code(vmmem_collection_host_address(map, IOVA, R, &host, &filled),
+		    VMMEM_ENOHOST);
+	assert_ok(vmmem_collection_host_address(map, IOVA + 0x20, R, &host,
+						&filled));
+	ck_assert_ptr_eq(host, host_of(see.physical, 0));
+	ck_assert_uint_eq(filled, 0x1000);
 	assert_code(vmmem_collection_fill(map, IOVA + 0x10, 1, 0x20, &filled),
 		    -EIO);
 	ck_assert_uint_eq(filled, 0);
@@ -529,10 +633,13 @@ make_suite(void)
 	tcase_add_test(tcase, lookups);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, slices);
+	tcase_add_test(tcase, slices_are_asked_for);
 	tcase_add_test(tcase, nothing_wraps);
+	tcase_add_test(tcase, marks_after_the_translation_is_gone);
 	tcase_add_test(tcase, marks_behind_gaps);
 	tcase_add_test(tcase, marks_behind_holes);
 	tcase_add_test(tcase, log_by_iova);
+	tcase_add_test(tcase, copies_log_by_iova);
 	tcase_add_test(tcase, slices_log_by_iova);
 	tcase_add_test(tcase, custom_regions);
 	suite_add_tcase(suite, tcase);

@@ -230,6 +230,128 @@ START_TEST(put_off_for_too_long)
 }
 END_TEST
 
+/* ---- one question for one miss ------------------------------------------- */
+
+static atomic_int questions;
+/* The answer comes and goes before the handler has returned. */
+static int too_quick;
+
+static int
+count_and_put_off(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
+		  uint32_t reason)
+{
+	(void)opaque;
+	(void)len;
+	(void)access;
+	(void)reason;
+	if (too_quick-- > 0) {
+		see_map(iova, 0, PAGE, RW);
+		assert_ok(vmmem_iotlb_unmap(see.iotlb, iova, PAGE));
+	}
+	atomic_fetch_add(&questions, 1);
+	return VMMEM_IOMMU_LATER;
+}
+
+static pthread_t
+begin_to_wait_and_count(int quick)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.miss = count_and_put_off,
+		.timeout = VMMEM_IOMMU_FOREVER,
+	};
+	pthread_t thread;
+
+	see_close();
+	see_open(8, &options);
+	too_quick = quick;
+	atomic_store(&questions, 0);
+	atomic_store(&outcome, 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, one_read, NULL), 0);
+	while (atomic_load(&questions) == 0)
+		sched_yield();
+	return thread;
+}
+
+/*
+ * While the answer is still to come, what is mapped, removed and evicted of
+ * others is no reason to ask again: the guest may have the page back when the
+ * second question is looked at.
+ */
+START_TEST(asked_once)
+{
+	pthread_t thread = begin_to_wait_and_count(0);
+	uint64_t i;
+
+	for (i = 1; i <= 3000 && atomic_load(&questions) == 1; i++) {
+		see_map(IOVA + i * 2 * PAGE, 0, PAGE, RW);
+		assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA, PAGE));
+		if (i % 3 == 0)
+			vmmem_iotlb_unmap_all(see.iotlb);
+		sched_yield();
+	}
+	ck_assert_uint_eq(i, 3001);
+	see_map(IOVA, 0, PAGE, R);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(atomic_load(&outcome), 0);
+	ck_assert_int_eq(atomic_load(&questions), 1);
+}
+END_TEST
+
+/* What came and went is asked for again, or it would be waited for for ever. */
+START_TEST(asked_again)
+{
+	pthread_t thread = begin_to_wait_and_count(0);
+	int before;
+
+	while (atomic_load(&outcome) == 1) {
+		before = atomic_load(&questions);
+		see_map(IOVA, 0, PAGE, RW);
+		assert_ok(vmmem_iotlb_unmap(see.iotlb, 0, UINT64_MAX));
+		/* It was seen, or it was missed and is asked for. */
+		while (atomic_load(&outcome) == 1 &&
+		       atomic_load(&questions) == before)
+			sched_yield();
+		if (before == 20)
+			see_map(IOVA, 0, PAGE, RW);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(atomic_load(&outcome), 0);
+}
+END_TEST
+
+START_TEST(asked_again_if_too_quick)
+{
+	pthread_t thread = begin_to_wait_and_count(3);
+
+	while (atomic_load(&questions) != 4)
+		sched_yield();
+	see_map(IOVA, 0, PAGE, RW);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(atomic_load(&outcome), 0);
+	ck_assert_int_eq(atomic_load(&questions), 4);
+}
+END_TEST
+
+/* Answers that come and go do not carry an access past its deadline. */
+START_TEST(asked_again_until_the_deadline)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.miss = count_and_put_off,
+		.timeout = 1000 * 1000,
+	};
+	uint8_t byte;
+
+	see_close();
+	see_open(8, &options);
+	too_quick = INT32_MAX;
+	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
+		    -ETIMEDOUT);
+	too_quick = 0;
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -243,6 +365,10 @@ make_suite(void)
 	tcase_add_test(tcase, put_off_then_answered);
 	tcase_add_test(tcase, put_off_then_switched_off);
 	tcase_add_test(tcase, put_off_for_too_long);
+	tcase_add_test(tcase, asked_once);
+	tcase_add_test(tcase, asked_again);
+	tcase_add_test(tcase, asked_again_if_too_quick);
+	tcase_add_test(tcase, asked_again_until_the_deadline);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -486,6 +486,91 @@ START_TEST(of_grants)
 }
 END_TEST
 
+/* A list is of the same places as the iovec, and marks where they are. */
+START_TEST(list_of_a_chain)
+{
+	struct vmmem_slice slices[16];
+	size_t i, needed = 77, count = 77;
+
+	assert_code(vmmem_collection_slice_list(guest, chain, CHAIN, READ_WRITE,
+						NULL, 0, &needed),
+		    VMMEM_ENOROOM);
+	ck_assert_uint_ge(needed, PIECES);
+	ck_assert_uint_le(needed, 16);
+	assert_ok(vmmem_collection_slice_list(guest, chain, CHAIN, READ_WRITE,
+					      slices, needed, &count));
+	ck_assert_uint_eq(count, needed);
+	assert_ok(vmmem_slice_list_iovec(slices, count, VMMEM_PROT_WRITE, iov,
+					 PIECES, &count));
+	ck_assert_uint_eq(count, PIECES);
+	expect_chain(PIECES);
+	for (i = 0; i <= BYTES; i += 31) {
+		assert_ok(vmmem_slice_list_mark(slices, needed, i));
+		expect_marks(i);
+	}
+	vmmem_slice_list_release(slices, needed);
+	vmmem_slice_list_release(NULL, 5);
+}
+END_TEST
+
+/* What is mapped on demand is held with 0, and not with any code. */
+START_TEST(list_of_grants)
+{
+	const struct vmmem_range two[] = {
+		{ GRANTS, 0x100 }, { A, 0 }, { GRANTS + 0x200, 0x80 },
+	};
+	const struct vmmem_range hole[] = {
+		{ GRANTS, 0x100 }, { D + SIZE, 1 },
+	};
+	struct vmmem_slice slices[2];
+	size_t count = 77;
+
+	assert_ok(vmmem_collection_slice_list(guest, two, 3, VMMEM_PROT_WRITE,
+					      slices, 2, &count));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_int_eq(grants.acquired - grants.released, 2);
+	vmmem_slice_list_release(slices, 2);
+	expect_grants(&grants, 2);
+	count = 77;
+	assert_code(vmmem_collection_slice_list(guest, two, 3, VMMEM_PROT_WRITE,
+						slices, 1, &count),
+		    VMMEM_ENOROOM);
+	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(grants.acquired, 4);
+	ck_assert_uint_eq(grants.released, 4);
+	count = 77;
+	assert_code(vmmem_collection_slice_list(guest, hole, 2,
+						VMMEM_PROT_WRITE, slices, 2,
+						&count),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(count, 77);
+	ck_assert_uint_eq(grants.acquired, 5);
+	ck_assert_uint_eq(grants.released, 5);
+}
+END_TEST
+
+START_TEST(list_checks_its_arguments)
+{
+	struct vmmem_slice slice;
+	size_t count = 77;
+
+	assert_code(vmmem_collection_slice_list(NULL, chain, 1, 0, &slice, 1,
+						&count), VMMEM_EINVAL);
+	assert_code(vmmem_collection_slice_list(guest, NULL, 1, 0, &slice, 1,
+						&count), VMMEM_EINVAL);
+	assert_code(vmmem_collection_slice_list(guest, chain, 1, 4, &slice, 1,
+						&count), VMMEM_EINVAL);
+	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, NULL, 1,
+						&count), VMMEM_EINVAL);
+	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, &slice, 1,
+						NULL), VMMEM_EINVAL);
+	ck_assert_uint_eq(count, 77);
+	assert_ok(vmmem_collection_slice_list(guest, NULL, 0, 0, NULL, 0,
+					      &count));
+	ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
 /* ---- used ---------------------------------------------------------------- */
 
 START_TEST(readv_and_mark)
@@ -531,6 +616,9 @@ make_suite(void)
 	tcase_add_test(tcase, empty_collection);
 	tcase_add_test(tcase, of_slices);
 	tcase_add_test(tcase, of_grants);
+	tcase_add_test(tcase, list_of_a_chain);
+	tcase_add_test(tcase, list_of_grants);
+	tcase_add_test(tcase, list_checks_its_arguments);
 	tcase_add_test(tcase, readv_and_mark);
 	suite_add_tcase(suite, tcase);
 	return suite;

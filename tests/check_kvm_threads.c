@@ -126,6 +126,7 @@ copy_marked(struct vmmem_harvester *harvester)
 			copy[page] = __atomic_load_n(&host[page],
 						     __ATOMIC_RELAXED);
 	}
+	VM_REQUIRE(vmmem_harvester_confirm(harvester, 0, UINT64_MAX) == 0);
 }
 
 START_TEST(nothing_is_lost)

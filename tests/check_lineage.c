@@ -176,6 +176,65 @@ remove_one(struct state *state, struct rng *rng)
 	state->latest = to;
 }
 
+/* step() makes one step of an update, if it can be made; 'has' follows. */
+static void
+step(struct state *state, struct rng *rng, struct vmmem_update *update,
+     bool *has)
+{
+	size_t i = rng_below(rng, REGIONS), other;
+	struct owned *owned = &state->owned[i];
+	struct vmmem_region *region = NULL;
+	bool overlaps = false;
+
+	if (owned->region == NULL)
+		make(owned, rng_below(rng, PLACES) * LEN);
+	for (other = 0; other < REGIONS; other++)
+		overlaps |= has[other] &&
+			    state->owned[other].gpa == owned->gpa;
+	if (has[i] && rng_chance(rng, 80)) {
+		ck_assert_int_eq(vmmem_update_remove(update, owned->gpa, LEN,
+						     &region),
+				 0);
+		ck_assert_ptr_eq(region, owned->region);
+		vmmem_region_unref(region);
+		has[i] = false;
+	} else {
+		ck_assert_int_eq(vmmem_update_insert(update, owned->region),
+				 overlaps ? VMMEM_EOVERLAP : 0);
+		has[i] |= !overlaps;
+		if (!overlaps)
+			ck_assert_int_eq(vmmem_update_remove(
+						 update, owned->gpa, LEN + 1,
+						 NULL),
+					 VMMEM_ENOREGION);
+	}
+	if (rng_chance(rng, 10))
+		ck_assert_ptr_nonnull(vmmem_update_map(update));
+}
+
+/* several() makes a collection that differs in several regions. */
+static void
+several(struct state *state, struct rng *rng)
+{
+	size_t from = pick_origin(state, rng), to = pick(state, rng, false);
+	size_t steps = 1 + rng_below(rng, 8);
+	struct vmmem_update *update;
+	struct vmmem_space *space;
+
+	if (from == COLLECTIONS || to == COLLECTIONS)
+		return;
+	ck_assert_int_eq(vmmem_space_new(state->collections[from], &space), 0);
+	ck_assert_int_eq(vmmem_update_begin(space, &update), 0);
+	memcpy(state->has[to], state->has[from], sizeof(state->has[to]));
+	while (steps-- > 0)
+		step(state, rng, update, state->has[to]);
+	state->collections[to] =
+		vmmem_collection_ref(vmmem_update_map(update));
+	vmmem_update_abort(update);
+	vmmem_space_unref(space);
+	state->latest = to;
+}
+
 static void
 found(struct state *state, struct rng *rng)
 {
@@ -281,6 +340,8 @@ START_TEST(any_history)
 			break;
 		case 6:
 		case 7:
+			several(&state, &rng);
+			break;
 		case 8:
 		case 9:
 			remove_one(&state, &rng);

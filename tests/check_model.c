@@ -149,7 +149,7 @@ expect_coverage(void)
 		    VMMEM_EOVERFLOW } },
 		{ "new file ranges",
 		  { 0, VMMEM_ENOREGION, VMMEM_EOVERLAP, VMMEM_EZEROLEN,
-		    VMMEM_EINVAL, VMMEM_EFILEOFFSET, VMMEM_ECONGRUENCE } },
+		    VMMEM_EINVAL, VMMEM_EPASTEOF, VMMEM_ECONGRUENCE } },
 		{ "insert", { 0, VMMEM_EOVERLAP } },
 		{ "remove", { 0, VMMEM_ENOREGION } },
 		{ "locate", { 0, VMMEM_EBADADDR } },

@@ -142,10 +142,31 @@ can_seal(uint32_t seal)
 	return can;
 }
 
+/* What a file in memory may be used for, as the system makes it. */
+static unsigned int
+mode_of(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static unsigned int
+usual_mode(void)
+{
+	int fd = memfd_create("mode", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	unsigned int mode = mode_of(fd);
+
+	close(fd);
+	return mode;
+}
+
 START_TEST(seals)
 {
 	uint32_t want = seal_sets[_i];
 	struct vmmem_region *region;
+	struct stat status;
 	uint64_t offset;
 	void *at;
 	int fd;
@@ -156,10 +177,20 @@ START_TEST(seals)
 		refuse(VMMEM_ENOSUPPORT);
 		return;
 	}
+	/* In any case, where there is such a seal. */
+	if (can_seal(VMMEM_SEAL_EXEC))
+		want |= VMMEM_SEAL_EXEC;
 	region = build();
 	assert_ok(vmmem_region_file(region, &fd, &offset));
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), (int)want);
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	if ((want & VMMEM_SEAL_EXEC) != 0)
+		ck_assert_uint_eq(status.st_mode & 0111, 0);
 	ck_assert_uint_eq(granted(region).seals, want);
+	/* A seal of the executable bits is one without any. */
+	ck_assert_uint_eq(mode_of(fd), (want & VMMEM_SEAL_EXEC) != 0 ?
+					       usual_mode() & ~0111U :
+					       usual_mode());
 	ck_assert_int_eq(ftruncate(fd, 1),
 			 (want & VMMEM_SEAL_SHRINK) != 0 ? -1 : 0);
 	if ((want & VMMEM_SEAL_SHRINK) != 0)
@@ -178,13 +209,14 @@ END_TEST
 
 START_TEST(default_seals)
 {
+	uint32_t want = VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW | VMMEM_SEAL_SEAL;
 	struct vmmem_region *region;
 
+	if (can_seal(VMMEM_SEAL_EXEC))
+		want |= VMMEM_SEAL_EXEC;
 	set_kind(VMMEM_REGION_MEMFD);
 	region = build();
-	ck_assert_uint_eq(granted(region).seals, VMMEM_SEAL_SHRINK |
-							 VMMEM_SEAL_GROW |
-							 VMMEM_SEAL_SEAL);
+	ck_assert_uint_eq(granted(region).seals, want);
 	vmmem_region_unref(region);
 }
 END_TEST

@@ -286,9 +286,11 @@ START_TEST(file_refusals)
 #define REFUSED(gpa, len, fd, offset, code)                                \
 	assert_code(vmmem_region_new_file(gpa, len, fd, offset, &region), code)
 
-	REFUSED(0, page, fd, 1, VMMEM_EFILEOFFSET);
-	REFUSED(0, page, fd, page - 1, VMMEM_EFILEOFFSET);
-	REFUSED(0, 16, fd, 16, VMMEM_EFILEOFFSET);
+	REFUSED(0, page, fd, 1, VMMEM_ECONGRUENCE);
+	REFUSED(0, page, fd, page - 1, VMMEM_ECONGRUENCE);
+	REFUSED(15, 16, fd, 16, VMMEM_ECONGRUENCE);
+	REFUSED(1, page - 9, fd, page + 9, VMMEM_ECONGRUENCE);
+	REFUSED(8, page + 6, fd, page + 8, VMMEM_EPASTEOF);
 	REFUSED(0, 2 * page + 6, fd, 0, VMMEM_EPASTEOF);
 	REFUSED(0, page + 6, fd, page, VMMEM_EPASTEOF);
 	REFUSED(0, 6, fd, 2 * page, VMMEM_EPASTEOF);

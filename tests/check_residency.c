@@ -115,6 +115,40 @@ START_TEST(large)
 }
 END_TEST
 
+/*
+ * The system is asked about many pages at once; a range may end with the first
+ * byte of a page, wherever the questions meet.
+ */
+START_TEST(ends_of_questions)
+{
+	const uint64_t page = page_size(), len = 4100 * page;
+	struct vmmem_region *region;
+	uint64_t pages, end, on, rest;
+	bool nodes;
+
+	vmmem_region_builder_set_range(builder, GPA, len);
+	vmmem_policy_set_prefault(policy, 1);
+	region = build();
+	nodes = vmmem_region_nodes(region, 0, 1, &on, 1, &rest) == 0;
+	for (pages = 512; pages <= 4096; pages += 512) {
+		for (end = pages * page - 1; end <= pages * page + 1; end++) {
+			expect_resident(region, 0, end, end);
+			expect_resident(region, 1, end, end);
+			if (!nodes)
+				continue;
+			assert_ok(vmmem_region_nodes(region, 0, end, &on, 1,
+						     &rest));
+			ck_assert_uint_eq(on + rest, end);
+			assert_ok(vmmem_region_nodes(region, page - 1, end,
+						     NULL, 0, &rest));
+			ck_assert_uint_eq(rest, end);
+		}
+	}
+	expect_resident(region, len - 1, 1, 1);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(locked)
 {
 	uint64_t page = page_size();
@@ -270,6 +304,7 @@ make_suite(void)
 	tcase_add_test(tcase, written_by_descriptor);
 	tcase_add_test(tcase, shifted);
 	tcase_add_test(tcase, large);
+	tcase_add_test(tcase, ends_of_questions);
 	tcase_add_test(tcase, locked);
 	tcase_add_test(tcase, huge);
 	tcase_add_test(tcase, cost);

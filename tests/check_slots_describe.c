@@ -108,6 +108,39 @@ START_TEST(described_by_the_caller)
 }
 END_TEST
 
+static uint32_t memfd_flag;
+
+static int
+describe_memfd(void *opaque, const struct vmmem_region *region,
+	       struct vmmem_slot *slot)
+{
+	(void)opaque;
+	(void)region;
+	slot->flags |= memfd_flag;
+	slot->guest_memfd = 5;
+	slot->guest_memfd_offset = memfd_flag != 0 ? 3 * LEN : 3;
+	return 0;
+}
+
+/* Without the flag there is no guest_memfd, whatever else is said. */
+START_TEST(described_with_guest_memfd)
+{
+	struct vmmem_slots_options options = { .size = sizeof(options),
+					       .describe = describe_memfd };
+
+	vmmem_slots_free(slots);
+	make(&options);
+	memfd_flag = _i != 0 ? VMMEM_SLOT_GUEST_MEMFD : 0;
+	plan_for(MAP(region_of(LEN, LEN)));
+	expect_count(1);
+	ck_assert_uint_eq(op_at(0).slot.flags, memfd_flag);
+	ck_assert_int_eq(op_at(0).slot.guest_memfd, _i != 0 ? 5 : -1);
+	ck_assert_uint_eq(op_at(0).slot.guest_memfd_offset,
+			  _i != 0 ? 3 * LEN : 0);
+	do_all();
+}
+END_TEST
+
 START_TEST(described_without_a_host_address)
 {
 	struct vmmem_slots_options options = { .size = sizeof(options),
@@ -139,6 +172,7 @@ make_suite(void)
 	tcase_add_test(tcase, regions_without_a_slot);
 	tcase_add_test(tcase, slots_are_of_whole_pages);
 	tcase_add_test(tcase, described_by_the_caller);
+	tcase_add_loop_test(tcase, described_with_guest_memfd, 0, 2);
 	tcase_add_test(tcase, described_without_a_host_address);
 	suite_add_tcase(suite, tcase);
 	return suite;

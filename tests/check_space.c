@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Spaces on one thread: the current map, what is retired, and when it goes. */
+#include <time.h>
+
 #include <vmmem/vmmem.h>
 
 #include "owned.h"
@@ -163,6 +165,30 @@ START_TEST(writers_drop)
 }
 END_TEST
 
+/* It looks again and again, and no longer than it may. */
+START_TEST(timeouts)
+{
+	struct timespec before, after;
+	struct vmmem_reader *reader;
+	int64_t passed;
+
+	assert_ok(vmmem_reader_new(space, &reader));
+	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+	replace(1);
+	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
+	assert_code(vmmem_space_synchronize(space, _i), -ETIMEDOUT);
+	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
+	passed = (after.tv_sec - before.tv_sec) * INT64_C(1000000000) +
+		 after.tv_nsec - before.tv_nsec;
+	ck_assert_int_ge(passed, _i * INT64_C(1000000));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	vmmem_reader_release(reader);
+	assert_ok(vmmem_space_synchronize(space, _i));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	vmmem_reader_free(reader);
+}
+END_TEST
+
 /* A map that is held does not keep those before and after it. */
 START_TEST(held_in_the_middle)
 {
@@ -302,6 +328,70 @@ START_TEST(many_maps)
 }
 END_TEST
 
+/* What many held and let go of is dropped by writers, a few at a time. */
+START_TEST(writers_drop_many)
+{
+	struct vmmem_collection *maps[200];
+	struct vmmem_region *region;
+	size_t i, before, updates = 0;
+
+	for (i = 0; i < 200; i++) {
+		maps[i] = vmmem_space_get(space);
+		region = region_of((i + 1) * 0x10000, 0x1000);
+		assert_ok(vmmem_space_insert(space, region));
+		vmmem_region_unref(region);
+	}
+	/* One in the middle stays held. */
+	for (i = 0; i < 200; i++) {
+		if (i != 100)
+			vmmem_collection_unref(maps[i]);
+	}
+	do {
+		before = vmmem_space_retired(space);
+		assert_ok(vmmem_space_remove(space, ++updates * 0x10000,
+					     0x1000, NULL));
+		ck_assert_uint_lt(vmmem_space_retired(space), before);
+	} while (vmmem_space_retired(space) > 1);
+	ck_assert_uint_eq(vmmem_collection_count(maps[100]), 101);
+	vmmem_collection_unref(maps[100]);
+	assert_ok(vmmem_space_remove(space, ++updates * 0x10000, 0x1000,
+				     NULL));
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+}
+END_TEST
+
+/* Maps that come back from among many that are seen, and many that are held. */
+START_TEST(back_from_many)
+{
+	struct vmmem_collection *maps[100];
+	struct vmmem_reader *reader;
+	struct vmmem_region *region;
+	size_t i;
+
+	assert_ok(vmmem_reader_new(space, &reader));
+	for (i = 0; i < 100; i++) {
+		if (i == 50)
+			ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+		maps[i] = vmmem_space_get(space);
+		region = region_of((i + 1) * 0x10000, 0x1000);
+		assert_ok(vmmem_space_insert(space, region));
+		vmmem_region_unref(region);
+	}
+	ck_assert_uint_eq(vmmem_space_retired(space), 100);
+	/* Each leaves the list as it comes; what it replaces is listed. */
+	for (i = 0; i < 100; i++) {
+		assert_ok(vmmem_space_replace(space, maps[i * 37 % 100]));
+		ck_assert_uint_eq(vmmem_space_retired(space), 100);
+	}
+	for (i = 0; i < 100; i++)
+		vmmem_collection_unref(maps[i]);
+	vmmem_reader_release(reader);
+	assert_ok(vmmem_space_synchronize(space, -1));
+	ck_assert_uint_eq(vmmem_space_retired(space), 0);
+	vmmem_reader_free(reader);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -314,12 +404,15 @@ make_suite(void)
 	tcase_add_test(tcase, generations_grow);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
+	tcase_add_loop_test(tcase, timeouts, 0, 4);
 	tcase_add_test(tcase, held_in_the_middle);
 	tcase_add_test(tcase, a_map_that_comes_back);
 	tcase_add_test(tcase, one_map_in_two_spaces);
 	tcase_add_test(tcase, the_end);
 	tcase_add_test(tcase, release_calls_back);
 	tcase_add_test(tcase, many_maps);
+	tcase_add_test(tcase, writers_drop_many);
+	tcase_add_test(tcase, back_from_many);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

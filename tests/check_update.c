@@ -138,6 +138,87 @@ START_TEST(failing_steps)
 }
 END_TEST
 
+/* Small regions make way for a large one, and the other way round. */
+START_TEST(in_the_same_place)
+{
+	struct vmmem_region *large = region_of(0, 8 * PAGE), *back = NULL;
+	struct vmmem_update *update;
+	uint64_t i;
+
+	update = begin();
+	for (i = 8; i-- > 0;)
+		insert(update, i * PAGE);
+	assert_code(vmmem_update_insert(update, large), VMMEM_EOVERLAP);
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(current_count(), 8);
+
+	update = begin();
+	for (i = 0; i < 8; i++) {
+		assert_code(vmmem_update_insert(update, large),
+			    VMMEM_EOVERLAP);
+		assert_ok(vmmem_update_remove(update, i * PAGE, PAGE, NULL));
+		assert_code(vmmem_update_remove(update, i * PAGE, PAGE, NULL),
+			    VMMEM_ENOREGION);
+	}
+	assert_ok(vmmem_update_insert(update, large));
+	/* What is added is there for the steps that follow. */
+	assert_code(vmmem_update_insert(update, large), VMMEM_EOVERLAP);
+	assert_ok(vmmem_update_remove(update, 0, 8 * PAGE, &back));
+	ck_assert_ptr_eq(back, large);
+	vmmem_region_unref(back);
+	assert_ok(vmmem_update_insert(update, large));
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(current_count(), 1);
+	vmmem_region_unref(large);
+}
+END_TEST
+
+/* A region that is taken out and put back was never gone. */
+START_TEST(out_and_in)
+{
+	struct vmmem_region *region = region_of(0, PAGE);
+	struct vmmem_update *update = begin();
+	uint64_t generation;
+
+	assert_ok(vmmem_update_insert(update, region));
+	assert_ok(vmmem_update_commit(update));
+	generation = vmmem_space_generation(space);
+	update = begin();
+	assert_ok(vmmem_update_remove(update, 0, PAGE, NULL));
+	assert_ok(vmmem_update_insert(update, region));
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(vmmem_space_generation(space), generation);
+	/* Another one in its place is another matter. */
+	update = begin();
+	assert_ok(vmmem_update_remove(update, 0, PAGE, NULL));
+	insert(update, 0);
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(vmmem_space_generation(space), generation + 1);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* The last addresses there are. */
+START_TEST(at_the_top)
+{
+	const uint64_t last_page = UINT64_MAX - (PAGE - 1);
+	struct vmmem_region *wide = region_of(last_page - PAGE, 2 * PAGE);
+	struct vmmem_update *update = begin();
+
+	insert(update, last_page);
+	assert_code(vmmem_update_insert(update, wide), VMMEM_EOVERLAP);
+	insert(update, last_page - PAGE);
+	assert_code(vmmem_update_remove(update, last_page, 0, NULL),
+		    VMMEM_ENOREGION);
+	assert_ok(vmmem_update_remove(update, last_page, PAGE, NULL));
+	assert_ok(vmmem_update_remove(update, last_page - PAGE, PAGE, NULL));
+	assert_ok(vmmem_update_insert(update, wide));
+	assert_ok(vmmem_update_commit(update));
+	ck_assert_uint_eq(current_count(), 1);
+	vmmem_region_unref(wide);
+}
+END_TEST
+
 START_TEST(replace_then_go_on)
 {
 	struct vmmem_range range = { 0x100000, PAGE };
@@ -283,6 +364,9 @@ make_suite(void)
 	tcase_add_test(tcase, arguments);
 	tcase_add_test(tcase, steps);
 	tcase_add_test(tcase, failing_steps);
+	tcase_add_test(tcase, in_the_same_place);
+	tcase_add_test(tcase, out_and_in);
+	tcase_add_test(tcase, at_the_top);
 	tcase_add_test(tcase, replace_then_go_on);
 	tcase_add_test(tcase, abort_leaves_nothing);
 	tcase_add_test(tcase, commit_of_nothing);

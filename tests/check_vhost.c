@@ -52,7 +52,7 @@ START_TEST(arguments)
 
 	assert_code(vmmem_vhost_new(NULL, NULL, &other), VMMEM_EINVAL);
 	assert_code(vmmem_vhost_new(space, NULL, NULL), VMMEM_EINVAL);
-	options.size = sizeof(options) - 1;
+	options.size = 31;
 	assert_code(vmmem_vhost_new(space, &options, &other),
 		    VMMEM_ESTRUCTSIZE);
 	assert_code(vmmem_vhost_new(space, &newer.options, &other),
@@ -120,7 +120,7 @@ START_TEST(table)
 	for (i = 0; i < 3; i++) {
 		assert_ok(vmmem_vhost_at(vhost, i, &got, &mapping));
 		ck_assert_mem_eq(&got, &rows[i == 0 ? 2 : i - 1], sizeof(got));
-		ck_assert_uint_ge(vmmem_region_len(mapping), got.len);
+		ck_assert_uint_eq(vmmem_region_len(mapping), got.len);
 	}
 	assert_code(vmmem_vhost_at(vhost, 3, &got, &mapping),
 		    VMMEM_EOUTOFRANGE);
@@ -204,6 +204,8 @@ START_TEST(many_rows)
 	assert_ok(vmmem_vhost_set_table(vhost, rows, VMMEM_VHOST_REGIONS_MAX,
 					fds, VMMEM_VHOST_REGIONS_MAX));
 	ck_assert_uint_eq(shown(), VMMEM_VHOST_REGIONS_MAX);
+	/* One descriptor of one file, not one for each row. */
+	ck_assert_uint_eq(open_files(), files_before + 1);
 	for (i = 0; i < VMMEM_VHOST_REGIONS_MAX; i++)
 		ck_assert_int_eq(byte_at(rows[i].gpa), (int)(i % PAGES + 1));
 	assert_code(vmmem_vhost_add(vhost, &rows[i], file),
@@ -215,6 +217,96 @@ START_TEST(many_rows)
 	assert_ok(vmmem_vhost_new(space, &few, &other));
 	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
 		    VMMEM_EREGIONCOUNT);
+	vmmem_vhost_free(other);
+}
+END_TEST
+
+/*
+ * Memory that is used by nobody costs its owner nothing, but it takes addresses
+ * of the process that maps it: what rows and log may take has a bound.
+ */
+START_TEST(too_many_bytes)
+{
+	struct vmmem_vhost_options options = { .size = sizeof(options),
+					       .bytes_max = 4 * PAGE };
+	struct vmmem_vhost_region rows[] = {
+		row_of(0, 2 * PAGE, 0), row_of(2 * PAGE, PAGE, 2 * PAGE),
+		/* Less than a page is a page, and across two it is both. */
+		row_of(4 * PAGE - 16, 32, 8 * PAGE - 16),
+	};
+	const int fds[] = { file, file, file };
+	int vast = sealed_file(UINT64_C(1) << 46, 0);
+	struct vmmem_vhost_region huge = row_of(0, UINT64_C(1) << 46, 0);
+	struct vmmem_vhost *other = NULL;
+
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_code(vmmem_vhost_set_table(other, &huge, 1, &vast, 1),
+		    VMMEM_EREGIONBYTES);
+	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_table(other, rows, 2, fds, 2));
+	assert_code(vmmem_vhost_add(other, &rows[2], file),
+		    VMMEM_EREGIONBYTES);
+	/* The log counts too, but one that takes its place is not added. */
+	assert_code(vmmem_vhost_set_log(other, second, PAGE - 1, 2),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_log(other, second, 0, PAGE));
+	assert_ok(vmmem_vhost_set_log(other, second, PAGE, 1));
+	assert_code(vmmem_vhost_set_table(other, rows, 3, fds, 3),
+		    VMMEM_EREGIONBYTES);
+	assert_ok(vmmem_vhost_set_table(other, rows + 1, 2, fds, 2));
+	assert_ok(vmmem_vhost_remove(other, &rows[2]));
+	assert_ok(vmmem_vhost_add(other, &rows[0], file));
+	assert_ok(vmmem_vhost_clear_log(other));
+	assert_ok(vmmem_vhost_set_log(other, second, PAGE, PAGE));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+
+	/* Options of before there was this one, and with any number. */
+	options.size = 32;
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_set_table(other, rows, 3, fds, 3));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+	options.size = sizeof(options);
+	options.bytes_max = UINT64_MAX;
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_set_table(other, rows, 3, fds, 3));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
+	vmmem_vhost_free(other);
+	options.size = 31;
+	assert_code(vmmem_vhost_new(space, &options, &other),
+		    VMMEM_ESTRUCTSIZE);
+	close(vast);
+}
+END_TEST
+
+/* Nobody has said how much one front end may have: others get theirs. */
+START_TEST(bytes_for_others)
+{
+	struct vmmem_vhost_region row = row_of(0, UINT64_C(1) << 46, 0);
+	struct vmmem_vhost *other = NULL;
+	int vast, rc;
+	void *heap;
+
+	assert_ok(vmmem_vhost_new(space, NULL, &other));
+	for (; row.len >= 1 << 20; row.len >>= 1) {
+		vast = sealed_file(row.len, 0);
+		do {
+			row.user_address = row.gpa;
+			rc = vmmem_vhost_add(other, &row, vast);
+			row.gpa += rc == 0 ? row.len : 0;
+		} while (rc == 0);
+		close(vast);
+		assert_code(rc, VMMEM_EREGIONBYTES);
+	}
+	ck_assert_uint_gt(vmmem_vhost_count(other), 0);
+	heap = malloc(1 << 26);
+	ck_assert_ptr_nonnull(heap);
+	free(heap);
+	row = row_of(UINT64_C(1) << 62, FILE_LEN, 0);
+	assert_ok(vmmem_vhost_add(vhost, &row, file));
+	assert_ok(vmmem_vhost_set_table(other, NULL, 0, NULL, 0));
 	vmmem_vhost_free(other);
 }
 END_TEST
@@ -365,6 +457,33 @@ START_TEST(rules)
 }
 END_TEST
 
+/* A device does not say what it is mapped in: then it is the system's pages. */
+START_TEST(devices)
+{
+	const struct vmmem_foreign_rules any = {
+		.size = sizeof(any),
+		.types = VMMEM_FILE_DEVICE,
+	};
+	const struct vmmem_vhost_options options = { .size = sizeof(options),
+						     .rules = &any };
+	struct vmmem_vhost_region row = row_of(0, PAGE, PAGE / 2);
+	struct vmmem_vhost *other = NULL;
+	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(zero, 0);
+	assert_code(vmmem_vhost_add(vhost, &row, zero), VMMEM_EFILETYPE);
+	assert_ok(vmmem_vhost_new(space, &options, &other));
+	assert_ok(vmmem_vhost_add(other, &row, zero));
+	ck_assert_int_eq(byte_at(0), 0);
+	ck_assert_int_eq(byte_at(PAGE - 1), 0);
+	ck_assert_int_eq(byte_at(PAGE), VMMEM_EBADADDR);
+	assert_ok(vmmem_vhost_remove(other, &row));
+	vmmem_vhost_free(other);
+	close(zero);
+	assert_ok(vmmem_space_synchronize(space, -1));
+}
+END_TEST
+
 /* What stays in the table stays where it is in the host. */
 START_TEST(mappings_go_on)
 {
@@ -400,6 +519,47 @@ START_TEST(mappings_go_on)
 	assert_ok(vmmem_vhost_set_table(vhost, rows, 2, fds, 2));
 	ck_assert_int_eq(byte_at(0x200000), 101);
 	close(duplicate);
+}
+END_TEST
+
+/*
+ * Two openings of a device have one device and inode, and are not the same
+ * memory for that.
+ */
+START_TEST(openings_of_a_device)
+{
+	struct vmmem_foreign_rules any = { .size = sizeof(any),
+					   .types = VMMEM_FILE_DEVICE };
+	struct vmmem_vhost_options options = { .size = sizeof(options),
+					       .rules = &any };
+	struct vmmem_vhost_region row = row_of(0, PAGE, 0), got[2];
+	int first = open("/dev/zero", O_RDWR), other, fds[2];
+	struct vmmem_region *regions[2] = { NULL, NULL };
+	struct vmmem_collection *map;
+	struct vmmem_vhost *lenient;
+	size_t count;
+
+	ck_assert_int_ge(first, 0);
+	other = open("/dev/zero", O_RDWR);
+	assert_ok(vmmem_vhost_new(space, &options, &lenient));
+	assert_ok(vmmem_vhost_set_table(lenient, &row, 1, &first, 1));
+	map = vmmem_space_get(space);
+	assert_ok(vmmem_collection_write_u8(map, 0, 77));
+	vmmem_collection_unref(map);
+	assert_ok(vmmem_vhost_set_table(lenient, &row, 1, &other, 1));
+	ck_assert_int_eq(byte_at(0), 0);
+	assert_ok(vmmem_vhost_set_table(lenient, NULL, 0, NULL, 0));
+	vmmem_vhost_free(lenient);
+
+	/* Nor are they one row. */
+	assert_ok(vmmem_region_new_file(0, PAGE, first, 0, &regions[0]));
+	assert_ok(vmmem_region_new_file(PAGE, PAGE, other, PAGE, &regions[1]));
+	map = guest_of(regions, 2);
+	assert_ok(vmmem_vhost_export(map, 0, got, fds, 2, &count, NULL));
+	ck_assert_uint_eq(count, 2);
+	vmmem_collection_unref(map);
+	close(first);
+	close(other);
 }
 END_TEST
 
@@ -490,10 +650,14 @@ make_suite(void)
 	tcase_add_test(tcase, offsets);
 	tcase_add_test(tcase, add_and_remove);
 	tcase_add_test(tcase, many_rows);
+	tcase_add_test(tcase, too_many_bytes);
+	tcase_add_test(tcase, bytes_for_others);
 	tcase_add_test(tcase, hostile_rows);
 	tcase_add_test(tcase, hostile_files);
 	tcase_add_test(tcase, rules);
+	tcase_add_test(tcase, devices);
 	tcase_add_test(tcase, mappings_go_on);
+	tcase_add_test(tcase, openings_of_a_device);
 	tcase_add_test(tcase, beside_others);
 	tcase_add_test(tcase, refused_by_a_listener);
 	tcase_add_test(tcase, under_a_reader);

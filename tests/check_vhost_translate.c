@@ -257,6 +257,8 @@ START_TEST(raw_messages)
 					payload, len, fds, 1),
 		    VMMEM_EMESSAGE);
 
+	/* Of one descriptor no second one is looked at. */
+	fds[1] = -1;
 	raw.table.rows[0] = row_of(0x100000, PAGE, 2 * PAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
 					39, fds, 1),

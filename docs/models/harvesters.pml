@@ -3,7 +3,9 @@
  * Two harvesters of one bitmap.  Whoever harvests moves the marks, under the
  * lock, to what is pending for each of them, and then takes its own.  The
  * barrier may fail; then it stays due, and nothing is taken before one was
- * made.  A harvester may put back what it has taken.
+ * made.  What was taken stays so until it is confirmed: it may not have been
+ * sent, or the confirmation may come after the next take.  A mark of what is
+ * taken already stays pending, as that confirmation is not for it.
  *
  * Good:	(none)
  *		FAILING			the barrier fails now and then
@@ -13,6 +15,8 @@
  *					it has released the lock
  *		OWN_ONLY		marks are moved to who harvests alone
  *		FAILING FORGET_DUE	a barrier that failed is forgotten
+ *		FORGET_UNSENT		what was not confirmed is forgotten
+ *		MERGE_MARKS		a mark of what is taken is taken, too
  */
 #define WRITERS	   1
 #define HARVESTERS 2
@@ -89,9 +93,21 @@ inline take(h, may_fail)
 	fi;
 #endif
 	if
+#ifdef FORGET_UNSENT
 	:: !failed ->
 		taken = pending[h];
 		pending[h] = 0
+#else
+#ifdef MERGE_MARKS
+	:: !failed ->
+		taken = taken | pending[h];
+		pending[h] = 0
+#else
+	:: !failed && taken == 0 ->
+		taken = pending[h];
+		pending[h] = 0
+#endif
+#endif
 	:: else
 	fi;
 	lock = 0;
@@ -112,16 +128,21 @@ inline harvest(h, may_fail)
 	:: failed -> skip
 	:: !failed && taken != 0 ->
 		copy_page(h);
-		harvest_is_over(h)
+		harvest_is_over(h);
+		if
+		:: true
+		:: may_fail ->
+			/* It arrives, and we hear of it after another take. */
+			take(h, may_fail)
+		fi;
+		/* vmmem_harvester_confirm() */
+		taken = 0
 	:: !failed && taken != 0 && may_fail ->
-		/* vmmem_harvester_put_back(): it could not be sent. */
-		atomic { lock == 0 -> lock = 1 };
-		pending[h] = 1;
-		lock = 0
+		/* It could not be sent, and stays taken. */
+		skip
 	:: !failed && taken == 0 ->
 		harvest_is_over(h)
 	fi;
-	taken = 0;
 	failed = false
 }
 

@@ -10,6 +10,9 @@
  * Good:	(none)
  *		FENCED NO_BARRIER	readers make the barrier themselves,
  *					where there is no membarrier(2)
+ *		ASKED			there was, and is not any more: readers
+ *					are asked to, and answer as their next
+ *					section ends
  * Broken:	NO_BARRIER		nobody makes it
  *		NUMBER_EARLY		the number is loaded before the section
  *					can be seen: what was kept is used
@@ -19,6 +22,9 @@
  *		BARRIER_FIRST		the barrier before the map is published
  *		ENTERING_IS_OUT		a reader that is about to look does not
  *					count
+ *		ASKED SILENT_IS_OUT	nor one that has not answered
+ *		ASKED ONLY_SAYS_SO	one that answers makes no barrier
+ *		ASKED NO_FENCE		the writer makes none
  */
 #define READERS	   2
 #define SECTIONS   2
@@ -33,6 +39,13 @@
 bool dropped[LAST + 1];
 bool ready; /* memory is as the space is made */
 
+#ifdef ASKED
+/* In no section, of a reader that makes barriers. */
+#define RESTS (LAST + 1)
+/* What a locked instruction of the writer's has added, and readers look at. */
+bool asked[READERS];
+#endif
+
 /* A section is the cell of its reader's number. */
 inline enter()
 {
@@ -43,6 +56,12 @@ inline enter()
 	store(me, 1);
 #ifdef FENCED
 	buffers[me].count == 0;
+#endif
+#if defined(ASKED) && !defined(ONLY_SAYS_SO)
+	if
+	:: fenced -> buffers[me].count == 0
+	:: else
+	fi;
 #endif
 #ifndef NUMBER_LATE
 	load(GENERATION, number);
@@ -61,6 +80,9 @@ active [READERS] proctype reader()
 {
 	byte i, me = _pid - THREADS;
 	byte number, map, noted, kept, sections;
+#ifdef ASKED
+	bool fenced;
+#endif
 
 	ready;
 	do
@@ -75,7 +97,16 @@ active [READERS] proctype reader()
 			kept = map
 		fi;
 		assert(!dropped[map]);
+#ifdef ASKED
+		if
+		:: asked[me] ->
+			fenced = true;
+			store(me, RESTS)
+		:: else -> store(me, 0)
+		fi
+#else
 		store(me, 0)
+#endif
 	:: else -> break
 	od
 }
@@ -88,6 +119,24 @@ inline look()
 	do
 	:: r < READERS ->
 		load(r, section);
+#ifdef ASKED
+		d_step {
+			if
+			:: section == RESTS -> seen[r] = generation
+#ifdef SILENT_IS_OUT
+			:: section == 0 -> seen[r] = generation
+#endif
+			:: section > seen[r] && section != RESTS ->
+				seen[r] = section
+			:: else
+			fi;
+			if
+			:: seen[r] < horizon -> horizon = seen[r]
+			:: else
+			fi;
+			section = 0
+		};
+#else
 		if
 #ifdef ENTERING_IS_OUT
 		:: section == 1 -> skip
@@ -95,6 +144,7 @@ inline look()
 		:: section != 0 && section < horizon -> horizon = section
 		:: else
 		fi;
+#endif
 		r++
 	:: else -> break
 	od;
@@ -121,8 +171,15 @@ active proctype writer()
 {
 	byte i, me = READERS;
 	byte generation = FIRST, horizon, section, r;
+#ifdef ASKED
+	byte seen[READERS];
+#endif
 
 	ready;
+#ifdef ASKED
+	seen[0] = FIRST;
+	seen[1] = FIRST;
+#endif
 	do
 	:: generation < LAST ->
 		generation++;
@@ -136,7 +193,15 @@ active proctype writer()
 		store(CURRENT, generation);
 		store(GENERATION, generation);
 #endif
-#if !defined(BARRIER_FIRST)
+#ifdef ASKED
+		d_step {
+			asked[0] = true;
+			asked[1] = true
+		};
+#ifndef NO_FENCE
+		buffers[me].count == 0;
+#endif
+#elif !defined(BARRIER_FIRST)
 		/* The writer's own stores are made by locks that it takes. */
 		buffers[me].count == 0;
 		barrier();

@@ -103,12 +103,11 @@ send_range(struct migration *migration, struct migrate_part *part,
 	int rc = send_bytes(migration,
 			    vmmem_region_start(part->region) + offset, len);
 
-	if (rc != 0) {
-		/* Not lost: it comes with the next harvest. */
-		if (vmmem_harvester_put_back(part->harvester, offset, len))
-			return VMMEM_EINVAL;
+	/* What was not sent is still there after the next take. */
+	if (rc == 0)
+		rc = vmmem_harvester_confirm(part->harvester, offset, len);
+	if (rc != 0)
 		return rc;
-	}
 	for (uint64_t i = offset / MIGRATE_PAGE;
 	     i <= (offset + (len - 1)) / MIGRATE_PAGE; i++) {
 		if (migration->round > 1)

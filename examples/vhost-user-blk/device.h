@@ -13,8 +13,12 @@
 #include <vmmem/vmmem.h>
 
 #define QUEUES_MAX 16
+/* After a connection could not be taken, it is tried again. */
+#define ACCEPT_PAUSE_NS 50000000
 #define RING_MAX 32768
 #define SECTOR 512
+/* A line of the cache for each queue. */
+#define INFLIGHT_STRIDE 64
 /* Requests of one queue that are under way at once. */
 #define DEPTH 128
 #define SEGMENTS 126
@@ -26,6 +30,8 @@
 #define SEGMENT_MAX 4096
 /* Buffers of one request: SEGMENTS, the header and the status. */
 #define RANGES 128
+/* Pieces of host memory that they may be, where regions and translations end. */
+#define PIECES 256
 /* The most of one discard, so that the queue's thread is not held up long. */
 #define DISCARD_SEGMENTS 64
 
@@ -53,13 +59,21 @@ struct request {
 	struct chain chain;
 	bool done;
 	uint32_t written; /* bytes of the chain that were written */
-	uint64_t status; /* where the guest looks */
+	/*
+	 * Where the guest looks for the status, and the data.  Slices, because
+	 * a translation may go before the request ends: they still lead where
+	 * it led, and marks go where the bytes are.  The section in which they
+	 * are made lasts until the request is done.
+	 */
+	struct vmmem_slice status;
+	struct vmmem_slice slices[PIECES];
+	size_t slice_count;
 	/* The data, within the chain. */
 	const struct vmmem_range *data;
 	size_t data_count;
 	uint64_t data_len;
 	bool is_read;
-	struct iovec iov[RANGES * 2];
+	struct iovec iov[PIECES];
 	size_t iov_count;
 	uint64_t offset; /* in the file */
 };
@@ -70,9 +84,6 @@ struct request {
 
 /* One for each queue; engine.c. */
 struct engine;
-
-/* What of a queue outlives this process: inflight.c. */
-struct inflight;
 
 struct queue {
 	struct device *device;
@@ -98,7 +109,6 @@ struct queue {
 	struct vmmem_collection *map; /* in a section, else NULL */
 	uint64_t section;
 	struct engine *engine;
-	struct inflight *inflight;
 	uint16_t next_avail, next_used;
 	uint16_t put_used; /* of split rings: what is put, and not told yet */
 	bool avail_wrap, used_wrap; /* of packed rings */
@@ -110,18 +120,38 @@ struct queue {
 	uint64_t quantum;
 	/* Times that it will not look before it sleeps, now and the next. */
 	unsigned int spin_skip, spin_skips;
-	/* Where a translation was missing. */
-	uint64_t missing, missing_len;
+	/* What a section had no translation for; no ranges: it had all. */
+	const struct vmmem_range *missing;
+	size_t missing_count;
 	uint32_t missing_access;
+	struct vmmem_range missing_range; /* where there is one only */
+	/* How often the oldest chain was translated and was not begun. */
+	unsigned int translations;
+	/* It waits no more for what its oldest chain needs. */
+	bool gives_up;
+	/* The front end's memory that the section saw. */
+	unsigned int map_seen;
 };
 
 struct device {
 	int file;
+	int listener;
+	int next; /* a front end that waits, or -1 */
+	int64_t next_until;
+	int64_t rest_until; /* when a message that has begun must be there */
 	bool read_only;
 	bool sealed; /* memory that could be cut short is refused */
+	bool survives; /* memory that goes is a code */
+	bool files; /* memory may be a file of any file system */
 	bool may_postcopy; /* the front end may have our faults */
 	uint64_t sectors;
 	unsigned int queue_count;
+	/* What the front end may have: limits.c. */
+	uint32_t rows_max;
+	uint64_t bytes_max; /* of rows and log */
+	/* What its eventfds are signalled by: eventfds.c. */
+	unsigned long aio;
+	int ready_fd;
 	struct queue queues[QUEUES_MAX];
 
 	struct vmmem_space *memory; /* what the front end has sent */
@@ -131,15 +161,59 @@ struct device {
 	struct vmmem_iommu *iommu; /* NULL: addresses are gpas */
 	/* It grows when queues shall end their sections. */
 	atomic_uint epoch;
+	/* How often the memory has changed, and when some of it was removed. */
+	pthread_mutex_t map_lock;
+	pthread_cond_t map_changed;
+	unsigned int map_changes;
+	int64_t removed_ns;
 
 	uint64_t features, protocol_features;
 	int socket;
 	pthread_mutex_t backend_lock;
 	int backend_fd;
-	void *inflight_map;
-	size_t inflight_len;
+	/* Descriptors that are being closed by threads: closing.c. */
+	atomic_uint closing;
+	/* Lines of the log, in the period since: say.c. */
+	atomic_uint said;
+	_Atomic int64_t said_in;
+	/* Queue i's part is at i * INFLIGHT_STRIDE; NULL: none was sent. */
+	struct vmmem_collection *inflight;
 	struct postcopy *postcopy; /* NULL: none */
 };
+
+/* ---- limits.c: what one front end may have ------------------------------ */
+
+/* limits_raise() has the process have as many descriptors as it may. */
+void limits_raise(void);
+
+/*
+ * limits_set() gives one of 'disks' its share; 'last_fd' is the highest
+ * descriptor that is in use.  False: there are too few for all at once.
+ */
+bool limits_set(struct device *device, size_t disks, int last_fd);
+
+/* ---- eventfds.c: signals that never wait -------------------------------- */
+
+/* eventfds_open() is for the other two; 0, or -errno. */
+int eventfds_open(struct device *device);
+void eventfds_close(struct device *device);
+
+/* Whether a descriptor is an eventfd, and nothing else. */
+bool eventfds_is_one(const struct device *device, int fd);
+
+/* eventfds_signal() adds 1 to an eventfd; one that is full is left so. */
+void eventfds_signal(const struct device *device, int fd);
+
+/* ---- closing.c: descriptors that may be anything ------------------------- */
+
+/* close_foreign() closes one that came from the front end, and never waits. */
+void close_foreign(struct device *device, int fd);
+
+/* ---- say.c: the log ------------------------------------------------------- */
+
+/* say() puts a line into it, unless there are too many of this front end. */
+void say(struct device *device, const char *format, ...)
+	__attribute__((__format__(__printf__, 2, 3)));
 
 /* ---- socket.c: messages ------------------------------------------------- */
 
@@ -159,11 +233,32 @@ void queue_stop(struct queue *queue);
 /* queue_is_ending() tells whether this is a queue's thread that is to stop. */
 bool queue_is_ending(void);
 
+/* queue_is_in_section() tells whether this is one that must not wait. */
+bool queue_is_in_section(void);
+
+/* device_init_locks() is for a device whose bytes are zero. */
+void device_init_locks(struct device *device);
+
+/*
+ * device_map_changed() has queues that wait for memory look again.  'removed'
+ * says that some has gone, in the place of which other may come at once.
+ */
+void device_map_changed(struct device *device, bool removed);
+
+/* queue_may_come() tells whether memory that is not there may be on its way. */
+bool queue_may_come(const struct queue *queue);
+
 int64_t time_ns(void);
 
-/* queue_failed() notes why guest memory could not be reached. */
+/*
+ * queue_failed() notes that a range of guest memory could not be reached, and
+ * queue_missed() that some range of a chain could not, which stays as it is
+ * until the next section.
+ */
 void queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 		  uint32_t access);
+void queue_missed(struct queue *queue, const struct vmmem_range *ranges,
+		  size_t count, uint32_t access);
 
 /* ---- split.c and packed.c: the two forms of a ring ---------------------- */
 
@@ -215,8 +310,9 @@ void request_transferred(struct queue *queue, struct request *request,
 
 /* ---- engine.c: the file ------------------------------------------------- */
 
-struct engine *engine_new(struct queue *queue);
-void engine_free(struct engine *engine);
+/* engine_new() is for a queue that has its kick and its stop; 0 or -errno. */
+int engine_new(struct queue *queue, struct engine **ret_engine);
+struct engine *engine_free(struct engine *engine);
 
 /* Whether the kernel is using guest memory. */
 bool engine_is_busy(const struct engine *engine);
@@ -234,9 +330,13 @@ unsigned int engine_wait(struct engine *engine, bool blocking);
 
 /* ---- inflight.c: where rings stand, in memory that outlives us ---------- */
 
-void inflight_note(struct queue *queue, uint16_t used, bool wrap);
+/* inflight_note() is done before a descriptor is used; 0, or a code. */
+int inflight_note(struct queue *queue, uint16_t used, bool wrap);
 void inflight_settle(struct queue *queue);
-/* Stores where the ring stands if an earlier back end has left that. */
-bool inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
+/*
+ * inflight_recall() stores where the ring stands, as an earlier back end has
+ * left it, and returns 1; 0 if none has; or a code.
+ */
+int inflight_recall(struct queue *queue, uint16_t *ret_used, bool *ret_wrap);
 
 #endif

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 
 struct engine {
 	struct queue *queue;
+	int epoll; /* the kick and the stop; -1: by the ring */
 #ifdef HAVE_LIBURING
 	bool by_ring;
 	struct io_uring ring;
@@ -59,31 +61,67 @@ take_kick(struct queue *queue)
 	queue->kicked = true;
 }
 
-struct engine *
-engine_new(struct queue *queue)
+/*
+ * watch() has each event told once: a front end's eventfd may be one that is
+ * readable for ever, whatever is read (EFD_SEMAPHORE).
+ */
+static int
+watch(const struct engine *engine, int fd, uint32_t woken)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET,
+				     .data.u32 = woken };
+
+	return epoll_ctl(engine->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int
+set_up_epoll(struct engine *engine)
+{
+	engine->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (engine->epoll < 0 ||
+	    watch(engine, engine->queue->kick_fd, WOKEN_KICK) != 0 ||
+	    watch(engine, engine->queue->stop_fd, WOKEN_STOP) != 0)
+		return -errno;
+	return 0;
+}
+
+int
+engine_new(struct queue *queue, struct engine **ret_engine)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
+	int rc = 0;
 
 	if (engine == NULL)
-		return NULL;
+		return -ENOMEM;
 	engine->queue = queue;
+	engine->epoll = -1;
 #ifdef HAVE_LIBURING
 	engine->by_ring = getenv("VHOST_USER_BLK_NO_URING") == NULL &&
 			  io_uring_queue_init(DEPTH + 8, &engine->ring, 0) == 0;
 	engine->multishot = true;
 	engine->flags[0] = engine->flags[1] = RWF_NOWAIT;
+	if (!engine->by_ring)
 #endif
-	return engine;
+		rc = set_up_epoll(engine);
+	if (rc != 0)
+		engine = engine_free(engine);
+	*ret_engine = engine;
+	return rc;
 }
 
-void
+struct engine *
 engine_free(struct engine *engine)
 {
+	if (engine == NULL)
+		return NULL;
 #ifdef HAVE_LIBURING
-	if (engine != NULL && engine->by_ring)
+	if (engine->by_ring)
 		io_uring_queue_exit(&engine->ring);
 #endif
+	if (engine->epoll >= 0)
+		close(engine->epoll);
 	free(engine);
+	return NULL;
 }
 
 /* move_now() is the system call: what it moved, or -errno. */
@@ -119,22 +157,17 @@ flush_now(struct engine *engine, struct request *request)
 }
 
 static unsigned int
-wait_by_poll(struct engine *engine)
+wait_by_epoll(struct engine *engine)
 {
-	struct pollfd fds[2] = {
-		{ .fd = engine->queue->kick_fd, .events = POLLIN },
-		{ .fd = engine->queue->stop_fd, .events = POLLIN },
-	};
+	struct epoll_event events[2];
 	unsigned int woken = 0;
+	int count, i;
 
-	if (poll(fds, 2, -1) < 0)
-		return 0;
-	if (fds[0].revents != 0) {
+	count = epoll_wait(engine->epoll, events, 2, -1);
+	for (i = 0; i < count; i++)
+		woken |= events[i].data.u32;
+	if ((woken & WOKEN_KICK) != 0)
 		take_kick(engine->queue);
-		woken |= WOKEN_KICK;
-	}
-	if (fds[1].revents != 0)
-		woken |= WOKEN_STOP;
 	return woken;
 }
 
@@ -215,14 +248,17 @@ polled(struct engine *engine, unsigned int which,
 	return which == 0 ? WOKEN_KICK : WOKEN_STOP;
 }
 
-/* reap() sees to what is done, and returns WOKEN_.... */
+/*
+ * reap() sees to what is done, and returns WOKEN_....  What comes meanwhile is
+ * for the next time: a front end may kick without pause.
+ */
 static unsigned int
 reap(struct engine *engine)
 {
+	unsigned int woken = 0, left = io_uring_cq_ready(&engine->ring);
 	struct io_uring_cqe *cqe;
-	unsigned int woken = 0;
 
-	while (io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
+	while (left-- != 0 && io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
 		void *data = io_uring_cqe_get_data(cqe);
 
 		if (data == &engine->polling[0]) {
@@ -336,7 +372,7 @@ unsigned int
 engine_wait(struct engine *engine, bool blocking)
 {
 	if (!engine->by_ring)
-		return blocking ? wait_by_poll(engine) : 0;
+		return blocking ? wait_by_epoll(engine) : 0;
 	/* There is something to use, or to be waited for the next time. */
 	if (do_own(engine))
 		blocking = false;
@@ -371,7 +407,7 @@ engine_flush(struct engine *engine, struct request *request)
 unsigned int
 engine_wait(struct engine *engine, bool blocking)
 {
-	return blocking ? wait_by_poll(engine) : 0;
+	return blocking ? wait_by_epoll(engine) : 0;
 }
 
 #endif

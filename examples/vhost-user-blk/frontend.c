@@ -8,21 +8,16 @@
 #include "protocol.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_blk.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PROTOCOL_FEATURES                                                  \
 	(PROTOCOL_MQ | PROTOCOL_LOG_SHMFD | PROTOCOL_REPLY_ACK |           \
 	 PROTOCOL_BACKEND_REQ | PROTOCOL_CONFIG | PROTOCOL_INFLIGHT_SHMFD | \
 	 PROTOCOL_CONFIGURE_MEM_SLOTS)
-
-/* A line of the cache for each queue. */
-#define INFLIGHT_STRIDE 64
 
 static uint64_t
 features(const struct device *device)
@@ -42,6 +37,24 @@ protocol_features(const struct device *device)
 	       (device->may_postcopy ? PROTOCOL_PAGEFAULT : 0);
 }
 
+/* has_lost() tells whether memory of the map 'old' is not in 'map'. */
+static bool
+has_lost(const struct vmmem_collection *old,
+	 const struct vmmem_collection *map)
+{
+	const struct vmmem_region *region;
+	size_t i;
+
+	for (i = 0; i < vmmem_collection_count(old); i++) {
+		region = vmmem_collection_at(old, i);
+		if (vmmem_collection_check(map, vmmem_region_start(region),
+					   vmmem_region_len(region), 0,
+					   NULL) != 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * show() has the queues see what the front end's memory is now.  When it
  * returns, none of them sees or uses what was before.
@@ -50,8 +63,12 @@ static int
 show(struct device *device)
 {
 	struct vmmem_collection *map = vmmem_space_get(device->memory), *seen;
+	struct vmmem_collection *old = vmmem_space_get(device->space);
+	struct vmmem_collection *physical = vmmem_iommu_physical(old);
+	bool lost = has_lost(physical != NULL ? physical : old, map);
 	int rc;
 
+	vmmem_collection_unref(old);
 	if (device->iommu != NULL) {
 		rc = vmmem_iommu_collection_new(device->iommu, map, &seen);
 		vmmem_collection_unref(map);
@@ -65,6 +82,7 @@ show(struct device *device)
 		return rc;
 	/* Sections last as long as there is work: now they are to end. */
 	atomic_fetch_add(&device->epoch, 1);
+	device_map_changed(device, lost);
 	rc = vmmem_space_synchronize(device->space, -1);
 	if (rc == 0)
 		rc = vmmem_space_synchronize(device->memory, -1);
@@ -127,6 +145,13 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 	(void)reason;
 	if (queue_is_ending())
 		return VMMEM_ECANCELED;
+	/*
+	 * An invalidation waits for the section to end, so the answer may have
+	 * to wait too.  The queue asks when it is out of it, and once: a second
+	 * question for a page may be read when the guest has that back already.
+	 */
+	if (queue_is_in_section())
+		return VMMEM_EIOMMUMISS;
 	pthread_mutex_lock(&device->backend_lock);
 	/* A front end that does not read them is not waited for. */
 	sent = send(device->backend_fd, &miss, sizeof(miss),
@@ -297,16 +322,6 @@ set_address(struct queue *queue, const struct ring_address *address)
 	return start_if_ready(queue);
 }
 
-/* An eventfd has no type.  What has one is none, and could have us wait. */
-static bool
-may_be_eventfd(int fd)
-{
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
-
-	return vmmem_foreign_examine(fd, &report) == 0 &&
-	       report.type == VMMEM_FILE_OTHER;
-}
-
 /* set_fd() gives a ring one of its eventfds, or takes it away. */
 static int
 set_fd(struct device *device, struct message *message)
@@ -317,7 +332,7 @@ set_fd(struct device *device, struct message *message)
 	int fd = -1;
 
 	if (queue == NULL || message->fd_count != (none ? 0 : 1) ||
-	    (!none && !may_be_eventfd(message->fds[0])))
+	    (!none && !eventfds_is_one(device, message->fds[0])))
 		return -EINVAL;
 	if (!none) {
 		fd = message->fds[0];
@@ -435,81 +450,47 @@ set_config(const struct device *device, const struct message *message)
 	return migrates || !wants_reply(device, message) ? 0 : -EPERM;
 }
 
-static int
-get_inflight(struct device *device, struct message *message)
+/*
+ * Whether it is one of a pair of stream sockets of AF_UNIX, as socketpair(2)
+ * makes them: that has a peer, without a name.  The other end of a connection
+ * to us has one with a name, and if we kept it, the connection would never end.
+ */
+static bool
+is_one_of_a_pair(int fd)
 {
-	struct inflight_message inflight = { 0 };
-	int rc, fd;
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(int), peer_len = sizeof(peer);
+	int domain, type;
 
-	if (message->header.size < sizeof(inflight))
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	inflight.mmap_size = QUEUES_MAX * INFLIGHT_STRIDE;
-	inflight.mmap_offset = 0;
-	fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0 || ftruncate(fd, (off_t)inflight.mmap_size) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
-		rc = -errno;
-	else
-		rc = reply_with(device, message, &inflight, sizeof(inflight),
-				fd);
-	close_fd(&fd);
-	return rc;
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       domain == AF_UNIX && type == SOCK_STREAM &&
+	       getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+	       peer_len == offsetof(struct sockaddr_un, sun_path);
 }
 
-void
-drop_inflight(struct device *device)
+/*
+ * silence() has nothing come by it, as nothing is read from it: what is sent,
+ * and not read, may have descriptors, of which one could be that end, too.
+ */
+static void
+silence(int fd)
 {
-	unsigned int i;
+	const int on = 1;
+	char bytes[4096];
 
-	for (i = 0; i < QUEUES_MAX; i++)
-		device->queues[i].inflight = NULL;
-	if (device->inflight_map != NULL)
-		munmap(device->inflight_map, device->inflight_len);
-	device->inflight_map = NULL;
-}
-
-static int
-set_inflight(struct device *device, const struct message *message)
-{
-	struct inflight_message inflight;
-	unsigned int i;
-	void *map;
-	int rc;
-
-	if (message->header.size < sizeof(inflight) || message->fd_count != 1)
-		return -EINVAL;
-	memcpy(&inflight, message->payload, sizeof(inflight));
-	if (inflight.mmap_size != QUEUES_MAX * INFLIGHT_STRIDE ||
-	    inflight.mmap_offset != 0)
-		return -EINVAL;
-	for (i = 0; i < device->queue_count; i++) {
-		if (device->queues[i].running)
-			return -EBUSY;
-	}
-	/* It is mapped too: it must be memory that stays. */
-	rc = vmmem_foreign_check(message->fds[0], 0, inflight.mmap_size, NULL,
-				 NULL);
-	if (rc != 0)
-		return rc;
-	map = mmap(NULL, inflight.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		   message->fds[0], 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	drop_inflight(device);
-	device->inflight_map = map;
-	device->inflight_len = inflight.mmap_size;
-	for (i = 0; i < device->queue_count; i++)
-		device->queues[i].inflight =
-			(void *)((char *)map + (size_t)i * INFLIGHT_STRIDE);
-	return 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	(void)shutdown(fd, SHUT_RD);
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
 }
 
 static int
 set_backend_fd(struct device *device, struct message *message)
 {
-	if (message->fd_count != 1)
+	if (message->fd_count != 1 || !is_one_of_a_pair(message->fds[0]))
 		return -EINVAL;
+	silence(message->fds[0]);
 	pthread_mutex_lock(&device->backend_lock);
 	close_fd(&device->backend_fd);
 	device->backend_fd = message->fds[0];
@@ -554,7 +535,7 @@ handle(struct device *device, struct message *message)
 	case GET_QUEUE_NUM:
 		return reply_u64(device, message, device->queue_count);
 	case GET_MAX_MEM_SLOTS:
-		return reply_u64(device, message, VMMEM_VHOST_REGIONS_MAX);
+		return reply_u64(device, message, device->rows_max);
 	case VMMEM_VHOST_SET_LOG_BASE:
 		/* Without it the log is in no file, and there is no answer. */
 		if ((device->protocol_features & PROTOCOL_LOG_SHMFD) == 0)
@@ -585,9 +566,9 @@ handle(struct device *device, struct message *message)
 	case GET_CONFIG:
 		return get_config(device, message);
 	case GET_INFLIGHT_FD:
-		return get_inflight(device, message);
+		return inflight_give(device, message);
 	case SET_INFLIGHT_FD:
-		return set_inflight(device, message);
+		return inflight_take(device, message);
 	case POSTCOPY_ADVISE:
 	case POSTCOPY_LISTEN:
 		return postcopy_message(device, message);

@@ -10,8 +10,11 @@ struct message {
 	struct header header;
 	/* Aligned for whatever is in it. */
 	_Alignas(8) unsigned char payload[PAYLOAD_MAX];
-	/* Those that nobody has taken (-1) are closed in the end. */
-	int fds[FDS_MAX];
+	/*
+	 * Those that nobody has taken are closed in the end.  One more, -1, if
+	 * there were more than the message may have.
+	 */
+	int fds[FDS_MAX + 1];
 	size_t fd_count;
 	bool replied;
 };
@@ -19,8 +22,18 @@ struct message {
 /* handle() does what a message says.  0, or a code. */
 int handle(struct device *device, struct message *message);
 
-/* drop_inflight() forgets the memory that SET_INFLIGHT_FD gave. */
-void drop_inflight(struct device *device);
+/* device_rules() says what a descriptor of memory must be, as in 'rules'. */
+void device_rules(const struct device *device,
+		  struct vmmem_foreign_rules *rules);
+
+/* ---- inflight.c: memory that outlives us -------------------------------- */
+
+/* inflight_give() makes such memory, and sends it as the answer. */
+int inflight_give(struct device *device, struct message *message);
+/* inflight_take() uses what the front end has kept, and sends back. */
+int inflight_take(struct device *device, const struct message *message);
+/* inflight_drop() lets go of it. */
+void inflight_drop(struct device *device);
 /* inflight_forget() forgets what a ring that ended well has noted in it. */
 void inflight_forget(struct queue *queue);
 

@@ -15,15 +15,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DISKS_MAX 16
 
+/* What accept(2) lacks is said when it has lacked nothing for so long. */
+#define SILENT_NS INT64_C(10000000000)
+
 /* One of --socket: a device of its own, for a front end of its own. */
 struct disk {
 	const char *socket_path, *file_path;
-	int listener;
 	bool once;
+	int64_t silent_until; /* of what accept(2) lacks */
 	struct device device;
 	pthread_t thread;
 };
@@ -32,7 +36,8 @@ static void
 usage(void)
 {
 	fprintf(stderr,
-		"usage: vhost-user-blk [--once] [--sealed] [--postcopy]\n"
+		"usage: vhost-user-blk [--once] [--sealed | --files] "
+		"[--postcopy]\n"
 		"           (--socket PATH --file PATH [--queues N] "
 		"[--read-only])...\n");
 	exit(2);
@@ -78,6 +83,30 @@ open_file(struct device *device, const char *path)
 	device->sectors = (uint64_t)status.st_size / SECTOR;
 }
 
+/*
+ * accept_one() waits for a front end.  What the system lacks may be there the
+ * next time, and the other disks have their front ends: nothing ends it.
+ */
+static int
+accept_one(struct disk *disk)
+{
+	const struct timespec pause = { .tv_nsec = ACCEPT_PAUSE_NS };
+	int fd = disk->device.next;
+
+	disk->device.next = -1;
+	while (fd < 0) {
+		fd = accept4(disk->device.listener, NULL, NULL, SOCK_CLOEXEC);
+		/* Here it is; or it has gone again, or a signal came. */
+		if (fd >= 0 || errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (time_ns() >= disk->silent_until)
+			perror(disk->socket_path);
+		disk->silent_until = time_ns() + SILENT_NS;
+		(void)nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
 /* run() serves one front end after the other. */
 static void *
 run(void *opaque)
@@ -86,19 +115,14 @@ run(void *opaque)
 	int fd;
 
 	do {
-		fd = accept4(disk->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0 && errno != EINTR && errno != ECONNABORTED) {
-			perror("accept");
-			exit(1);
-		}
-		if (fd >= 0) {
-			serve(&disk->device, fd);
-			close(fd);
-		}
-	} while (!disk->once || fd < 0);
+		fd = accept_one(disk);
+		serve(&disk->device, fd);
+		close(fd);
+	} while (!disk->once);
 	unlink(disk->socket_path);
-	close(disk->listener);
+	close(disk->device.listener);
 	close(disk->device.file);
+	eventfds_close(&disk->device);
 	return NULL;
 }
 
@@ -117,6 +141,37 @@ survive(void)
 	return rc == 0;
 }
 
+/*
+ * open_all() opens what each disk needs, and then divides what is left.
+ */
+static void
+open_all(struct disk *disks, size_t count)
+{
+	bool enough = true;
+	int last_fd = 0, rc;
+	size_t i;
+
+	limits_raise();
+	for (i = 0; i < count; i++) {
+		struct disk *disk = &disks[i];
+
+		open_file(&disk->device, disk->file_path);
+		rc = eventfds_open(&disk->device);
+		if (rc != 0) {
+			fprintf(stderr, "signals by io_submit(2): %s\n",
+				vmmem_strerror(rc));
+			exit(1);
+		}
+		disk->device.listener = listen_at(disk->socket_path);
+		last_fd = disk->device.listener;
+	}
+	for (i = 0; i < count; i++)
+		enough = limits_set(&disks[i].device, count, last_fd) && enough;
+	if (!enough)
+		fprintf(stderr, "RLIMIT_NOFILE is too low for as many disks "
+				"and queues at once\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -127,12 +182,14 @@ main(int argc, char **argv)
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "once", no_argument, NULL, '1' },
 		{ "sealed", no_argument, NULL, 'S' },
+		{ "files", no_argument, NULL, 'F' },
 		{ "postcopy", no_argument, NULL, 'p' },
 		{ 0 },
 	};
 	static struct disk disks[DISKS_MAX];
 	struct disk *disk = disks;
-	bool once = false, sealed = false, postcopy = false;
+	bool once = false, sealed = false, postcopy = false, files = false;
+	bool survives;
 	size_t count = 0, i;
 	int option;
 
@@ -147,6 +204,7 @@ main(int argc, char **argv)
 			disk = &disks[count++];
 			disk->socket_path = optarg;
 			disk->device.queue_count = 1;
+			disk->device.next = -1;
 			break;
 		case 'f':
 			disk->file_path = optarg;
@@ -164,6 +222,9 @@ main(int argc, char **argv)
 		case 'S':
 			sealed = true;
 			break;
+		case 'F':
+			files = true;
+			break;
 		case 'p':
 			postcopy = true;
 			break;
@@ -171,11 +232,14 @@ main(int argc, char **argv)
 			usage();
 		}
 	}
-	if (count == 0 || optind != argc)
+	if (count == 0 || optind != argc || (sealed && files))
 		usage();
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
-	sealed = sealed || !survive();
+	/* And so is what would be too long by RLIMIT_FSIZE, of any file. */
+	signal(SIGXFSZ, SIG_IGN);
+	survives = survive();
+	sealed = sealed || !survives;
 	postcopy = postcopy && postcopy_possible();
 	for (i = 0; i < count; i++) {
 		disk = &disks[i];
@@ -184,11 +248,12 @@ main(int argc, char **argv)
 			usage();
 		disk->once = once;
 		disk->device.sealed = sealed;
+		disk->device.survives = survives;
+		disk->device.files = files;
 		disk->device.may_postcopy = postcopy;
-		pthread_mutex_init(&disk->device.backend_lock, NULL);
-		open_file(&disk->device, disk->file_path);
-		disk->listener = listen_at(disk->socket_path);
+		device_init_locks(&disk->device);
 	}
+	open_all(disks, count);
 	for (i = 0; i < count; i++) {
 		if (pthread_create(&disks[i].thread, NULL, run, &disks[i]) !=
 		    0) {

@@ -51,6 +51,8 @@ advance(const struct queue *queue, uint16_t *at, bool *wrap, uint16_t slots)
 static int
 start(struct queue *queue)
 {
+	int rc;
+
 	queue->next_avail = queue->base & 0x7fff;
 	queue->avail_wrap = (queue->base >> 15 & 1) != 0;
 	queue->next_used = queue->base >> 16 & 0x7fff;
@@ -59,7 +61,10 @@ start(struct queue *queue)
 	 * A ring cannot tell where it stands.  Requests are used in order, so
 	 * that what an earlier back end has used last says all.
 	 */
-	if (inflight_recall(queue, &queue->next_used, &queue->used_wrap)) {
+	rc = inflight_recall(queue, &queue->next_used, &queue->used_wrap);
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
 		queue->next_avail = queue->next_used;
 		queue->avail_wrap = queue->used_wrap;
 	}
@@ -159,7 +164,9 @@ put(struct queue *queue, const struct chain *chain, uint32_t written)
 	int rc;
 
 	advance(queue, &next, &wrap, chain->slots);
-	inflight_note(queue, next, wrap);
+	rc = inflight_note(queue, next, wrap);
+	if (rc != 0)
+		return rc;
 	rc = vmmem_collection_write(queue->map, at + 8, &element, 6, NULL);
 	if (rc != 0) {
 		queue_failed(queue, rc, at + 8, 6, VMMEM_PROT_WRITE);

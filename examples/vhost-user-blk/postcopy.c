@@ -114,15 +114,17 @@ static int
 range_of(const struct vmmem_region *region, struct uffdio_range *ret_range)
 {
 	const uint64_t page = vmmem_region_page_size(region);
-	uint64_t len;
+	uint64_t before, len;
 	void *host;
 	int rc;
 
 	rc = vmmem_region_host_address(region, 0, &host, &len);
 	if (rc != 0)
 		return rc;
-	ret_range->start = (uintptr_t)host;
-	/* A row may end within a page, of which all is mapped. */
+	/* A row may begin and end within a page, of which all is mapped. */
+	before = page == 0 ? 0 : (uintptr_t)host % page;
+	len += before;
+	ret_range->start = (uintptr_t)host - before;
 	ret_range->len = page == 0 ? len : (len + page - 1) / page * page;
 	return 0;
 }
@@ -440,10 +442,7 @@ our_address(const struct vmmem_vhost *vhost, uint64_t gpa,
 	for (i = 0; vmmem_vhost_at(vhost, i, &row, &mapping) == 0; i++) {
 		if (row.gpa != gpa)
 			continue;
-		/* The mapping has whole pages, and so may begin earlier. */
-		rc = vmmem_region_host_address(
-			mapping, vmmem_region_len(mapping) - row.len, &host,
-			&len);
+		rc = vmmem_region_host_address(mapping, 0, &host, &len);
 		if (rc == 0)
 			*ret_address = (uintptr_t)host;
 		return rc;

@@ -10,8 +10,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -29,6 +27,19 @@
 /* How long a front end may think about a translation. */
 #define TRANSLATION_NS UINT64_C(10000000000)
 
+/*
+ * How long after some memory was removed what is not there may be on its way: a
+ * front end removes a row and adds it again when its size changes, with rings
+ * running.
+ */
+#define COMING_NS INT64_C(1000000000)
+
+/*
+ * How often a chain is translated and then not begun, as translations go again,
+ * before it is given up.  One that needs more than the iotlb has never begins.
+ */
+#define TRANSLATIONS_MAX 100
+
 /* Whose thread this is; NULL of others. */
 static _Thread_local const struct queue *own;
 
@@ -36,6 +47,12 @@ bool
 queue_is_ending(void)
 {
 	return own != NULL && atomic_load(&own->stop);
+}
+
+bool
+queue_is_in_section(void)
+{
+	return own != NULL && own->map != NULL;
 }
 
 static const struct ring_ops *
@@ -47,8 +64,8 @@ ops_of(const struct queue *queue)
 static void
 report(struct queue *queue, const char *what, int rc)
 {
-	fprintf(stderr, "queue %u: %s: %s\n", queue->index, what,
-		vmmem_strerror(rc));
+	say(queue->device, "queue %u: %s: %s\n", queue->index, what,
+	    vmmem_strerror(rc));
 }
 
 void
@@ -56,11 +73,88 @@ queue_failed(struct queue *queue, int rc, uint64_t address, uint64_t len,
 	     uint32_t access)
 {
 	/* Only a miss can be made good. */
-	if (rc != VMMEM_EIOMMUMISS && rc != -ETIMEDOUT)
+	if (rc != VMMEM_EIOMMUMISS)
 		return;
-	queue->missing = address;
-	queue->missing_len = len;
+	queue->missing_range = (struct vmmem_range){ address, len };
+	queue_missed(queue, &queue->missing_range, 1, access);
+}
+
+void
+queue_missed(struct queue *queue, const struct vmmem_range *ranges,
+	     size_t count, uint32_t access)
+{
+	queue->missing = ranges;
+	queue->missing_count = count;
 	queue->missing_access = access;
+}
+
+void
+device_init_locks(struct device *device)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&device->backend_lock, NULL);
+	pthread_mutex_init(&device->map_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&device->map_changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+void
+device_map_changed(struct device *device, bool removed)
+{
+	pthread_mutex_lock(&device->map_lock);
+	device->map_changes++;
+	if (removed)
+		device->removed_ns = time_ns();
+	pthread_cond_broadcast(&device->map_changed);
+	pthread_mutex_unlock(&device->map_lock);
+}
+
+bool
+queue_may_come(const struct queue *queue)
+{
+	struct device *device = queue->device;
+	bool may;
+
+	pthread_mutex_lock(&device->map_lock);
+	may = device->map_changes != queue->map_seen ||
+	      (device->removed_ns != 0 &&
+	       time_ns() - device->removed_ns < COMING_NS);
+	pthread_mutex_unlock(&device->map_lock);
+	return may;
+}
+
+/*
+ * wait_for_map() waits until the memory is not what the section saw; if not
+ * 'ever', only as long as some may be on its way.  It tells whether it is worth
+ * while to look again.
+ */
+static bool
+wait_for_map(struct queue *queue, bool ever)
+{
+	struct device *device = queue->device;
+	struct timespec end;
+	bool changed = false;
+	int64_t ns;
+	int rc = 0;
+
+	pthread_mutex_lock(&device->map_lock);
+	ns = device->removed_ns + COMING_NS;
+	end.tv_sec = (time_t)(ns / 1000000000);
+	end.tv_nsec = (long)(ns % 1000000000);
+	while (rc == 0 && !atomic_load(&queue->stop)) {
+		changed = device->map_changes != queue->map_seen;
+		if (changed || (!ever && device->removed_ns == 0))
+			break;
+		rc = ever ? pthread_cond_wait(&device->map_changed,
+					      &device->map_lock) :
+			    pthread_cond_timedwait(&device->map_changed,
+						   &device->map_lock, &end);
+	}
+	pthread_mutex_unlock(&device->map_lock);
+	return changed || atomic_load(&queue->stop);
 }
 
 int
@@ -121,9 +215,16 @@ add_descriptor(struct chain *chain, uint64_t address, uint32_t len,
 static void
 enter(struct queue *queue)
 {
+	struct device *device = queue->device;
+
+	queue->missing_count = 0;
+	/* Before the map is taken: a change between the two is seen again. */
+	pthread_mutex_lock(&device->map_lock);
+	queue->map_seen = device->map_changes;
+	pthread_mutex_unlock(&device->map_lock);
 	queue->map = vmmem_reader_take(queue->reader);
-	if (queue->device->iommu != NULL)
-		queue->section = vmmem_iotlb_enter(queue->device->iotlb);
+	if (device->iommu != NULL)
+		queue->section = vmmem_iotlb_enter(device->iotlb);
 }
 
 static void
@@ -139,15 +240,9 @@ leave(struct queue *queue)
 static void
 signal_by(struct queue *queue, const int *fd)
 {
-	struct pollfd room = { .events = POLLOUT };
-	const uint64_t one = 1;
-
 	pthread_mutex_lock(&queue->signal_lock);
-	room.fd = *fd;
-	/* A full counter is a signal too, and nobody may ever make room. */
-	if (room.fd >= 0 && poll(&room, 1, 0) == 1 &&
-	    (room.revents & POLLOUT) != 0)
-		(void)!write(room.fd, &one, sizeof(one));
+	if (*fd >= 0)
+		eventfds_signal(queue->device, *fd);
 	pthread_mutex_unlock(&queue->signal_lock);
 }
 
@@ -216,6 +311,8 @@ take_new(struct queue *queue)
 			return rc;
 		ops->take(queue, &request->chain);
 		queue->under_way++;
+		queue->translations = 0;
+		queue->gives_up = false;
 		moved += request->done ? request->data_len : 0;
 		if (moved >= queue->quantum) {
 			queue->quantum = moved < QUANTUM_MAX / 2 ? moved * 2 :
@@ -313,15 +410,54 @@ section(struct queue *queue)
 	return rc == 0 && ending ? 1 : rc;
 }
 
-/* translate() waits, outside of sections, for what was missing in one. */
+/*
+ * translate() waits, outside of sections, for what was missing in one: for all
+ * of a chain's data at once, so that it is not walked again for each page.
+ */
 static int
 translate(struct queue *queue)
 {
-	uint64_t len = queue->missing_len, bad;
+	bool data = queue->missing != &queue->missing_range;
+	size_t i;
+	int rc = 0;
 
-	queue->missing_len = 0;
-	return vmmem_iommu_resolve(queue->device->iommu, queue->missing, len,
-				   queue->missing_access, TRANSLATION_NS, &bad);
+	if (data && ++queue->translations > TRANSLATIONS_MAX)
+		rc = -ETIMEDOUT;
+	for (i = 0; i < queue->missing_count && rc == 0; i++)
+		rc = vmmem_iommu_resolve(queue->device->iommu,
+					 queue->missing[i].gpa,
+					 queue->missing[i].len,
+					 queue->missing_access, TRANSLATION_NS,
+					 NULL);
+	/* Without its data a request can still be told that it failed. */
+	if (rc != 0 && rc != VMMEM_ECANCELED && data && !queue->gives_up) {
+		queue->gives_up = true;
+		rc = 0;
+	}
+	return rc;
+}
+
+/*
+ * make_good() does what there is to be done about a code, and returns 0 if the
+ * ring is to be looked at again.
+ */
+static int
+make_good(struct queue *queue, int rc)
+{
+	bool gone = rc == VMMEM_EBADADDR || rc == -EAGAIN ||
+		    rc == VMMEM_EFAULT;
+
+	if (rc == VMMEM_EIOMMUMISS && queue->missing_count != 0)
+		rc = translate(queue);
+	else if (gone && (wait_for_map(queue, false) || rc == -EAGAIN))
+		rc = 0;
+	if (rc == 0 || rc == VMMEM_ECANCELED)
+		return rc;
+	/* The driver must reset the device. */
+	report(queue, "the ring is broken", rc);
+	signal_by(queue, &queue->error_fd);
+	/* Unless it is not the driver's fault, and its memory comes back. */
+	return gone && wait_for_map(queue, true) ? 0 : rc;
 }
 
 /* begin() finds out where the ring stands, in a section of its own. */
@@ -352,19 +488,11 @@ run(void *opaque)
 			continue;
 		}
 		rc = queue->ready ? section(queue) : begin(queue);
-		if (rc < 0 && queue->missing_len != 0) {
-			rc = translate(queue);
-			/* What cannot be translated may be still to come. */
+		if (rc < 0) {
+			rc = make_good(queue, rc);
 			if (rc == 0)
 				continue;
-		}
-		/* What is not used is done again, by who starts the ring. */
-		if (rc == VMMEM_ECANCELED)
-			break;
-		if (rc < 0) {
-			/* The driver must reset the device. */
-			report(queue, "the ring is broken", rc);
-			signal_by(queue, &queue->error_fd);
+			/* What is not used is done again by the next start. */
 			break;
 		}
 		/* More has come, or a section was asked to end. */
@@ -381,8 +509,7 @@ run(void *opaque)
 static void
 clean_up(struct queue *queue)
 {
-	engine_free(queue->engine);
-	queue->engine = NULL;
+	queue->engine = engine_free(queue->engine);
 	queue->reader = vmmem_reader_free(queue->reader);
 	free(queue->requests);
 	queue->requests = NULL;
@@ -398,14 +525,16 @@ queue_start(struct queue *queue)
 
 	queue->features = queue->device->features;
 	queue->first = queue->under_way = 0;
-	queue->missing_len = 0;
+	queue->missing_count = 0;
+	queue->translations = 0;
+	queue->gives_up = false;
 	queue->ready = queue->kicked = false;
 	queue->quantum = QUANTUM_MIN;
 	queue->spin_skip = 0;
 	queue->spin_skips = 1;
 	atomic_store(&queue->stop, false);
 	/* A back end that died may have taken the kick with it. */
-	if (queue->inflight != NULL)
+	if (queue->device->inflight != NULL)
 		atomic_store(&queue->started, true);
 	queue->requests = calloc(DEPTH, sizeof(queue->requests[0]));
 	queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -414,10 +543,8 @@ queue_start(struct queue *queue)
 		rc = -errno;
 	if (rc == 0)
 		rc = vmmem_reader_new(queue->device->space, &queue->reader);
-	if (rc == 0) {
-		queue->engine = engine_new(queue);
-		rc = queue->engine == NULL ? -ENOMEM : 0;
-	}
+	if (rc == 0)
+		rc = engine_new(queue, &queue->engine);
 	if (rc == 0)
 		rc = -pthread_create(&queue->thread, NULL, run, queue);
 	queue->running = rc == 0;
@@ -437,8 +564,11 @@ queue_stop(struct queue *queue)
 		return;
 	atomic_store(&queue->stop, true);
 	(void)!write(queue->stop_fd, &one, sizeof(one));
-	/* Whoever stops it is who would bring the translation it waits for. */
+	/* Whoever stops it would bring the translation or memory it waits for. */
 	vmmem_iommu_retry(queue->device->iommu);
+	pthread_mutex_lock(&queue->device->map_lock);
+	pthread_cond_broadcast(&queue->device->map_changed);
+	pthread_mutex_unlock(&queue->device->map_lock);
 	pthread_join(queue->thread, NULL);
 	/* All that was taken is used, unless the ring cannot be written. */
 	if (queue->ready)

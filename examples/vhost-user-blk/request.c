@@ -37,14 +37,17 @@ total(const struct vmmem_range *ranges, size_t count)
 	return len;
 }
 
-/* end() writes the status, which is the last byte of the chain. */
+/*
+ * end() writes the status, which is the last byte of the chain.  A driver takes
+ * what is there for the status, so a chain is not used without one: the slice
+ * leads there however long the request took.  Only memory that is gone, as its
+ * file was cut short, cannot be written; the driver has no use of it either.
+ */
 static void
-end(struct queue *queue, struct request *request, uint8_t status,
-    uint64_t written)
+end(struct request *request, uint8_t status, uint64_t written)
 {
-	int rc = vmmem_collection_write_u8(queue->map, request->status, status);
+	int rc = vmmem_slice_write_u8(&request->status, 0, status);
 
-	/* It was there when the request began; a driver may do as it likes. */
 	request->written = rc == 0 ? (uint32_t)(written + 1) : 0;
 	request->done = true;
 }
@@ -83,6 +86,7 @@ cut_status(struct queue *queue, struct request *request)
 {
 	struct chain *chain = &request->chain;
 	size_t i = chain->count;
+	uint64_t address;
 	int rc;
 
 	while (i > chain->readable && chain->ranges[i - 1].len == 0)
@@ -90,11 +94,11 @@ cut_status(struct queue *queue, struct request *request)
 	if (i == chain->readable)
 		return -EPROTO;
 	chain->ranges[i - 1].len--;
-	request->status = chain->ranges[i - 1].gpa + chain->ranges[i - 1].len;
-	rc = vmmem_collection_check(queue->map, request->status, 1,
-				    VMMEM_PROT_WRITE, NULL);
+	address = chain->ranges[i - 1].gpa + chain->ranges[i - 1].len;
+	rc = vmmem_collection_slice(queue->map, address, 1, VMMEM_PROT_WRITE,
+				    &request->status);
 	if (rc != 0)
-		queue_failed(queue, rc, request->status, 1, VMMEM_PROT_WRITE);
+		queue_failed(queue, rc, address, 1, VMMEM_PROT_WRITE);
 	return rc;
 }
 
@@ -106,33 +110,41 @@ on_disk(const struct device *device, uint64_t sector, uint64_t count)
 }
 
 /*
- * note_missing() finds the first of the data that wants a translation.  If that
- * has come meanwhile, any of it will do to try again.
+ * find_memory() finds the host memory of the data.  Returns 0; or a code with
+ * which the request is to be tried again, as its memory may be on its way; or
+ * VMMEM_EBADADDR, which ends the request.
  */
-static void
-note_missing(struct queue *queue, const struct request *request, int rc,
-	     uint32_t access)
+static int
+find_memory(struct queue *queue, struct request *request)
 {
-	const struct vmmem_range *range = request->data;
-	size_t i;
+	uint32_t access = request->is_read ? VMMEM_PROT_WRITE : VMMEM_PROT_READ;
+	int rc;
 
-	for (i = 0; i < request->data_count; i++) {
-		/* The status was cut off one that may have had nothing else. */
-		if (request->data[i].len == 0)
-			continue;
-		range = &request->data[i];
-		if (vmmem_collection_check(queue->map, range->gpa, range->len,
-					   access, NULL) != 0)
-			break;
+	rc = vmmem_collection_slice_list(queue->map, request->data,
+					 request->data_count, access,
+					 request->slices, PIECES,
+					 &request->slice_count);
+	/* Slices hold nothing of vhost's memory, and are not released. */
+	if (rc == 0)
+		rc = vmmem_slice_list_iovec(request->slices,
+					    request->slice_count, access,
+					    request->iov, PIECES,
+					    &request->iov_count);
+	if (rc == 0)
+		return 0;
+	if (rc == VMMEM_EIOMMUMISS && !queue->gives_up) {
+		queue_missed(queue, request->data, request->data_count, access);
+		return rc;
 	}
-	queue_failed(queue, rc, range->gpa, range->len, access);
+	if (rc == VMMEM_EBADADDR && queue_may_come(queue))
+		return -EAGAIN;
+	return rc == VMMEM_ECANCELED ? rc : VMMEM_EBADADDR;
 }
 
 static int
 transfer(struct queue *queue, struct request *request, uint64_t sector)
 {
 	struct device *device = queue->device;
-	uint32_t access = request->is_read ? VMMEM_PROT_WRITE : VMMEM_PROT_READ;
 	int rc;
 
 	request->data_len = total(request->data, request->data_count);
@@ -140,25 +152,20 @@ transfer(struct queue *queue, struct request *request, uint64_t sector)
 	    !on_disk(device, sector, request->data_len / SECTOR) ||
 	    request->data_len > INT32_MAX ||
 	    (!request->is_read && device->read_only)) {
-		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		end(request, VIRTIO_BLK_S_IOERR, 0);
 		return 0;
 	}
-	rc = vmmem_collection_iovec_ranges(
-		queue->map, request->data, request->data_count, access,
-		request->iov, RANGES * 2, &request->iov_count);
-	if (rc == VMMEM_EIOMMUMISS || rc == -ETIMEDOUT ||
-	    rc == VMMEM_ECANCELED) {
-		note_missing(queue, request, rc, access);
+	rc = find_memory(queue, request);
+	if (rc != 0 && rc != VMMEM_EBADADDR)
 		return rc;
-	}
 	if (rc != 0) {
 		/* Not memory: the driver's mistake, and its data's end. */
-		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		end(request, VIRTIO_BLK_S_IOERR, 0);
 		return 0;
 	}
 	request->offset = sector * SECTOR;
 	if (request->data_len == 0)
-		end(queue, request, VIRTIO_BLK_S_OK, 0);
+		end(request, VIRTIO_BLK_S_OK, 0);
 	else
 		engine_transfer(queue->engine, request);
 	return 0;
@@ -185,13 +192,13 @@ request_transferred(struct queue *queue, struct request *request,
 	if (request->is_read) {
 		/* The kernel may have written any of it if it failed. */
 		written = good ? request->data_len : 0;
-		(void)vmmem_collection_mark_ranges(
-			queue->map, request->data, request->data_count,
+		(void)vmmem_slice_list_mark(
+			request->slices, request->slice_count,
 			result < 0 ? request->data_len : (uint64_t)result);
 	} else {
 		good = good && make_stable(queue);
 	}
-	end(queue, request, good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
+	end(request, good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR,
 	    written);
 }
 
@@ -238,7 +245,7 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 
 	if (queue->device->read_only || len == 0 ||
 	    len % sizeof(segments[0]) != 0 || len > sizeof(segments)) {
-		end(queue, request, VIRTIO_BLK_S_IOERR, 0);
+		end(request, VIRTIO_BLK_S_IOERR, 0);
 		return 0;
 	}
 	for (i = 0; i < request->data_count; i++) {
@@ -252,7 +259,7 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 		status = clear(queue, type, &segments[i]);
 	if (status == VIRTIO_BLK_S_OK && !make_stable(queue))
 		status = VIRTIO_BLK_S_IOERR;
-	end(queue, request, status, 0);
+	end(request, status, 0);
 	return 0;
 }
 
@@ -276,7 +283,7 @@ get_id(struct queue *queue, struct request *request)
 		}
 		done += len;
 	}
-	end(queue, request, VIRTIO_BLK_S_OK, done);
+	end(request, VIRTIO_BLK_S_OK, done);
 	return 0;
 }
 
@@ -316,7 +323,7 @@ request_begin(struct queue *queue, struct request *request)
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		return clear_all(queue, request, type);
 	default:
-		end(queue, request, VIRTIO_BLK_S_UNSUPP, 0);
+		end(request, VIRTIO_BLK_S_UNSUPP, 0);
 		return 0;
 	}
 }

@@ -39,8 +39,9 @@ start(struct queue *queue)
 		return rc;
 	queue->next_used = queue->put_used = used;
 	/* The base may be that of a back end that died with some taken. */
-	queue->next_avail = queue->inflight != NULL ? used :
-						      (uint16_t)queue->base;
+	queue->next_avail = queue->device->inflight != NULL ?
+				    used :
+				    (uint16_t)queue->base;
 	return 0;
 }
 

@@ -25,7 +25,6 @@
 #define VMMEM_BITMAP_H
 
 #include <vmmem/base.h>
-#include <vmmem/endian.h>
 
 VMMEM_BEGIN_DECLS
 
@@ -54,7 +53,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  * vmmem_bitmap_new_external() makes a bitmap whose bits are the caller's
  * memory, which other processes may share: the log of vhost-user.  Bit n of
  * byte m stands for page 8 * m + n.  Bits that are set there already are
- * marks.  'bits' holds 'bits_len' bytes and stays accessible until the last
+ * marks.  'bits' holds 'bits_len' bytes, any number of them at any address,
+ * and no byte around them is touched.  They stay accessible until the last
  * reference is dropped; then release(opaque) is called, if it is not NULL.  If
  * a peer may cut them short, see vmmem/fault.h.
  *
@@ -64,9 +64,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'page_size' is not a power of two or below 64; 'bits'
- *                      or 'ret_bitmap' is NULL; 'bits_len' is no multiple of 8
+ *                      or 'ret_bitmap' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EMISALIGNED  'bits' is not aligned to 8 bytes
  *   VMMEM_EOUTOFRANGE  'bits' is too short for 'len'
  *   -ENOMEM            from the allocator
  */
@@ -150,35 +149,44 @@ VMMEM_NODISCARD int vmmem_bitmap_next(const struct vmmem_bitmap *bitmap,
 				      uint64_t *ret_len);
 
 /*
- * vmmem_bitmap_export() writes the marks as an array of little-endian words,
- * a bit for each page of 'page_size' bytes, which may be another size than the
- * bitmap's: a bit is set if any byte of its page is in a marked page.  All of
- * the 'count' words are written; bits past the end are 0.
+ * vmmem_bitmap_export() writes the marks of [offset, offset + len) as an array
+ * of bits, one for each page of 'page_size' bytes, which may be another size
+ * than the bitmap's.  Bit n % 8 of byte n / 8 stands for the bytes
+ * [offset + n * page_size, offset + (n + 1) * page_size), as far as they are in
+ * the range, and is set if any of them is in a marked page.  All 'bytes' bytes
+ * at 'bits', of any alignment, are written; bits past the range are 0.
+ *
+ * This is the form of KVM, VFIO and vhost, on machines of any endianness; an
+ * array of vmmem_le64 is one.  All of a bitmap is [0, vmmem_bitmap_len()).
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'bitmap' or 'words' is NULL; 'page_size' is not a
- *                      power of two or below 64
- *   VMMEM_EOUTOFRANGE  'count' words are too few for the bitmap's length;
- *                      nothing is written
+ *   VMMEM_EINVAL       'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
+ *                      'page_size' is not a power of two or below 64
+ *   VMMEM_EOUTOFRANGE  the range reaches past the bitmap's length, or 'bytes'
+ *                      bytes are too few for it; nothing is written
  */
 VMMEM_NODISCARD int vmmem_bitmap_export(const struct vmmem_bitmap *bitmap,
-					uint64_t page_size, vmmem_le64 *words,
-					size_t count);
+					uint64_t offset, uint64_t len,
+					uint64_t page_size, void *bits,
+					size_t bytes);
 
 /*
- * vmmem_bitmap_merge() marks what an array of little-endian words says, a bit
- * for each page of 'page_size' bytes: the dirty log of KVM, for one.  A page
- * is marked if any byte of it is in a page whose bit is set.
+ * vmmem_bitmap_merge() goes the other way: it marks in [offset, offset + len)
+ * what an array of the same form says.  A page of the bitmap is marked if any
+ * byte of it is in the range and in a page of the array whose bit is set.  Bits
+ * past the range are not looked at.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'bitmap' or 'words' is NULL; 'page_size' is not a
- *                      power of two or below 64
- *   VMMEM_EOUTOFRANGE  a bit is set for a page past the bitmap's end; all
- *                      others are marked all the same
+ *   VMMEM_EINVAL       'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
+ *                      'page_size' is not a power of two or below 64
+ *   VMMEM_EOUTOFRANGE  'bytes' bytes are too few for the range, and nothing is
+ *                      marked; or a bit is set for a page that begins past the
+ *                      bitmap's length, and all others are marked all the same
  */
 VMMEM_NODISCARD int vmmem_bitmap_merge(struct vmmem_bitmap *bitmap,
-				       uint64_t page_size,
-				       const vmmem_le64 *words, size_t count);
+				       uint64_t offset, uint64_t len,
+				       uint64_t page_size, const void *bits,
+				       size_t bytes);
 
 /*
  * vmmem_bitmap_grow() makes the bitmap cover 'len' bytes, while others mark

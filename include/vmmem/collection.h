@@ -101,7 +101,7 @@ vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
 /*
  * vmmem_collection_new_file_ranges() is vmmem_collection_new_ranges() with a
  * part of a file behind each range that has one.  Files are mapped shared,
- * readable and writable; descriptors are duplicated and stay the caller's.
+ * readable and writable; descriptors stay the caller's, who may close them.
  *
  * Returns 0, or what vmmem_region_new_file(), vmmem_region_new_anonymous()
  * and vmmem_collection_new() return, and

@@ -120,6 +120,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ELOGSHORT (-4146)
 /* A message is of an unknown kind, or not of its length. */
 #define VMMEM_EMESSAGE (-4147)
+/* A memory table and its log have more bytes than is permitted. */
+#define VMMEM_EREGIONBYTES (-4148)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for
@@ -140,6 +142,17 @@ const char *vmmem_strerror(int code);
  * Any thread, any time.  Since: 0.1.
  */
 const char *vmmem_error_name(int code);
+
+/*
+ * vmmem_error_errno() returns the errno that comes nearest to 'code', for
+ * programs whose own functions speak of failure by errno: a positive number of
+ * <errno.h>, of a -errno its own.  Several codes have the same.  0 for 0, and EIO
+ * for what is no code.  Of which code comes what is in docs/error.md and may
+ * become more exact.
+ *
+ * Any thread, any time.  Since: 0.1.
+ */
+int vmmem_error_errno(int code);
 
 VMMEM_END_DECLS
 

@@ -79,7 +79,8 @@ VMMEM_BEGIN_DECLS
  * Returns 0, or
  *   VMMEM_EINVAL        'signals' is 0, or has an unknown bit
  *   VMMEM_ENOSUPPORT    not on this processor, or not in this build of the
- *                       library (ThreadSanitizer)
+ *                       library (ThreadSanitizer; or a static one of which
+ *                       the linker has taken out the table)
  *   VMMEM_EHANDLERS     handlers were put on top of the library's, and left
  *                       there, eight times
  *   -errno              what sigaction(2) said

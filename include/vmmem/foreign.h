@@ -38,6 +38,13 @@ struct vmmem_region_builder;
 
 /* Accept a file that could become shorter while it is mapped. */
 #define VMMEM_FOREIGN_MAY_SHRINK 1U
+/*
+ * Accept a range that goes past the end of the file: what MAY_SHRINK accepts a
+ * moment later.  Touching what is not there raises SIGBUS, or is VMMEM_EFAULT
+ * where faults are survived (vmmem/fault.h), until the file becomes longer.
+ * Not for files of huge pages of the pool: mapping makes those longer.
+ */
+#define VMMEM_FOREIGN_MAY_END_EARLY 2U
 
 /*
  * struct vmmem_foreign_rules is what is permitted.  'size' is
@@ -68,8 +75,8 @@ struct vmmem_foreign_rules {
 /*
  * struct vmmem_foreign_report is what was found.  The caller sets 'size' to
  * sizeof(struct vmmem_foreign_report).  Members are only ever added at the end;
- * those that the library does not know become 0.  Two descriptors are of one
- * file if 'device' and 'inode' are the same.
+ * those that the library does not know become 0.  vmmem_foreign_same_file()
+ * tells whether two descriptors are of one file.
  */
 struct vmmem_foreign_report {
 	size_t size;
@@ -128,9 +135,12 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  *                      say VMMEM_FOREIGN_MAY_SHRINK; a device has no end and is
  *                      not asked
  *   VMMEM_EHUGEPAGE    its pages are not those of the rules
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size
+ *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
+ *                      what mmap(2) wants
  *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
- *   VMMEM_EPASTEOF     the file ends before offset + len; a device has no end
+ *   VMMEM_EPASTEOF     the file ends before offset + len, and the rules do not
+ *                      say VMMEM_FOREIGN_MAY_END_EARLY, or it is of huge pages;
+ *                      a device has no end
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
@@ -139,12 +149,16 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
 		    struct vmmem_foreign_report *ret_report);
 
 /*
- * vmmem_foreign_same_file() stores 1 if two descriptors are of one file, by
- * device and inode, else 0.
+ * vmmem_foreign_same_file() stores 1 if two descriptors are known to be of one
+ * file, else 0.  A device and an inode say so for files of tmpfs, hugetlbfs,
+ * ext4, XFS and btrfs.  All else may have an inode in common with other files:
+ * devices, files of no file system, and files whose numbers a server makes up.
+ * Of these two descriptors must have been made one of the other, by dup(2) or
+ * by sending it, on Linux 6.10 or later.
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'ret_same' is NULL
- *   -errno        what fstat(2) said
+ *   -errno        what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
 
@@ -152,7 +166,11 @@ VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
  * vmmem_region_builder_set_foreign() backs the region with the file 'fd' from
  * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
- * also returns what vmmem_foreign_check() does.
+ * also returns what vmmem_foreign_check() does, except VMMEM_EFILEOFFSET.
+ *
+ * No page of a file that is mapped shared is made by mapping it, also after
+ * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.
+ * MAP_POPULATE, MAP_LOCKED and a policy do what they say all the same.
  */
 void
 vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,

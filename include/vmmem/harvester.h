@@ -7,10 +7,12 @@
  * its own last harvest, whatever the others take.  While a bitmap has a
  * harvester, logging is on.
  *
- * A harvest goes: take; copy the pages that were taken; and if some could not
- * be sent, put them back.  A page that is written while it is copied is marked
- * again and comes with the next harvest.  When writers rest, one more harvest
- * has all that is left.
+ * A harvest goes: take; copy the pages that are taken; confirm those that have
+ * arrived.  What is not confirmed stays taken, and is there after the next take
+ * too: to forget a confirmation costs a page that is sent twice, and never one
+ * that is lost.  A page that is written while it is copied is marked again and
+ * comes with a later harvest.  When writers rest, one more harvest has all that
+ * is left.
  *
  * A harvester belongs to one thread at a time; different harvesters of one
  * bitmap may work at once.
@@ -43,47 +45,66 @@ VMMEM_NODISCARD int vmmem_harvester_new(struct vmmem_bitmap *bitmap,
 
 /*
  * vmmem_harvester_free() frees a harvester and returns NULL.  Marks that it
- * has not taken are forgotten for it, not for others.  With a bitmap's last
- * harvester logging stops, unless it was started for itself.  NULL is a no-op.
+ * has not taken, and pages that were not confirmed, are forgotten for it, not
+ * for others.  With a bitmap's last harvester logging stops, unless it was
+ * started for itself.  NULL is a no-op.
  */
 struct vmmem_harvester *
 vmmem_harvester_free(struct vmmem_harvester *harvester);
 
 /*
- * vmmem_harvester_take() takes all marks since the last take, with what was
- * put back, and stores how many pages these are; 'ret_pages' may be NULL.
- * They are found in vmmem_harvester_taken(), in place of the last harvest.
- * Whoever reads these pages after the return sees at least the bytes whose
- * marks were taken.
+ * vmmem_harvester_take() takes all marks since the last take, and stores how
+ * many pages are taken now, with those that were taken before and are not yet
+ * confirmed; 'ret_pages' may be NULL.  They are found in
+ * vmmem_harvester_taken().  Whoever reads these pages after the return sees at
+ * least the bytes whose marks were taken.
+ *
+ * If a page that is still taken is marked once more, that mark is for a later
+ * take: the page is then taken again after it was confirmed.  So it does not
+ * matter whether a confirmation comes before or after the next take.
  *
  * Costs in proportion to what is marked, times the number of harvesters.
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'harvester' is NULL
- *   -errno        what membarrier(2) said; no mark is lost, the last harvest
- *                 is as it was, and the call can be made again
+ *   -errno        what membarrier(2) said; no mark is lost, what is taken is as
+ *                 it was, and the call can be made again
  */
 VMMEM_NODISCARD int vmmem_harvester_take(struct vmmem_harvester *harvester,
 					 uint64_t *ret_pages);
 
 /*
- * vmmem_harvester_taken() returns the pages of the last harvest as a bitmap,
- * to walk with vmmem_bitmap_next() or to export.  It is the harvester's: good
- * until it is freed, changed by the next take.  NULL for NULL.
+ * vmmem_harvester_take_range() does so with the marks of pages that hold a byte
+ * of [offset, offset + len), and leaves the others for later.  A part of the
+ * range past the end is ignored.  What is marked anywhere in the bitmap is
+ * moved on the way, once.
+ *
+ * Codes as for vmmem_harvester_take().
+ */
+VMMEM_NODISCARD int
+vmmem_harvester_take_range(struct vmmem_harvester *harvester, uint64_t offset,
+			   uint64_t len, uint64_t *ret_pages);
+
+/*
+ * vmmem_harvester_taken() returns the pages that are taken as a bitmap, to walk
+ * with vmmem_bitmap_next() or to export.  It is the harvester's: good until it
+ * is freed, changed by the next take and by a confirmation.  NULL for NULL.
  */
 const struct vmmem_bitmap *
 vmmem_harvester_taken(const struct vmmem_harvester *harvester);
 
 /*
- * vmmem_harvester_put_back() gives the taken pages that hold a byte of
- * [offset, offset + len) back: they are no longer taken, and come again with
- * this harvester's next harvest.  Other harvesters are not touched.
+ * vmmem_harvester_confirm() says that what was copied of the taken pages that
+ * lie wholly within [offset, offset + len) has arrived: they are no longer
+ * taken.  The bitmap's last page counts as whole if the range reaches the end.
+ * A part of the range past the end is ignored, so that [0, UINT64_MAX) is all.
+ * Other harvesters are not touched.
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'harvester' is NULL
  */
-int vmmem_harvester_put_back(struct vmmem_harvester *harvester,
-			     uint64_t offset, uint64_t len);
+int vmmem_harvester_confirm(struct vmmem_harvester *harvester, uint64_t offset,
+			    uint64_t len);
 
 VMMEM_END_DECLS
 

@@ -478,7 +478,9 @@ vmmem_reader_take(struct vmmem_reader *reader)
 VMMEM_INLINE void
 vmmem_reader_release(struct vmmem_reader *reader)
 {
-	if (reader == NULL || reader->nested != 0) {
+	/* Relaxed: a writer may ask for barriers by it, to be noticed later. */
+	if (reader == NULL ||
+	    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) != 0) {
 		vmmem_reader_release_slow(reader);
 		return;
 	}

@@ -68,9 +68,11 @@ struct vmmem_iommu_options {
 	 *   0                  it has mapped the range, or the first of it: the
 	 *                      access looks again
 	 *   VMMEM_IOMMU_LATER  somebody will: the access waits until it finds a
-	 *                      translation, or until the timeout is over.  It
-	 *                      may ask again if something was removed meanwhile,
-	 *                      as that may have been the answer
+	 *                      translation, or until the timeout is over.  The
+	 *                      handler is not called again for this address
+	 *                      while the access waits, except if a translation
+	 *                      came and is gone again, if what came permits
+	 *                      less, or after vmmem_iommu_retry()
 	 *   a negative code    refused: the access returns that code
 	 *
 	 * On the thread of the access, which holds no lock and is in no section

@@ -16,9 +16,16 @@
  * as dirty: afterwards, and before anybody is told of the data, one call of a
  * _mark function marks the chain.
  *
- * Memory that custom regions map on demand has no address that could be handed
- * out: VMMEM_ENOHOST.  Acquire it as slices, with
- * vmmem_collection_next_slice(), and use the _slice_list_ functions.
+ * There are two ways.  Where a collection is translated (vmmem/iommu.h), or has
+ * memory that is mapped on demand, only the second one is right:
+ *   by address  vmmem_collection_iovec_ranges(), then
+ *               vmmem_collection_mark_ranges()
+ *   by slices   vmmem_collection_slice_list(), vmmem_slice_list_iovec(), then
+ *               vmmem_slice_list_mark() and vmmem_slice_list_release()
+ * A translation may go before the transfer ends.  A slice keeps the place in
+ * the log of what it leads to, so its bytes are marked where they were written.
+ * Memory that is mapped on demand has no address that could be handed out
+ * without acquiring it: vmmem_collection_iovec() returns VMMEM_ENOHOST.
  *
  * Any thread that holds the reference, also in a signal handler.  No lock is
  * taken and nothing is allocated.
@@ -76,6 +83,37 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 			      size_t capacity, size_t *ret_count);
 
 /*
+ * vmmem_collection_slice_list() makes slices of a chain of 'count' ranges, in
+ * the chain's order, and stores them in 'slices', which has room for 'capacity'
+ * of them.  Memory that is mapped on demand is acquired.  Members of no bytes
+ * are skipped.  Through an iommu the slices are good within the section of the
+ * iotlb in which they were made (vmmem_iotlb_enter()).
+ *
+ * 'ret_count' gets the number of slices that the chain takes, with 0 and also
+ * with VMMEM_ENOROOM.  With 0 the caller owes vmmem_slice_list_release().  With
+ * any code nothing is held, and the contents of 'slices' are not defined.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM     more than 'capacity' slices are needed
+ *   VMMEM_EINVAL      'collection' or 'ret_count' is NULL, 'ranges' is NULL and
+ *                     'count' is not 0, 'slices' is NULL and 'capacity' is not
+ *                     0, or 'access' has an unknown bit
+ *   what vmmem_collection_next_slice() returns, for the first member where
+ *   that fails
+ */
+VMMEM_NODISCARD int
+vmmem_collection_slice_list(const struct vmmem_collection *collection,
+			    const struct vmmem_range *ranges, size_t count,
+			    uint32_t access, struct vmmem_slice *slices,
+			    size_t capacity, size_t *ret_count);
+
+/*
+ * vmmem_slice_list_release() is vmmem_slice_release() for 'count' slices.  NULL
+ * is a no-op.
+ */
+void vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count);
+
+/*
  * vmmem_slice_list_iovec() is the same for a chain of 'count' slices.
  *
  * Returns 0, or
@@ -90,11 +128,16 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 
 /*
  * vmmem_collection_mark() marks the guest's [gpa, gpa + len) as written, in
- * each region that logs writes: for those who write through host addresses,
- * after they have.  What is mapped is marked, also if some of it is not.
+ * each region that logs writes: for callers that write through host addresses,
+ * after they have written.  What is mapped is marked, also if some of it is not.
  * Permissions are not looked at.
  *
+ * Through an iommu, [gpa, gpa + len) leads where it leads now, which need not
+ * be where the caller has written; so callers mark slices instead.  Nobody is
+ * asked for a translation that is gone.  A log by iova needs none.
+ *
  * Returns 0, or
+ *   VMMEM_EIOMMUMISS a byte of the range has no translation: it is not marked
  *   VMMEM_EBADADDR   a byte of the range lies in no region
  *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
  *   VMMEM_EINVAL     'collection' is NULL

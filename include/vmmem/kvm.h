@@ -12,17 +12,18 @@
  * slots says what the virtual machine has, the memory of each slot stays
  * mapped, and the next update, or vmmem_kvm_sync(), does what is left.
  *
- * Each region gets a slot, a read-only region a read-only slot, but for those
- * without a host address and those that do not permit reading: they stay MMIO
- * exits.  A slot consists of whole pages; an update with a region that does
- * not, and that describe() does not exclude, is refused.
+ * Each region gets a slot, or several if it is longer than a slot can be, a
+ * read-only region read-only ones; except those without a host address and
+ * those that do not permit reading: they stay MMIO exits.  A slot consists of
+ * whole pages; an update with a region that does not, and that describe() does
+ * not exclude, is refused.
  *
  * To see what vCPUs write, start logging, and collect before each harvest:
  *
  *     vmmem_kvm_log_start(kvm, NULL);
  *     ...
  *     vmmem_kvm_log_collect(kvm, NULL);       what vCPUs wrote is marked
- *     vmmem_harvester_take(harvester);        now read what is marked
+ *     vmmem_harvester_take(harvester, NULL);  now read what is taken
  *
  * What a vCPU wrote before a collect that succeeds is marked after it, or was
  * at an earlier one; no page that is marked may be written again without being
@@ -96,6 +97,13 @@ struct vmmem_kvm_options {
 	 */
 	void (*other_slot)(void *opaque, uint32_t slot, uint64_t page);
 	void *opaque;
+
+	/*
+	 * The longest slot in bytes, whole pages (2^30 pages, which is also the
+	 * most: 4 TiB in pages of 4 KiB).  KVM has no longer ones than twice
+	 * that.
+	 */
+	uint64_t max_slot_len;
 };
 
 /*
@@ -108,8 +116,9 @@ struct vmmem_kvm_options {
  * Returns 0, or
  *   VMMEM_EINVAL        'space' or 'ret_kvm' is NULL; 'log' or a flag is
  *                       unknown; 'address_space' is above 65535;
- *                       'ring_entries' is no power of two; 'reserved' is not
- *                       0; no number from 'first_slot' on is a slot's
+ *                       'ring_entries' is no power of two; 'max_slot_len' is
+ *                       not whole pages, or too many; 'reserved' is not 0; no
+ *                       number from 'first_slot' on is a slot's
  *   VMMEM_ENOSUPPORT    KVM does not have this way of logging, this many ring
  *                       entries, or this address space
  *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
@@ -135,8 +144,8 @@ struct vmmem_kvm_options {
  *                     describe() did what vmmem_slots_plan_new() refuses
  *   -ENOMEM           from the allocator
  *   -errno            what KVM said: -EEXIST if a slot of the caller's own is
- *                     in the way, -EINVAL for more than 2^31 - 1 pages or
- *                     addresses beyond those of the machine
+ *                     in the way, -EINVAL for addresses beyond those of the
+ *                     machine
  *   what describe() returned
  */
 VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,

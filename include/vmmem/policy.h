@@ -75,8 +75,10 @@ struct vmmem_policy *vmmem_policy_free(struct vmmem_policy *policy);
  * vmmem_policy_set_seals() sets the seals of a memfd, a set of VMMEM_SEAL_...
  * without VMMEM_SEAL_WRITE, which no memory of a guest can have.  Default:
  * SHRINK, GROW and SEAL.  With FUTURE_WRITE whoever gets the descriptor can
- * read only; but then nothing can be discarded either.  With EXEC (Linux 6.3)
- * the file loses its executable bits first.
+ * read only; but then nothing can be discarded either.
+ *
+ * On Linux 6.3 and later a memfd has EXEC in any case, and no executable bits.
+ * To ask for it makes an older system refuse (VMMEM_ENOSUPPORT).
  */
 void vmmem_policy_set_seals(struct vmmem_policy *policy, uint32_t seals);
 

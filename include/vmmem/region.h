@@ -146,9 +146,10 @@ vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
 /*
  * vmmem_region_new_memfd() makes a region of zeroed memory that can be shared
  * with other processes, readable and writable.  It is backed by a new memfd
- * that is sealed against shrinking and growing, so no peer who gets the
- * descriptor (vmmem_region_file()) can take the memory away.  Its bytes begin
- * at the offset that vmmem_region_file() tells.
+ * that is sealed against shrinking and growing, so no peer that gets the
+ * descriptor (vmmem_region_file()) can take the memory away; and on Linux 6.3
+ * and later against being executed as a file.  Its bytes begin at the offset
+ * that vmmem_region_file() tells.
  *
  * Ownership, threads and codes as for vmmem_region_new_anonymous(), and
  *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said: -EFBIG if
@@ -160,9 +161,12 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
 
 /*
  * vmmem_region_new_file() makes a region of the bytes [offset, offset + len)
- * of the file 'fd', shared, readable and writable.  The region duplicates
- * 'fd'; the caller may close its own.  The file is a regular file, a memfd or
- * a device that can be mapped.
+ * of the file 'fd', shared, readable and writable.  The library has a
+ * descriptor of its own, one for all regions of a file; the caller may close
+ * 'fd'.  The file is a regular file, a memfd or a device that can be mapped.
+ *
+ * 'offset' may be within a page, small or huge: the whole pages that hold the
+ * bytes are mapped, and the region shows the bytes alone.
  *
  * A file that is cut short later takes the memory away from under the region,
  * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
@@ -174,10 +178,8 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  *   VMMEM_EINVAL       'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or offset + len passes 2^63 - 1
- *   VMMEM_EFILEOFFSET  'offset' is not a multiple of the page size (of the
- *                      huge page size, on hugetlbfs)
  *   VMMEM_EPASTEOF     a regular file ends before offset + len
- *   VMMEM_ECONGRUENCE  'gpa' is not a multiple of 16
+ *   VMMEM_ECONGRUENCE  'gpa' and 'offset' differ modulo 16
  *   -errno             what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said:
  *                      -EBADF for a bad 'fd', -EACCES for one not open for
  *                      both reading and writing
@@ -327,9 +329,10 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
 			  void **ret_host, uint64_t *ret_len);
 
 /*
- * vmmem_region_file() stores the descriptor of the file behind the region and
- * the offset in that file of the region's first byte.  The descriptor belongs
- * to the region and lives as long: duplicate it to keep it.
+ * vmmem_region_file() stores a descriptor of the file behind the region, and
+ * the offset in that file of the region's first byte.  The descriptor is the
+ * library's, may be shared with other regions of the same file, and lives at
+ * least as long as the region: duplicate it to keep it.
  *
  * Returns 0, or
  *   VMMEM_EINVAL   'region', 'ret_fd' or 'ret_offset' is NULL

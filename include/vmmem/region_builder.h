@@ -12,6 +12,9 @@
  * A builder belongs to one thread at a time.  It can build any number of
  * regions, with settings changed in between.
  *
+ * After fork(), a child may build if no other thread was building a region of a
+ * file or of a memfd at the fork; vmmem_space_before_fork() sees to that.
+ *
  * Since: 0.1, all of it.
  */
 #ifndef VMMEM_REGION_BUILDER_H
@@ -55,15 +58,21 @@ void vmmem_region_builder_set_anonymous(struct vmmem_region_builder *builder);
 
 /*
  * vmmem_region_builder_set_memfd() backs the region with zeroed memory that
- * can be shared: a new memfd, sealed against shrinking and growing.
+ * can be shared: a new memfd, sealed against shrinking and growing, and on
+ * Linux 6.3 and later against being executed.
  */
 void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
 
 /*
  * vmmem_region_builder_set_file() backs the region with the file 'fd' from
- * the byte 'offset' on, a multiple of the file's page size.  The mapping is
- * shared unless the mapping flags say MAP_PRIVATE.  'fd' stays the caller's
- * and must be open while building; a region has its own duplicate.
+ * the byte 'offset' on, which may be within a page: whole pages are mapped, and
+ * the region shows its own bytes of them.  The mapping is shared unless the
+ * mapping flags say MAP_PRIVATE.
+ *
+ * 'fd' stays the caller's and must be open while building.  The library keeps a
+ * descriptor of its own, one for all regions of a file that were built with
+ * descriptors open for the same access and with the same flags; it needs room
+ * for one more while it builds.
  */
 void vmmem_region_builder_set_file(struct vmmem_region_builder *builder,
 				   int fd, uint64_t offset);
@@ -214,11 +223,10 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       length is more than a process can map
  *   VMMEM_EMAPFIXED     the mapping flags say MAP_FIXED or
  *                       MAP_FIXED_NOREPLACE
- *   VMMEM_EFILEOFFSET   the file offset is not a multiple of the file's page
- *                       size
  *   VMMEM_EPASTEOF      a regular file ends before offset + length
  *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16, or
- *                       modulo the policy's alignment
+ *                       modulo the policy's alignment; guest address and file
+ *                       offset do
  *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target, or a
  *                       region past the end of its bitmap
  *   VMMEM_EHUGEPAGE     the huge page size is not a power of two above the

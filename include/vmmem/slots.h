@@ -23,8 +23,9 @@
  * If the hypervisor fails half-way, the table still says what it has, and a
  * plan for the old map leads back.  vmmem/kvm.h does all this for KVM.
  *
- * Each region of the map gets a slot, but for those without a host address and
- * those that do not permit reading: what the guest does there stays an exit.
+ * Each region of the map gets a slot, or several if it is longer than a slot
+ * may be; except those without a host address and those that do not permit
+ * reading: what the guest does there stays an exit.
  * A table holds a reference to the region of each slot, so the memory stays
  * mapped for as long as the hypervisor may show it.
  *
@@ -55,7 +56,7 @@ struct vmmem_slot {
 	uint64_t gpa;
 	uint64_t len;
 	void *host;
-	struct vmmem_region *region; /* borrowed */
+	struct vmmem_region *region; /* borrowed; of which it may be a part */
 	uint64_t guest_memfd_offset; /* of the first byte, in guest_memfd */
 	int32_t guest_memfd;	     /* -1 if there is none */
 	uint32_t flags;		     /* a set of VMMEM_SLOT_... */
@@ -112,6 +113,13 @@ struct vmmem_slots_options {
 	int (*describe)(void *opaque, const struct vmmem_region *region,
 			struct vmmem_slot *slot);
 	void *opaque;
+
+	/*
+	 * The longest slot, in bytes, whole pages (no limit).  A longer region
+	 * has several slots, each but the last of this length, and is described
+	 * once, as a whole.
+	 */
+	uint64_t max_len;
 };
 
 /*
@@ -120,8 +128,8 @@ struct vmmem_slots_options {
  *
  * Returns 0, or
  *   VMMEM_EINVAL        'ret_slots' is NULL; the page size is not a power of
- *                       two; an unknown flag; 'reserved' is not 0; the last
- *                       number is above 2^32 - 1
+ *                       two; 'max_len' is not whole pages; an unknown flag;
+ *                       'reserved' is not 0; the last number is above 2^32 - 1
  *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
  *                       4096
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not

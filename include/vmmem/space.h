@@ -153,14 +153,17 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  * milliseconds: -1 without an end, 0 not at all.
  *
  * Not from within a section of a reader of this space, which would wait for
- * itself; and not from a signal handler.  It may be called in a listener.
+ * itself; and not from a signal handler.  It may be called in a listener.  A
+ * thread that waits here can be cancelled (pthread_cancel(3)).
  *
  * Returns 0, or
  *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
  *   -ETIMEDOUT    a reader still sees an older map; what nobody sees any more
  *                 was dropped all the same
- *   -errno        what membarrier(2) said; nothing is known of readers, and
- *                 what was dropped was seen by none
+ *   -errno        what membarrier(2) said, in place of -ETIMEDOUT and with
+ *                 'timeout_ms' -1 within a second: it is not known whether a
+ *                 reader is in a section.  Each reader makes barriers of its
+ *                 own when its next section is over, and then this returns 0
  */
 VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 					    int timeout_ms);

@@ -47,9 +47,13 @@ VMMEM_NODISCARD int vmmem_update_begin(struct vmmem_space *space,
 /*
  * vmmem_update_map() returns the map as the steps so far make it: the current
  * one at first.  It is good until the next step or the end of the update; take
- * a reference to keep it.  NULL for NULL.
+ * a reference to keep it.  NULL for NULL, and if there is no memory to make it;
+ * the update is as before then.
+ *
+ * The map is made when it is asked for, and at the commit.  So steps are cheap,
+ * however many there are, and asking after each of them is not.
  */
-struct vmmem_collection *vmmem_update_map(const struct vmmem_update *update);
+struct vmmem_collection *vmmem_update_map(struct vmmem_update *update);
 
 /*
  * vmmem_update_insert() adds 'region'.
@@ -92,10 +96,12 @@ VMMEM_NODISCARD int vmmem_update_replace(struct vmmem_update *update,
  * vmmem_update_commit() tells the listeners what changes, publishes the map and
  * ends the update, whatever it returns.  If a listener refuses, those that were
  * told are told the reverse, and the map stays what it was.  An update that
- * ends with the map it began with does nothing.
+ * ends with the map it began with, or whose steps cancel each other, does
+ * nothing.
  *
  * From the return on, a section that a reader begins sees the new map.  Maps
- * that nobody sees or holds any more are dropped on the way, without waiting.
+ * that nobody sees or holds any more are dropped on the way, without waiting;
+ * of those that somebody held, some by this commit and the rest by later ones.
  *
  * Returns 0, or
  *   VMMEM_EINVAL     'update' is NULL

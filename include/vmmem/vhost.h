@@ -97,6 +97,13 @@ struct vmmem_vhost_options {
 	/* The most rows; 0: VMMEM_VHOST_REGIONS_MAX, which is the most. */
 	uint32_t regions_max;
 	uint32_t reserved; /* 0 */
+	/*
+	 * The most bytes of addresses that rows and log may take, in whole
+	 * pages of their files.  0: a quarter of those that the process may
+	 * have; UINT64_MAX: any.  A table that takes the place of another is
+	 * mapped before that goes: then it is twice as many.
+	 */
+	uint64_t bytes_max;
 };
 
 /*
@@ -149,6 +156,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  *   -ENOMEM             from the allocator
  * for a file, in the order of the rows,
  *   what vmmem_foreign_check() returns, VMMEM_EOVERFLOW, VMMEM_EPASTEOF
+ *   VMMEM_EREGIONBYTES  with it, more bytes would be mapped than permitted
  *   -errno              what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said
  * and then
  *   VMMEM_EOVERLAP      a row shares a guest address with a region of the space
@@ -185,15 +193,16 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  * vmmem_vhost_set_log() has all writes to the table's memory marked in the
  * front end's log, [offset, offset + len) of the file 'fd', in place of an
  * earlier log: bit n of byte m stands for guest page 8 * m + n, in pages of
- * VMMEM_VHOST_LOG_PAGE.  A rest of 'len' that is no multiple of 8 is not used.
+ * VMMEM_VHOST_LOG_PAGE.  It may begin and end with any byte; no other byte of
+ * the file is touched.
  *
  * The memory stays mapped where it is.  Writes under way may still be marked in
  * the old log, or not at all, until vmmem_space_synchronize() has returned 0.
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'vhost' is NULL
- *   VMMEM_EZEROLEN     'len' is below 8
- *   VMMEM_EMISALIGNED  'offset' is no multiple of 8
+ *   VMMEM_EZEROLEN     'len' is 0
+ *   VMMEM_EREGIONBYTES with the rows, more bytes would be mapped than permitted
  *   VMMEM_ELOGSHORT    a row lies beyond what the log covers
  *   -ENOMEM            from the allocator
  *   what vmmem_foreign_check(), vmmem_update_begin() and vmmem_update_commit()
@@ -257,10 +266,12 @@ size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
 
 /*
  * vmmem_vhost_at() stores the row at 'index', in ascending order of guest
- * address, and the region that its file is mapped with: for those who register
- * memory with userfaultfd(2), say.  That begins with a page of the file and ends
- * with the row.  It is borrowed and lives as long as the row; its guest address
- * is 0 and means nothing.  Either output may be NULL.
+ * address, and the region that its file is mapped with, for programs that
+ * register memory with userfaultfd(2), say.  That region has the bytes of the
+ * row, and whole pages of the file are mapped for it: its host addresses,
+ * rounded out to multiples of vmmem_region_page_size().  Its guest address
+ * means nothing.  It is borrowed and lives as long as the row.  Either output
+ * may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
@@ -324,7 +335,7 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  *   VMMEM_ENOROOM  there are more than 'capacity' rows
  *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
  *                  is not 0; an unknown bit in 'flags'; a translated collection
- *   -errno         what fstat(2) said
+ *   -errno         what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,

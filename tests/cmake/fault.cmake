@@ -5,6 +5,10 @@
 set(list ${CMAKE_CURRENT_SOURCE_DIR}/fault/wrapped.txt)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
 file(STRINGS ${list} wrapped REGEX "^[a-z]")
+# These do not fail; they are looked at.
+list(APPEND wrapped pthread_mutex_lock pthread_mutex_trylock
+	pthread_mutex_unlock
+	pthread_mutex_destroy)
 list(TRANSFORM wrapped PREPEND "LINKER:--wrap=")
 
 set(programs)
@@ -14,7 +18,8 @@ foreach(source ${sources})
 	string(REPLACE "check_" "" name ${name})
 	vmmem_test(${name} ${source} vmmem_static)
 	target_sources(check_${name} PRIVATE fault/fault.c support/inject.c
-		support/inject_io.c support/inject_plain.c)
+		support/inject_io.c support/inject_locks.c
+		support/inject_plain.c)
 	target_link_options(check_${name} PRIVATE ${wrapped})
 	list(APPEND programs $<TARGET_FILE:check_${name}>)
 endforeach()

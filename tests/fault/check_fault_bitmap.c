@@ -280,18 +280,21 @@ harvest_both(struct vmmem_bitmap *bitmap, struct vmmem_harvester *first,
 	REQUIRE(inject_calls() > calls || !with_barrier);
 	REQUIRE(has_taken(first, 0) && has_taken(first, 70));
 
+	/* Page 0 has not arrived: it stays. */
 	REQUIRE(vmmem_bitmap_mark(bitmap, 99 * PAGE, PAGE) == 0);
-	REQUIRE(vmmem_harvester_put_back(first, 0, PAGE) == 0);
+	REQUIRE(vmmem_harvester_confirm(first, 70 * PAGE, PAGE) == 0);
 	take(first, 1, 2, rc);
 	REQUIRE(has_taken(first, 0) && has_taken(first, 99));
+	REQUIRE(vmmem_harvester_confirm(first, 0, UINT64_MAX) == 0);
 
 	REQUIRE(vmmem_bitmap_mark(bitmap, 5 * PAGE, PAGE) == 0);
 	take(second, 0, 4, rc);
 	REQUIRE(has_taken(second, 0) && has_taken(second, 5) &&
 		has_taken(second, 70) && has_taken(second, 99));
-	take(first, 2, 1, rc);
+	take(first, 0, 1, rc);
 	REQUIRE(has_taken(first, 5));
-	take(first, 1, 0, rc);
+	REQUIRE(vmmem_harvester_confirm(first, 0, UINT64_MAX) == 0);
+	take(first, 0, 0, rc);
 }
 
 static int

@@ -340,6 +340,37 @@ START_TEST(test_scenario)
 }
 END_TEST
 
+/*
+ * A map that grows region by region asks for the same size again and again:
+ * else each is a little larger than what malloc() has just learned to keep.
+ */
+START_TEST(test_sizes)
+{
+	const size_t first = 10000, last = 20000;
+	struct vmmem_collection *map = NULL, *larger = NULL;
+	size_t size = 0, sizes = 0, i;
+
+	REQUIRE(vmmem_collection_new_empty(&map) == 0);
+	for (i = 0; i < last; i++) {
+		struct vmmem_region *region = NULL;
+
+		REQUIRE(vmmem_region_new_external(gpa_of(i), LEN, memory[0],
+						  &region) == 0);
+		REQUIRE(vmmem_collection_insert(map, region, &larger) == 0);
+		if (i >= first && inject_malloc_size != size) {
+			size = inject_malloc_size;
+			sizes++;
+		}
+		vmmem_region_unref(region);
+		vmmem_collection_unref(map);
+		map = larger;
+	}
+	/* Eight for each doubling, and the one it began in. */
+	ck_assert_uint_le(sizes, 9);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -348,6 +379,7 @@ make_suite(void)
 
 	tcase_set_timeout(tcase, 0);
 	tcase_add_loop_test(tcase, test_scenario, 0, SCENARIOS);
+	tcase_add_test(tcase, test_sizes);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -112,6 +112,51 @@ START_TEST(test_records)
 }
 END_TEST
 
+static unsigned int late_calls;
+
+static void
+late(int number)
+{
+	(void)number;
+	late_calls++;
+}
+
+/* Another thread installs a handler after the first look, and before ours. */
+static void
+install_late(const char *function)
+{
+	static unsigned int looks;
+	struct sigaction action;
+
+	if (strcmp(function, "sigaction") != 0 || ++looks != 2)
+		return;
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = late;
+	REQUIRE(__real_sigaction(SIGBUS, &action, NULL) == 0);
+}
+
+/* It is the one that a signal of others is passed on to, and put back. */
+START_TEST(test_late_handler)
+{
+	struct sigaction now;
+
+	if (vmmem_fault_enable(BOTH) == VMMEM_ENOSUPPORT)
+		return;
+	ck_assert_int_eq(vmmem_fault_disable(BOTH), 0);
+	inject_start(0, 0, false);
+	inject_before(install_late);
+	ck_assert_int_eq(vmmem_fault_enable(VMMEM_FAULT_BUS), 0);
+	inject_stop();
+	__real_sigaction(SIGBUS, NULL, &now);
+	ck_assert(now.sa_handler != late);
+	ck_assert_int_eq(raise(SIGBUS), 0);
+	ck_assert_uint_eq(late_calls, 1);
+	ck_assert_int_eq(vmmem_fault_disable(VMMEM_FAULT_BUS), 0);
+	__real_sigaction(SIGBUS, NULL, &now);
+	ck_assert(now.sa_handler == late);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -121,6 +166,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, test_handlers);
 	tcase_add_test(tcase, test_records);
+	tcase_add_test(tcase, test_late_handler);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

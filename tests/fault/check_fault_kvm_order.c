@@ -41,6 +41,7 @@ take_and_read(void)
 			break;
 		memcpy(copy + start, memory + start, len);
 	}
+	REQUIRE(vmmem_harvester_confirm(harvester, 0, UINT64_MAX) == 0);
 }
 
 static void
@@ -137,6 +138,7 @@ taken_pages(void)
 {
 	uint64_t pages;
 
+	REQUIRE(vmmem_harvester_confirm(harvester, 0, UINT64_MAX) == 0);
 	REQUIRE(vmmem_kvm_log_collect(kvm, NULL) == 0);
 	REQUIRE(vmmem_harvester_take(harvester, &pages) == 0);
 	return pages;

@@ -3,6 +3,8 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -335,6 +337,53 @@ START_TEST(test_prefault_names)
 }
 END_TEST
 
+static sigset_t mask_of_program;
+static unsigned int threads_begun;
+
+/* The handlers are the program's: none of them is for a thread of ours. */
+static void
+look_at_mask(const char *function)
+{
+	sigset_t mask;
+	int number;
+
+	if (strcmp(function, "pthread_create") != 0)
+		return;
+	threads_begun++;
+	REQUIRE(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0);
+	for (number = 1; number < NSIG; number++) {
+		/* These two cannot be blocked; the C library has two more. */
+		if (number == SIGKILL || number == SIGSTOP ||
+		    (number >= 32 && number < SIGRTMIN))
+			continue;
+		REQUIRE(sigismember(&mask, number) == 1);
+	}
+}
+
+START_TEST(test_threads_take_no_signals)
+{
+	sigset_t after;
+	int number;
+
+	if (anonymous_threads() != 0)
+		return;
+	sigemptyset(&mask_of_program);
+	sigaddset(&mask_of_program, SIGUSR2);
+	ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &mask_of_program, NULL),
+			 0);
+	inject_start(0, 0, false);
+	inject_before(look_at_mask);
+	ck_assert_int_eq(anonymous_threads(), 0);
+	inject_stop();
+	ck_assert_uint_eq(threads_begun, 1);
+	/* And for the program nothing has changed. */
+	ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
+	for (number = 1; number < NSIG; number++)
+		ck_assert_int_eq(sigismember(&after, number),
+				 sigismember(&mask_of_program, number));
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -348,6 +397,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_names, 0, NAMES);
 	tcase_add_loop_test(tcase, test_interrupted, 0, 2);
 	tcase_add_test(tcase, test_mode);
+	tcase_add_test(tcase, test_threads_take_no_signals);
 	tcase_add_test(tcase, test_prefault_names);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -370,14 +370,28 @@ START_TEST(test_no_huge_pages)
 			 VMMEM_EHUGEPAGE);
 	ck_assert_int_eq(fault_call(huge_anonymous, "mmap", ENOMEM), -ENOMEM);
 	ck_assert_int_eq(fault_call(anonymous, "mmap", EINVAL), -EINVAL);
-	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", EINVAL),
-			 VMMEM_EHUGEPAGE);
 	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", ENODEV),
 			 VMMEM_EHUGEPAGE);
 	ck_assert_int_eq(fault_call(huge_memfd, "memfd_create", EMFILE),
 			 -EMFILE);
-	ck_assert_int_eq(fault_call(memfd, "memfd_create", EINVAL), -EINVAL);
 	ck_assert_int_eq(fault_call(memfd, "memfd_create", ENODEV), -ENODEV);
+	inject_memfd_flags = MFD_HUGETLB;
+	ck_assert_int_eq(huge_memfd(), VMMEM_EHUGEPAGE);
+	inject_memfd_flags = MFD_CLOEXEC;
+	ck_assert_int_eq(memfd(), -EINVAL);
+	inject_memfd_flags = 0;
+}
+END_TEST
+
+/* A system that has no memfds which cannot be executed has others. */
+START_TEST(test_no_noexec_seal)
+{
+	ck_assert_int_eq(fault_call(memfd, "memfd_create", EINVAL), 0);
+	/* One that was set up to have no others says so. */
+	ck_assert_int_eq(fault_call(memfd, "memfd_create", EACCES), -EACCES);
+	inject_memfd_flags = 8; /* MFD_NOEXEC_SEAL, which headers may lack */
+	ck_assert_int_eq(memfd(), 0);
+	inject_memfd_flags = 0;
 }
 END_TEST
 
@@ -391,6 +405,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_scenario, 0, SCENARIOS);
 	tcase_add_test(tcase, test_huge);
 	tcase_add_test(tcase, test_no_huge_pages);
+	tcase_add_test(tcase, test_no_noexec_seal);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

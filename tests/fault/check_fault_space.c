@@ -206,6 +206,92 @@ changes(void)
 	return tell(rc);
 }
 
+#define STEPS 6
+
+/* A step that fails is not made; what was asked for is as it was. */
+static int
+steps_of(struct vmmem_update *update)
+{
+	struct vmmem_region *region;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < STEPS; i++) {
+		region = no_region;
+		rc = vmmem_region_new_external((2 + i) * LEN, LEN, memory[1],
+					       &region);
+		if (rc != 0)
+			return failed_region(rc, region);
+		rc = vmmem_update_insert(update, region);
+		vmmem_region_unref(region);
+		if (rc != 0)
+			return rc;
+	}
+	region = no_region;
+	rc = vmmem_update_remove(update, 0, LEN, &region);
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+static int
+several(void)
+{
+	struct vmmem_collection *map;
+	struct vmmem_update *update;
+	struct vmmem_space *space;
+	int rc = make_space(&space);
+
+	if (rc != 0)
+		return rc;
+	REQUIRE(vmmem_update_begin(space, &update) == 0);
+	rc = steps_of(update);
+	map = rc == 0 ? vmmem_update_map(update) : NULL;
+	REQUIRE(map == NULL || vmmem_collection_count(map) == STEPS);
+	if (rc == 0)
+		rc = vmmem_update_commit(update);
+	else
+		vmmem_update_abort(update);
+	/* If the map could not be made, the commit makes it. */
+	require_map(space, rc == 0 ? 2 * LEN : 0, rc == 0 ? STEPS : 1);
+	vmmem_space_unref(space);
+	if (rc == 0 && map == NULL)
+		rc = inject_code();
+	return tell(rc);
+}
+
+/* No step copies the map: no allocation is as large as that. */
+START_TEST(step_sizes)
+{
+	const size_t count = 1000;
+	struct vmmem_collection *map;
+	struct vmmem_update *update;
+	struct vmmem_space *space;
+	size_t i, largest = 0;
+
+	REQUIRE(make_space(&space) == 0);
+	REQUIRE(vmmem_update_begin(space, &update) == 0);
+	for (i = 1; i < count; i++) {
+		struct vmmem_region *region;
+
+		REQUIRE(vmmem_region_new_external(i * LEN, LEN, memory[1],
+						  &region) == 0);
+		inject_malloc_size = 0;
+		REQUIRE(vmmem_update_insert(update, region) == 0);
+		if (inject_malloc_size > largest)
+			largest = inject_malloc_size;
+		vmmem_region_unref(region);
+	}
+	REQUIRE(largest < count);
+	REQUIRE(vmmem_update_commit(update) == 0);
+	map = vmmem_space_get(space);
+	REQUIRE(vmmem_collection_count(map) == count);
+	vmmem_collection_unref(map);
+	vmmem_space_unref(space);
+}
+END_TEST
+
 /*
  * Without a barrier nobody knows what may go: nothing is lost by that, and a
  * later look drops it.
@@ -292,6 +378,7 @@ static const struct {
 } scenarios[] = {
 	{ spaces, 0 },
 	{ changes, 0 },
+	{ several, 0 },
 	{ barriers, 0 },
 };
 
@@ -309,6 +396,7 @@ make_suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, missing_barriers);
+	tcase_add_test(tcase, step_sizes);
 	tcase_add_loop_test(tcase, sweep, 0,
 			    sizeof(scenarios) / sizeof(scenarios[0]));
 	suite_add_tcase(suite, tcase);

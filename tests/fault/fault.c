@@ -90,6 +90,8 @@ expect_nothing_left(const char *fired, unsigned int n)
 	ck_assert_msg(live.descriptors == 0,
 		      "%u descriptors left after %s, call %u", live.descriptors,
 		      fired, n);
+	ck_assert_msg(inject_held() == 0, "%u locks held after %s, call %u",
+		      inject_held(), fired, n);
 	ck_assert_msg(live.strangers == 0,
 		      "%u strangers given back after %s, call %u",
 		      live.strangers, fired, n);

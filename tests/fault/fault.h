@@ -10,6 +10,7 @@
 #include <vmmem/vmmem.h>
 
 #include "inject.h"
+#include "inject_locks.h"
 
 /*
  * What a scenario asserts with.  Check's own assertions allocate, and would be

@@ -32,11 +32,15 @@ struct pair {
 	struct vmmem_bits bits;
 	bool *model;
 	uint64_t count;
-	uint64_t *external; /* its words, if they are external */
+	unsigned char *external; /* its bytes, and others, if they are external */
 };
 
-/* How a pair is made: with skipping, without, or of external words. */
-enum kind { SKIP, NO_SKIP, EXTERNAL, KINDS };
+/*
+ * How a pair is made: with skipping, without, or of external bytes that begin
+ * with a word, or in the middle of one.
+ */
+enum kind { SKIP, NO_SKIP, EXTERNAL, MIDDLE, KINDS };
+#define INTO 5 /* bytes */
 
 static struct pair
 pair_new(uint64_t count, enum kind kind)
@@ -45,10 +49,14 @@ pair_new(uint64_t count, enum kind kind)
 
 	pair.model = calloc(count, sizeof(*pair.model));
 	ck_assert_ptr_nonnull(pair.model);
-	if (kind == EXTERNAL) {
-		pair.external = calloc(count / 64 + 1, sizeof(uint64_t));
+	if (kind == EXTERNAL || kind == MIDDLE) {
+		const size_t into = kind == MIDDLE ? INTO : 0;
+
+		/* No more than there must be: whoever goes past it is seen. */
+		pair.external = calloc(into + (count + 7) / 8, 1);
 		ck_assert_ptr_nonnull(pair.external);
-		vmmem_bits_init_external(&pair.bits, pair.external, count);
+		vmmem_bits_init_external(&pair.bits, pair.external + into,
+					 (count + 7) / 8, count);
 	} else {
 		ck_assert_int_eq(
 			vmmem_bits_init(&pair.bits, count, kind == SKIP), 0);
@@ -368,7 +376,7 @@ START_TEST(masks_and_words)
 	}
 
 	/* External words are little-endian whatever the machine is. */
-	vmmem_bits_init_external(&bits, external, 128);
+	vmmem_bits_init_external(&bits, external, sizeof(external), 128);
 	vmmem_bits_set(&bits, 9, 9);
 	vmmem_bits_set(&bits, 64, 64);
 	ck_assert_uint_eq(external[0], htole64(UINT64_C(1) << 9));

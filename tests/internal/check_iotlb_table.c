@@ -236,6 +236,31 @@ START_TEST(hollow_chunks)
 }
 END_TEST
 
+/*
+ * A whole chunk goes at once, from between two that are half empty: these are
+ * neighbours now, and few enough to be one.
+ */
+START_TEST(whole_chunks)
+{
+	const uint64_t chunk = VMMEM_IOTLB_CHUNK / 2;
+	uint64_t base, below, above, i;
+
+	memset(&table, 0, sizeof(table));
+	assert_ok(vmmem_iotlb_table_init(&table, 4000));
+	for (i = 0; i < 4000; i++)
+		set_page(4 * i);
+	for (base = 0; base + 4 * chunk < 3000; base += 4 * chunk) {
+		below = base / (4 * chunk) % (chunk - 1) + 1;
+		above = (base / chunk + 5) % (chunk - 1) + 1;
+		clear_pages(4 * base, 4 * below);
+		clear_pages(4 * (base + 3 * chunk - above), 4 * above);
+		clear_pages(4 * (base + chunk), 4 * chunk);
+	}
+	ck_assert_uint_gt(table.count, 1000);
+	vmmem_iotlb_table_fini(&table);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -246,6 +271,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, invariants, 0, (int)ARRAY_LEN(capacities));
 	tcase_add_test(tcase, every_order_of_filling);
 	tcase_add_test(tcase, hollow_chunks);
+	tcase_add_test(tcase, whole_chunks);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -296,6 +296,8 @@ send_dirty(struct host *from, struct host *to)
 			send_range(from, to, base + start, len);
 			total += len;
 		}
+		assert_ok(vmmem_harvester_confirm(from->harvesters[i], 0,
+						  UINT64_MAX));
 	}
 	return total;
 }

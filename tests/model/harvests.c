@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <string.h>
+
 #include "model.h"
 
 /* Enough for any bitmap in the smallest pages. */
@@ -124,69 +126,92 @@ grow(struct log *log)
 	EXPECT(vmmem_bitmap_len(log->bitmap) == log->len);
 }
 
+/* A range of a log, as a rule within it, in pages of another size. */
+static uint64_t
+pick_words(const struct log *log, uint64_t *ret_offset, uint64_t *ret_len)
+{
+	struct rng *rng = &world.rng;
+	uint64_t page_size = UINT64_C(64) << rng_below(rng, 6);
+
+	*ret_offset = rng_chance(rng, 30) ? 0 : rng_below(rng, log->len + 1);
+	*ret_len = rng_chance(rng, 90) ?
+			   rng_below(rng, log->len - *ret_offset + 1) :
+			   rng_below(rng, 2 * log->len + 1);
+	/* What the words that there are can tell of. */
+	if (*ret_len > UNIT_WORDS * 64 * page_size)
+		*ret_len = UNIT_WORDS * 64 * page_size;
+	return page_size;
+}
+
 static void
 merge(struct log *log)
 {
 	struct rng *rng = &world.rng;
-	uint64_t page_size = UINT64_C(64) << rng_below(rng, 6);
-	size_t count = (size_t)rng_below(rng, UNIT_WORDS + 1);
-	vmmem_le64 words[UNIT_WORDS];
-	uint64_t bit;
+	unsigned char bits[8 * UNIT_WORDS + 8], *at = bits + rng_below(rng, 8);
+	uint64_t offset, len, page_size = pick_words(log, &offset, &len);
+	uint64_t pages = (len + page_size - 1) / page_size, page;
+	size_t bytes = (size_t)(pages + 7) / 8, i;
 	int want = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++) {
-		uint64_t word = rng_next(rng);
-
-		/* Runs, few bits, or none; rather none past the end. */
-		if (rng_chance(rng, 30))
-			word = UINT64_MAX << word % 64;
-		else
-			word &= rng_next(rng) & rng_next(rng);
-		if (rng_chance(rng, 30) ||
-		    (i * 64 * page_size >= log->len && rng_chance(rng, 90)))
-			word = 0;
-		vmmem_le64_set(&words[i], word);
-		for (bit = i * 64; bit < (i + 1) * 64; bit++) {
-			struct pages pages;
-
-			if ((word >> bit % 64 & 1) == 0)
-				continue;
-			if (bit * page_size >= log->len)
-				want = VMMEM_EOUTOFRANGE;
-			pages = log_range(log, bit * page_size, page_size,
-					  false);
-			log_mark(log, &pages);
-		}
+	for (i = 0; i < 8 * UNIT_WORDS; i++)
+		/* Runs, few bits, or none. */
+		at[i] = (unsigned char)(rng_chance(rng, 30) ?
+						UINT8_MAX :
+						rng_next(rng) & rng_next(rng) &
+							rng_next(rng));
+	if (rng_chance(rng, 30))
+		memset(at, 0, bytes);
+	if (bytes != 0 && rng_chance(rng, 3)) {
+		EXPECT_CODE(vmmem_bitmap_merge(log->bitmap, offset, len,
+					       page_size, at, bytes - 1),
+			    VMMEM_EOUTOFRANGE);
+		return;
 	}
-	EXPECT_CODE(vmmem_bitmap_merge(log->bitmap, page_size, words, count),
+	for (page = 0; page < pages; page++) {
+		uint64_t start = offset + page * page_size;
+		uint64_t most = len - page * page_size;
+		struct pages touched;
+
+		if ((at[page / 8] >> page % 8 & 1) == 0)
+			continue;
+		if (start >= log->len)
+			want = VMMEM_EOUTOFRANGE;
+		touched = log_range(log, start,
+				    most < page_size ? most : page_size, false);
+		log_mark(log, &touched);
+	}
+	EXPECT_CODE(vmmem_bitmap_merge(log->bitmap, offset, len, page_size, at,
+				       bytes),
 		    want);
 }
 
-/* The marks as an array in pages of another size. */
+/* The marks of a range as an array in pages of another size. */
 static void
 look_at_words(const struct log *log)
 {
 	struct rng *rng = &world.rng;
-	uint64_t page_size = UINT64_C(64) << rng_below(rng, 6);
-	uint64_t pages = (log->len + page_size - 1) / page_size;
-	size_t count = (size_t)rng_below(rng, UNIT_WORDS + 1);
-	vmmem_le64 words[UNIT_WORDS];
-	uint64_t bit, at;
+	unsigned char bits[8 * UNIT_WORDS + 9], *at = bits + rng_below(rng, 8);
+	uint64_t offset, len, page_size = pick_words(log, &offset, &len);
+	uint64_t pages = (len + page_size - 1) / page_size, page, byte;
+	size_t bytes = (size_t)rng_below(rng, 8 * UNIT_WORDS + 1);
+	bool out = len != 0 &&
+		   (offset >= log->len || len > log->len - offset);
 	int rc;
 
-	rc = vmmem_bitmap_export(log->bitmap, page_size, words, count);
-	EXPECT_CODE(rc, count * 64 < pages ? VMMEM_EOUTOFRANGE : 0);
-	if (rc != 0)
-		return;
-	for (bit = 0; bit < count * 64; bit++) {
-		uint64_t got = vmmem_le64_get(&words[bit / 64]) >> bit % 64;
+	memset(bits, 0x5a, sizeof(bits));
+	rc = vmmem_bitmap_export(log->bitmap, offset, len, page_size, at,
+				 bytes);
+	EXPECT_CODE(rc, out || bytes * 8 < pages ? VMMEM_EOUTOFRANGE : 0);
+	EXPECT(at[bytes] == 0x5a);
+	EXPECT(rc == 0 || at[0] == 0x5a);
+	for (page = 0; page < bytes * 8 && rc == 0; page++) {
 		bool any = false;
 
-		for (at = bit * page_size;
-		     at < (bit + 1) * page_size && at < log->len; at += 64)
-			any |= pages_has(&log->marks, at / log->page_size);
-		EXPECT((got & 1) == any);
+		for (byte = page * page_size;
+		     byte < (page + 1) * page_size && byte < len; byte++)
+			any |= pages_has(&log->marks,
+					 (offset + byte) / log->page_size);
+		EXPECT((at[page / 8] >> page % 8 & 1) == any);
 	}
 }
 
@@ -244,47 +269,80 @@ run_log(struct map *map)
 	verify_logs();
 }
 
+/*
+ * taken() is what a harvest of 'range' leads to.  What was taken stays so, and
+ * what is pending for it stays pending; else all in the range is taken that
+ * must be, and perhaps what may be.
+ */
+static void
+taken(struct log *log, struct log_harvester *harvester,
+      const struct pages *range)
+{
+	vmmem_le64 words[LOG_WORDS];
+	unsigned int i;
+
+	EXPECT(vmmem_bitmap_export(vmmem_harvester_taken(harvester->harvester),
+				   0, log->len, log->page_size, words,
+				   sizeof(words)) == 0);
+	for (i = 0; i < LOG_WORDS; i++) {
+		uint64_t got = vmmem_le64_get(&words[i]);
+		uint64_t old = harvester->taken.words[i];
+		uint64_t fresh = range->words[i] & ~old;
+
+		EXPECT((old & ~got) == 0);
+		EXPECT((harvester->must.words[i] & fresh & ~got) == 0);
+		EXPECT((got & ~old &
+			~(fresh & (harvester->must.words[i] |
+				   harvester->may.words[i]))) == 0);
+		harvester->taken.words[i] = got;
+		harvester->must.words[i] &= ~fresh;
+		harvester->may.words[i] &= ~fresh;
+	}
+}
+
 static void
 take(struct log *log, struct log_harvester *harvester)
 {
 	static const struct pages none;
-	vmmem_le64 words[LOG_WORDS];
+	struct rng *rng = &world.rng;
 	uint64_t pages = UINT64_MAX;
-	unsigned int i;
+	uint64_t offset = rng_below(rng, log->len + 70);
+	uint64_t len = pick_log_len(log);
+	struct pages range;
 
-	EXPECT_CODE(vmmem_harvester_take(harvester->harvester, &pages), 0);
-	EXPECT(vmmem_bitmap_export(vmmem_harvester_taken(harvester->harvester),
-				   log->page_size, words, LOG_WORDS) == 0);
-	for (i = 0; i < LOG_WORDS; i++) {
-		uint64_t got = vmmem_le64_get(&words[i]);
-
-		EXPECT((harvester->must.words[i] & ~got) == 0);
-		EXPECT((got & ~(harvester->must.words[i] |
-				harvester->may.words[i])) == 0);
-		harvester->taken.words[i] = got;
+	if (rng_chance(rng, 50)) {
+		offset = 0;
+		len = UINT64_MAX;
+		EXPECT_CODE(vmmem_harvester_take(harvester->harvester, &pages),
+			    0);
+	} else {
+		EXPECT_CODE(vmmem_harvester_take_range(harvester->harvester,
+						       offset, len, &pages),
+			    0);
 	}
+	range = log_range(log, offset, len, false);
+	taken(log, harvester, &range);
 	EXPECT(pages == pages_count(&harvester->taken));
-	harvester->must = none;
-	harvester->may = none;
 	/* Other harvesters have them, but nobody else finds them here. */
 	log->marks = none;
 }
 
 static void
-put_back(const struct log *log, struct log_harvester *harvester)
+confirm(const struct log *log, struct log_harvester *harvester)
 {
 	uint64_t offset = rng_below(&world.rng, log->len + 70);
 	uint64_t len = pick_log_len(log);
-	struct pages pages = log_range(log, offset, len, false);
-	unsigned int i;
+	struct pages pages;
 
+	if (rng_chance(&world.rng, 50)) {
+		offset = 0;
+		len = UINT64_MAX;
+	}
+	pages = log_range(log, offset, len, true);
 	world.gpa = offset;
 	world.len = len;
-	EXPECT_CODE(vmmem_harvester_put_back(harvester->harvester, offset, len),
+	EXPECT_CODE(vmmem_harvester_confirm(harvester->harvester, offset, len),
 		    0);
-	for (i = 0; i < LOG_WORDS; i++)
-		harvester->must.words[i] |= pages.words[i] &
-					    harvester->taken.words[i];
 	pages_remove(&harvester->taken, &pages);
 }
 
@@ -309,7 +367,7 @@ run_harvest(struct map *map)
 	} else if (choice < 50) {
 		take(log, harvester);
 	} else if (choice < 85) {
-		put_back(log, harvester);
+		confirm(log, harvester);
 	} else {
 		harvester->harvester =
 			vmmem_harvester_free(harvester->harvester);

@@ -98,7 +98,8 @@ verify_taken(const struct log *log)
 			continue;
 		EXPECT(vmmem_bitmap_export(
 			       vmmem_harvester_taken(harvester->harvester),
-			       log->page_size, words, LOG_WORDS) == 0);
+			       0, log->len, log->page_size, words,
+			       sizeof(words)) == 0);
 		for (j = 0; j < LOG_WORDS; j++)
 			EXPECT(vmmem_le64_get(&words[j]) ==
 			       harvester->taken.words[j]);
@@ -114,8 +115,8 @@ verify_log(struct log *log)
 	unsigned int i;
 
 	EXPECT(vmmem_bitmap_is_logging(log->bitmap) == log_is_logging(log));
-	EXPECT(vmmem_bitmap_export(log->bitmap, log->page_size, words,
-				   LOG_WORDS) == 0);
+	EXPECT(vmmem_bitmap_export(log->bitmap, 0, log->len, log->page_size,
+				   words, sizeof(words)) == 0);
 	for (i = 0; i < LOG_WORDS; i++) {
 		uint64_t marks = vmmem_le64_get(&words[i]);
 

@@ -34,6 +34,8 @@
 #define GUARD 32U
 #define STORE_SIZE (GUARD + 16U + LEN_MAX + GUARD)
 #define FILE_PAGES 3U
+/* How far into a page of the file a region may begin: the cells suffice. */
+#define FILE_WITHIN (STORE_SIZE - LEN_MAX)
 /* The bitmap of each slot's own, and some that regions may share. */
 #define SHARED_LOGS 4
 #define LOGS (SLOTS + SHARED_LOGS)
@@ -205,7 +207,7 @@ void slot_get(struct slot *slot);
 void slot_put(struct slot *slot);
 void slot_adopt(struct slot *slot, struct vmmem_region *region, uint64_t start,
 		uint64_t len, uint32_t kind);
-void slot_back_by_file(struct slot *slot, unsigned int page);
+void slot_back_by_file(struct slot *slot, unsigned int page, uint64_t within);
 void pick_range(uint64_t *ret_start, uint64_t *ret_len);
 void run_make_region(struct map *map);
 void run_drop_region(struct map *map);

@@ -15,6 +15,7 @@ struct recipe {
 	struct slot *target;
 	uint64_t offset; /* in the target */
 	unsigned int page;
+	uint64_t within; /* the page of the file */
 	const struct vmmem_region_ops *ops;
 	uint64_t tracking;
 	struct log *log; /* that others share */
@@ -101,9 +102,9 @@ slot_adopt(struct slot *slot, struct vmmem_region *region, uint64_t start,
 }
 
 void
-slot_back_by_file(struct slot *slot, unsigned int page)
+slot_back_by_file(struct slot *slot, unsigned int page, uint64_t within)
 {
-	slot->cells = world.cells[SLOTS + page];
+	slot->cells = world.cells[SLOTS + page] + within;
 }
 
 void
@@ -190,7 +191,8 @@ make_plain(struct slot *slot, const struct recipe *recipe,
 		return vmmem_region_new_memfd(start, len, ret_region);
 	case VMMEM_REGION_FILE:
 		return vmmem_region_new_file(start, len, world.file,
-					     recipe->page * world.page_size,
+					     recipe->page * world.page_size +
+						     recipe->within,
 					     ret_region);
 	case VMMEM_REGION_EXTERNAL:
 		return vmmem_region_new_external(start, len, store_bytes(slot),
@@ -218,7 +220,8 @@ make_built(struct slot *slot, const struct recipe *recipe,
 		vmmem_region_builder_set_memfd(builder);
 	else if (recipe->kind == VMMEM_REGION_FILE)
 		vmmem_region_builder_set_file(builder, world.file,
-					      recipe->page * world.page_size);
+					      recipe->page * world.page_size +
+						      recipe->within);
 	else if (recipe->kind == VMMEM_REGION_EXTERNAL)
 		vmmem_region_builder_set_external(builder, store_bytes(slot),
 						  slot_ended, slot);
@@ -290,7 +293,8 @@ recipe_code(const struct recipe *recipe)
 		return VMMEM_EZEROLEN;
 	if (len - 1 > UINT64_MAX - recipe->start)
 		return VMMEM_EOVERFLOW;
-	if (recipe->kind == VMMEM_REGION_FILE && recipe->start % 16 != 0)
+	if (recipe->kind == VMMEM_REGION_FILE &&
+	    (recipe->start ^ recipe->within) % 16 != 0)
 		return VMMEM_ECONGRUENCE;
 	if (recipe->kind != VMMEM_REGION_ALIAS)
 		return tracking_code(recipe);
@@ -401,8 +405,13 @@ pick_recipe(struct recipe *recipe)
 	if (recipe->kind == VMMEM_REGION_ALIAS && target->region == NULL)
 		recipe->kind = VMMEM_REGION_EXTERNAL;
 
-	if (recipe->kind == VMMEM_REGION_FILE && rng_chance(rng, 90))
-		recipe->start -= recipe->start % 16;
+	if (recipe->kind == VMMEM_REGION_FILE) {
+		recipe->within = rng_below(rng, FILE_WITHIN - 16);
+		/* Congruent, as a rule. */
+		if (rng_chance(rng, 90))
+			recipe->within +=
+				(recipe->start - recipe->within) % 16;
+	}
 	if (recipe->kind == VMMEM_REGION_CUSTOM)
 		recipe->ops = &custom_ops[rng_below(rng, CUSTOM_OPS)];
 	if (recipe->kind == VMMEM_REGION_ALIAS)
@@ -481,7 +490,7 @@ run_make_region(struct map *map)
 		else
 			EXPECT(slot->bytes == NULL);
 	} else if (recipe.kind == VMMEM_REGION_FILE) {
-		slot_back_by_file(slot, recipe.page);
+		slot_back_by_file(slot, recipe.page, recipe.within);
 	} else if (recipe.kind == VMMEM_REGION_ALIAS) {
 		struct slot *target = recipe.target;
 

@@ -39,6 +39,8 @@ variants() {
 		harvesters broken UNLOCKED_BARRIER
 		harvesters broken OWN_ONLY
 		harvesters broken FAILING FORGET_DUE
+		harvesters broken FORGET_UNSENT
+		harvesters broken MERGE_MARKS
 		switch good
 		switch broken NO_BARRIER
 		switch broken NO_START_BARRIER
@@ -55,6 +57,10 @@ variants() {
 		section broken NOT_ASKED
 		section broken BARRIER_FIRST
 		section broken ENTERING_IS_OUT
+		section good ASKED
+		section broken ASKED SILENT_IS_OUT
+		section broken ASKED ONLY_SAYS_SO
+		section broken ASKED NO_FENCE
 		passing good
 		passing broken LOAD_FIRST
 		passing broken ONE_COUNTER
@@ -115,7 +121,7 @@ check() {
 		return 1
 	fi
 	# Exit statuses differ between versions: what it prints counts.
-	./pan -w20 -m100000 >log 2>&1 || :
+	./pan -w23 -m100000 >log 2>&1 || :
 	result=unknown
 	if grep -q 'max search depth too small' log; then
 		result='not searched to the end'

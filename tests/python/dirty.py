@@ -56,11 +56,17 @@ class Bitmaps(Case):
     def test_words(self):
         bitmap = self.bitmap()
         self.assertEqual(
-            lib.bitmap_merge(bitmap, 2 * UNIT, self.words(1, 0b101), 1), 0)
+            lib.bitmap_merge(bitmap, 0, 64 * UNIT, 2 * UNIT,
+                             self.words(1, 0b101), 8), 0)
         self.assertEqual(self.dirty(bitmap), [(0, 2), (4, 2)])
         words = self.words(2, 2 ** 64 - 1, 2 ** 64 - 1)
-        self.assertEqual(lib.bitmap_export(bitmap, UNIT, words, 2), 0)
+        self.assertEqual(
+            lib.bitmap_export(bitmap, 0, 64 * UNIT, UNIT, words, 16), 0)
         self.assertEqual(bytes(words), bytes(self.words(2, 0b110011)))
+        bits = ctypes.create_string_buffer(b"\xff" * 2, 2)
+        self.assertEqual(
+            lib.bitmap_export(bitmap, UNIT, 8 * UNIT, UNIT, bits, 1), 0)
+        self.assertEqual(bits.raw, b"\x19\xff")
 
     def test_bits_of_others(self):
         released = []
@@ -117,7 +123,11 @@ class Bitmaps(Case):
         taken = lib.harvester_taken(harvester)
         self.assertEqual(self.dirty(taken), [(1, 3)])
         self.assertEqual(self.dirty(bitmap), [])
-        self.assertEqual(lib.harvester_put_back(harvester, 2 * UNIT, 1), 0)
-        self.assertEqual(lib.get("harvester_take", harvester), 1)
-        self.assertEqual(self.dirty(lib.harvester_taken(harvester)), [(2, 1)])
+        self.assertEqual(lib.harvester_confirm(harvester, 0, 3 * UNIT), 0)
+        self.assertEqual(lib.bitmap_mark(bitmap, 5 * UNIT, 5 * UNIT), 0)
+        self.assertEqual(
+            lib.get("harvester_take_range", harvester, 6 * UNIT, UNIT), 2)
+        self.assertEqual(self.dirty(taken), [(3, 1), (6, 1)])
+        self.assertEqual(lib.harvester_confirm(harvester, 0, 2 ** 64 - 1), 0)
+        self.assertEqual(lib.get("harvester_take", harvester), 4)
         self.assertFalse(lib.harvester_free(harvester))

@@ -535,8 +535,10 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
                         self.file(PAGE).fileno(), 0)
 
     def provoke_EFILEOFFSET(self):
-        return lib.code("region_new_file", 0, PAGE,
-                        self.file(2 * PAGE).fileno(), 1)
+        kind = lib.struct("foreign_rules")
+        rules = kind(size=ctypes.sizeof(kind), types=lib.FILE_REGULAR,
+                     flags=lib.FOREIGN_MAY_SHRINK)
+        return lib.foreign_check(self.file(PAGE).fileno(), 1, 0, rules, None)
 
     def provoke_ECONGRUENCE(self):
         memory = ctypes.create_string_buffer(64)

@@ -108,11 +108,11 @@ class Vhost(Case):
 class ProvokedByVhost:
     """What test_ctypes.py provokes of the codes that are about tables."""
 
-    def table(self, use):
+    def table(self, use, options=None):
         """The code of what 'use' does with an object and a file."""
         empty = lib.get("collection_new_empty")
         space = lib.get("space_new", empty)
-        vhost = lib.get("vhost_new", space, None)
+        vhost = lib.get("vhost_new", space, options)
         fd = sealed(4 * PAGE)
         code = use(vhost, fd)
         os.close(fd)
@@ -147,6 +147,15 @@ class ProvokedByVhost:
             self.assertEqual(lib.vhost_add(vhost, row, fd), 0)
             return lib.vhost_set_log(vhost, fd, 0, 8)
         return self.table(use)
+
+    def provoke_EREGIONBYTES(self):
+        kind = lib.struct("vhost_options")
+        options = kind(size=ctypes.sizeof(kind), bytes_max=PAGE)
+
+        def use(vhost, fd):
+            rows = rows_of((0, PAGE, 0, 0), (PAGE, PAGE, PAGE, 0))
+            return lib.vhost_set_table(vhost, rows, 2, fds_of(fd, fd), 2)
+        return self.table(use, options)
 
     def provoke_EMESSAGE(self):
         self.assertEqual(self.table(lambda vhost, fd: lib.vhost_set_log(

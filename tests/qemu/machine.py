@@ -84,7 +84,9 @@ class Machine:
             "-cpu", "max",
             "-object", ram + ",id=ram,share=on,size=" + memory,
             "-kernel", run.kernel, "-initrd", run.initrd,
-            "-append", "console=ttyS0 quiet panic=-1 " + append,
+            # What the kernel says must not come into what a command prints:
+            # it is read by kernel_says().
+            "-append", "console=ttyS0 loglevel=1 panic=-1 " + append,
             "-no-reboot",
             "-chardev", "stdio,id=console,signal=off",
             "-serial", "chardev:console",
@@ -154,6 +156,10 @@ class Machine:
         check(int(match.group(1)) == status, "%s: %s: status %s: %s" % (
             self.name, command, match.group(1), before))
         return before.replace("\r", "").strip()
+
+    def kernel_says(self, pattern):
+        """Lines of the kernel's log that match."""
+        return self.run("dmesg | grep -E '%s'; true" % pattern)
 
     def start_writer(self, first, count, pool=4, device="/dev/vda"):
         self.run("writer %s %d %d %d >/tmp/writer 2>&1 & echo started" % (

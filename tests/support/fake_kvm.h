@@ -64,8 +64,8 @@ struct fake_kvm {
 	struct fake_slot slots[FAKE_SLOTS];
 
 	/* What it has, for the test to change. */
-	int nr_slots, read_only, guest_memfd, manual, ring, ring_acq_rel,
-		address_spaces;
+	int nr_slots, read_only, guest_memfd, user_memory2, manual, ring,
+		ring_acq_rel, address_spaces;
 	bool moves;
 	unsigned int address_bits;
 
@@ -143,6 +143,7 @@ fake_kvm_open(bool compare)
 	fake.nr_slots = FAKE_SLOTS;
 	fake.read_only = 1;
 	fake.guest_memfd = 1;
+	fake.user_memory2 = 1;
 	fake.manual = 3;
 	fake.ring = fake.ring_acq_rel = FAKE_RING_MAX * 16;
 	fake.moves = true;
@@ -344,8 +345,9 @@ fake_extension(unsigned long which)
 	case KVM_CAP_READONLY_MEM:
 		return fake.read_only;
 	case FAKE_CAP_GUEST_MEMFD:
-	case FAKE_CAP_USER_MEMORY2:
 		return fake.guest_memfd;
+	case FAKE_CAP_USER_MEMORY2:
+		return fake.user_memory2;
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
 		return fake.manual;
 	case KVM_CAP_DIRTY_LOG_RING:

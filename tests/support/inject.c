@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,6 +42,7 @@ static struct {
 	struct inject_live live;
 
 	inject_hook_fn hook;
+	void (*before)(const char *function);
 } state;
 
 void
@@ -94,6 +96,8 @@ fails(const char *function, int error)
 
 	if (!state.on)
 		return false;
+	if (state.before != NULL)
+		state.before(function);
 	pthread_mutex_lock(&counting);
 	state.calls++;
 	is_the_one = state.countdown != 0 && --state.countdown == 0;
@@ -111,6 +115,12 @@ void
 inject_hook(inject_hook_fn hook)
 {
 	state.hook = hook;
+}
+
+void
+inject_before(void (*look)(const char *function))
+{
+	state.before = look;
 }
 
 bool
@@ -234,12 +244,15 @@ give_descriptor(int fd)
 		state.live.strangers++;
 }
 
+size_t inject_malloc_size;
+
 WRAP(void *, malloc, size_t size)
 {
 	void *block;
 
 	if (fails("malloc", ENOMEM))
 		return NULL;
+	inject_malloc_size = size;
 	block = __real_malloc(size);
 	take_block(block);
 	return block;
@@ -310,6 +323,9 @@ WRAP(char *, strdup, const char *text)
 WRAP(void, free, void *block)
 {
 	give_block(block);
+	/* Whoever still looks at it sees something else. */
+	if (block != NULL)
+		memset(block, 0xa5, malloc_usable_size(block));
 	__real_free(block);
 }
 
@@ -384,12 +400,18 @@ WRAP(int, open, const char *path, int flags, ...)
 	return fd;
 }
 
+unsigned int inject_memfd_flags;
+
 WRAP(int, memfd_create, const char *name, unsigned int flags)
 {
 	int fd;
 
 	if (fails("memfd_create", state.error))
 		return -1;
+	if ((flags & inject_memfd_flags) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	fd = __real_memfd_create(name, flags);
 	take_descriptor(fd);
 	return fd;

@@ -11,6 +11,7 @@
 #define INJECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What was taken since inject_start() and has not been given back. */
@@ -42,6 +43,15 @@ extern int (*inject_ioctl)(int fd, unsigned long request, void *argument);
  */
 extern uint64_t inject_uninterrupted;
 
+/*
+ * Flags that memfd_create() does not know, as on an older system.  Also outside
+ * of inject_start() and inject_stop().
+ */
+extern unsigned int inject_memfd_flags;
+
+/* What malloc() was last asked for, by one thread at a time. */
+extern size_t inject_malloc_size;
+
 /* inject_fired() returns what failed as the n-th call; NULL if nothing did. */
 const char *inject_fired(void);
 
@@ -67,5 +77,11 @@ unsigned int inject_reclaim(void);
 typedef bool (*inject_hook_fn)(long number, long arguments[6],
 			       long *ret_result);
 void inject_hook(inject_hook_fn hook);
+
+/*
+ * inject_before() calls 'look' before each call that counts, with its name, until
+ * the next inject_start().  What it calls itself is to be __real_....
+ */
+void inject_before(void (*look)(const char *function));
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "inject.h"
+#include "inject_locks.h"
 #include "inject_wrap.h"
 
 WRAP(int, madvise, void *address, size_t len, int advice)
@@ -18,6 +19,13 @@ WRAP(int, madvise, void *address, size_t len, int advice)
 	if (inject_fails("madvise"))
 		return -1;
 	return __real_madvise(address, len, advice);
+}
+
+WRAP(int, mprotect, void *address, size_t len, int protection)
+{
+	if (inject_fails("mprotect"))
+		return -1;
+	return __real_mprotect(address, len, protection);
 }
 
 WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
@@ -129,6 +137,7 @@ WRAP(int, pthread_mutex_init, pthread_mutex_t *mutex,
 		errno = error;
 		return -inject_code();
 	}
+	inject_made(mutex);
 	return __real_pthread_mutex_init(mutex, attributes);
 }
 

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import struct
+import time
 
 PAGE = 4096
 MEMORY = 256 * PAGE
@@ -53,6 +54,20 @@ def table(*rows):
     return struct.pack("=II", len(rows), 0) + b"".join(rows)
 
 
+def connect(path):
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(LIMIT)
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            link.connect(path)
+            return link
+        except BlockingIOError:
+            # Others that have gone again are to be taken first.
+            assert time.monotonic() < end, "nobody is taken"
+            select.select([], [], [], 0.001)
+
+
 class Gone(Exception):
     """The back end has closed the connection."""
 
@@ -80,9 +95,7 @@ class Bytes:
 
 class FrontEnd:
     def __init__(self, path, sealed=True):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(LIMIT)
-        self.socket.connect(path)
+        self.socket = connect(path)
         self.file = memory_file(MEMORY, sealed)
         self.memory = (mmap.mmap(self.file, MEMORY) if sealed else
                        Bytes(self.file))

@@ -105,12 +105,12 @@ def hostile_packed_rings(backend):
               (STATUS, 1, f.WRITE))
         assert used(front, 0) == 513 and front.memory[f.STATUS] == 0
         chain = chains(front)[i]
-        offer(front, 3, *chain[:f.SIZE - 3])
+        # The end first, as the ring may be looked at once it has the rest.
         for slot, (address, length, flags) in enumerate(chain[f.SIZE - 3:]):
             # In the next round what is available has the other bits.
             front.put("<QIHH", f.DESC + 16 * slot, address, length, 7,
                       flags | USED_BIT)
-        os.eventfd_write(front.kick, 1)
+        offer(front, 3, *chain[:f.SIZE - 3])
         length = used(front, 3)
         assert length is None or not is_broken(chain), chain
         front.ask(f.GET_VRING_BASE, struct.pack("=II", 0, 0))

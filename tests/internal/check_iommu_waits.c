@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Each function that translates waits for an answer that comes later, as long
+ * as it may.  The functions of lib/futex.c are defined here: the answer comes
+ * when somebody would sleep.
+ */
+#include <errno.h>
+#include <stdbool.h>
+
+#include "futex.h"
+#include "iommus.h"
+#include "suite.h"
+
+#define PAGE UINT64_C(0x1000)
+/* Of two pages: the second one is asked for by itself. */
+#define AT (IOVA + PAGE - 8)
+
+static unsigned int sleeps;
+static bool forever, answers;
+static uint64_t asked_for;
+
+int
+vmmem_futex_wait(const uint32_t *word, uint32_t value,
+		 const struct timespec *deadline)
+{
+	ck_assert_uint_eq(*word, value);
+	sleeps++;
+	ck_assert_uint_lt(sleeps, 10);
+	if (forever)
+		ck_assert_ptr_null(deadline);
+	else
+		ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
+	if (!answers)
+		return -ETIMEDOUT;
+	see_map(asked_for, asked_for - IOVA, PAGE, RW);
+	return 0;
+}
+
+void
+vmmem_futex_wake(const uint32_t *word)
+{
+	(void)word;
+}
+
+struct timespec
+vmmem_futex_deadline(uint64_t ns)
+{
+	ck_assert_uint_eq(ns, 77);
+	return (struct timespec){ 1234, 5 };
+}
+
+bool
+vmmem_futex_is_past(const struct timespec *deadline)
+{
+	ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
+	return false;
+}
+
+static int
+later(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
+      uint32_t reason)
+{
+	(void)opaque;
+	(void)len;
+	(void)access;
+	(void)reason;
+	asked_for = iova & ~(PAGE - 1);
+	return VMMEM_IOMMU_LATER;
+}
+
+static uint8_t bytes[64];
+static struct vmmem_region *found;
+static uint64_t number;
+static uint32_t small;
+static struct vmmem_slice slice;
+static void *host;
+static int fd;
+
+static const struct vmmem_range ranges[] = { { AT, 16 }, { AT + 1, 3 } };
+static struct iovec iov[4];
+static size_t count;
+
+/* A name, how many pages it asks for, and the call. */
+#define CALLS                                                              \
+	CALL(read, 2, read(see.map, AT, bytes, 16, NULL))                  \
+	CALL(read_some, 2, read_some(see.map, AT, bytes, 16, &number))     \
+	CALL(write, 2, write(see.map, AT, bytes, 16, NULL))                \
+	CALL(write_some, 2, write_some(see.map, AT, bytes, 16, &number))   \
+	CALL(fill, 2, fill(see.map, AT, 1, 16, NULL))                      \
+	CALL(fill_some, 2, fill_some(see.map, AT, 1, 16, &number))         \
+	CALL(copy, 2, copy(see.map, AT, AT + PAGE - 8, 8, NULL))           \
+	CALL(copy_up, 2, copy(see.map, AT + 4, AT, 8, NULL))               \
+	CALL(read_u64, 1, read_u64(see.map, AT, &number))                  \
+	CALL(read_crossing, 2, read_u64(see.map, AT + 4, &number))         \
+	CALL(write_u64, 1, write_u64(see.map, AT, 1))                      \
+	CALL(write_crossing, 2, write_u64(see.map, AT + 4, 1))             \
+	CALL(load_u32, 1, load_u32(see.map, AT, VMMEM_ORDER_ACQUIRE, &small))\
+	CALL(store_u32, 1, store_u32(see.map, AT, 1, VMMEM_ORDER_RELEASE))  \
+	CALL(fetch_add, 1,                                                 \
+	     fetch_add_u32(see.map, AT, 1, VMMEM_ORDER_SEQ_CST, &small))   \
+	CALL(locate, 1, locate(see.map, AT, &found, &number))              \
+	CALL(check, 2, check(see.map, AT, 16, RW, &number))                \
+	CALL(offset, 1, offset(see.map, 8, AT - 8, &number))               \
+	CALL(host_address, 1, host_address(see.map, AT, R, &host, &number)) \
+	CALL(slice_of_one, 1, slice(see.map, AT, 8, RW, &slice))           \
+	CALL(slice_of_two, 2, slice(see.map, AT, 16, RW, &slice))          \
+	CALL(next_slice, 1, next_slice(see.map, AT, 16, RW, &slice))       \
+	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count))          \
+	CALL(iovec_ranges, 2,                                              \
+	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count))          \
+	CALL(from_fd, 2, from_fd(see.map, AT, 16, fd, 0, 0, NULL))         \
+	CALL(some_from_fd, 2,                                              \
+	     from_fd(see.map, AT, 16, fd, 0, VMMEM_IO_SOME, &number))      \
+	CALL(to_fd, 2, to_fd(see.map, AT, 16, fd, 0, 0, NULL))             \
+	CALL(ranges_from_fd, 2,                                            \
+	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))    \
+	CALL(ranges_to_fd, 2,                                              \
+	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))
+
+#define CALL(name, pages, call)                                            \
+	static int call_##name(void)                                       \
+	{                                                                  \
+		return vmmem_collection_##call;                            \
+	}
+CALLS
+#undef CALL
+
+/* Two that have no code to return. */
+static int
+call_find(void)
+{
+	return vmmem_collection_find(see.map, AT) != NULL ? 0 : -ETIMEDOUT;
+}
+
+static int
+call_contains(void)
+{
+	return vmmem_collection_contains(see.map, AT) ? 0 : -ETIMEDOUT;
+}
+
+static const struct {
+	const char *name;
+	unsigned int pages;
+	int (*call)(void);
+} calls[] = {
+#define CALL(name, pages, call) { #name, pages, call_##name },
+	CALLS
+#undef CALL
+	{ "find", 1, call_find },
+	{ "contains", 1, call_contains },
+};
+
+static void
+open_later(bool without_end)
+{
+	const struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.miss = later,
+		.timeout = without_end ? VMMEM_IOMMU_FOREVER : 77,
+	};
+
+	see_open(64, &options);
+	/* Where what is copied is read from: it needs no answer. */
+	memset(&slice, 0, sizeof(slice));
+	fd = file_of(0x1000);
+	sleeps = 0;
+	forever = without_end;
+	answers = true;
+}
+
+static void
+close_later(void)
+{
+	close(fd);
+	see_close();
+}
+
+START_TEST(answered)
+{
+	open_later(_i % 2 != 0);
+	_i /= 2;
+	assert_code(calls[_i].call(), 0);
+	ck_assert_msg(sleeps == calls[_i].pages, "%s: %u sleeps",
+		      calls[_i].name, sleeps);
+	/* It is there now. */
+	assert_code(calls[_i].call(), 0);
+	ck_assert_uint_eq(sleeps, calls[_i].pages);
+	close_later();
+}
+END_TEST
+
+START_TEST(not_answered)
+{
+	open_later(false);
+	answers = false;
+	assert_code(calls[_i].call(), -ETIMEDOUT);
+	/* Marks are made wherever they can be, so it goes on. */
+	ck_assert_uint_ge(sleeps, 1);
+	ck_assert_uint_le(sleeps, calls[_i].pages);
+	close_later();
+}
+END_TEST
+
+/* The access has one deadline, for all that it asks for. */
+START_TEST(the_second_not_answered)
+{
+	if (calls[_i].pages != 2)
+		return;
+	open_later(false);
+	see_map(IOVA, 0, PAGE, RW);
+	answers = false;
+	if (calls[_i].call() != VMMEM_EPARTIAL) {
+		ck_assert_uint_eq(sleeps, 1);
+		ck_assert_uint_eq(asked_for, IOVA + PAGE);
+	}
+	close_later();
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("iommu_waits");
+	TCase *tcase = tcase_create("iommu_waits");
+	const int last = (int)ARRAY_LEN(calls);
+
+	tcase_add_loop_test(tcase, answered, 0, 2 * last);
+	tcase_add_loop_test(tcase, not_answered, 0, last);
+	tcase_add_loop_test(tcase, the_second_not_answered, 0, last);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
