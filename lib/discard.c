@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "bitmap_priv.h"
+#include "cancel.h"
 #include "collection_priv.h"
 #include "discard_part.h"
 #include "policy_priv.h"
@@ -200,6 +201,8 @@ static int
 discard(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 	uint32_t flags, uint64_t *ret_discarded)
 {
+	/* Under a lock, or before what is gone is marked, no thread ends. */
+	const int cancel = vmmem_cancel_off();
 	const struct vmmem_region *owner;
 	uint64_t discarded = 0;
 	int rc;
@@ -221,6 +224,7 @@ discard(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 		vmmem_bitmap_mark_within(region->bitmap,
 					 region->bitmap_offset + offset, len);
 	*ret_discarded += discarded;
+	vmmem_cancel_back(cancel);
 	return rc;
 }
 

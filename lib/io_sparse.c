@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "access_priv.h"
+#include "cancel.h"
 #include "collection_priv.h"
 #include "file_data.h"
 #include "io_priv.h"
@@ -327,13 +328,16 @@ vmmem_io_sparse(struct vmmem_io *io, const struct vmmem_collection *collection,
 		.cursor = { collection, ranges, at, len },
 	};
 	const int error = errno;
-	int rc;
+	int cancel, rc;
 
 	/* What devices see is not where it is. */
 	if (collection->translation != NULL)
 		return vmmem_io_ranges(io, collection, ranges, at, len,
 				       ret_done);
+	/* No transfer ends a thread, and fallocate(2) may. */
+	cancel = vmmem_cancel_off();
 	rc = run(&sparse, !io->at);
+	vmmem_cancel_back(cancel);
 	*ret_done = sparse.done;
 	errno = error;
 	return rc;

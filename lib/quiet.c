@@ -6,12 +6,15 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "cancel.h"
+
 void
 vmmem_quiet_begin(struct vmmem_quiet *quiet)
 {
 	const int error = errno;
 	sigset_t both;
 
+	quiet->cancel = vmmem_cancel_off();
 	sigemptyset(&both);
 	sigaddset(&both, SIGPIPE);
 	sigaddset(&both, SIGXFSZ);
@@ -45,5 +48,6 @@ vmmem_quiet_end(const struct vmmem_quiet *quiet, int rc)
 	    sigismember(&quiet->pending, number) != 1)
 		take_back(number);
 	pthread_sigmask(SIG_SETMASK, &quiet->mask, NULL);
+	vmmem_cancel_back(quiet->cancel);
 	errno = error;
 }

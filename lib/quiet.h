@@ -11,6 +11,7 @@
 
 /* What the calling thread had before. */
 struct vmmem_quiet {
+	int cancel;
 	sigset_t mask;
 	sigset_t pending;
 };
@@ -18,7 +19,8 @@ struct vmmem_quiet {
 /*
  * vmmem_quiet_begin() blocks both signals in the calling thread.  The system
  * sends them to the thread that made the call, so that no other one gets them.
- * Nothing else is changed; errno stays as it was.
+ * Nor does it end if it is cancelled, which would leave them blocked.  Nothing
+ * else is changed; errno stays as it was.
  */
 void vmmem_quiet_begin(struct vmmem_quiet *quiet);
 

@@ -11,7 +11,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <linux/kvm.h>
 
 #define LEN UINT64_C(0x4000)
@@ -325,6 +327,69 @@ discard_in_space(void)
 	note(vmmem_space_remove(space, AT(1), LEN, NULL));
 }
 
+/* Private memory of a file, under its lock; parts of pages, and looking. */
+static void
+ready_private(void)
+{
+	struct vmmem_region_builder *one = vmmem_region_builder_new();
+
+	vmmem_region_builder_set_range(one, AT(1), LEN);
+	vmmem_region_builder_set_file(one, file, 0);
+	vmmem_region_builder_set_mapping_flags(one, MAP_PRIVATE);
+	assert_ok(vmmem_region_builder_build(one, &region));
+	vmmem_region_builder_free(one);
+	assert_ok(vmmem_region_new_memfd(AT(2), LEN, &other));
+	assert_ok(vmmem_collection_new(&other, 1, &map));
+}
+
+static void
+discard_and_save(void)
+{
+	uint64_t offset, len;
+
+	note(vmmem_region_discard(region, 100, LEN / 2, 0, NULL));
+	note(vmmem_region_discard(other, 100, LEN / 2, 0, NULL));
+	note(vmmem_region_next_populated(region, 0, LEN, &offset, &len));
+	note(vmmem_collection_to_fd(map, AT(2), LEN, file, 0,
+				    VMMEM_IO_SPARSE | VMMEM_IO_NO_SIGNAL,
+				    NULL));
+	note(vmmem_collection_from_fd(map, AT(2), LEN, file, 0,
+				      VMMEM_IO_SPARSE, NULL));
+	map = vmmem_collection_unref(map);
+	other = vmmem_region_unref(other);
+	region = vmmem_region_unref(region);
+}
+
+/* The signal is taken back, which could end a thread. */
+static void
+ready_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = LEN;
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void
+pass_limit(void)
+{
+	note(vmmem_region_new_memfd(0, 2 * LEN, &region) != -EFBIG);
+}
+
+static void
+done_limit(void)
+{
+	struct rlimit limit;
+	sigset_t mask;
+
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	note(sigismember(&mask, SIGXFSZ) != 0);
+}
+
 static int
 describe(void *opaque, const struct vmmem_region *of, struct vmmem_slot *slot)
 {
@@ -397,6 +462,8 @@ static const struct {
 	{ ready_space, remove_from_space, nothing, 1 },
 	{ ready_region, listen, nothing, 12 },
 	{ ready_custom, discard_in_space, nothing, 1 },
+	{ ready_private, discard_and_save, nothing, 0 },
+	{ ready_limit, pass_limit, done_limit, 0 },
 	{ ready_kvm, with_kvm, done_kvm, 1 },
 };
 
