@@ -450,13 +450,14 @@ static int
 describe_for_long(void *opaque, const struct vmmem_region *region,
 		  struct vmmem_slot *slot)
 {
-	const int *end = opaque;
+	/* Looked at once: the test may take it away meanwhile. */
+	const int fd = *(const int *)opaque;
 	char byte = 0;
 
 	(void)region;
 	(void)slot;
-	if (*end >= 0)
-		return write(*end, &byte, 1) + read(*end, &byte, 1) != 2;
+	if (fd >= 0)
+		return write(fd, &byte, 1) + read(fd, &byte, 1) != 2;
 	return 0;
 }
 
