@@ -207,6 +207,11 @@ START_TEST(huge)
 				  got.huge == 8 * MIB ? 3 * MIB :
 				  got.huge == 0	      ? 0 :
 							VMMEM_UNKNOWN);
+		/* Of a part of a page no more than that. */
+		ck_assert_uint_eq(residency_of(region, MIB + 5, 7).huge,
+				  got.huge == 8 * MIB ? 7 :
+				  got.huge == 0	      ? 0 :
+							VMMEM_UNKNOWN);
 	}
 	vmmem_region_unref(region);
 
