@@ -446,6 +446,33 @@ START_TEST(downwards_over_the_end)
 }
 END_TEST
 
+/* The same where the region begins, and its first page can only be read. */
+START_TEST(downwards_over_the_start)
+{
+	struct vmmem_region *regions[2] = {
+		region_of(GPA - LEN, LEN),
+		vmmem_region_ref(ram),
+	};
+	struct vmmem_collection *two = guest_of(regions, 2);
+	const uint64_t page = page_size(), before = 0x1008;
+	uint8_t *host = host_of(map, GPA);
+	uint64_t after, done;
+
+	for (after = 8; after < page; after += 8 + after / 2) {
+		restore();
+		EXPECT(mprotect(host, page, PROT_READ) == 0);
+		EXPECT_CODE(vmmem_collection_copy(two, GPA - before,
+						  GPA - before - 0x18,
+						  before + page + after, &done),
+			    VMMEM_EFAULT);
+		EXPECT(mprotect(host, page, PROT_READ | PROT_WRITE) == 0);
+		EXPECT(done <= after && (done != 0 || after < 64));
+		expect_marks("start", page + after - done, done);
+	}
+	vmmem_collection_unref(two);
+}
+END_TEST
+
 /* A range over two regions of which the second is gone. */
 START_TEST(next_region)
 {
@@ -533,6 +560,7 @@ make_suite(void)
 	tcase_add_test(tcase, copies);
 	tcase_add_test(tcase, downwards);
 	tcase_add_test(tcase, downwards_over_the_end);
+	tcase_add_test(tcase, downwards_over_the_start);
 	tcase_add_test(tcase, next_region);
 	tcase_add_test(tcase, region_before);
 	suite_add_tcase(suite, tcase);
