@@ -394,6 +394,85 @@ START_TEST(downwards)
 }
 END_TEST
 
+/*
+ * The same over the end of the region: what was done of it is marked, and not
+ * what the range has below that.  A page is made inaccessible as the target, or
+ * as the source, alone.
+ */
+static void
+downwards_across(struct vmmem_collection *two, int as_source)
+{
+	const uint64_t page = page_size(), len = LEN + 8 - 0x10;
+	const uint64_t bad = page * 3, shift = 0x4008;
+	uint8_t *host = host_of(map, GPA);
+	uint64_t done = 0, first;
+
+	restore();
+	EXPECT(mprotect(host + bad, page, PROT_NONE) == 0);
+	if (as_source)
+		/* To the other region, from the end of this one. */
+		EXPECT_CODE(vmmem_collection_copy(two, GPA + LEN - 8,
+						  GPA + LEN - 8 - shift,
+						  shift + 8, &done),
+			    VMMEM_EFAULT);
+	else
+		EXPECT_CODE(vmmem_collection_copy(two, GPA + 0x10, GPA + 8,
+						  len, &done),
+			    VMMEM_EFAULT);
+	EXPECT(mprotect(host + bad, page, PROT_READ | PROT_WRITE) == 0);
+	EXPECT(done != 0);
+	if (as_source) {
+		/* Nothing of this region was reached. */
+		EXPECT(done <= shift);
+		expect_marks("across", 0, 0);
+		return;
+	}
+	first = 0x10 + len - done;
+	EXPECT(first >= bad + page && first < bad + page + 1024);
+	expect_marks("across", first, LEN - first);
+}
+
+START_TEST(downwards_over_the_end)
+{
+	struct vmmem_region *regions[2] = {
+		vmmem_region_ref(ram),
+		region_of(GPA + LEN, LEN),
+	};
+	struct vmmem_collection *two = guest_of(regions, 2);
+
+	downwards_across(two, 0);
+	downwards_across(two, 1);
+	vmmem_collection_unref(two);
+}
+END_TEST
+
+/* The same where the region begins, and its first page can only be read. */
+START_TEST(downwards_over_the_start)
+{
+	struct vmmem_region *regions[2] = {
+		region_of(GPA - LEN, LEN),
+		vmmem_region_ref(ram),
+	};
+	struct vmmem_collection *two = guest_of(regions, 2);
+	const uint64_t page = page_size(), before = 0x1008;
+	uint8_t *host = host_of(map, GPA);
+	uint64_t after, done;
+
+	for (after = 8; after < page; after += 8 + after / 2) {
+		restore();
+		EXPECT(mprotect(host, page, PROT_READ) == 0);
+		EXPECT_CODE(vmmem_collection_copy(two, GPA - before,
+						  GPA - before - 0x18,
+						  before + page + after, &done),
+			    VMMEM_EFAULT);
+		EXPECT(mprotect(host, page, PROT_READ | PROT_WRITE) == 0);
+		EXPECT(done <= after && (done != 0 || after < 64));
+		expect_marks("start", page + after - done, done);
+	}
+	vmmem_collection_unref(two);
+}
+END_TEST
+
 /* A range over two regions of which the second is gone. */
 START_TEST(next_region)
 {
@@ -480,6 +559,8 @@ make_suite(void)
 	tcase_add_test(tcase, counts);
 	tcase_add_test(tcase, copies);
 	tcase_add_test(tcase, downwards);
+	tcase_add_test(tcase, downwards_over_the_end);
+	tcase_add_test(tcase, downwards_over_the_start);
 	tcase_add_test(tcase, next_region);
 	tcase_add_test(tcase, region_before);
 	suite_add_tcase(suite, tcase);

@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vmmem/vmmem.h>
+
+#include "guest.h"
 #include "harvests.h"
 #include "suite.h"
 
@@ -414,6 +417,47 @@ START_TEST(untouched_costs_nothing)
 }
 END_TEST
 
+/* A guest of 16 TiB: marks here and there are found, and no others. */
+START_TEST(huge_guest)
+{
+	const uint64_t len = UINT64_C(1) << 44;
+	const uint64_t marks[] = {
+		0,	     0x3f,	  0x40,		0xfff,
+		0x1000,	     0x3ffff,	  0x40000,	0xffffff,
+		0x1000000,   0x40000000,  0x7fffffff,	(len >> 12) - 1,
+	};
+	struct vmmem_harvester *harvester;
+	struct vmmem_bitmap *bitmap;
+	uint64_t offset = 0, found, pages;
+	int turn;
+	size_t i;
+
+	assert_ok(vmmem_bitmap_new(len, 0, 0x1000, &bitmap));
+	assert_ok(vmmem_harvester_new(bitmap, &harvester));
+	/* Again, when the words above them may still be there. */
+	for (turn = 0; turn < 2; turn++) {
+		for (i = 0; i < ARRAY_LEN(marks); i++)
+			vmmem_bitmap_mark(bitmap, marks[i] << 12, 1);
+		for (i = 0; i < ARRAY_LEN(marks); i++)
+			ck_assert_int_eq(vmmem_bitmap_test(bitmap,
+							   marks[i] << 12), 1);
+		assert_ok(vmmem_harvester_take(harvester, &pages));
+		ck_assert_uint_eq(pages, ARRAY_LEN(marks));
+		for (offset = 0, pages = 0;; offset += found) {
+			assert_ok(vmmem_bitmap_next(
+				vmmem_harvester_taken(harvester), offset,
+				&offset, &found));
+			if (found == 0)
+				break;
+			pages += found >> 12;
+		}
+		ck_assert_uint_eq(pages, ARRAY_LEN(marks));
+	}
+	vmmem_harvester_free(harvester);
+	vmmem_bitmap_unref(bitmap);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -433,6 +477,7 @@ make_suite(void)
 	tcase_add_test(tcase, taken_is_exported);
 	tcase_add_test(tcase, fork_inherits);
 	tcase_add_test(tcase, untouched_costs_nothing);
+	tcase_add_test(tcase, huge_guest);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -118,6 +118,17 @@ reset(void)
 	assert_ok(vmmem_collection_fill(world.map, SOURCE, 0xee, 2 * LEN,
 					NULL));
 	clean();
+	memset(world.touched, 0, sizeof(world.touched));
+	world.early = 0;
+}
+
+/* What is read before its bytes are written, but marked, is lost. */
+static void
+expect_late(const struct path *path)
+{
+	if (world.early != 0)
+		ck_abort_msg("%s, %s: marked %u pages before it wrote to them",
+			     path->name, kind->name, world.early);
 }
 
 static void
@@ -254,6 +265,7 @@ check_path(const struct path *path, int stores)
 		go(path, &place, spot);
 		assert_ok(place.code);
 		expect_marks(path, "on", place.gpa, stores ? place.len : 0, 0);
+		expect_late(path);
 		stop();
 		/* Marks stay, and no more are made. */
 		expect_marks(path, "stopped", place.gpa,
@@ -495,6 +507,7 @@ check_failing(const struct path *path)
 	start();
 	assert_code(path->call(&place), -EIO);
 	expect_marks(path, "failing", place.gpa, place.len, 1);
+	expect_late(path);
 	expect_changes_marked(path);
 	stop();
 	world.fail_from[1] = TOP;

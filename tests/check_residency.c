@@ -212,6 +212,12 @@ START_TEST(huge)
 			ck_assert_uint_eq(part, got.huge == 0 ? 0 : 3 * MIB);
 		else
 			ck_assert(part <= 3 * MIB || part == VMMEM_UNKNOWN);
+		/* Of a part of a page no more than that. */
+		part = residency_of(region, MIB + 5, 7).huge;
+		if (got.huge == 8 * MIB || got.huge == 0)
+			ck_assert_uint_eq(part, got.huge == 0 ? 0 : 7);
+		else
+			ck_assert(part <= 7 || part == VMMEM_UNKNOWN);
 	}
 	vmmem_region_unref(region);
 

@@ -15,9 +15,11 @@
 /* Of two pages: the second one is asked for by itself. */
 #define AT (IOVA + PAGE - 8)
 
-static unsigned int sleeps;
+static unsigned int sleeps, calls_of_handler;
 static bool forever, answers;
 static uint64_t asked_for;
+/* How many other pages are mapped before the one that is asked for. */
+static unsigned int others;
 
 int
 vmmem_futex_wait(const uint32_t *word, uint32_t value,
@@ -32,6 +34,10 @@ vmmem_futex_wait(const uint32_t *word, uint32_t value,
 		ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
 	if (!answers)
 		return -ETIMEDOUT;
+	if (others != 0) {
+		see_map(IOVA + (4 + 2 * others--) * PAGE, 0, PAGE, RW);
+		return 0;
+	}
 	see_map(asked_for, asked_for - IOVA, PAGE, RW);
 	return 0;
 }
@@ -65,6 +71,7 @@ later(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	(void)access;
 	(void)reason;
 	asked_for = iova & ~(PAGE - 1);
+	calls_of_handler++;
 	return VMMEM_IOMMU_LATER;
 }
 
@@ -151,7 +158,7 @@ static const struct {
 };
 
 static void
-open_later(bool without_end)
+open_with(bool without_end, size_t capacity)
 {
 	const struct vmmem_iommu_options options = {
 		.size = sizeof(options),
@@ -159,13 +166,17 @@ open_later(bool without_end)
 		.timeout = without_end ? VMMEM_IOMMU_FOREVER : 77,
 	};
 
-	see_open(64, &options);
-	/* Where what is copied is read from: it needs no answer. */
-	memset(&slice, 0, sizeof(slice));
+	see_open(capacity, &options);
 	fd = file_of(0x1000);
-	sleeps = 0;
+	sleeps = calls_of_handler = others = 0;
 	forever = without_end;
 	answers = true;
+}
+
+static void
+open_later(bool without_end)
+{
+	open_with(without_end, 64);
 }
 
 static void
@@ -217,6 +228,32 @@ START_TEST(the_second_not_answered)
 }
 END_TEST
 
+/* What is mapped meanwhile for others is no reason to ask again. */
+START_TEST(others_are_answered)
+{
+	open_later(true);
+	others = 4;
+	assert_ok(vmmem_collection_read_u64(see.map, AT, &number));
+	ck_assert_uint_eq(sleeps, 5);
+	ck_assert_uint_eq(calls_of_handler, 1);
+	close_later();
+}
+END_TEST
+
+/* But where an entry had to go for it, that may have been the answer. */
+START_TEST(answers_are_evicted)
+{
+	open_with(true, 2);
+	see_map(IOVA + 0x20 * PAGE, 0, PAGE, RW);
+	see_map(IOVA + 0x30 * PAGE, 0, PAGE, RW);
+	others = 3;
+	assert_ok(vmmem_collection_read_u64(see.map, AT, &number));
+	ck_assert_uint_eq(sleeps, 4);
+	ck_assert_uint_eq(calls_of_handler, 4);
+	close_later();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -227,6 +264,8 @@ make_suite(void)
 	tcase_add_loop_test(tcase, answered, 0, 2 * last);
 	tcase_add_loop_test(tcase, not_answered, 0, last);
 	tcase_add_loop_test(tcase, the_second_not_answered, 0, last);
+	tcase_add_test(tcase, others_are_answered);
+	tcase_add_test(tcase, answers_are_evicted);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -34,6 +34,13 @@ struct world {
 	/* What callbacks reach, and from which byte on they do not. */
 	_Alignas(4096) uint8_t bytes[2][TARGET_LEN];
 	uint64_t fail_from[2];
+
+	/* Pages of each bitmap that callbacks have written to. */
+	uint8_t touched[2][BITMAP_LEN / PAGE];
+	/* How many pages were marked before anything was written to them. */
+	unsigned int early;
+	/* Where in the bitmap the callbacks' first byte is. */
+	uint64_t first[2];
 };
 
 static struct world world;
@@ -61,11 +68,26 @@ world_read(void *opaque, uint64_t offset, void *buf, size_t len)
 	return 0;
 }
 
+/* Marks come after the bytes: no page has one that nobody wrote to yet. */
+static inline void
+world_look(unsigned int i, uint64_t offset, uint64_t len)
+{
+	uint64_t at = (world.first[i] + offset) / PAGE;
+	const uint64_t last = (world.first[i] + offset + (len - 1)) / PAGE;
+
+	for (; at <= last; at++) {
+		world.early += !world.touched[i][at] &&
+			       vmmem_bitmap_test(world.bitmaps[i], at * PAGE);
+		world.touched[i][at] = 1;
+	}
+}
+
 static inline int
 world_write(void *opaque, uint64_t offset, const void *buf, size_t len)
 {
 	int fails = world_fails(opaque, offset, len);
 
+	world_look(opaque == (void *)world.bytes[0] ? 0 : 1, offset, len);
 	/* One that fails has written a part of it. */
 	memcpy((uint8_t *)opaque + offset, buf, fails ? (len + 1) / 2 : len);
 	return fails ? -EIO : 0;
@@ -207,6 +229,7 @@ world_add(const struct kind *kind, unsigned int i, struct vmmem_bitmap *bitmap)
 	uint64_t offset = bitmap != NULL ? 0x1234 + i * 0x7010 : 0;
 	struct vmmem_region *target;
 
+	world.first[i] = offset;
 	if (kind->alias) {
 		target = world_back(kind, i, TARGET_LEN, bitmap, offset);
 		assert_ok(vmmem_region_new_alias(GPA + i * LEN, LEN, target,

@@ -140,13 +140,14 @@ clean_up_fails(const char *function)
 
 /*
  * A call that succeeds may leave anything in errno.  Undoing what was done
- * before a failure must not change what is said about that failure.
+ * before a failure must not change what is said about that failure; and what
+ * did succeed is not tried again as if a signal had come.
  */
-static void
-spoil_errno(void)
+void
+inject_spoil_errno(void)
 {
 	if (state.on)
-		errno = EDOM;
+		errno = EINTR;
 }
 
 static void
@@ -360,7 +361,7 @@ WRAP(int, munmap, void *address, size_t len)
 	} else if (state.on) {
 		state.live.strangers++;
 	}
-	spoil_errno();
+	inject_spoil_errno();
 	return rc;
 }
 
@@ -448,12 +449,12 @@ WRAP(int, ioctl, int fd, unsigned long request, ...)
 	va_end(list);
 	if (fails("ioctl", state.error))
 		return -1;
-	if (inject_ioctl != NULL) {
-		rc = inject_ioctl(fd, request, argument);
-		if (rc != -2)
-			return rc;
-	}
-	return __real_ioctl(fd, request, argument);
+	rc = inject_ioctl != NULL ? inject_ioctl(fd, request, argument) : -2;
+	if (rc == -2)
+		rc = __real_ioctl(fd, request, argument);
+	if (rc >= 0)
+		inject_spoil_errno();
+	return rc;
 }
 
 /* Who passes fewer arguments than are looked for is not in the wrong. */
@@ -495,6 +496,6 @@ WRAP(int, close, int fd)
 		errno = error;
 		return -1;
 	}
-	spoil_errno();
+	inject_spoil_errno();
 	return rc;
 }

@@ -14,11 +14,19 @@
 #include "inject_locks.h"
 #include "inject_wrap.h"
 
+static int
+done(int rc)
+{
+	if (rc == 0)
+		inject_spoil_errno();
+	return rc;
+}
+
 WRAP(int, madvise, void *address, size_t len, int advice)
 {
 	if (inject_fails("madvise"))
 		return -1;
-	return __real_madvise(address, len, advice);
+	return done(__real_madvise(address, len, advice));
 }
 
 WRAP(int, mprotect, void *address, size_t len, int protection)
@@ -32,7 +40,7 @@ WRAP(int, mincore, void *address, size_t len, unsigned char *ret_core)
 {
 	if (inject_fails("mincore"))
 		return -1;
-	return __real_mincore(address, len, ret_core);
+	return done(__real_mincore(address, len, ret_core));
 }
 
 WRAP(int, msync, void *address, size_t len, int flags)
@@ -46,7 +54,7 @@ WRAP(int, mlock2, const void *address, size_t len, unsigned int flags)
 {
 	if (inject_fails("mlock2"))
 		return -1;
-	return __real_mlock2(address, len, flags);
+	return done(__real_mlock2(address, len, flags));
 }
 
 uint64_t inject_uninterrupted;
@@ -59,14 +67,19 @@ WRAP(int, fallocate, int fd, int mode, off_t offset, off_t len)
 		errno = EINTR;
 		return -1;
 	}
-	return __real_fallocate(fd, mode, offset, len);
+	return done(__real_fallocate(fd, mode, offset, len));
 }
 
 WRAP(ssize_t, read, int fd, void *buf, size_t len)
 {
+	ssize_t len_read;
+
 	if (inject_fails("read"))
 		return -1;
-	return __real_read(fd, buf, len);
+	len_read = __real_read(fd, buf, len);
+	if (len_read >= 0)
+		inject_spoil_errno();
+	return len_read;
 }
 
 WRAP(ssize_t, pread, int fd, void *buf, size_t len, off_t offset)
@@ -80,7 +93,7 @@ WRAP(int, ftruncate, int fd, off_t len)
 {
 	if (inject_fails("ftruncate"))
 		return -1;
-	return __real_ftruncate(fd, len);
+	return done(__real_ftruncate(fd, len));
 }
 
 WRAP(off_t, lseek, int fd, off_t offset, int whence)
@@ -102,21 +115,21 @@ WRAP(int, fchmod, int fd, mode_t mode)
 {
 	if (inject_fails("fchmod"))
 		return -1;
-	return __real_fchmod(fd, mode);
+	return done(__real_fchmod(fd, mode));
 }
 
 WRAP(int, fstat, int fd, struct stat *ret_status)
 {
 	if (inject_fails("fstat"))
 		return -1;
-	return __real_fstat(fd, ret_status);
+	return done(__real_fstat(fd, ret_status));
 }
 
 WRAP(int, fstatfs, int fd, struct statfs *ret_status)
 {
 	if (inject_fails("fstatfs"))
 		return -1;
-	return __real_fstatfs(fd, ret_status);
+	return done(__real_fstatfs(fd, ret_status));
 }
 
 WRAP(int, sigaction, int number, const struct sigaction *action,
@@ -124,7 +137,7 @@ WRAP(int, sigaction, int number, const struct sigaction *action,
 {
 	if (inject_fails("sigaction"))
 		return -1;
-	return __real_sigaction(number, action, ret_old);
+	return done(__real_sigaction(number, action, ret_old));
 }
 
 /* It returns what is wrong, and leaves errno alone. */

@@ -17,4 +17,7 @@
  */
 bool inject_fails(const char *function);
 
+/* inject_spoil_errno() is for calls that succeed: they may leave anything. */
+void inject_spoil_errno(void);
+
 #endif

@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# function_length.sh [TREE] - no function of the C files is too long to be seen
+# at once: 60 lines between its braces.  Files may be as long as their object is.
+set -eu
+LC_ALL=C
+export LC_ALL
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=${1-$(cd "$here/.." && pwd)}
+limit=60
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# A function's braces stand in the first column, as CONTRIBUTING.md wants it.
+measure() {
+	awk -v limit="$limit" '
+	FNR == 1 { inside = 0 }
+	/^[a-zA-Z_].*\(/ { name = $0 }
+	/^\{$/ { inside = 1; lines = 0; functions++; next }
+	/^\}/ && inside {
+		inside = 0
+		if (lines > limit) {
+			printf "FAIL: %s:%d: %d lines: %s\n", FILENAME, FNR,
+				lines, name
+			long++
+		}
+		next
+	}
+	inside { lines++ }
+	END {
+		printf "looked at %d functions\n", functions
+		exit long != 0
+	}' "$@"
+}
+
+# A gate that cannot fail is none.
+{
+	printf 'int\nlong_one(void)\n{\n'
+	yes ';' | head -n $((limit + 1))
+	printf '}\n'
+} >"$tmp/long.c"
+sed 4d "$tmp/long.c" >"$tmp/short.c"
+if measure "$tmp/long.c" >/dev/null || ! measure "$tmp/short.c" >/dev/null; then
+	echo "FAIL: a function of $((limit + 1)) lines is not noticed"
+	exit 1
+fi
+
+cd "$top"
+find lib include examples bench fuzz tests -name '*.[ch]' | sort >"$tmp/files"
+[ "$(wc -l <"$tmp/files")" -gt 100 ] || {
+	echo "FAIL: found too few files in $top"
+	exit 1
+}
+# No name in the tree has a space.
+# shellcheck disable=SC2046
+measure $(cat "$tmp/files")
