@@ -146,9 +146,9 @@ const char *vmmem_error_name(int code);
 /*
  * vmmem_error_errno() returns the errno that comes nearest to 'code', for
  * programs whose own functions speak of failure by errno: a positive number of
- * <errno.h>, of a -errno its own.  Several codes have the same.  0 for 0, and EIO
- * for what is no code.  Of which code comes what is in docs/error.md and may
- * become more exact.
+ * <errno.h>, of a -errno its own.  Several codes have the same.  0 for 0, and
+ * EIO for what is no code.  docs/error.md has the table, which may become more
+ * exact.
  *
  * Any thread, any time.  Since: 0.1.
  */

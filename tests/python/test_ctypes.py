@@ -435,6 +435,8 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
             name = lib.error_name(-number)
             self.assertEqual(getattr(errno, name.decode()), number)
             self.assertNotEqual(lib.strerror(-number), b"unknown code")
+            self.assertEqual(lib.error_errno(-number), number)
+        self.assertEqual(lib.error_errno(lib.EPERM), errno.EACCES)
         self.assertEqual(lib.code("region_new_file", 0, PAGE, -1, 0),
                          -errno.EBADF)
         with open(__file__, "rb") as read_only:
