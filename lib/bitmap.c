@@ -401,7 +401,8 @@ vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap)
 {
 	int rc = 0;
 
-	if (bitmap->starts == 0 && !bitmap->always) {
+	/* Another one's barrier may be too late, or fail. */
+	if ((bitmap->starts == 0 || bitmap->unsure != 0) && !bitmap->always) {
 		/*
 		 * Relaxed, as the barrier follows.  A writer looks here after
 		 * it has written: if it finds 0, its data is in memory when
@@ -409,13 +410,42 @@ vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap)
 		 */
 		__atomic_store_n(&bitmap->logging, 1, __ATOMIC_RELAXED);
 		rc = vmmem_barrier();
-		if (rc != 0)
+		if (rc != 0 && bitmap->starts == 0)
 			__atomic_store_n(&bitmap->logging, 0,
 					 __ATOMIC_RELAXED);
 	}
 	if (rc == 0)
 		bitmap->starts++;
 	return rc;
+}
+
+bool
+vmmem_bitmap_start_unsure(struct vmmem_bitmap *bitmap)
+{
+	bool due;
+
+	pthread_mutex_lock(&bitmap->lock);
+	due = (bitmap->starts == 0 || bitmap->unsure != 0) && !bitmap->always;
+	/* Relaxed, as the caller's barrier follows. */
+	if (due)
+		__atomic_store_n(&bitmap->logging, 1, __ATOMIC_RELAXED);
+	bitmap->starts++;
+	bitmap->other_starts++;
+	bitmap->unsure++;
+	pthread_mutex_unlock(&bitmap->lock);
+	return due;
+}
+
+void
+vmmem_bitmap_start_settle(struct vmmem_bitmap *bitmap, bool started)
+{
+	pthread_mutex_lock(&bitmap->lock);
+	bitmap->unsure--;
+	if (!started) {
+		bitmap->other_starts--;
+		vmmem_bitmap_stop_locked(bitmap);
+	}
+	pthread_mutex_unlock(&bitmap->lock);
 }
 
 VMMEM_API int

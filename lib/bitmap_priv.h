@@ -36,6 +36,7 @@ struct vmmem_bitmap {
 	LIST_HEAD(, vmmem_harvester) harvesters;
 	size_t starts;	     /* that harvesters made, and others */
 	size_t other_starts; /* that vmmem_bitmap_stop() may take back */
+	size_t unsure;	     /* of these, whose barrier has yet to be */
 	bool always;	  /* logging is never switched off */
 	bool barrier_due; /* bits were cleared, the barrier has yet to be */
 };
@@ -75,6 +76,14 @@ int vmmem_bitmap_drain(struct vmmem_bitmap *bitmap);
 /* The two under the lock. */
 int vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap);
 void vmmem_bitmap_stop_locked(struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_start_unsure() is vmmem_bitmap_start() without its barrier, and
+ * tells whether one is due.  vmmem_bitmap_start_settle() says that it was made,
+ * or takes the start back.
+ */
+bool vmmem_bitmap_start_unsure(struct vmmem_bitmap *bitmap);
+void vmmem_bitmap_start_settle(struct vmmem_bitmap *bitmap, bool started);
 
 /*
  * vmmem_bitmap_pages() returns how many pages 'len' bytes are, the last of

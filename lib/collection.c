@@ -317,6 +317,49 @@ vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 }
 
 VMMEM_API int
+vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
+		      struct vmmem_region **ret_region)
+{
+	size_t at;
+
+	if (collection == NULL || ret_region == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	at = vmmem_first_after(collection, gpa);
+	if (at > 0 && last_of(collection, at - 1) >= gpa)
+		at--;
+	if (at == collection->count)
+		return VMMEM_ENOREGION;
+	*ret_region = collection->regions[at];
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
+			     const void *host, uint64_t *ret_gpa,
+			     uint64_t *ret_len)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+	size_t i;
+
+	if (collection == NULL || ret_gpa == NULL || ret_len == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	for (i = 0; i < collection->count; i++) {
+		entry = &collection->regions[i]->entry;
+		/* Below the region this wraps to more than any has. */
+		offset = (uintptr_t)host - (uintptr_t)entry->host;
+		if (entry->host == NULL || offset > entry->span)
+			continue;
+		*ret_gpa = collection->starts[i] + offset;
+		*ret_len = entry->span - offset + 1;
+		return 0;
+	}
+	return VMMEM_EBADADDR;
+}
+
+VMMEM_API int
 vmmem_collection_locate(const struct vmmem_collection *collection,
 			uint64_t gpa, struct vmmem_region **ret_region,
 			uint64_t *ret_offset)

@@ -127,6 +127,9 @@ START_TEST(empty_has_nothing)
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_host_address(guest, 0, 0, &host, &value),
 		    VMMEM_EBADADDR);
+	assert_code(vmmem_collection_next(guest, 0, &region), VMMEM_ENOREGION);
+	assert_code(vmmem_collection_host_to_gpa(guest, host, &value, &value),
+		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_remove(guest, 0, 0, &smaller, &region),
 		    VMMEM_ENOREGION);
 	ck_assert_ptr_eq(smaller, NO_COLLECTION);

@@ -246,8 +246,18 @@ count_at(uint64_t there, uint64_t more)
 	EXPECT_CODE(vmmem_slice_read_some(&slice, from, local, len, &count),
 		    VMMEM_EFAULT);
 	EXPECT(count == there);
+	EXPECT_CODE(vmmem_region_read(ram, from, local, len, &count),
+		    VMMEM_EFAULT);
+	EXPECT(count == there);
 	expect_marks("reading", 0, 0);
 
+	memset(local, 0x66, len);
+	EXPECT_CODE(vmmem_region_write(ram, from, local, len, &count),
+		    VMMEM_EFAULT);
+	EXPECT(count == there);
+	expect_bytes("region", from, there, 0x66);
+	expect_marks("region", from, there);
+	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 	memset(local, 0x22, len);
 	EXPECT_CODE(vmmem_collection_write(map, gpa, local, len, &count),
 		    VMMEM_EFAULT);

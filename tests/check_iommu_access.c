@@ -132,6 +132,15 @@ START_TEST(lookups)
 
 	ck_assert_ptr_eq(vmmem_collection_find(see.map, IOVA + 0x1fff), second);
 	ck_assert_ptr_null(vmmem_collection_find(see.map, IOVA + 0x2000));
+	/* These ask the physical one. */
+	assert_ok(vmmem_collection_next(see.map, LEN - 1, &region));
+	ck_assert_ptr_eq(region, second);
+	assert_code(vmmem_collection_next(see.map, IOVA, &region),
+		    VMMEM_ENOREGION);
+	host = host_of(see.physical, HALF + 5);
+	assert_ok(vmmem_collection_host_to_gpa(see.map, host, &value, &len));
+	ck_assert_uint_eq(value, HALF + 5);
+	ck_assert_uint_eq(len, HALF - 5);
 	ck_assert_int_eq(vmmem_collection_contains(see.map, IOVA), 1);
 	ck_assert_int_eq(vmmem_collection_contains(see.map, 0x1000), 0);
 	assert_ok(vmmem_collection_locate(see.map, IOVA + 5, &region, &value));

@@ -2,6 +2,7 @@
 /* What asks a collection without changing it: vmmem/collection.h. */
 #include <vmmem/collection.h>
 
+#include "device.h"
 #include "guest.h"
 #include "suite.h"
 
@@ -49,6 +50,7 @@ START_TEST(find_table)
 {
 	uint64_t gpa = find_rows[_i].gpa, offset = 77, found = 77, len = 77;
 	struct vmmem_region *expected, *region = NO_REGION;
+	uint64_t back = 0, left = 0;
 	void *host = &offset, *direct;
 
 	if (find_rows[_i].index == NOWHERE) {
@@ -78,6 +80,128 @@ START_TEST(find_table)
 	ck_assert_ptr_eq(host, direct);
 	ck_assert_uint_eq(len, found);
 	ck_assert_uint_eq(len, map[find_rows[_i].index].len - offset);
+	assert_ok(vmmem_collection_host_to_gpa(guest, host, &back, &left));
+	ck_assert_uint_eq(back, gpa);
+	ck_assert_uint_eq(left, len);
+}
+END_TEST
+
+START_TEST(next_table)
+{
+	const uint64_t gpa = find_rows[_i].gpa;
+	struct vmmem_region *region = NO_REGION;
+	size_t i;
+
+	assert_ok(vmmem_collection_next(guest, gpa, &region));
+	for (i = 0; vmmem_region_last(vmmem_collection_at(guest, i)) < gpa;)
+		i++;
+	ck_assert_ptr_eq(region, vmmem_collection_at(guest, i));
+}
+END_TEST
+
+START_TEST(next_above_all)
+{
+	struct vmmem_collection *low = guest_of_ranges(map, 2);
+	struct vmmem_region *region = NO_REGION;
+
+	assert_code(vmmem_collection_next(low, 0x2800, &region),
+		    VMMEM_ENOREGION);
+	assert_code(vmmem_collection_next(low, TOP, &region), VMMEM_ENOREGION);
+	ck_assert_ptr_eq(region, NO_REGION);
+	assert_ok(vmmem_collection_next(low, 0x27ff, &region));
+	ck_assert_ptr_eq(region, vmmem_collection_at(low, 1));
+	vmmem_collection_unref(low);
+}
+END_TEST
+
+/* As the header says it: is any byte mapped? */
+static int
+any_is_mapped(uint64_t gpa, uint64_t len)
+{
+	struct vmmem_region *region;
+
+	return vmmem_collection_next(guest, gpa, &region) == 0 &&
+	       (vmmem_region_start(region) <= gpa ||
+		vmmem_region_start(region) - gpa < len);
+}
+
+START_TEST(next_tells_whether_any_byte_is_mapped)
+{
+	ck_assert(!any_is_mapped(0, 0x1000));
+	ck_assert(any_is_mapped(0, 0x1001));
+	ck_assert(any_is_mapped(0x27ff, 1));
+	ck_assert(!any_is_mapped(0x2800, TOP - 0xfff - 0x2800));
+	ck_assert(any_is_mapped(0x2800, TOP - 0xffe - 0x2800));
+	ck_assert(any_is_mapped(TOP, 1));
+	ck_assert(any_is_mapped(0, TOP));
+}
+END_TEST
+
+/* Bytes in the middle of 'host' are a region, others before and behind not. */
+START_TEST(host_to_gpa_of_borders)
+{
+	static _Alignas(4096) uint8_t host[0x3000];
+	uint64_t gpa = 77, len = 77;
+	struct vmmem_region *region = NULL;
+	struct vmmem_collection *one;
+
+	assert_ok(vmmem_region_new_external(TOP - 0xfff, 0x1000, host + 0x1000,
+					    &region));
+	one = guest_of_one(region);
+	assert_code(vmmem_collection_host_to_gpa(one, host + 0xfff, &gpa, &len),
+		    VMMEM_EBADADDR);
+	assert_code(vmmem_collection_host_to_gpa(one, host + 0x2000, &gpa,
+						 &len), VMMEM_EBADADDR);
+	assert_code(vmmem_collection_host_to_gpa(one, NULL, &gpa, &len),
+		    VMMEM_EBADADDR);
+	assert_code(vmmem_collection_host_to_gpa(one, (void *)UINTPTR_MAX, &gpa,
+						 &len), VMMEM_EBADADDR);
+	ck_assert_uint_eq(gpa, 77);
+	ck_assert_uint_eq(len, 77);
+	assert_ok(vmmem_collection_host_to_gpa(one, host + 0x1000, &gpa, &len));
+	ck_assert_uint_eq(gpa, TOP - 0xfff);
+	ck_assert_uint_eq(len, 0x1000);
+	assert_ok(vmmem_collection_host_to_gpa(one, host + 0x1fff, &gpa, &len));
+	ck_assert_uint_eq(gpa, TOP);
+	ck_assert_uint_eq(len, 1);
+	vmmem_collection_unref(one);
+}
+END_TEST
+
+/* Of regions with the same bytes the lowest; one of callbacks has no host. */
+START_TEST(host_to_gpa_of_others)
+{
+	static struct device device;
+	struct vmmem_region *regions[4] = { NULL, region_of(0x8000, 0x2000) };
+	struct vmmem_collection *mixed;
+	uint64_t gpa = 77, len = 77;
+	uint8_t *host = expect_host(regions[1]);
+
+	device_init(&device);
+	assert_ok(vmmem_region_new_custom(0, 0x1000, &device_ops, &device,
+					  &regions[0]));
+	assert_ok(vmmem_region_new_alias(0x4000, 0x800, regions[1], 0x1000,
+					 &regions[2]));
+	assert_ok(vmmem_region_new_alias(0x6000, 0x1000, regions[1], 0x1000,
+					 &regions[3]));
+	mixed = guest_of(regions, 4);
+	assert_ok(vmmem_collection_host_to_gpa(mixed, host + 0x1100, &gpa,
+					       &len));
+	ck_assert_uint_eq(gpa, 0x4100);
+	ck_assert_uint_eq(len, 0x700);
+	assert_ok(vmmem_collection_host_to_gpa(mixed, host + 0x1800, &gpa,
+					       &len));
+	ck_assert_uint_eq(gpa, 0x6800);
+	ck_assert_uint_eq(len, 0x800);
+	assert_ok(vmmem_collection_host_to_gpa(mixed, host + 0xfff, &gpa,
+					       &len));
+	ck_assert_uint_eq(gpa, 0x8fff);
+	ck_assert_uint_eq(len, 0x1001);
+	assert_code(vmmem_collection_host_to_gpa(mixed, device.bytes, &gpa,
+						 &len), VMMEM_EBADADDR);
+	assert_code(vmmem_collection_host_to_gpa(mixed, NULL, &gpa, &len),
+		    VMMEM_EBADADDR);
+	vmmem_collection_unref(mixed);
 }
 END_TEST
 
@@ -379,6 +503,14 @@ START_TEST(wrong_arguments)
 						  NULL), VMMEM_EINVAL);
 	assert_code(vmmem_collection_host_address(guest, 0x1000, 8, &host,
 						  &value), VMMEM_EINVAL);
+	assert_code(vmmem_collection_next(NULL, 0x1000, &region), VMMEM_EINVAL);
+	assert_code(vmmem_collection_next(guest, 0x1000, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_collection_host_to_gpa(NULL, host, &value, &value),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_collection_host_to_gpa(guest, host, NULL, &value),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_collection_host_to_gpa(guest, host, &value, NULL),
+		    VMMEM_EINVAL);
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_ptr_eq(host, &value);
 	ck_assert_uint_eq(value, 77);
@@ -396,6 +528,11 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	ADD_TABLE(tcase, find_table, find_rows);
+	ADD_TABLE(tcase, next_table, find_rows);
+	tcase_add_test(tcase, next_above_all);
+	tcase_add_test(tcase, next_tells_whether_any_byte_is_mapped);
+	tcase_add_test(tcase, host_to_gpa_of_borders);
+	tcase_add_test(tcase, host_to_gpa_of_others);
 	tcase_add_test(tcase, every_one_of_many_is_found);
 	tcase_add_test(tcase, at_and_count);
 	tcase_add_test(tcase, for_each_goes_in_order);

@@ -118,7 +118,7 @@ START_TEST(moved_and_kept)
 
 	plan_for(MAP(vmmem_region_ref(memory)));
 	do_all();
-	/* Another region of the same bytes, in the same place, and elsewhere. */
+	/* Another region of the same bytes, in the same place and elsewhere. */
 	plan_for(MAP(alias_of(0, memory)));
 	expect_count(3);
 	for (i = 0; i < 3; i++)

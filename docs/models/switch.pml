@@ -5,11 +5,15 @@
  * work, and then finds logging on already.
  *
  * Good:	(none)
+ *		TOGETHER	the first is started with other bitmaps: the
+ *				barrier is for all of them, without a lock
  * Broken:	NO_BARRIER
  *		NO_START_BARRIER	the barrier of start alone is left out
  *		FLAG_FIRST		the writer looks whether logging is on
  *					before it writes
  *		COPY_FIRST		all is copied before logging is on
+ *		TOGETHER TRUST_UNSURE	who joins relies on the barrier of the
+ *					others, which is not yet made
  */
 #define WRITERS	   1
 #define HARVESTERS 2
@@ -21,6 +25,7 @@
 
 byte lock;
 byte starts;
+byte unsure; /* of these */
 byte pending[HARVESTERS];
 bool present[HARVESTERS];
 
@@ -51,12 +56,31 @@ active [WRITERS] proctype writer()
 	finished++
 }
 
+/* vmmem_collection_start_logging() */
+inline start_together(h)
+{
+	atomic { lock == 0 -> lock = 1 };
+	store(LOGGING, 1);
+	starts++;
+	unsure++;
+	present[h] = true;
+	d_step { buffers[me].count == 0 -> lock = 0 };
+	barrier();
+	atomic { lock == 0 -> lock = 1 };
+	unsure--;
+	d_step { buffers[me].count == 0 -> lock = 0 }
+}
+
 /* vmmem_harvester_new() */
 inline start(h)
 {
 	atomic { lock == 0 -> lock = 1 };
 	if
+#ifdef TRUST_UNSURE
 	:: starts == 0 ->
+#else
+	:: starts == 0 || unsure != 0 ->
+#endif
 		store(LOGGING, 1);
 #ifndef NO_START_BARRIER
 		barrier()
@@ -123,7 +147,14 @@ active [HARVESTERS] proctype harvester()
 	copy_page(me - WRITERS);
 	start(me - WRITERS);
 #else
+#ifdef TOGETHER
+	if
+	:: me == WRITERS -> start_together(me - WRITERS)
+	:: else -> start(me - WRITERS)
+	fi;
+#else
 	start(me - WRITERS);
+#endif
 	copy_page(me - WRITERS);
 #endif
 	do

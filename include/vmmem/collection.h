@@ -170,7 +170,8 @@ size_t vmmem_collection_count(const struct vmmem_collection *collection);
 
 /*
  * vmmem_collection_at() returns the region at 'index', in ascending order of
- * address from 0 on; NULL if 'index' is not below the count.
+ * address from 0 on; NULL if 'index' is not below the count, or 'collection' is
+ * NULL.
  */
 struct vmmem_region *
 vmmem_collection_at(const struct vmmem_collection *collection, size_t index);
@@ -187,11 +188,30 @@ int vmmem_collection_for_each(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_find() returns the region that holds the guest address
- * 'gpa'; NULL if none does.
+ * 'gpa'; NULL if none does, or 'collection' is NULL.
  */
 struct vmmem_region *
 vmmem_collection_find(const struct vmmem_collection *collection,
 		      uint64_t gpa);
+
+/*
+ * vmmem_collection_next() stores the region that holds 'gpa', or else the first
+ * one above it.  A byte of [gpa, gpa + len), which is not empty, is mapped if
+ * that region starts below its end:
+ *
+ *     vmmem_collection_next(map, gpa, &region) == 0 &&
+ *             (vmmem_region_start(region) <= gpa ||
+ *              vmmem_region_start(region) - gpa < len)
+ *
+ * Of a translated collection it looks at the physical one.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOREGION  there is no region at 'gpa' nor above
+ *   VMMEM_EINVAL     a pointer is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
+		      struct vmmem_region **ret_region);
 
 /*
  * vmmem_collection_locate() stores the region that holds 'gpa' and how far
@@ -218,7 +238,8 @@ vmmem_collection_last(const struct vmmem_collection *collection,
 		      uint64_t *ret_last);
 
 /*
- * vmmem_collection_contains() returns 1 if 'gpa' lies in a region, else 0.
+ * vmmem_collection_contains() returns 1 if 'gpa' lies in a region, else 0, as
+ * for NULL.
  */
 int vmmem_collection_contains(const struct vmmem_collection *collection,
 			      uint64_t gpa);
@@ -273,6 +294,46 @@ VMMEM_NODISCARD int
 vmmem_collection_host_address(const struct vmmem_collection *collection,
 			      uint64_t gpa, uint32_t access, void **ret_host,
 			      uint64_t *ret_len);
+
+/*
+ * vmmem_collection_host_to_gpa() goes the other way: it stores the guest
+ * address of the byte at the host address 'host', and how many bytes of its
+ * region lie there from it on.  Of several regions that show the byte, the lowest.  Of a
+ * translated collection it looks at the physical one.  Costs in proportion to
+ * the number of regions.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR  no region has that host address
+ *   VMMEM_EINVAL    'collection', 'ret_gpa' or 'ret_len' is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
+			     const void *host, uint64_t *ret_gpa,
+			     uint64_t *ret_len);
+
+/*
+ * vmmem_collection_start_logging() is vmmem_bitmap_start() for the bitmap of
+ * each region that has one, all at once: one membarrier(2) for all of them, as
+ * for one.  A bitmap that several regions have is started for each.  Harvesters
+ * that are made afterwards need no barrier of their own.  Takes the bitmaps'
+ * locks, one by one: not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'collection' is NULL
+ *   -errno        what membarrier(2) said; logging is as it was
+ */
+VMMEM_NODISCARD int
+vmmem_collection_start_logging(const struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_stop_logging() takes back one
+ * vmmem_collection_start_logging() of a collection of the same regions.
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL  'collection' is NULL; or a bitmap has no start to take back,
+ *                 and all others are stopped
+ */
+int vmmem_collection_stop_logging(const struct vmmem_collection *collection);
 
 VMMEM_END_DECLS
 

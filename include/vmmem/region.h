@@ -329,6 +329,29 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
 			  void **ret_host, uint64_t *ret_len);
 
 /*
+ * vmmem_region_read() copies the bytes [offset, offset + len) of the region to
+ * 'buf', and vmmem_region_write() from 'buf', with callbacks or without, in no
+ * collection or in any.  All or nothing, accesses, marks and 'ret_done' are
+ * those of vmmem_collection_read() and vmmem_collection_write() (of
+ * vmmem/access.h); where there is one access for an aligned 1, 2, 4 or 8
+ * bytes, it is the guest address that is aligned.  'buf' may be NULL if 'len' is 0.
+ * For atomics and single values make a slice (vmmem/slice.h).
+ *
+ * Returns 0, or
+ *   VMMEM_EINVAL       'region' is NULL, or 'buf' is and 'len' is not 0
+ *   VMMEM_EOUTOFRANGE  the range reaches past the region's end
+ *   VMMEM_EPERM        the region does not permit it
+ *   VMMEM_EFAULT, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
+ *                      as of the functions of a collection
+ */
+VMMEM_NODISCARD int vmmem_region_read(const struct vmmem_region *region,
+				      uint64_t offset, void *buf, size_t len,
+				      size_t *ret_done);
+VMMEM_NODISCARD int vmmem_region_write(struct vmmem_region *region,
+				       uint64_t offset, const void *buf,
+				       size_t len, size_t *ret_done);
+
+/*
  * vmmem_region_file() stores a descriptor of the file behind the region, and
  * the offset in that file of the region's first byte.  The descriptor is the
  * library's, may be shared with other regions of the same file, and lives at

@@ -17,6 +17,7 @@
 static bool available;
 static int result;
 static int barriers;
+static void (*meanwhile)(void); /* called once, by the next barrier */
 
 bool
 vmmem_barrier_available(void)
@@ -27,8 +28,14 @@ vmmem_barrier_available(void)
 int
 vmmem_barrier(void)
 {
+	void (*call)(void) = meanwhile;
+	const int answer = result;
+
 	barriers++;
-	return result;
+	meanwhile = NULL;
+	if (call != NULL)
+		call();
+	return answer;
 }
 
 static struct vmmem_bitmap *
@@ -202,6 +209,195 @@ START_TEST(barriers_are_counted)
 }
 END_TEST
 
+/* Three regions with a log, two of which share it, and one without. */
+static struct vmmem_bitmap *logs[2];
+
+static struct vmmem_collection *
+logged_map(void)
+{
+	struct vmmem_region *regions[4] = { NULL };
+	struct vmmem_collection *map = NULL;
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		logs[i] = new_bitmap(true);
+	for (i = 0; i < 4; i++) {
+		vmmem_region_builder_set_range(builder, i * LEN, LEN / 2);
+		vmmem_region_builder_set_bitmap(
+			builder, i < 3 ? logs[i / 2] : NULL, i % 2 * LEN / 2);
+		ck_assert_int_eq(vmmem_region_builder_build(builder,
+							    &regions[i]), 0);
+	}
+	ck_assert_int_eq(vmmem_collection_new(regions, 4, &map), 0);
+	for (i = 0; i < 4; i++)
+		vmmem_region_unref(regions[i]);
+	vmmem_region_builder_free(builder);
+	barriers = 0;
+	meanwhile = NULL;
+	return map;
+}
+
+static void
+free_map(struct vmmem_collection *map)
+{
+	vmmem_collection_unref(map);
+	vmmem_bitmap_unref(logs[0]);
+	vmmem_bitmap_unref(logs[1]);
+}
+
+static int
+logging(void)
+{
+	return vmmem_bitmap_is_logging(logs[0]) +
+	       2 * vmmem_bitmap_is_logging(logs[1]);
+}
+
+START_TEST(one_barrier_starts_all)
+{
+	struct vmmem_collection *map = logged_map();
+	struct vmmem_harvester *harvester;
+
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(barriers, 1);
+	ck_assert_int_eq(logging(), 3);
+	/* What is on needs none. */
+	ck_assert_int_eq(vmmem_harvester_new(logs[1], &harvester), 0);
+	ck_assert_int_eq(barriers, 1);
+	/* One too many: at the shared one, somebody else seems to be. */
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(barriers, 2);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), 0);
+	ck_assert_int_eq(logging(), 3);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), 0);
+	ck_assert_int_eq(logging(), 2);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EINVAL);
+	ck_assert_int_eq(logging(), 2);
+	vmmem_harvester_free(harvester);
+	ck_assert_int_eq(logging(), 0);
+	/* The first is started for both regions that have it. */
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(barriers, 3);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(logging(), 3);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(logging(), 2);
+	/* The others are stopped all the same. */
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EINVAL);
+	ck_assert_int_eq(logging(), 0);
+	free_map(map);
+}
+END_TEST
+
+START_TEST(all_start_or_none)
+{
+	struct vmmem_collection *map = logged_map();
+
+	ck_assert_int_eq(vmmem_bitmap_start(logs[1]), 0);
+	ck_assert_int_eq(barriers, 1);
+	result = -ENOMEM;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), -ENOMEM);
+	ck_assert_int_eq(barriers, 2);
+	ck_assert_int_eq(logging(), 2);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[1]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[1]), VMMEM_EINVAL);
+	ck_assert_int_eq(logging(), 0);
+	result = 0;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(logging(), 3);
+	free_map(map);
+}
+END_TEST
+
+/* Starts of others while the barrier of all is not made yet. */
+static void
+start_and_stop(void)
+{
+	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+	ck_assert_int_eq(logging(), 3);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(logging(), 3);
+}
+
+static void
+start_to_stay(void)
+{
+	result = 0;
+	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+}
+
+static void
+start_and_fail(void)
+{
+	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), -EPERM);
+	ck_assert_int_eq(logging(), 3);
+}
+
+START_TEST(starts_meanwhile)
+{
+	struct vmmem_collection *map = logged_map();
+
+	/* It knows not of the other one's barrier: it makes its own. */
+	meanwhile = start_and_stop;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(barriers, 2);
+	ck_assert_int_eq(logging(), 3);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), 0);
+	ck_assert_int_eq(logging(), 0);
+	/* Its own was good, if the other one's was not. */
+	result = -EPERM;
+	meanwhile = start_to_stay;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), -EPERM);
+	ck_assert_int_eq(barriers, 4);
+	ck_assert_int_eq(logging(), 1);
+	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	/* Its own was not. */
+	result = -EPERM;
+	meanwhile = start_and_fail;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), -EPERM);
+	ck_assert_int_eq(barriers, 6);
+	ck_assert_int_eq(logging(), 0);
+	/* Once it is made, others rely on it. */
+	result = 0;
+	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
+	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+	ck_assert_int_eq(barriers, 7);
+	free_map(map);
+}
+END_TEST
+
+START_TEST(start_all_without_barriers)
+{
+	struct vmmem_collection *map = logged_map();
+	struct vmmem_bitmap *always = new_bitmap(false);
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region = NULL;
+	struct vmmem_collection *one = NULL, *none = NULL;
+
+	vmmem_region_builder_set_range(builder, 0, LEN);
+	vmmem_region_builder_set_bitmap(builder, always, 0);
+	ck_assert_int_eq(vmmem_region_builder_build(builder, &region), 0);
+	ck_assert_int_eq(vmmem_collection_new(&region, 1, &one), 0);
+	vmmem_region_unref(region);
+	vmmem_region_builder_free(builder);
+	vmmem_bitmap_unref(always);
+	ck_assert_int_eq(vmmem_collection_new_empty(&none), 0);
+	result = -ENOSYS;
+	ck_assert_int_eq(vmmem_collection_start_logging(one), 0);
+	ck_assert_int_eq(vmmem_collection_stop_logging(one), 0);
+	ck_assert_int_eq(vmmem_collection_stop_logging(one), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_start_logging(none), 0);
+	ck_assert_int_eq(vmmem_collection_stop_logging(none), 0);
+	ck_assert_int_eq(vmmem_collection_start_logging(NULL), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_stop_logging(NULL), VMMEM_EINVAL);
+	ck_assert_int_eq(barriers, 0);
+	vmmem_collection_unref(one);
+	vmmem_collection_unref(none);
+	free_map(map);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -213,6 +409,10 @@ make_suite(void)
 	tcase_add_test(tcase, take_fails);
 	tcase_add_test(tcase, clear_fails);
 	tcase_add_test(tcase, barriers_are_counted);
+	tcase_add_test(tcase, one_barrier_starts_all);
+	tcase_add_test(tcase, all_start_or_none);
+	tcase_add_test(tcase, starts_meanwhile);
+	tcase_add_test(tcase, start_all_without_barriers);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -89,6 +89,76 @@ static _Alignas(8) uint8_t local[0x4000];
 	name(at, place->gpa, OLD_##size(place), NEW_##size,                \
 	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
 
+/* By the place in each region, where a range is mapped and permitted. */
+#define TRAITS_region_bytes 0
+#define CALL_region_bytes(name, size)                                      \
+	write_by_region(name, place, memset(local, 0xee, place->len))
+#define TRAITS_region_bytes_out 0
+#define CALL_region_bytes_out(name, size) read_by_region(name, place, local)
+
+/* by_region() finds the first piece of what is left. */
+static inline int
+by_region(const struct place *place, uint32_t access, uint64_t done,
+	  struct vmmem_region **ret_region, uint64_t *ret_offset,
+	  size_t *ret_len)
+{
+	const uint64_t gpa = place->gpa + done;
+	uint64_t left = place->len - done, there;
+	int rc;
+
+	rc = vmmem_collection_check(place->map, gpa, left, access, NULL);
+	if (rc == 0 && left != 0)
+		rc = vmmem_collection_locate(place->map, gpa, ret_region,
+					     ret_offset);
+	if (rc != 0 || left == 0)
+		return rc;
+	there = vmmem_region_len(*ret_region) - *ret_offset;
+	*ret_len = (size_t)(left < there ? left : there);
+	return 0;
+}
+
+static inline int
+write_by_region(int (*call)(struct vmmem_region *region, uint64_t offset,
+			    const void *buf, size_t len, size_t *ret_done),
+		const struct place *place, const uint8_t *buf)
+{
+	struct vmmem_region *region = NULL;
+	uint64_t done = 0, offset = 0;
+	size_t len = 0;
+	int rc = 0;
+
+	do {
+		rc = by_region(place, VMMEM_PROT_WRITE, done, &region, &offset,
+			       &len);
+		if (rc != 0 || done == place->len)
+			return rc;
+		rc = call(region, offset, buf + done, len, NULL);
+		done += len;
+	} while (rc == 0);
+	return rc;
+}
+
+static inline int
+read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
+			   void *buf, size_t len, size_t *ret_done),
+	       const struct place *place, uint8_t *buf)
+{
+	struct vmmem_region *region = NULL;
+	uint64_t done = 0, offset = 0;
+	size_t len = 0;
+	int rc = 0;
+
+	do {
+		rc = by_region(place, VMMEM_PROT_READ, done, &region, &offset,
+			       &len);
+		if (rc != 0 || done == place->len)
+			return rc;
+		rc = call(region, offset, buf + done, len, NULL);
+		done += len;
+	} while (rc == 0);
+	return rc;
+}
+
 #define TRAITS_slice_bytes BY_SLICE
 #define CALL_slice_bytes(name, size)                                       \
 	name(place->slice, place->offset, memset(local, 0xee, place->len), \

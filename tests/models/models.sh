@@ -46,6 +46,9 @@ variants() {
 		switch broken NO_START_BARRIER
 		switch broken FLAG_FIRST
 		switch broken COPY_FIRST
+		switch good TOGETHER
+		switch broken TOGETHER NO_BARRIER
+		switch broken TOGETHER TRUST_UNSURE
 		weak good
 		weak broken LOOK
 		section good

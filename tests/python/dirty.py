@@ -115,6 +115,25 @@ class Bitmaps(Case):
         self.assertEqual(lib.bitmap_stop(shared), 0)
         self.assertEqual(lib.bitmap_stop(shared), lib.EINVAL)
 
+    def test_all_of_a_map(self):
+        builder = self.builder(0, PAGE)
+        lib.region_builder_set_tracking(builder, UNIT)
+        tracked = self.build(builder)
+        memory = self.collection(tracked, self.region("anonymous", PAGE, PAGE))
+        bitmap = lib.region_bitmap(tracked)
+        self.assertEqual(lib.collection_start_logging(memory), 0)
+        self.assertEqual(
+            lib.get("region_write", tracked, 3 * UNIT, b"text", 4), 4)
+        self.assertEqual(self.dirty(bitmap), [(3, 1)])
+        text = ctypes.create_string_buffer(3)
+        self.assertEqual(
+            lib.get("region_read", tracked, 3 * UNIT + 1, text, 3), 3)
+        self.assertEqual(text.raw, b"ext")
+        self.assertEqual(lib.code("region_read", tracked, PAGE, text, 1),
+                         lib.EOUTOFRANGE)
+        self.assertEqual(lib.collection_stop_logging(memory), 0)
+        self.assertEqual(lib.bitmap_is_logging(bitmap), 0)
+
     def test_harvest(self):
         bitmap = self.bitmap()
         harvester = lib.get("harvester_new", bitmap)

@@ -295,6 +295,10 @@ class Collections(Case):
         host, left = lib.get("collection_host_address", memory, PAGE + 5,
                              lib.PROT_WRITE)
         self.assertEqual((host % 16, left), (5, PAGE - 5))
+        self.assertEqual(lib.get("collection_host_to_gpa", memory, host + 1),
+                         [PAGE + 6, PAGE - 6])
+        region = lib.get("collection_next", memory, 2 * PAGE)
+        self.assertEqual(lib.region_start(region), 0x100000)
 
     def test_file_ranges(self):
         file = self.file(PAGE)
