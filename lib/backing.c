@@ -498,6 +498,17 @@ comes_empty(const struct vmmem_region *region,
 	       region->huge_pages != VMMEM_HUGE_UNKNOWN;
 }
 
+/* has_pages() tells whether the file is of the huge pages that were asked for. */
+static bool
+has_pages(const struct vmmem_region *region,
+	  const struct vmmem_region_settings *settings)
+{
+	return settings->huge_page_size == 0 ||
+	       (region->huge_pages == VMMEM_HUGE_YES &&
+		region->page_size == settings->huge_page_size &&
+		settings->len % region->page_size == 0);
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   const struct vmmem_region_settings *settings)
@@ -534,10 +545,7 @@ vmmem_backing_file(struct vmmem_region *region,
 	rc = file_pages(region, &status);
 	if (rc != 0)
 		return rc;
-	if (settings->huge_page_size != 0 &&
-	    (region->huge_pages != VMMEM_HUGE_YES ||
-	     region->page_size != settings->huge_page_size ||
-	     settings->len % region->page_size != 0))
+	if (!has_pages(region, settings))
 		return VMMEM_EHUGEPAGE;
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,

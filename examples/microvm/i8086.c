@@ -226,25 +226,40 @@ move(struct insn *insn, uint8_t opcode)
 	}
 }
 
+/* go() is for what changes where the program goes on. */
 static enum i8086_event
-execute(struct insn *insn, uint16_t start)
+go(struct insn *insn, uint8_t opcode)
 {
 	struct i8086 *cpu = insn->cpu;
-	uint8_t opcode = fetch8(insn);
-	unsigned int len = (opcode & 1) + 1;
 	uint16_t word;
 
-	/* Prefixes.  More than these two cannot be: each counts once. */
-	for (int i = 0; i < 2; i++) {
-		if ((opcode & 0xe7) == 0x26)
-			insn->segment = (opcode >> 3) & 3;
-		else if (opcode == 0xf3)
-			insn->repeat = true;
-		else
-			break;
-		opcode = fetch8(insn);
-		len = (opcode & 1) + 1;
+	switch (opcode) {
+	case 0xe2: /* LOOP */
+		word = sign_extended(fetch8(insn));
+		if (--cpu->reg[CX] != 0)
+			cpu->ip = (uint16_t)(cpu->ip + word);
+		break;
+	case 0xea: /* JMP to another segment */
+		word = fetch16(insn);
+		set_segment(cpu, CS, fetch16(insn));
+		cpu->ip = word;
+		break;
+	default: /* e9, eb: JMP */
+		word = opcode == 0xe9 ? fetch16(insn)
+				      : sign_extended(fetch8(insn));
+		cpu->ip = (uint16_t)(cpu->ip + word);
+		break;
 	}
+	return I8086_NONE;
+}
+
+/* in_blocks() is for opcodes that hold an operation or a register. */
+static enum i8086_event
+in_blocks(struct insn *insn, uint8_t opcode)
+{
+	struct i8086 *cpu = insn->cpu;
+	unsigned int len;
+	uint16_t word;
 
 	if (opcode < 0x40)
 		return alu_block(insn, opcode);
@@ -261,50 +276,29 @@ execute(struct insn *insn, uint16_t start)
 		set_reg(cpu, opcode & 7, len, fetch(insn, len));
 		return I8086_NONE;
 	}
+	return I8086_UNKNOWN;
+}
+
+/* of_size() is for opcodes whose lowest bit says how long the operands are. */
+static enum i8086_event
+of_size(struct insn *insn, uint8_t opcode)
+{
+	const unsigned int len = (opcode & 1) + 1;
+	struct i8086 *cpu = insn->cpu;
 
 	switch (opcode) {
-	case 0x80: case 0x81: case 0x83:
-		return alu_constant(insn, opcode);
 	case 0x84: case 0x85: /* TEST */
 		fetch_modrm(insn, len);
 		alu(cpu, AND, get(insn, &insn->rm),
 		    get_reg(cpu, insn->reg, len), len);
 		return I8086_NONE;
-	case 0x88: case 0x89: case 0x8a: case 0x8b: case 0x8c: case 0x8e:
-	case 0xa0: case 0xa1: case 0xa2: case 0xa3: case 0xc6: case 0xc7:
-		return move(insn, opcode);
-	case 0x90: /* NOP; as F3 90, PAUSE */
-		return insn->repeat ? I8086_PAUSE : I8086_NONE;
-	case 0xaa: case 0xab: case 0xac: case 0xad:
-		return string(insn, opcode, start);
 	case 0xd0: case 0xd1:
 		return shift_right(insn, len);
-	case 0xe2: /* LOOP */
-		word = sign_extended(fetch8(insn));
-		if (--cpu->reg[CX] != 0)
-			cpu->ip = (uint16_t)(cpu->ip + word);
-		return I8086_NONE;
 	case 0xe6: case 0xe7: /* OUT */
 		cpu->port = fetch8(insn);
 		cpu->out = get_reg(cpu, AX, len);
 		cpu->out_len = len;
 		return I8086_OUT;
-	case 0xea: /* JMP to another segment */
-		word = fetch16(insn);
-		set_segment(cpu, CS, fetch16(insn));
-		cpu->ip = word;
-		return I8086_NONE;
-	case 0xe9: case 0xeb: /* JMP */
-		word = opcode == 0xe9 ? fetch16(insn)
-				      : sign_extended(fetch8(insn));
-		cpu->ip = (uint16_t)(cpu->ip + word);
-		return I8086_NONE;
-	case 0xf4:
-		return I8086_HALT;
-	case 0xf7:
-		return multiply(insn);
-	case 0xfc: /* CLD: strings are always walked upwards */
-		return I8086_NONE;
 	case 0xfe: case 0xff: /* INC, DEC */
 		fetch_modrm(insn, len);
 		if (insn->reg > 1)
@@ -314,7 +308,46 @@ execute(struct insn *insn, uint16_t start)
 				get(insn, &insn->rm), len));
 		return I8086_NONE;
 	default:
-		return I8086_UNKNOWN;
+		return in_blocks(insn, opcode);
+	}
+}
+
+static enum i8086_event
+execute(struct insn *insn, uint16_t start)
+{
+	uint8_t opcode = fetch8(insn);
+
+	/* Prefixes.  More than these two cannot be: each counts once. */
+	for (int i = 0; i < 2; i++) {
+		if ((opcode & 0xe7) == 0x26)
+			insn->segment = (opcode >> 3) & 3;
+		else if (opcode == 0xf3)
+			insn->repeat = true;
+		else
+			break;
+		opcode = fetch8(insn);
+	}
+
+	switch (opcode) {
+	case 0x80: case 0x81: case 0x83:
+		return alu_constant(insn, opcode);
+	case 0x88: case 0x89: case 0x8a: case 0x8b: case 0x8c: case 0x8e:
+	case 0xa0: case 0xa1: case 0xa2: case 0xa3: case 0xc6: case 0xc7:
+		return move(insn, opcode);
+	case 0x90: /* NOP; as F3 90, PAUSE */
+		return insn->repeat ? I8086_PAUSE : I8086_NONE;
+	case 0xaa: case 0xab: case 0xac: case 0xad:
+		return string(insn, opcode, start);
+	case 0xe2: case 0xe9: case 0xea: case 0xeb:
+		return go(insn, opcode);
+	case 0xf4:
+		return I8086_HALT;
+	case 0xf7:
+		return multiply(insn);
+	case 0xfc: /* CLD: strings are always walked upwards */
+		return I8086_NONE;
+	default:
+		return of_size(insn, opcode);
 	}
 }
 

@@ -510,6 +510,25 @@ end_postcopy(struct device *device, struct message *message)
 	return reply_u64(device, message, rc != 0) != 0 ? -EIO : rc;
 }
 
+static int
+handle_ring(struct device *device, struct message *message)
+{
+	switch (message->header.request) {
+	case SET_VRING_NUM:
+	case SET_VRING_ADDR:
+	case SET_VRING_BASE:
+	case GET_VRING_BASE:
+	case SET_VRING_ENABLE:
+		return ring_message(device, message);
+	case SET_VRING_KICK:
+	case SET_VRING_CALL:
+	case SET_VRING_ERR:
+		return set_fd(device, message);
+	default:
+		return VMMEM_EMESSAGE;
+	}
+}
+
 int
 handle(struct device *device, struct message *message)
 {
@@ -551,16 +570,6 @@ handle(struct device *device, struct message *message)
 	case VMMEM_VHOST_ADD_MEM_REG:
 	case VMMEM_VHOST_REM_MEM_REG:
 		return memory_message(device, message);
-	case SET_VRING_NUM:
-	case SET_VRING_ADDR:
-	case SET_VRING_BASE:
-	case GET_VRING_BASE:
-	case SET_VRING_ENABLE:
-		return ring_message(device, message);
-	case SET_VRING_KICK:
-	case SET_VRING_CALL:
-	case SET_VRING_ERR:
-		return set_fd(device, message);
 	case SET_BACKEND_REQ_FD:
 		return set_backend_fd(device, message);
 	case GET_CONFIG:
@@ -575,6 +584,6 @@ handle(struct device *device, struct message *message)
 	case POSTCOPY_END:
 		return end_postcopy(device, message);
 	default:
-		return VMMEM_EMESSAGE;
+		return handle_ring(device, message);
 	}
 }

@@ -172,8 +172,61 @@ open_all(struct disk *disks, size_t count)
 				"and queues at once\n");
 }
 
-int
-main(int argc, char **argv)
+/* What the command line says of all disks, and of each. */
+struct settings {
+	bool once, sealed, postcopy, files;
+	size_t count;
+	struct disk disks[DISKS_MAX];
+};
+
+static void
+take_option(struct settings *settings, int option)
+{
+	struct disk *disk = settings->disks;
+
+	/* What is of a disk comes after its socket. */
+	if (settings->count == 0 && strchr("fqr", option) != NULL)
+		usage();
+	if (settings->count != 0)
+		disk = &settings->disks[settings->count - 1];
+	switch (option) {
+	case 's':
+		if (settings->count == DISKS_MAX)
+			usage();
+		disk = &settings->disks[settings->count++];
+		disk->socket_path = optarg;
+		disk->device.queue_count = 1;
+		disk->device.next = -1;
+		break;
+	case 'f':
+		disk->file_path = optarg;
+		break;
+	case 'q':
+		disk->device.queue_count =
+			(unsigned int)strtoul(optarg, NULL, 10);
+		break;
+	case 'r':
+		disk->device.read_only = true;
+		break;
+	case '1':
+		settings->once = true;
+		break;
+	case 'S':
+		settings->sealed = true;
+		break;
+	case 'F':
+		settings->files = true;
+		break;
+	case 'p':
+		settings->postcopy = true;
+		break;
+	default:
+		usage();
+	}
+}
+
+static void
+take_options(struct settings *settings, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, 's' },
@@ -186,75 +239,46 @@ main(int argc, char **argv)
 		{ "postcopy", no_argument, NULL, 'p' },
 		{ 0 },
 	};
-	static struct disk disks[DISKS_MAX];
-	struct disk *disk = disks;
-	bool once = false, sealed = false, postcopy = false, files = false;
-	bool survives;
-	size_t count = 0, i;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		/* What is of a disk comes after its socket. */
-		if (count == 0 && strchr("fqr", option) != NULL)
-			usage();
-		switch (option) {
-		case 's':
-			if (count == DISKS_MAX)
-				usage();
-			disk = &disks[count++];
-			disk->socket_path = optarg;
-			disk->device.queue_count = 1;
-			disk->device.next = -1;
-			break;
-		case 'f':
-			disk->file_path = optarg;
-			break;
-		case 'q':
-			disk->device.queue_count =
-				(unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case 'r':
-			disk->device.read_only = true;
-			break;
-		case '1':
-			once = true;
-			break;
-		case 'S':
-			sealed = true;
-			break;
-		case 'F':
-			files = true;
-			break;
-		case 'p':
-			postcopy = true;
-			break;
-		default:
-			usage();
-		}
-	}
-	if (count == 0 || optind != argc || (sealed && files))
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		take_option(settings, option);
+	if (settings->count == 0 || optind != argc ||
+	    (settings->sealed && settings->files))
 		usage();
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct settings settings;
+	struct disk *disks = settings.disks;
+	bool survives;
+	size_t i;
+
+	take_options(&settings, argc, argv);
 	/* A front end that has gone is seen by the code of a write. */
 	signal(SIGPIPE, SIG_IGN);
 	/* And so is what would be too long by RLIMIT_FSIZE, of any file. */
 	signal(SIGXFSZ, SIG_IGN);
 	survives = survive();
-	sealed = sealed || !survives;
-	postcopy = postcopy && postcopy_possible();
-	for (i = 0; i < count; i++) {
-		disk = &disks[i];
-		if (disk->file_path == NULL || disk->device.queue_count == 0 ||
-		    disk->device.queue_count > QUEUES_MAX)
+	settings.sealed = settings.sealed || !survives;
+	settings.postcopy = settings.postcopy && postcopy_possible();
+	for (i = 0; i < settings.count; i++) {
+		struct device *device = &disks[i].device;
+
+		if (disks[i].file_path == NULL || device->queue_count == 0 ||
+		    device->queue_count > QUEUES_MAX)
 			usage();
-		disk->once = once;
-		disk->device.sealed = sealed;
-		disk->device.survives = survives;
-		disk->device.files = files;
-		disk->device.may_postcopy = postcopy;
-		device_init_locks(&disk->device);
+		disks[i].once = settings.once;
+		device->sealed = settings.sealed;
+		device->survives = survives;
+		device->files = settings.files;
+		device->may_postcopy = settings.postcopy;
+		device_init_locks(device);
 	}
-	open_all(disks, count);
-	for (i = 0; i < count; i++) {
+	open_all(disks, settings.count);
+	for (i = 0; i < settings.count; i++) {
 		if (pthread_create(&disks[i].thread, NULL, run, &disks[i]) !=
 		    0) {
 			fprintf(stderr, "no thread for %s\n",
@@ -262,7 +286,7 @@ main(int argc, char **argv)
 			return 1;
 		}
 	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < settings.count; i++)
 		pthread_join(disks[i].thread, NULL);
 	return 0;
 }
