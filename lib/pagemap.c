@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <vmmem/error.h>
@@ -152,16 +153,82 @@ vmmem_pagemap_next(const struct vmmem_pagemap *pagemap, enum vmmem_pages pages,
 		pagemap, pages, from, end, ret_from, ret_end);
 }
 
+/* Some pages that are touched and some that are not, which nobody else has. */
+#define PATTERN 0xb2U
+#define PATTERN_PAGES 8U
+
+/* looks_so() is whether pages of our own look as they were made. */
+static int
+looks_so(const struct vmmem_pagemap *pagemap, uint64_t pages, bool *ret_so)
+{
+	uint64_t at = pages, from, end;
+	unsigned int i, seen = 0;
+	int rc;
+
+	for (i = 0; i < PATTERN_PAGES; i++, at += pagemap->page_size) {
+		rc = vmmem_pagemap_next(pagemap, VMMEM_PAGES_THERE, at,
+					at + pagemap->page_size, &from, &end);
+		if (rc != 0)
+			return rc;
+		if (from != end)
+			seen |= 1U << i;
+	}
+	*ret_so = seen == PATTERN;
+	return 0;
+}
+
 /*
- * probe() looks for a page that is there for certain, that of 'here': whether
- * the system can search, and whether it is about this process at all.
+ * is_ours() finds out whether the file is about this process' addresses: under
+ * an emulator it is about those of the emulator.
  */
+static int
+is_ours(const struct vmmem_pagemap *pagemap, bool *ret_ours)
+{
+	const size_t len = (size_t)(PATTERN_PAGES * pagemap->page_size);
+	volatile unsigned char *pages;
+	unsigned int i;
+	int rc;
+
+	pages = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pages == MAP_FAILED)
+		return -errno;
+	for (i = 0; i < PATTERN_PAGES; i++)
+		if ((PATTERN >> i & 1U) != 0)
+			pages[i * pagemap->page_size] = 1;
+	rc = looks_so(pagemap, (uintptr_t)pages, ret_ours);
+	munmap((void *)(uintptr_t)pages, len);
+	return rc;
+}
+
+/* is_usable() is is_ours() once, as that does not change: 0, a code if not. */
+static int
+is_usable(const struct vmmem_pagemap *pagemap)
+{
+	/*
+	 * 0, or 1 for yes and 2 for no.  Relaxed: all threads that race find
+	 * the same.
+	 */
+	static int known;
+	int answer = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	bool ours = false;
+	int rc;
+
+	if (answer == 0) {
+		rc = is_ours(pagemap, &ours);
+		if (rc != 0)
+			return rc;
+		answer = ours ? 1 : 2;
+		__atomic_store_n(&known, answer, __ATOMIC_RELAXED);
+	}
+	return answer == 1 ? 0 : VMMEM_ENOSUPPORT;
+}
+
+/* probe() finds out whether the system can search, by any page. */
 static int
 probe(struct vmmem_pagemap *pagemap)
 {
-	volatile unsigned char here = 1;
-	const uint64_t at = (uintptr_t)&here;
-	const uint64_t page = at & -pagemap->page_size;
+	const uint64_t page = (uintptr_t)pagemap & -pagemap->page_size;
 	uint64_t from, end;
 	int rc;
 
@@ -171,13 +238,9 @@ probe(struct vmmem_pagemap *pagemap)
 	/* Emulators have names of their own for what they do not know. */
 	if (rc == -ENOTTY || rc == -EINVAL || rc == -ENOSYS) {
 		pagemap->scans = false;
-		rc = vmmem_pagemap_next(pagemap, VMMEM_PAGES_THERE, page,
-					page + pagemap->page_size, &from,
-					&end);
+		rc = 0;
 	}
-	if (rc != 0)
-		return rc;
-	return at >= from && at < end && here != 0 ? 0 : VMMEM_ENOSUPPORT;
+	return rc != 0 ? rc : is_usable(pagemap);
 }
 
 int
