@@ -17,4 +17,7 @@
  */
 bool inject_fails(const char *function);
 
+/* inject_was_left() tells whether an munmap() of it was made to fail. */
+bool inject_was_left(const void *address);
+
 #endif
