@@ -57,10 +57,11 @@ vmmem_bits_destroy(struct vmmem_bits *bits)
 {
 	if (bits->external)
 		return;
-	if (bits->mapped)
-		munmap(bits->memory, bits->memory_len);
-	else
+	if (!bits->mapped)
 		free(bits->memory);
+	else if (munmap(bits->memory, bits->memory_len) != 0)
+		/* As of a region: at least its pages go. */
+		(void)madvise(bits->memory, bits->memory_len, MADV_DONTNEED);
 }
 
 int

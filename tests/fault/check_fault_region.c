@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -395,6 +396,30 @@ START_TEST(test_no_noexec_seal)
 }
 END_TEST
 
+/* Where nothing can be unmapped, at least the pages go. */
+START_TEST(test_pages_go)
+{
+	struct vmmem_region *region = NULL;
+	unsigned char resident = 0;
+	uint64_t len;
+	void *host;
+
+	ck_assert_int_eq(vmmem_region_new_anonymous(0, fault_page(), &region),
+			 0);
+	ck_assert_int_eq(vmmem_region_host_address(region, 0, &host, &len), 0);
+	memset(host, 1, len);
+	ck_assert_int_eq(mincore(host, len, &resident), 0);
+	ck_assert_int_eq(resident & 1, 1);
+	inject_start(1, ENOMEM, false);
+	vmmem_region_unref(region);
+	inject_stop();
+	ck_assert_str_eq(inject_fired(), "munmap");
+	ck_assert_int_eq(mincore(host, len, &resident), 0);
+	ck_assert_int_eq(resident & 1, 0);
+	ck_assert_int_eq(munmap(host, len), 0);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -406,6 +431,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_huge);
 	tcase_add_test(tcase, test_no_huge_pages);
 	tcase_add_test(tcase, test_no_noexec_seal);
+	tcase_add_test(tcase, test_pages_go);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

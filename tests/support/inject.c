@@ -365,6 +365,14 @@ WRAP(int, munmap, void *address, size_t len)
 	return rc;
 }
 
+bool
+inject_was_left(const void *address)
+{
+	const struct mapping *mapping = find_mapping(address);
+
+	return mapping != NULL && mapping->left;
+}
+
 unsigned int
 inject_reclaim(void)
 {

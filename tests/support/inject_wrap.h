@@ -20,4 +20,7 @@ bool inject_fails(const char *function);
 /* inject_spoil_errno() is for calls that succeed: they may leave anything. */
 void inject_spoil_errno(void);
 
+/* inject_was_left() tells whether an munmap() of it was made to fail. */
+bool inject_was_left(const void *address);
+
 #endif
