@@ -298,9 +298,9 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 /*
  * vmmem_collection_host_to_gpa() goes the other way: it stores the guest
  * address of the byte at the host address 'host', and how many bytes of its
- * region lie there from it on.  Of several regions that show the byte, the lowest.  Of a
- * translated collection it looks at the physical one.  Costs in proportion to
- * the number of regions.
+ * region lie there from it on.  Of several regions that show the byte, the
+ * lowest.  Of a translated collection it looks at the physical one.  Costs in
+ * proportion to the number of regions.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR  no region has that host address

@@ -334,8 +334,8 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  * collection or in any.  All or nothing, accesses, marks and 'ret_done' are
  * those of vmmem_collection_read() and vmmem_collection_write() (of
  * vmmem/access.h); where there is one access for an aligned 1, 2, 4 or 8
- * bytes, it is the guest address that is aligned.  'buf' may be NULL if 'len' is 0.
- * For atomics and single values make a slice (vmmem/slice.h).
+ * bytes, it is the guest address that is aligned.  'buf' may be NULL if 'len'
+ * is 0.  For atomics and single values make a slice (vmmem/slice.h).
  *
  * Returns 0, or
  *   VMMEM_EINVAL       'region' is NULL, or 'buf' is and 'len' is not 0
