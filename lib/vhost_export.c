@@ -11,25 +11,32 @@
 
 #define ACCESS (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
+#define FLAGS (VMMEM_VHOST_EXPORT_HOST | VMMEM_VHOST_EXPORT_PRIVATE)
+
 /* A row in the making. */
 struct row {
 	struct vmmem_vhost_region wire;
-	int fd;
+	int fd; /* or -1 */
 };
 
-/* look() says whether 'region' can be shared, and what its row is then. */
+/* look() says whether 'region' is to have a row, and what that is then. */
 static bool
 look(const struct vmmem_region *region, uint32_t flags, struct row *row)
 {
 	uint64_t rest;
 	void *host;
 
-	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
-		    MAP_SHARED ||
-	    (vmmem_region_protection(region) & ACCESS) != ACCESS ||
-	    vmmem_region_file(region, &row->fd, &row->wire.offset) != 0 ||
+	if ((vmmem_region_protection(region) & ACCESS) != ACCESS ||
 	    vmmem_region_host_address(region, 0, &host, &rest) != 0)
 		return false;
+	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
+		    MAP_SHARED ||
+	    vmmem_region_file(region, &row->fd, &row->wire.offset) != 0) {
+		if ((flags & VMMEM_VHOST_EXPORT_PRIVATE) == 0)
+			return false;
+		row->fd = -1;
+		row->wire.offset = 0;
+	}
 	row->wire.gpa = vmmem_region_start(region);
 	row->wire.len = rest;
 	row->wire.user_address = (flags & VMMEM_VHOST_EXPORT_HOST) != 0 ?
@@ -48,10 +55,14 @@ continues(const struct row *row, const struct row *next, int *ret_continues)
 	const struct vmmem_vhost_region *low = &row->wire, *high = &next->wire;
 
 	*ret_continues = high->gpa - low->gpa == low->len &&
-			 high->offset >= low->offset &&
-			 high->offset - low->offset == low->len &&
 			 high->user_address >= low->user_address &&
 			 high->user_address - low->user_address == low->len;
+	if (row->fd < 0 || next->fd < 0) {
+		*ret_continues = *ret_continues && next->fd == row->fd;
+		return 0;
+	}
+	*ret_continues = *ret_continues && high->offset >= low->offset &&
+			 high->offset - low->offset == low->len;
 	/* Regions of one file have one descriptor as a rule. */
 	return *ret_continues && next->fd != row->fd ?
 		       vmmem_foreign_same_file(row->fd, next->fd,
@@ -70,7 +81,7 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 
 	if (map == NULL || ret_count == NULL ||
 	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
-	    (flags & ~VMMEM_VHOST_EXPORT_HOST) != 0 ||
+	    (flags & ~FLAGS) != 0 || flags == VMMEM_VHOST_EXPORT_PRIVATE ||
 	    vmmem_iommu_physical(map) != NULL)
 		return VMMEM_EINVAL;
 	for (i = 0; i < vmmem_collection_count(map); i++) {

@@ -62,16 +62,13 @@ set_log(struct vmmem_vhost *vhost, const unsigned char *payload, size_t len,
 	return vmmem_vhost_set_log(vhost, fds[0], log[1], log[0]);
 }
 
-VMMEM_API int
-vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
-		    const void *payload, size_t len, const int *fds,
-		    size_t fd_count)
+/* handle() gets descriptors that are aligned. */
+static int
+handle(struct vmmem_vhost *vhost, uint32_t request, const void *payload,
+       size_t len, const int *fds, size_t fd_count)
 {
 	struct vmmem_vhost_iotlb iotlb;
 
-	if (vhost == NULL || (payload == NULL && len != 0) ||
-	    (fds == NULL && fd_count != 0))
-		return VMMEM_EINVAL;
 	switch (request) {
 	case VMMEM_VHOST_SET_MEM_TABLE:
 		return set_table(vhost, payload, len, fds, fd_count);
@@ -90,4 +87,20 @@ vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
 	default:
 		return VMMEM_EMESSAGE;
 	}
+}
+
+VMMEM_API int
+vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
+		    const void *payload, size_t len, const void *fds,
+		    size_t fd_count)
+{
+	int copy[VMMEM_VHOST_REGIONS_MAX];
+
+	if (vhost == NULL || (payload == NULL && len != 0) ||
+	    (fds == NULL && fd_count != 0))
+		return VMMEM_EINVAL;
+	/* Of more than these, none is looked at. */
+	if (fd_count != 0 && fd_count <= VMMEM_VHOST_REGIONS_MAX)
+		memcpy(copy, fds, fd_count * sizeof(copy[0]));
+	return handle(vhost, request, payload, len, copy, fd_count);
 }

@@ -150,6 +150,21 @@ vmmem_vhost_user_piece(const struct vmmem_vhost *vhost, uint64_t user_address,
 	return 0;
 }
 
+VMMEM_API int
+vmmem_vhost_user_slice(const struct vmmem_vhost *vhost,
+		       const struct vmmem_collection *map,
+		       uint64_t user_address, uint64_t len, uint32_t access,
+		       struct vmmem_slice *ret_slice)
+{
+	uint64_t gpa;
+	int rc;
+
+	rc = vmmem_vhost_user_to_gpa(vhost, user_address, len, &gpa);
+	return rc != 0 ? rc :
+			 vmmem_collection_slice(map, gpa, len, access,
+						ret_slice);
+}
+
 VMMEM_API size_t
 vmmem_vhost_count(const struct vmmem_vhost *vhost)
 {

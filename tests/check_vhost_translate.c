@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Addresses of the front end, messages of its IOMMU, raw messages, export. */
+/* Addresses of the front end, messages of its IOMMU, raw messages. */
+#include "slices.h"
 #include "suite.h"
 #include "tables.h"
 
@@ -91,6 +92,55 @@ START_TEST(user_addresses)
 	ck_assert_uint_eq(len, PAGE);
 	assert_ok(vmmem_vhost_user_piece(vhost, 0, 0, &gpa, &len));
 	ck_assert_uint_eq(len, 0);
+}
+END_TEST
+
+/* In one call, in the map that the address belongs to. */
+START_TEST(user_slices)
+{
+	struct vmmem_collection *map;
+	struct vmmem_slice slice;
+
+	slice_spoil(&slice);
+	assert_ok(vmmem_collection_new_empty(&map));
+	assert_code(vmmem_vhost_user_slice(vhost, map, 0, 1, READ_WRITE,
+					   &slice),
+		    VMMEM_EUSERADDR);
+	vmmem_collection_unref(map);
+	set_rows();
+	map = vmmem_space_get(space);
+	assert_code(vmmem_vhost_user_slice(NULL, map, 8 * PAGE, 1, READ_WRITE,
+					   &slice),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_vhost_user_slice(vhost, NULL, 8 * PAGE, 1,
+					   READ_WRITE, &slice),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_vhost_user_slice(vhost, map, 8 * PAGE, 1, READ_WRITE,
+					   NULL),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_vhost_user_slice(vhost, map, 8 * PAGE, 1, 8, &slice),
+		    VMMEM_EINVAL);
+	assert_code(vmmem_vhost_user_slice(vhost, map, 7 * PAGE, PAGE + 1,
+					   READ_WRITE, &slice),
+		    VMMEM_EUSERADDR);
+	/* In pieces of the guest; and in one, but of two regions. */
+	assert_code(vmmem_vhost_user_slice(vhost, map, 9 * PAGE, PAGE + 1,
+					   READ_WRITE, &slice),
+		    VMMEM_ECROSS);
+	assert_code(vmmem_vhost_user_slice(vhost, map, 9 * PAGE - 1, 2,
+					   READ_WRITE, &slice),
+		    VMMEM_ECROSS);
+	ck_assert(slice_is_spoilt(&slice));
+	assert_ok(vmmem_vhost_user_slice(vhost, map, 9 * PAGE + 5, 20,
+					 READ_WRITE, &slice));
+	ck_assert_ptr_eq(slice.host, host_of(map, PAGE + 5));
+	ck_assert_uint_eq(slice.len, 20);
+	vmmem_slice_release(&slice);
+	assert_ok(vmmem_vhost_user_slice(vhost, map, TOP, 1, VMMEM_PROT_READ,
+					 &slice));
+	ck_assert_ptr_eq(slice.host, host_of(map, 6 * PAGE - 1));
+	vmmem_slice_release(&slice);
+	vmmem_collection_unref(map);
 }
 END_TEST
 
@@ -308,97 +358,39 @@ START_TEST(raw_messages)
 }
 END_TEST
 
-static struct vmmem_region *
-file_region(uint64_t gpa, uint64_t len, uint64_t offset)
+/* Both point into a struct that others have packed. */
+START_TEST(packed_messages)
 {
-	struct vmmem_region *region = NULL;
+	struct {
+		uint8_t odd;
+		uint64_t padding;
+		struct vmmem_vhost_region row;
+		int fds[2];
+	} __attribute__((packed)) raw = { .fds = { file, file } };
+	int many[VMMEM_VHOST_REGIONS_MAX + 1] = { file };
+	const void *payload = (const uint8_t *)&raw + 1;
+	const void *fds = (const uint8_t *)payload + 40;
 
-	assert_ok(vmmem_region_new_file(gpa, len, file, offset, &region));
-	return region;
-}
-
-/* Pieces of one file that touch are one row; what cannot be shared is not. */
-START_TEST(exported)
-{
-	struct vmmem_region *regions[] = {
-		file_region(0, PAGE, 0),
-		file_region(PAGE, PAGE, PAGE),
-		/* touches, but is another part of the file */
-		file_region(2 * PAGE, PAGE, 5 * PAGE),
-		/* the same file further on, but not beside it */
-		file_region(4 * PAGE, PAGE, 6 * PAGE),
-		region_of(8 * PAGE, PAGE),
-		region_with(9 * PAGE, PAGE, VMMEM_PROT_READ),
-		file_region(TOP - PAGE + 1, PAGE, 0),
-	};
-	struct vmmem_collection *map = guest_of(regions, ARRAY_LEN(regions));
-	struct vmmem_vhost_region rows[8], user;
-	int fds[8], same = 0;
-	size_t count = 77, out = 77, i;
-	void *host;
-
-	assert_code(vmmem_vhost_export(NULL, 0, rows, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_vhost_export(map, 0, rows, fds, 8, NULL, &out),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_vhost_export(map, 0, NULL, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_vhost_export(map, 2, rows, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
-	ck_assert_uint_eq(count, 77);
-	assert_code(vmmem_vhost_export(map, 0, NULL, NULL, 0, &count, NULL),
-		    VMMEM_ENOROOM);
-	ck_assert_uint_eq(count, 4);
-	assert_code(vmmem_vhost_export(map, 0, rows, fds, 1, &count, &out),
-		    VMMEM_ENOROOM);
-	ck_assert_uint_eq(rows[0].len, 2 * PAGE);
-	assert_ok(vmmem_vhost_export(map, 0, rows, fds, 8, &count, &out));
-	ck_assert_uint_eq(count, 4);
-	ck_assert_uint_eq(out, 2);
-	for (i = 0; i < count; i++) {
-		ck_assert_uint_eq(rows[i].user_address, rows[i].gpa);
-		assert_ok(vmmem_foreign_same_file(fds[i], file, &same));
-		ck_assert_int_eq(same, 1);
-	}
-	ck_assert_uint_eq(rows[0].gpa, 0);
-	ck_assert_uint_eq(rows[0].len, 2 * PAGE);
-	ck_assert_uint_eq(rows[1].offset, 5 * PAGE);
-	ck_assert_uint_eq(rows[2].gpa, 4 * PAGE);
-	ck_assert_uint_eq(rows[3].gpa, TOP - PAGE + 1);
-
-	/* A back end that takes them sees the same bytes. */
-	assert_ok(vmmem_vhost_set_table(vhost, rows, count, fds, count));
-	assert_ok(vmmem_collection_write_u8(map, PAGE, 99));
-	ck_assert_int_eq(byte_at(PAGE), 99);
-	ck_assert_int_eq(byte_at(4 * PAGE), 7);
-
-	/* With host addresses, only what lies side by side is one. */
-	assert_ok(vmmem_vhost_export(map, VMMEM_VHOST_EXPORT_HOST, rows, fds, 8,
-				     &count, NULL));
-	for (i = 0; i < count; i++) {
-		user = rows[i];
-		host = host_of(map, user.gpa);
-		ck_assert_uint_eq(user.user_address, (uintptr_t)host);
-	}
-	vmmem_collection_unref(map);
-}
-END_TEST
-
-/* What one table shows is exported with its own offsets, also mid-page. */
-START_TEST(exported_again)
-{
-	struct vmmem_vhost_region row = row_of(0x5100, 0x200, 0x1100), got;
-	struct vmmem_collection *map;
-	size_t count;
-	int fd;
-
-	assert_ok(vmmem_vhost_set_table(vhost, &row, 1, &file, 1));
-	map = vmmem_space_get(space);
-	assert_ok(vmmem_vhost_export(map, 0, &got, &fd, 1, &count, NULL));
-	ck_assert_uint_eq(count, 1);
-	row.user_address = row.gpa;
-	ck_assert_mem_eq(&got, &row, sizeof(row));
-	vmmem_collection_unref(map);
+	raw.row = row_of(0, PAGE, 5 * PAGE);
+	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG,
+					payload, 40, fds, 2),
+		    VMMEM_EDESCRIPTORS);
+	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
+				      40, fds, 1));
+	ck_assert_int_eq(byte_at(0), 6);
+	/* More than any message has. */
+	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG,
+					payload, 40, many, ARRAY_LEN(many)),
+		    VMMEM_EDESCRIPTORS);
+	raw.padding = 1;
+	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
+					payload, 40, many, ARRAY_LEN(many)),
+		    VMMEM_EDESCRIPTORS);
+	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
+					payload, 40, many, SIZE_MAX),
+		    VMMEM_EDESCRIPTORS);
+	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG, payload,
+				      40, many, ARRAY_LEN(many)));
 }
 END_TEST
 
@@ -410,12 +402,12 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, user_addresses);
+	tcase_add_test(tcase, user_slices);
 	tcase_add_test(tcase, no_row_follows_the_last);
 	tcase_add_test(tcase, guest_addresses);
 	tcase_add_test(tcase, iotlb_messages);
 	tcase_add_test(tcase, raw_messages);
-	tcase_add_test(tcase, exported);
-	tcase_add_test(tcase, exported_again);
+	tcase_add_test(tcase, packed_messages);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -30,6 +30,7 @@
 #include <vmmem/collection.h>
 #include <vmmem/foreign.h>
 #include <vmmem/iotlb.h>
+#include <vmmem/slice.h>
 #include <vmmem/space.h>
 
 VMMEM_BEGIN_DECLS
@@ -60,6 +61,13 @@ struct vmmem_vhost;
  * guest addresses, tells a back end nothing about this process.
  */
 #define VMMEM_VHOST_EXPORT_HOST 1U
+
+/*
+ * Have rows also of what no file can show to another process, for those in the
+ * kernel who take host addresses alone: VHOST_SET_MEM_TABLE of /dev/vhost-net,
+ * VFIO_IOMMU_MAP_DMA.  Needs VMMEM_VHOST_EXPORT_HOST.
+ */
+#define VMMEM_VHOST_EXPORT_PRIVATE 2U
 
 /* A row of the table, as it stands in the messages. */
 struct vmmem_vhost_region {
@@ -247,8 +255,9 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
  * vmmem_vhost_message() does what a message of the protocol says: one of
  * VMMEM_VHOST_SET_MEM_TABLE, _SET_LOG_BASE, _IOTLB_MSG, _ADD_MEM_REG and
  * _REM_MEM_REG.  'payload' is the 'len' bytes that follow the header, in no
- * particular alignment, and 'fds' the descriptors that came with it.  A removal
- * may come with descriptors, which are not looked at.
+ * particular alignment, and 'fds' the descriptors that came with it: 'fd_count'
+ * ints, in no particular alignment either, so that both may point into a packed
+ * struct.  A removal may come with descriptors, which are not looked at.
  *
  * Returns what the function of that message returns, or
  *   VMMEM_EMESSAGE      another request; or the payload's length is not what
@@ -258,7 +267,7 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
  */
 VMMEM_NODISCARD int vmmem_vhost_message(struct vmmem_vhost *vhost,
 					uint32_t request, const void *payload,
-					size_t len, const int *fds,
+					size_t len, const void *fds,
 					size_t fd_count);
 
 /* vmmem_vhost_count() returns the number of rows; 0 for NULL. */
@@ -311,6 +320,19 @@ VMMEM_NODISCARD int vmmem_vhost_user_piece(const struct vmmem_vhost *vhost,
 					   uint64_t *ret_len);
 
 /*
+ * vmmem_vhost_user_slice() is vmmem_vhost_user_to_gpa(), and then
+ * vmmem_collection_slice() (vmmem/slice.h) of 'map', which is the map of the
+ * object's space: as a rule what a reader borrowed.
+ *
+ * Returns what these return.
+ */
+VMMEM_NODISCARD int
+vmmem_vhost_user_slice(const struct vmmem_vhost *vhost,
+		       const struct vmmem_collection *map,
+		       uint64_t user_address, uint64_t len, uint32_t access,
+		       struct vmmem_slice *ret_slice);
+
+/*
  * vmmem_vhost_gpa_to_user() goes the other way, for what is told to the front
  * end.  Codes as for vmmem_vhost_user_to_gpa(), with VMMEM_EBADADDR for a guest
  * address in no row.
@@ -325,7 +347,12 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  * to keep it longer than 'map'.  Each region that can be shared is in it, one
  * that is mapped shared from a file and permits reading and writing; regions
  * that touch are one row where they are one piece of one file too, and of the
- * host with VMMEM_VHOST_EXPORT_HOST, the one bit that 'flags' may have.
+ * host with VMMEM_VHOST_EXPORT_HOST in 'flags'.
+ *
+ * With VMMEM_VHOST_EXPORT_PRIVATE too, each region that has a host address and
+ * permits reading and writing is in it: those that cannot be shared with the
+ * descriptor -1 and the offset 0, and one row where they touch in the guest and
+ * the host.
  *
  * 'ret_count' gets the rows there are, with VMMEM_ENOROOM too: then the arrays
  * have the first 'capacity', and with 0 they may be NULL.  'ret_left_out',
@@ -334,7 +361,8 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  * Returns 0, or
  *   VMMEM_ENOROOM  there are more than 'capacity' rows
  *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
- *                  is not 0; an unknown bit in 'flags'; a translated collection
+ *                  is not 0; an unknown bit in 'flags', or EXPORT_PRIVATE
+ *                  alone; a translated collection
  *   -errno         what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int

@@ -61,6 +61,12 @@ class Vhost(Case):
                          USER + PAGE)
         self.assertEqual(lib.get("vhost_user_piece", self.vhost, USER,
                                  9 * PAGE), [0, 2 * PAGE])
+        seen = lib.space_get(self.space)
+        slice_ = lib.get("vhost_user_slice", self.vhost, seen,
+                         USER + PAGE + 3, 1, lib.PROT_READ)
+        self.assertEqual(ctypes.string_at(slice_.host, 1), b"\x2a")
+        lib.slice_release(slice_)
+        lib.collection_unref(seen)
         more, = rows_of((8 * PAGE, PAGE, USER + 8 * PAGE, 0))
         self.assertEqual(lib.vhost_add(self.vhost, more, self.fd), 0)
         self.assertEqual(lib.vhost_count(self.vhost), 3)
@@ -103,6 +109,14 @@ class Vhost(Case):
         self.assertEqual(lib.get("vhost_export", memory, 0, rows, fds, 2),
                          [1, 1])
         self.assertEqual((rows[0].gpa, rows[0].len), (0, 2 * PAGE))
+        rows, fds = rows_of((0,), (0,), (0,)), fds_of(0, 0, 0)
+        count, left_out = lib.get(
+            "vhost_export", memory,
+            lib.VHOST_EXPORT_HOST | lib.VHOST_EXPORT_PRIVATE, rows, fds, 3)
+        self.assertEqual(left_out, 0)
+        row = rows[count - 1]
+        self.assertEqual((row.gpa, row.len), (9 * PAGE, PAGE))
+        self.assertEqual(fds[count - 1], -1)
 
 
 class ProvokedByVhost:
