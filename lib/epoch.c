@@ -3,6 +3,16 @@
 
 #include "barrier.h"
 
+/* The latest generation of all spaces. */
+static uint64_t latest = VMMEM_GENERATION_NONE;
+
+uint64_t
+vmmem_generation_next(void)
+{
+	/* Relaxed: it orders nothing, and modifications are in one order. */
+	return __atomic_add_fetch(&latest, 1, __ATOMIC_RELAXED);
+}
+
 int
 vmmem_epoch_init(struct vmmem_epoch *epoch)
 {

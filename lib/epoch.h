@@ -27,8 +27,8 @@
  * begins one: not 0, so that the inline functions leave it alone.
  */
 #define VMMEM_SECTION_FENCED UINT64_MAX
-/* The first generation there is. */
-#define VMMEM_GENERATION_FIRST 2
+/* Below any generation there is. */
+#define VMMEM_GENERATION_NONE VMMEM_SECTION_ENTERING
 
 /* The whole of a reader; a cache line, as its thread writes to it all day. */
 struct vmmem_epoch_reader {
@@ -79,6 +79,12 @@ struct vmmem_epoch {
 	 */
 	bool fenced;
 };
+
+/*
+ * vmmem_generation_next() returns a number that it has not returned before, for
+ * any space, and that is higher than all that the caller knows of.
+ */
+uint64_t vmmem_generation_next(void);
 
 /* vmmem_epoch_init() returns 0 or -errno. */
 int vmmem_epoch_init(struct vmmem_epoch *epoch);

@@ -75,7 +75,7 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	atomic_init(&space->refs, 1);
 	vmmem_collection_keep(map);
 	space->view.current = map;
-	space->view.generation = VMMEM_GENERATION_FIRST;
+	space->view.generation = vmmem_generation_next();
 	*ret_space = space;
 	return 0;
 
@@ -232,7 +232,7 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 	/* A map that comes back is no longer to be dropped. */
 	forget(space, map, &forgotten);
 	node->map = space->view.current;
-	node->generation = space->view.generation + 1;
+	node->generation = vmmem_generation_next();
 	/*
 	 * Sequentially consistent, for threads without a reader: see
 	 * vmmem_epoch_enter().  It releases too: who loads the map finds it

@@ -168,7 +168,7 @@ START_TEST(waiting_and_numbers)
 	assert_ok(vmmem_reader_new(space, &reader));
 	vmmem_reader_take(reader);
 	insert(0x10000);
-	ck_assert_uint_eq(vmmem_space_generation(space), generation + 1);
+	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
 	vmmem_reader_release(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));

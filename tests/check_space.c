@@ -112,6 +112,32 @@ START_TEST(generations_grow)
 }
 END_TEST
 
+/* Nor does any other space ever have one, whatever its address is. */
+START_TEST(generations_are_of_one_space)
+{
+	struct vmmem_collection *map = vmmem_space_get(space);
+	struct vmmem_region *region = region_of(TOP - 0xfff, 0x1000);
+	struct vmmem_space *other;
+	uint64_t last = vmmem_space_generation(space), now;
+	unsigned int i;
+
+	for (i = 1; i < COUNT; i++) {
+		assert_ok(vmmem_space_new(map, &other));
+		now = vmmem_space_generation(other);
+		ck_assert_uint_gt(now, last);
+		assert_ok(vmmem_space_insert(other, region));
+		ck_assert_uint_gt(vmmem_space_generation(other), now);
+		last = vmmem_space_generation(other);
+		replace(i);
+		ck_assert_uint_gt(vmmem_space_generation(space), last);
+		last = vmmem_space_generation(space);
+		vmmem_space_unref(other);
+	}
+	vmmem_region_unref(region);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
 START_TEST(insert_and_remove)
 {
 	struct vmmem_region *region = owned_region(&owned[1], gpa_of(1));
@@ -402,6 +428,7 @@ make_suite(void)
 	tcase_add_test(tcase, arguments);
 	tcase_add_test(tcase, get);
 	tcase_add_test(tcase, generations_grow);
+	tcase_add_test(tcase, generations_are_of_one_space);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
 	tcase_add_loop_test(tcase, timeouts, 0, 4);

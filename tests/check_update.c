@@ -110,7 +110,7 @@ START_TEST(steps)
 	ck_assert_uint_eq(current_count(), 2);
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
 	assert_ok(vmmem_update_commit(update));
-	ck_assert_uint_eq(vmmem_space_generation(space), generation + 1);
+	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 
 	map = vmmem_space_get(space);
 	ck_assert_uint_eq(vmmem_collection_count(map), 3);
@@ -193,7 +193,7 @@ START_TEST(out_and_in)
 	assert_ok(vmmem_update_remove(update, 0, PAGE, NULL));
 	insert(update, 0);
 	assert_ok(vmmem_update_commit(update));
-	ck_assert_uint_eq(vmmem_space_generation(space), generation + 1);
+	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 	vmmem_region_unref(region);
 }
 END_TEST

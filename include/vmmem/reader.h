@@ -92,8 +92,9 @@ void vmmem_reader_release(struct vmmem_reader *reader);
 
 /*
  * vmmem_reader_generation() returns the generation of the section's map: as
- * long as a later section of any reader of the space has the same, what was
- * looked up in this one is good there too.  0 outside of sections and for NULL.
+ * long as a later section of any reader has the same, what was looked up in
+ * this one is good there too; a reader of another space never has.  0 outside
+ * of sections and for NULL.
  */
 uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
 

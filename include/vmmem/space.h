@@ -78,7 +78,8 @@ struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
 
 /*
  * vmmem_space_generation() returns the number of the current map: it grows with
- * each map that is published, and never repeats.  0 for NULL, and only then.
+ * each map that is published, and never repeats, nor does another space of the
+ * process ever have it.  0 for NULL, and only then.
  * The map may have been replaced by the time the number arrives; what is cached
  * is checked with vmmem_reader_generation() instead.  May run in a signal
  * handler.
