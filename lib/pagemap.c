@@ -153,9 +153,12 @@ vmmem_pagemap_next(const struct vmmem_pagemap *pagemap, enum vmmem_pages pages,
 		pagemap, pages, from, end, ret_from, ret_end);
 }
 
-/* Some pages that are touched and some that are not, which nobody else has. */
-#define PATTERN 0xb2U
-#define PATTERN_PAGES 8U
+/*
+ * Some pages that are touched and some that are not, as no others will be by
+ * chance: an emulator of another byte order gives random bits.
+ */
+#define PATTERN 0xb26c53e1U
+#define PATTERN_PAGES 32U
 
 /* looks_so() is whether pages of our own look as they were made. */
 static int
