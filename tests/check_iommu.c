@@ -321,8 +321,16 @@ START_TEST(resolve)
 	see_map(IOVA, 0, 0x1000, RW);
 	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, RW, 0, &bad));
 	assert_ok(vmmem_iommu_resolve(see.iommu, TOP, 0, RW, 0, &bad));
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, 0, 0, &bad));
 	ck_assert_int_eq(asked.count, 0);
 	ck_assert_uint_eq(bad, 5);
+	/* Without a permission too, there has to be a translation. */
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 2, 0, 0,
+					&bad),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(bad, IOVA + 0x1000);
+	ck_assert_uint_eq(asked.len[0], 1);
+	asked.count = 0;
 	answer = -EACCES;
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 0x10, R, 0,
 					&bad),

@@ -116,8 +116,21 @@ START_TEST(atomics)
 END_TEST
 
 /* Look-ups by address translate, others speak of what is behind. */
+/* Stops at the one that it looks for; counts the others. */
+static int
+visit(struct vmmem_region *region, void *opaque)
+{
+	struct vmmem_region **left = opaque;
+
+	if (region == left[0])
+		return 77;
+	left[1] = region;
+	return 0;
+}
+
 START_TEST(lookups)
 {
+	struct vmmem_region *seen[2] = { NULL, NULL };
 	struct vmmem_region *region, *second;
 	uint64_t value, len;
 	void *host;
@@ -127,6 +140,11 @@ START_TEST(lookups)
 	ck_assert_uint_eq(vmmem_collection_count(see.map), 2);
 	ck_assert_ptr_eq(vmmem_collection_at(see.map, 1), second);
 	ck_assert_ptr_null(vmmem_collection_at(see.map, 2));
+	ck_assert_int_eq(vmmem_collection_for_each(see.map, visit, seen), 0);
+	ck_assert_ptr_eq(seen[1], second);
+	seen[0] = second;
+	ck_assert_int_eq(vmmem_collection_for_each(see.map, visit, seen), 77);
+	ck_assert_ptr_eq(seen[1], vmmem_collection_at(see.physical, 0));
 	assert_ok(vmmem_collection_last(see.map, &value));
 	ck_assert_uint_eq(value, LEN - 1);
 

@@ -117,11 +117,23 @@ form_slice(const struct form *form, const struct vmmem_collection *map,
 	return rc;
 }
 
+/* What a function finds on the stack if it has not put anything there. */
+static inline __attribute__((__noinline__)) void
+spoil_stack(void)
+{
+	volatile uint8_t bytes[0x20000];
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = 0xa5;
+}
+
 /* form_call() moves [gpa, gpa + len) from or to the file at 'at'. */
 static inline int
 form_call(const struct form *form, const struct vmmem_collection *map,
 	  uint64_t gpa, uint64_t len, int fd, uint64_t at, uint64_t *ret_done)
 {
+	spoil_stack();
 	if (form->side == CHAIN)
 		return form_chain(form, map, gpa, len, fd, at, ret_done);
 	if (form->side == SLICE)
