@@ -119,6 +119,18 @@ class Transfers(Case):
             lib.call("slice_list_iovec", slices, 3, lib.PROT_WRITE, room, 1),
             (lib.ENOROOM, 2))
 
+    def test_slices_of_a_chain(self):
+        chain = self.chain((8, 8), (16, 8), (100, 4))
+        slices = (lib.struct("slice") * 4)()
+        self.assertEqual(
+            lib.get("collection_slice_list", self.ram, chain, 3,
+                    lib.PROT_READ, slices, 4), 3)
+        self.assertEqual([piece.len for piece in slices[:3]], [8, 8, 4])
+        lib.slice_list_release(slices, 3)
+        self.assertEqual(
+            lib.call("collection_slice_list", self.ram, chain, 3,
+                     lib.PROT_READ, slices, 2)[0], lib.ENOROOM)
+
     def test_marks(self):
         builder = self.builder(0, PAGE)
         lib.region_builder_set_tracking(builder, 64)

@@ -118,7 +118,7 @@ form_slice(const struct form *form, const struct vmmem_collection *map,
 }
 
 /* What a function finds on the stack if it has not put anything there. */
-static inline __attribute__((__noinline__)) void
+static __attribute__((__noinline__, __unused__)) void
 spoil_stack(void)
 {
 	volatile uint8_t bytes[0x20000];
