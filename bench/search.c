@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Ways to find the region of an address that were thought of for
- * lib/collection_priv.h, next to the one that is there.  All are inlined into
+ * lib/map/collection_priv.h, next to the one that is there.  All are inlined into
  * the loop that measures them: what counts is how they compare.
  *
  * Regions have random sizes, of 1 to 16 pages, and random gaps.  'chain' waits
@@ -14,7 +14,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "../lib/collection_priv.h"
+#include "map/collection_priv.h"
 
 #define ADDRESSES 65536
 #define CALLS 400000

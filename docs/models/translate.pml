@@ -2,7 +2,7 @@
 /*
  * An iotlb's table: two copies, of two words here, and a sequence number whose
  * lowest bit says which one to look at.  One writer changes it, number by
- * number; readers look it up.  lib/iotlb_table.h.
+ * number; readers look it up.  lib/iommu/iotlb_table.h.
  *
  * The claim: what a reader finds is one whole entry, and not one that was
  * replaced before its look-up began.  And one that interrupted the writer, as

@@ -63,7 +63,7 @@ add_symbol() {
 	replace include/vmmem/version.h \
 		's/^uint32_t vmmem_version(void);/&\nint vmmem_zzz(void);/'
 	printf '__attribute__((visibility("default"))) int\nvmmem_zzz(void)\n%s\n' \
-		'{ return 0; }' >>lib/version.c
+		'{ return 0; }' >>lib/base/version.c
 	replace lib/vmmem.map 's/^	vmmem_version;/&\n	vmmem_zzz;/'
 }
 
@@ -94,7 +94,7 @@ expect 'a parameter of another type' 1 '' \
 
 # abidiff passes this one when it is given --headers-dir.
 fresh
-for file in include/vmmem/collection.h lib/collection.c; do
+for file in include/vmmem/collection.h lib/map/collection.c; do
 	replace "$file" '/vmmem_collection_at(/,/)/s/size_t index/uint32_t index/'
 done
 expect 'a parameter of a narrower system type' 1 '' \

@@ -33,8 +33,8 @@ fi
 
 # Ten instructions that do nothing, in the mark of a page and nowhere else.
 sed '/^vmmem_bitmap_mark(/,/^{/ s/^{/{ __asm__ volatile(".rept 10; nop; .endr");/' \
-	"$top/lib/bitmap.c" >"$tmp/tree/lib/bitmap.c"
-cmp -s "$top/lib/bitmap.c" "$tmp/tree/lib/bitmap.c" &&
+	"$top/lib/dirty/bitmap.c" >"$tmp/tree/lib/dirty/bitmap.c"
+cmp -s "$top/lib/dirty/bitmap.c" "$tmp/tree/lib/dirty/bitmap.c" &&
 	fail "found no place to slow the library down"
 status=0
 "$gate" check >"$tmp/out" 2>&1 || status=$?
@@ -46,7 +46,7 @@ grep -q '^mark_page .* TOO MANY, by 10.0$' "$tmp/out" ||
 [ "$rc" -eq 0 ] || cat "$tmp/out"
 
 # A function without a budget, and a budget without a function.
-cp "$top/lib/bitmap.c" "$tmp/tree/lib/bitmap.c"
+cp "$top/lib/dirty/bitmap.c" "$tmp/tree/lib/dirty/bitmap.c"
 sed -i 's/^find_8 /find_9 /' "$tmp/tree/bench/instructions.budget"
 status=0
 "$gate" check >"$tmp/out" 2>&1 || status=$?

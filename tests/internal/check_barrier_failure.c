@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * A kernel without membarrier(2), and one in which it fails.  The functions of
- * lib/barrier.c are defined here, so the linker leaves the library's own out.
+ * lib/base/barrier.c are defined here, so the linker leaves the library's own out.
  */
 #include <errno.h>
 #include <stdint.h>
 
 #include <vmmem/vmmem.h>
 
-#include "barrier.h"
+#include "base/barrier.h"
 #include "suite.h"
 
 #define PAGE UINT64_C(4096)

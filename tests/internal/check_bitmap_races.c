@@ -10,7 +10,7 @@
 
 #include <vmmem/vmmem.h>
 
-#include "bits.h"
+#include "dirty/bits.h"
 #include "suite.h"
 
 /* The page whose mark goes as soon as it was found. */
@@ -22,8 +22,8 @@ next_clear(const struct vmmem_bits *bits, uint64_t first, uint64_t last);
 static void taken(uint64_t page);
 
 #define vmmem_bits_next_clear next_clear
-#include "bitmap.c"
-#include "bitmap_words.c"
+#include "dirty/bitmap.c"
+#include "dirty/bitmap_words.c"
 #undef vmmem_bits_next_clear
 
 static void

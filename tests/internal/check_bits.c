@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * lib/bits.c against an array of bools: every range of small sizes, and
+ * lib/dirty/bits.c against an array of bools: every range of small sizes, and
  * random steps on sizes that fill all levels.
  */
 #include <endian.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bits.h"
+#include "dirty/bits.h"
 #include "suite.h"
 
 static long

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "copy.h"
+#include "guest/copy.h"
 #include "suite.h"
 
 /* Offsets beyond the widest access, and lengths beyond the unrolled loop. */

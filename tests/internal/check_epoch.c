@@ -2,14 +2,14 @@
 /*
  * The horizon, step by step, with threads that stand still in the middle of
  * something; with membarrier(2), without it, and when it fails.  The functions
- * of lib/barrier.c are defined here.
+ * of lib/base/barrier.c are defined here.
  */
 #include <errno.h>
 
 #include <vmmem/vmmem.h>
 
-#include "barrier.h"
-#include "epoch.h"
+#include "base/barrier.h"
+#include "space/epoch.h"
 #include "rng.h"
 #include "suite.h"
 

@@ -28,7 +28,7 @@ others(void)
 					      success, failure)            \
 	(others(), atomic_compare_exchange_strong_explicit(                \
 			   object, expected, desired, success, failure))
-#include "fault_log.c"
+#include "guest/fault_log.c"
 
 #define COUNT 4
 

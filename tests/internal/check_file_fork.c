@@ -9,7 +9,7 @@
 
 #include <vmmem/vmmem.h>
 
-#include "file.h"
+#include "region/file.h"
 #include "guest.h"
 #include "suite.h"
 

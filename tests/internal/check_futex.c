@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-#include "futex.h"
+#include "base/futex.h"
 #include "suite.h"
 
 #define NS_PER_S UINT64_C(1000000000)

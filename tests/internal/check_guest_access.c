@@ -9,7 +9,7 @@
 
 #include <vmmem/vmmem.h>
 
-#include "guest_access.h"
+#include "guest/guest_access.h"
 #include "suite.h"
 
 static unsigned char *gone, *there;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Sections on a kernel without membarrier(2), where all of them are counted, and
- * on one where it fails.  The functions of lib/barrier.c are defined here, so
+ * on one where it fails.  The functions of lib/base/barrier.c are defined here, so
  * the linker leaves the library's own out.
  */
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "barrier.h"
-#include "iotlb_priv.h"
+#include "base/barrier.h"
+#include "iommu/iotlb_priv.h"
 #include "iommus.h"
 #include "suite.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Each function that translates waits for an answer that comes later, as long
- * as it may.  The functions of lib/futex.c are defined here: the answer comes
+ * as it may.  The functions of lib/base/futex.c are defined here: the answer comes
  * when somebody would sleep.
  */
 #include <errno.h>
 #include <stdbool.h>
 
-#include "futex.h"
+#include "base/futex.h"
 #include "iommus.h"
 #include "suite.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "guest.h"
-#include "iotlb_table.h"
+#include "iommu/iotlb_table.h"
 #include "rng.h"
 #include "suite.h"
 

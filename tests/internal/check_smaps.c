@@ -66,7 +66,7 @@ close_text(int fd)
 #define open open_text
 #define read read_text
 #define close close_text
-#include "smaps.c"
+#include "region/smaps.c"
 #undef open
 #undef read
 #undef close

@@ -2,7 +2,7 @@
 /*
  * A program forbids membarrier(2) to itself while devices run: what is replaced
  * goes on to be dropped, and never what a device sees.  The functions of
- * lib/barrier.c are defined here, over the real ones.
+ * lib/base/barrier.c are defined here, over the real ones.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -16,7 +16,7 @@
 #include <vmmem/inline.h>
 #include <vmmem/vmmem.h>
 
-#include "barrier.h"
+#include "base/barrier.h"
 #include "suite.h"
 
 #define LEN 64

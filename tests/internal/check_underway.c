@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Sections, and waiting for them, step by step and on one thread.  What is in
- * lib/barrier.c and lib/futex.c is defined here: whoever would sleep looks on
+ * lib/base/barrier.c and lib/base/futex.c is defined here: whoever would sleep looks on
  * while a section ends.
  */
 #include <errno.h>
@@ -9,10 +9,10 @@
 
 #include <vmmem/error.h>
 
-#include "barrier.h"
-#include "futex.h"
+#include "base/barrier.h"
+#include "base/futex.h"
 #include "suite.h"
-#include "underway.h"
+#include "iommu/underway.h"
 
 #define ASSERT_IS(call, want) ck_assert_int_eq(call, want)
 

@@ -72,7 +72,7 @@ if $cc -o "$tmp/plain" "$tmp/plain.c" -Wl,--gc-sections \
 	# shellcheck disable=SC2086
 	$cc -std=c11 -D_GNU_SOURCE -O2 -I"$top/include" -I"$top/lib" \
 		-DVMMEM_NO_RETAIN '-DVMMEM_GUEST_TABLE="vmmem_lost"' \
-		-c -o "$tmp/fault.o" "$top/lib/fault.c"
+		-c -o "$tmp/fault.o" "$top/lib/guest/fault.c"
 	if link "$tmp/program" -Wl,--gc-sections -Wl,-z,start-stop-gc \
 		"$tmp/cut_short.o" "$tmp/fault.o" "$archive"; then
 		status=0

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The exported twins of the helpers in vmmem/address.h.  Their bodies are in
+ * the header; here they are compiled as ordinary functions.
+ */
+#include "base/api.h"
+
+#define VMMEM_INLINE VMMEM_API
+
+/* The header's body is declaration and definition in one. */
+#pragma GCC diagnostic ignored "-Wmissing-prototypes"
+
+#include <vmmem/address.h>

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The operations that the bodies of vmmem/inline.h are made of, as the library
+ * compiles them: they come back with a code where memory is gone.  Included in
+ * place of that header, which it includes.
+ */
+#ifndef GUEST_ATOMIC_H
+#define GUEST_ATOMIC_H
+
+#include <vmmem/atomic.h>
+#include <vmmem/error.h>
+
+#include "guest/guest_access.h"
+
+/*
+ * Each stands for the order its caller asked for: who races with whom is the
+ * caller's protocol.  A stronger order than was asked for is one of those
+ * asked for: where the processor has it for free, and for whatever changes
+ * memory, which is rare beside a call and a search.
+ */
+#ifdef __x86_64__
+#define VMMEM_GUEST_IS_ORDERED 1
+#else
+#define VMMEM_GUEST_IS_ORDERED 0
+#endif
+
+#define VMMEM_GUEST_CODE(there) ((there) ? 0 : VMMEM_EFAULT)
+
+#define VMMEM_GUEST_VALUE(bits)                                            \
+	VMMEM_INLINE_PART int vmmem_inline_load_u##bits(                   \
+		const void *host, int order, uint##bits##_t *ret_value)    \
+	{                                                                  \
+		if (!VMMEM_GUEST_IS_ORDERED &&                             \
+		    order == VMMEM_ORDER_RELAXED)                          \
+			return VMMEM_GUEST_CODE(                           \
+				vmmem_guest_load_##bits(host, ret_value)); \
+		return VMMEM_GUEST_CODE(                                   \
+			vmmem_guest_load_acquire_##bits(host, ret_value)); \
+	}                                                                  \
+                                                                           \
+	VMMEM_INLINE_PART int vmmem_inline_store_u##bits(                  \
+		void *host, uint##bits##_t value, int order)               \
+	{                                                                  \
+		if (!VMMEM_GUEST_IS_ORDERED &&                             \
+		    order == VMMEM_ORDER_RELAXED)                          \
+			return VMMEM_GUEST_CODE(                           \
+				vmmem_guest_store_##bits(host, value));    \
+		if (order == VMMEM_ORDER_RELAXED ||                        \
+		    order == VMMEM_ORDER_RELEASE)                          \
+			return VMMEM_GUEST_CODE(                           \
+				vmmem_guest_store_release_##bits(host,     \
+								 value));  \
+		return VMMEM_GUEST_CODE(                                   \
+			vmmem_guest_store_ordered_##bits(host, value));    \
+	}                                                                  \
+                                                                           \
+	VMMEM_INLINE_PART int vmmem_inline_compare_exchange_u##bits(       \
+		void *host, uint##bits##_t expected,                       \
+		uint##bits##_t desired, int order,                         \
+		uint##bits##_t *ret_seen)                                  \
+	{                                                                  \
+		(void)order;                                               \
+		return VMMEM_GUEST_CODE(vmmem_guest_compare_exchange_##bits( \
+			host, expected, desired, ret_seen));               \
+	}
+
+#define VMMEM_GUEST_DIRECT(name, bits)                                     \
+	VMMEM_INLINE_PART int vmmem_inline_##name##_u##bits(               \
+		void *host, uint##bits##_t operand, int order,             \
+		uint##bits##_t *ret_previous)                              \
+	{                                                                  \
+		(void)order;                                               \
+		return VMMEM_GUEST_CODE(vmmem_guest_##name##_##bits(       \
+			host, operand, ret_previous));                     \
+	}
+
+/* What has no instruction is tried until nobody came in between. */
+#define VMMEM_GUEST_LOOP(name, operator, bits)                             \
+	VMMEM_INLINE_PART int vmmem_inline_##name##_u##bits(               \
+		void *host, uint##bits##_t operand, int order,             \
+		uint##bits##_t *ret_previous)                              \
+	{                                                                  \
+		uint##bits##_t old, seen;                                  \
+                                                                           \
+		(void)order;                                               \
+		if (!vmmem_guest_load_##bits(host, &old))                  \
+			return VMMEM_EFAULT;                               \
+		for (;; old = seen) {                                      \
+			if (!vmmem_guest_compare_exchange_##bits(          \
+				    host, old,                             \
+				    (uint##bits##_t)(old operator operand), \
+				    &seen))                                \
+				return VMMEM_EFAULT;                       \
+			if (seen == old)                                   \
+				break;                                     \
+		}                                                          \
+		*ret_previous = old;                                       \
+		return 0;                                                  \
+	}
+
+#define VMMEM_GUEST_OPERATIONS(bits)                                       \
+	VMMEM_GUEST_VALUE(bits)                                            \
+	VMMEM_GUEST_DIRECT(exchange, bits)                                 \
+	VMMEM_GUEST_DIRECT(fetch_add, bits)                                \
+	VMMEM_GUEST_LOOP(fetch_or, |, bits)                                \
+	VMMEM_GUEST_LOOP(fetch_and, &, bits)
+
+VMMEM_GUEST_OPERATIONS(8)
+VMMEM_GUEST_OPERATIONS(16)
+VMMEM_GUEST_OPERATIONS(32)
+VMMEM_GUEST_OPERATIONS(64)
+
+#undef VMMEM_GUEST_VALUE
+#undef VMMEM_GUEST_DIRECT
+#undef VMMEM_GUEST_LOOP
+#undef VMMEM_GUEST_OPERATIONS
+
+#define VMMEM_INLINE_HAS_OPERATIONS
+#include <vmmem/inline.h>
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/address.h>
+#include <vmmem/error.h>
+#include <vmmem/iotlb.h>
+#include <vmmem/region.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/api.h"
+#include "base/futex.h"
+#include "iommu/iotlb_priv.h"
+
+#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+_Static_assert((VMMEM_IOTLB_PRESENT & ACCESS_KNOWN) == 0, "both are flags");
+
+VMMEM_API int
+vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
+{
+	struct vmmem_iotlb *iotlb;
+	void *memory;
+	int rc;
+
+	if (ret_iotlb == NULL || capacity == 0 ||
+	    capacity > VMMEM_IOTLB_CAPACITY_MAX)
+		return VMMEM_EINVAL;
+	/* Each thread's slot has a cache line of its own. */
+	rc = posix_memalign(&memory, _Alignof(struct vmmem_iotlb),
+			    sizeof(*iotlb));
+	if (rc != 0)
+		return -rc;
+	iotlb = memset(memory, 0, sizeof(*iotlb));
+	rc = vmmem_iotlb_table_init(&iotlb->table, capacity);
+	if (rc != 0)
+		goto no_table;
+	rc = vmmem_underway_init(&iotlb->underway);
+	if (rc != 0)
+		goto no_underway;
+	rc = -pthread_mutex_init(&iotlb->lock, NULL);
+	if (rc != 0)
+		goto no_lock;
+	atomic_init(&iotlb->refs, 1);
+	LIST_INIT(&iotlb->waiters);
+	*ret_iotlb = iotlb;
+	return 0;
+
+no_lock:
+	vmmem_underway_fini(&iotlb->underway);
+no_underway:
+	vmmem_iotlb_table_fini(&iotlb->table);
+no_table:
+	free(iotlb);
+	return rc;
+}
+
+VMMEM_API struct vmmem_iotlb *
+vmmem_iotlb_ref(struct vmmem_iotlb *iotlb)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (iotlb != NULL)
+		atomic_fetch_add_explicit(&iotlb->refs, 1,
+					  memory_order_relaxed);
+	return iotlb;
+}
+
+VMMEM_API struct vmmem_iotlb *
+vmmem_iotlb_unref(struct vmmem_iotlb *iotlb)
+{
+	/*
+	 * Release: this thread's look-ups come before the count drops.
+	 * Acquire, for the last one: all other threads' come before the end.
+	 */
+	if (iotlb == NULL ||
+	    atomic_fetch_sub_explicit(&iotlb->refs, 1, memory_order_acq_rel) !=
+		    1)
+		return NULL;
+	pthread_mutex_destroy(&iotlb->lock);
+	vmmem_underway_fini(&iotlb->underway);
+	vmmem_iotlb_table_fini(&iotlb->table);
+	free(iotlb);
+	return NULL;
+}
+
+int
+vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
+		 const struct timespec *deadline)
+{
+	int rc;
+
+	/*
+	 * Sequentially consistent, as is what wake() does: it counts a change
+	 * before it looks whether anybody sleeps, so either that change is
+	 * found here, by the kernel, or it finds this.
+	 */
+	__atomic_fetch_add(&iotlb->asleep, 1, __ATOMIC_SEQ_CST);
+	rc = vmmem_futex_wait(&iotlb->changes, changes, deadline);
+	/* Relaxed: one wake too many harms nobody. */
+	__atomic_fetch_sub(&iotlb->asleep, 1, __ATOMIC_RELAXED);
+	return rc;
+}
+
+void
+vmmem_iotlb_wake(struct vmmem_iotlb *iotlb)
+{
+	/* What was changed comes before it; and see wait(). */
+	__atomic_fetch_add(&iotlb->changes, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&iotlb->asleep, __ATOMIC_SEQ_CST) != 0)
+		vmmem_futex_wake(&iotlb->changes);
+}
+
+void
+vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
+		       struct vmmem_iotlb_waiter *waiter)
+{
+	pthread_mutex_lock(&iotlb->lock);
+	/* If it came while it was asked for, it may be gone as well. */
+	waiter->answered = waiter->maps != iotlb->maps &&
+			   waiter->removals != iotlb->removals;
+	LIST_INSERT_HEAD(&iotlb->waiters, waiter, link);
+	pthread_mutex_unlock(&iotlb->lock);
+}
+
+void
+vmmem_iotlb_remove_waiter(struct vmmem_iotlb *iotlb,
+			  struct vmmem_iotlb_waiter *waiter)
+{
+	pthread_mutex_lock(&iotlb->lock);
+	LIST_REMOVE(waiter, link);
+	pthread_mutex_unlock(&iotlb->lock);
+}
+
+bool
+vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
+			 const struct vmmem_iotlb_waiter *waiter)
+{
+	bool answered;
+
+	pthread_mutex_lock(&iotlb->lock);
+	answered = waiter->answered;
+	pthread_mutex_unlock(&iotlb->lock);
+	return answered;
+}
+
+/* count() adds 1 to a count, under the lock. */
+static void
+count(uint32_t *counter)
+{
+	/* Relaxed: see vmmem_iotlb_before_asking(). */
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/* answer() tells waiters of a translation of [first, last], under the lock. */
+static void
+answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+{
+	struct vmmem_iotlb_waiter *waiter;
+
+	count(&iotlb->maps);
+	LIST_FOREACH(waiter, &iotlb->waiters, link)
+		if (first <= waiter->iova && waiter->iova <= last)
+			waiter->answered = true;
+}
+
+VMMEM_API int
+vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
+		uint64_t len, uint32_t access)
+{
+	uint64_t last, gpa_last, evicted;
+
+	if (iotlb == NULL || (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	if (len == 0)
+		return 0;
+	if (vmmem_address_range_last(iova, len, &last) != 0 ||
+	    vmmem_address_range_last(gpa, len, &gpa_last) != 0)
+		return VMMEM_EOVERFLOW;
+	pthread_mutex_lock(&iotlb->lock);
+	evicted = iotlb->table.evicted;
+	vmmem_iotlb_table_set(&iotlb->table, iova, last, gpa - iova, access);
+	answer(iotlb, iova, last);
+	if (iotlb->table.evicted != evicted)
+		count(&iotlb->removals);
+	pthread_mutex_unlock(&iotlb->lock);
+	vmmem_iotlb_wake(iotlb);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
+{
+	uint64_t last;
+	int rc;
+
+	if (iotlb == NULL)
+		return VMMEM_EINVAL;
+	if (len == 0)
+		return 0;
+	rc = vmmem_address_range_last(iova, len, &last);
+	if (rc != 0)
+		last = UINT64_MAX;
+	pthread_mutex_lock(&iotlb->lock);
+	count(&iotlb->removals);
+	vmmem_iotlb_table_clear(&iotlb->table, iova, last);
+	pthread_mutex_unlock(&iotlb->lock);
+	return rc;
+}
+
+VMMEM_API void
+vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb)
+{
+	if (iotlb == NULL)
+		return;
+	pthread_mutex_lock(&iotlb->lock);
+	count(&iotlb->removals);
+	vmmem_iotlb_table_clear(&iotlb->table, 0, UINT64_MAX);
+	pthread_mutex_unlock(&iotlb->lock);
+}
+
+/* make_piece() is what an entry, or a gap, has of [iova, last]. */
+static void
+make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
+	   uint32_t access, struct vmmem_iotlb_piece *ret_piece)
+{
+	if (entry->last < last)
+		last = entry->last;
+	*ret_piece = (struct vmmem_iotlb_piece){
+		.iova = iova,
+		/* 0 for all 2^64 bytes, which nobody can ask for. */
+		.len = last - iova + 1,
+		.state = VMMEM_IOTLB_MISS,
+	};
+	if (entry->flags == 0)
+		return;
+	ret_piece->gpa = iova + entry->delta;
+	ret_piece->access = (uint32_t)entry->flags & ACCESS_KNOWN;
+	ret_piece->state = (access & ~entry->flags) == 0 ? VMMEM_IOTLB_HIT :
+							   VMMEM_IOTLB_DENIED;
+}
+
+VMMEM_API int
+vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
+		   uint32_t access, struct vmmem_iotlb_piece *pieces,
+		   size_t count, size_t *ret_count)
+{
+	struct vmmem_iotlb_piece piece;
+	struct vmmem_iotlb_entry entry;
+	bool missing = false, denied = false;
+	uint64_t last;
+	size_t found = 0;
+	int rc;
+
+	if (iotlb == NULL || ret_count == NULL ||
+	    (pieces == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	*ret_count = 0;
+	if (len == 0)
+		return 0;
+	rc = vmmem_address_range_last(iova, len, &last);
+	if (rc != 0)
+		last = UINT64_MAX;
+	for (;;) {
+		vmmem_iotlb_find(&iotlb->table, iova, &entry);
+		make_piece(&entry, iova, last, access, &piece);
+		missing |= piece.state == VMMEM_IOTLB_MISS;
+		denied |= piece.state == VMMEM_IOTLB_DENIED;
+		if (found < count)
+			pieces[found] = piece;
+		found++;
+		if (piece.len - 1 == last - iova)
+			break;
+		iova += piece.len;
+	}
+	*ret_count = found;
+	if (missing)
+		return VMMEM_EIOMMUMISS;
+	return denied ? VMMEM_EPERM : rc;
+}
+
+/* A section as one number: which slot, from 1 on, or 0; and what it said. */
+VMMEM_API uint64_t
+vmmem_iotlb_enter(struct vmmem_iotlb *iotlb)
+{
+	const struct vmmem_section section =
+		vmmem_underway_enter(&iotlb->underway);
+	uint64_t slot = 0;
+
+	if (section.slot != NULL)
+		slot = (uint64_t)(section.slot - iotlb->underway.slots) + 1;
+	return slot << 32 | section.before;
+}
+
+VMMEM_API void
+vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
+{
+	const uint64_t slot = section >> 32;
+
+	vmmem_underway_leave(
+		&iotlb->underway,
+		(struct vmmem_section){
+			.slot = slot != 0 ? &iotlb->underway.slots[slot - 1] :
+					    NULL,
+			.before = section & UINT32_MAX,
+		});
+}
+
+VMMEM_API int
+vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb)
+{
+	return iotlb != NULL ? vmmem_underway_wait(&iotlb->underway) :
+			       VMMEM_EINVAL;
+}
+
+VMMEM_API size_t
+vmmem_iotlb_capacity(const struct vmmem_iotlb *iotlb)
+{
+	return iotlb != NULL ? iotlb->table.capacity : 0;
+}
+
+VMMEM_API size_t
+vmmem_iotlb_count(struct vmmem_iotlb *iotlb)
+{
+	size_t count;
+
+	if (iotlb == NULL)
+		return 0;
+	pthread_mutex_lock(&iotlb->lock);
+	count = iotlb->table.count;
+	pthread_mutex_unlock(&iotlb->lock);
+	return count;
+}
+
+VMMEM_API uint64_t
+vmmem_iotlb_evicted(struct vmmem_iotlb *iotlb)
+{
+	uint64_t evicted;
+
+	if (iotlb == NULL)
+		return 0;
+	pthread_mutex_lock(&iotlb->lock);
+	evicted = iotlb->table.evicted;
+	pthread_mutex_unlock(&iotlb->lock);
+	return evicted;
+}
+
+VMMEM_API size_t
+vmmem_iotlb_memory(const struct vmmem_iotlb *iotlb)
+{
+	return iotlb != NULL ? sizeof(*iotlb) + iotlb->table.memory_len : 0;
+}

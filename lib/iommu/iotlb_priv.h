@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of an iotlb, for those who translate by it. */
+#ifndef IOTLB_PRIV_H
+#define IOTLB_PRIV_H
+
+#include <bsd/sys/queue.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include <vmmem/iotlb.h>
+
+#include "iommu/iotlb_table.h"
+#include "iommu/underway.h"
+
+/* A question that was put off, on the stack of whoever waits for its answer. */
+struct vmmem_iotlb_waiter {
+	LIST_ENTRY(vmmem_iotlb_waiter) link;
+	uint64_t iova;
+	/* A translation of 'iova' has come since, or may have. */
+	bool answered;
+	/* What was counted when the question was about to be asked. */
+	uint32_t maps;
+	uint32_t removals;
+};
+
+struct vmmem_iotlb {
+	struct vmmem_iotlb_table table;
+	struct vmmem_underway underway;
+	/*
+	 * Goes on whenever an access that waits should look again; it sleeps
+	 * there.  'asleep' is how many do, or are about to.
+	 */
+	uint32_t changes;
+	uint32_t asleep;
+	/*
+	 * Go on with each map and each removal: an answer that comes and goes
+	 * while its question is still being asked leaves a trace in both.
+	 */
+	uint32_t maps;
+	uint32_t removals;
+	atomic_size_t refs;
+	/* Of those that change the table, and of the list. */
+	pthread_mutex_t lock;
+	LIST_HEAD(, vmmem_iotlb_waiter) waiters;
+};
+
+/* vmmem_iotlb_changes() is to be read before a look-up that may miss. */
+static inline uint32_t
+vmmem_iotlb_changes(const struct vmmem_iotlb *iotlb)
+{
+	/* Acquire: the look-up that follows finds at least what came before. */
+	return __atomic_load_n(&iotlb->changes, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * A question is noted in three steps.  vmmem_iotlb_before_asking() comes before
+ * the miss handler is called, and takes no lock: a handler that puts nothing off
+ * may run in a signal handler.  If the answer is to come later, a waiter is added
+ * to the list, and removed again before its frame is gone.
+ */
+static inline void
+vmmem_iotlb_before_asking(const struct vmmem_iotlb *iotlb,
+			  struct vmmem_iotlb_waiter *waiter)
+{
+	/*
+	 * Relaxed: the handler asks after this, and the thread that answers
+	 * counts under the lock; adding the waiter takes the same lock.
+	 */
+	waiter->maps = __atomic_load_n(&iotlb->maps, __ATOMIC_RELAXED);
+	waiter->removals = __atomic_load_n(&iotlb->removals, __ATOMIC_RELAXED);
+}
+
+void vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
+			    struct vmmem_iotlb_waiter *waiter);
+void vmmem_iotlb_remove_waiter(struct vmmem_iotlb *iotlb,
+			       struct vmmem_iotlb_waiter *waiter);
+
+/*
+ * vmmem_iotlb_was_answered() tells whether a translation has come for a waiter
+ * that is in the list; after a look-up that missed, so it is gone again.
+ */
+bool vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
+			      const struct vmmem_iotlb_waiter *waiter);
+
+/*
+ * vmmem_iotlb_wait() sleeps until there was a change since 'changes' was read,
+ * or longer ago.  Returns 0, -ETIMEDOUT or another -errno of futex(2).
+ */
+int vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
+		     const struct timespec *deadline);
+
+/* vmmem_iotlb_wake() has all that wait look again. */
+void vmmem_iotlb_wake(struct vmmem_iotlb *iotlb);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Who is within a section, so that somebody else can wait until all that were
+ * are out of it.
+ *
+ * Entering and leaving take a plain store each.  A thread has a slot of its
+ * own, which it finds by its thread pointer: no thread-local variable, nothing
+ * to register and nothing to clean up, as a thread that has ended leaves its
+ * slot free for the next one with the same pointer.  The order that entering
+ * needs is paid for by who waits, with vmmem_barrier().  A thread that finds no
+ * slot, or a system without membarrier(2), counts in shared counters instead.
+ *
+ * docs/models/underway.pml is a model of it.
+ */
+#ifndef UNDERWAY_H
+#define UNDERWAY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/api.h"
+
+/* A power of two; 64 bytes each.  More threads than this are rare. */
+#define VMMEM_UNDERWAY_SLOTS 128
+
+struct vmmem_underway_slot {
+	/* The thread's pointer; set once, by a compare-exchange, and kept. */
+	_Alignas(64) uintptr_t owner;
+	/* 0 outside, else the generation at which its section began. */
+	uint32_t state;
+};
+
+struct vmmem_underway {
+	/* Each wait has one of its own, never 0. */
+	uint32_t generation;
+	/* Not 0 while somebody waits: who leaves wakes. */
+	uint32_t waiting;
+	/* Sections that have no slot, by the phase in which they began. */
+	uint32_t phase;
+	uint32_t counts[2];
+	/* There is a barrier for who waits, so that slots may be used. */
+	bool barrier;
+	/* Waits come one after the other. */
+	pthread_mutex_t lock;
+	struct vmmem_underway_slot slots[VMMEM_UNDERWAY_SLOTS];
+};
+
+/* A section that was entered, to leave it by; on the stack of its thread. */
+struct vmmem_section {
+	struct vmmem_underway_slot *slot; /* NULL: counted */
+	uint64_t before; /* what the slot said, or the phase */
+};
+
+/* vmmem_underway_init() returns 0 or -errno.  All bytes are zero before. */
+int vmmem_underway_init(struct vmmem_underway *underway);
+void vmmem_underway_fini(struct vmmem_underway *underway);
+
+/* The thread pointer, by which no two threads are the same at one time. */
+static inline uintptr_t
+vmmem_underway_self(void)
+{
+	return (uintptr_t)__builtin_thread_pointer();
+}
+
+/* Where a thread looks for its slot first. */
+static inline struct vmmem_underway_slot *
+vmmem_underway_first(struct vmmem_underway *underway, uintptr_t self)
+{
+	/* Thread pointers differ in the middle: multiply, take the top. */
+	const uint64_t hash = (uint64_t)self * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &underway->slots[hash >> 57];
+}
+_Static_assert(VMMEM_UNDERWAY_SLOTS == 1 << (64 - 57), "the top 7 bits");
+
+/* The way in of a thread whose slot is not where it looks first. */
+struct vmmem_section vmmem_underway_enter_slow(struct vmmem_underway *underway);
+
+/* The way out of a section that is counted, or that somebody waits for. */
+void vmmem_underway_leave_slow(struct vmmem_underway *underway,
+			       struct vmmem_section section);
+
+/*
+ * vmmem_underway_enter_slot() enters by a slot of this thread's.  A signal
+ * handler may do the same at any point of it, and has left again before this
+ * goes on.
+ */
+static VMMEM_ALWAYS_INLINE struct vmmem_section
+vmmem_underway_enter_slot(struct vmmem_underway *underway,
+			  struct vmmem_underway_slot *slot)
+{
+	/* Relaxed: only this thread writes it. */
+	const uint32_t before = __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
+
+	/*
+	 * Acquire: who finds the generation of a wait finds what was done
+	 * before that wait, which will not wait for this section.
+	 */
+	if (likely(before == 0))
+		__atomic_store_n(&slot->state,
+				 __atomic_load_n(&underway->generation,
+						 __ATOMIC_ACQUIRE),
+				 __ATOMIC_RELAXED);
+	/*
+	 * No instruction: the compiler keeps the store before what is done in
+	 * the section.  The processor is kept to it by the barrier of who waits.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return (struct vmmem_section){ slot, before };
+}
+
+/* vmmem_underway_enter() begins a section.  They nest, on one thread. */
+static VMMEM_ALWAYS_INLINE struct vmmem_section
+vmmem_underway_enter(struct vmmem_underway *underway)
+{
+	const uintptr_t self = vmmem_underway_self();
+	struct vmmem_underway_slot *slot = vmmem_underway_first(underway, self);
+
+	/* Relaxed: if it is this thread's, this thread has set it. */
+	if (!likely(__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == self))
+		return vmmem_underway_enter_slow(underway);
+	return vmmem_underway_enter_slot(underway, slot);
+}
+
+/* vmmem_underway_leave() ends it, on the thread that began it. */
+static VMMEM_ALWAYS_INLINE void
+vmmem_underway_leave(struct vmmem_underway *underway,
+		     struct vmmem_section section)
+{
+	if (!likely(section.slot != NULL)) {
+		vmmem_underway_leave_slow(underway, section);
+		return;
+	}
+	/* Release: what was done in the section comes before. */
+	__atomic_store_n(&section.slot->state, (uint32_t)section.before,
+			 __ATOMIC_RELEASE);
+	/* As on the way in: the store before the look, by their barrier. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Relaxed: for that reason. */
+	if (!likely(__atomic_load_n(&underway->waiting, __ATOMIC_RELAXED) == 0))
+		vmmem_underway_leave_slow(underway, section);
+}
+
+/*
+ * vmmem_underway_wait() waits until each section that began before the call is
+ * over, sleeping if it must.
+ *
+ * Returns 0, or
+ *   VMMEM_EUNDERWAY  this thread is in such a section
+ *   -errno           what membarrier(2) or futex(2) said; nothing is known
+ */
+int vmmem_underway_wait(struct vmmem_underway *underway);
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/kvm.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "kvm/kvm_priv.h"
+#include "base/struct_size.h"
+
+#define FLAGS_KNOWN (VMMEM_KVM_LOG_ENABLED | VMMEM_KVM_NO_MOVE)
+
+/* What version 0.1 had. */
+#define OPTIONS_FIRST_SIZE                                                 \
+	(offsetof(struct vmmem_kvm_options, opaque) + sizeof(void *))
+
+/* As many as KVM had before it could be asked. */
+#define SLOTS_OF_OLD 32
+
+/* KVM takes one page less than twice as many in a slot; huge ones fit. */
+#define SLOT_PAGES (UINT64_C(1) << 30)
+
+bool
+vmmem_kvm_is_child(const struct vmmem_kvm *kvm)
+{
+	return getpid() != kvm->pid;
+}
+
+/* describe() is how the slot of 'region' should be. */
+static int
+describe(void *opaque, const struct vmmem_region *region,
+	 struct vmmem_slot *slot)
+{
+	const struct vmmem_kvm *kvm = opaque;
+	int rc = 0;
+
+	if (kvm->options.describe != NULL)
+		rc = kvm->options.describe(kvm->options.opaque, region, slot);
+	if (rc != 0 || (slot->flags & VMMEM_SLOT_NONE) != 0)
+		return rc;
+	if ((slot->flags & VMMEM_SLOT_READ_ONLY) != 0) {
+		/* Nothing is written there that could be logged. */
+		slot->flags &= ~VMMEM_SLOT_LOG;
+		if (!kvm->read_only)
+			return VMMEM_ENOSUPPORT;
+	} else if (vmmem_kvm_wants_log(kvm, region)) {
+		slot->flags |= VMMEM_SLOT_LOG;
+	}
+	if ((slot->flags & VMMEM_SLOT_GUEST_MEMFD) != 0 &&
+	    (!kvm->guest_memfd ||
+	     (slot->flags & (VMMEM_SLOT_READ_ONLY | VMMEM_SLOT_LOG)) != 0))
+		return VMMEM_ENOSUPPORT;
+	if ((slot->flags & VMMEM_SLOT_LOG) != 0 &&
+	    vmmem_region_bitmap(region) == NULL)
+		return VMMEM_ENOBITMAP;
+	return 0;
+}
+
+/* reserve() makes room to collect whatever slot of the plan logs. */
+static int
+reserve(struct vmmem_kvm *kvm, const struct vmmem_slots_plan *plan)
+{
+	size_t i, count = vmmem_slots_plan_count(plan);
+	struct vmmem_slot_op op;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		rc = vmmem_slots_plan_at(plan, i, &op);
+		if (rc == 0 && (op.slot.flags & VMMEM_SLOT_LOG) != 0)
+			rc = vmmem_kvm_log_reserve(kvm, op.slot.len);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* carry_out() has KVM do what the plan says. */
+static int
+carry_out(struct vmmem_kvm *kvm, const struct vmmem_slot_op *op)
+{
+	int rc = 0;
+
+	switch (op->kind) {
+	case VMMEM_SLOT_KEEP:
+		return 0;
+	case VMMEM_SLOT_DELETE:
+		return vmmem_kvm_delete(kvm, &op->slot);
+	default:
+		/* With the flag goes what was logged. */
+		if ((op->old_flags & ~op->slot.flags & VMMEM_SLOT_LOG) != 0)
+			rc = vmmem_kvm_fetch(kvm, &op->slot, false);
+		return rc != 0 ? rc : vmmem_kvm_set(kvm, &op->slot);
+	}
+}
+
+int
+vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map)
+{
+	struct vmmem_slots_plan *plan;
+	struct vmmem_slot_op op;
+	size_t i, count;
+	int rc;
+
+	kvm->touched = false;
+	rc = vmmem_slots_plan_new(kvm->slots, map, &plan);
+	if (rc != 0)
+		return rc;
+	rc = reserve(kvm, plan);
+	count = vmmem_slots_plan_count(plan);
+	for (i = 0; i < count && rc == 0; i++) {
+		rc = vmmem_slots_plan_at(plan, i, &op);
+		if (rc == 0)
+			rc = carry_out(kvm, &op);
+		if (rc != 0)
+			break;
+		kvm->touched = true;
+		rc = vmmem_slots_done(kvm->slots, plan, i);
+	}
+	vmmem_slots_plan_free(plan);
+	return rc;
+}
+
+int
+vmmem_kvm_settle(struct vmmem_kvm *kvm)
+{
+	int rc = vmmem_kvm_run(kvm, kvm->map);
+
+	kvm->pending = rc != 0;
+	/* What had a slot until now only because something had failed. */
+	if (rc == 0)
+		vmmem_kvm_forget_starts(kvm);
+	return rc;
+}
+
+void
+vmmem_kvm_undo(struct vmmem_kvm *kvm)
+{
+	/* If this fails too it is left over, which is noted. */
+	if (kvm->touched || kvm->pending)
+		(void)vmmem_kvm_settle(kvm);
+}
+
+/* set_map() notes what the slots should be. */
+static void
+set_map(struct vmmem_kvm *kvm, struct vmmem_collection *map)
+{
+	vmmem_collection_ref(map);
+	vmmem_collection_unref(kvm->map);
+	kvm->map = map;
+}
+
+/*
+ * All at once, and as late as can be: between the deletion of a slot and the
+ * making of the next the guest finds no memory there.
+ */
+static int
+commit(void *opaque, struct vmmem_collection *old_map,
+       struct vmmem_collection *new_map)
+{
+	struct vmmem_kvm *kvm = opaque;
+	int rc;
+
+	(void)old_map;
+	if (vmmem_kvm_is_child(kvm))
+		return 0;
+	vmmem_kvm_lock(kvm);
+	rc = vmmem_kvm_run(kvm, new_map);
+	if (rc == 0 || kvm->closing) {
+		set_map(kvm, new_map);
+		kvm->pending = rc != 0;
+	} else {
+		vmmem_kvm_undo(kvm);
+	}
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+static void
+published(void *opaque, struct vmmem_collection *old_map,
+	  struct vmmem_collection *new_map)
+{
+	struct vmmem_kvm *kvm = opaque;
+
+	(void)old_map;
+	(void)new_map;
+	if (vmmem_kvm_is_child(kvm))
+		return;
+	vmmem_kvm_lock(kvm);
+	vmmem_kvm_forget_starts(kvm);
+	vmmem_kvm_unlock(kvm);
+}
+
+/* Another listener has refused, before or after our commit. */
+static void
+abort_update(void *opaque, struct vmmem_collection *old_map,
+	     struct vmmem_collection *new_map)
+{
+	struct vmmem_kvm *kvm = opaque;
+
+	(void)new_map;
+	if (vmmem_kvm_is_child(kvm))
+		return;
+	vmmem_kvm_lock(kvm);
+	if (kvm->map != old_map || kvm->pending) {
+		set_map(kvm, old_map);
+		(void)vmmem_kvm_settle(kvm);
+	}
+	vmmem_kvm_unlock(kvm);
+}
+
+/* find_out() asks KVM what it has, and limits what was asked for. */
+static int
+find_out(struct vmmem_kvm *kvm)
+{
+	static const unsigned long which[] = {
+		KVM_CAP_NR_MEMSLOTS,  KVM_CAP_READONLY_MEM,
+		KVM_CAP_GUEST_MEMFD,  KVM_CAP_USER_MEMORY2,
+		KVM_CAP_MULTI_ADDRESS_SPACE,
+	};
+	uint32_t has[5], slots, left;
+	size_t i;
+
+	for (i = 0; i < 5; i++) {
+		int rc = vmmem_kvm_extension(kvm, which[i]);
+
+		if (rc < 0)
+			return rc;
+		has[i] = (uint32_t)rc;
+	}
+	slots = has[0] != 0 ? has[0] : SLOTS_OF_OLD;
+	kvm->read_only = has[1] != 0;
+	kvm->guest_memfd = has[2] != 0 && has[3] != 0;
+	/* Most KVMs have one, and do not count. */
+	if (kvm->options.address_space != 0 &&
+	    kvm->options.address_space >= has[4])
+		return VMMEM_ENOSUPPORT;
+	if (kvm->options.first_slot >= slots)
+		return VMMEM_EINVAL;
+	left = slots - kvm->options.first_slot;
+	if (kvm->options.max_slots == 0 || kvm->options.max_slots > left)
+		kvm->options.max_slots = left;
+	return 0;
+}
+
+static int
+take_options(struct vmmem_kvm *kvm, const struct vmmem_kvm_options *options)
+{
+	struct vmmem_kvm_options *known = &kvm->options;
+	int rc;
+
+	if (options != NULL) {
+		rc = vmmem_struct_take(options, known, sizeof(*known),
+				       OPTIONS_FIRST_SIZE);
+		if (rc != 0)
+			return rc;
+	}
+	if (known->log > VMMEM_KVM_LOG_RING || known->reserved != 0 ||
+	    (known->flags & ~FLAGS_KNOWN) != 0 ||
+	    known->address_space > UINT16_MAX ||
+	    known->max_slot_len % kvm->page_size != 0 ||
+	    known->max_slot_len / kvm->page_size > SLOT_PAGES ||
+	    (known->ring_entries & (known->ring_entries - 1)) != 0)
+		return VMMEM_EINVAL;
+	return 0;
+}
+
+static int
+make_slots(struct vmmem_kvm *kvm)
+{
+	struct vmmem_slots_options options = {
+		.size = sizeof(options),
+		.first = kvm->options.first_slot,
+		.max = kvm->options.max_slots,
+		.page_size = kvm->page_size,
+		.describe = describe,
+		.opaque = kvm,
+		.max_len = kvm->options.max_slot_len != 0 ?
+				   kvm->options.max_slot_len :
+				   kvm->page_size * SLOT_PAGES,
+	};
+
+#ifndef __s390x__ /* where KVM moves none */
+	if ((kvm->options.flags & VMMEM_KVM_NO_MOVE) == 0)
+		options.flags = VMMEM_SLOTS_CAN_MOVE;
+#endif
+	return vmmem_slots_new(&options, &kvm->slots);
+}
+
+/* destroy() frees everything but what the machine can still reach. */
+static void
+destroy(struct vmmem_kvm *kvm)
+{
+	vmmem_kvm_drop_rings(kvm);
+	vmmem_collection_unref(kvm->map);
+	/*
+	 * Slots that could not be deleted keep their regions for ever.  If the
+	 * memory went, the machine would see what is mapped there next.
+	 */
+	if (vmmem_slots_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
+		vmmem_slots_free(kvm->slots);
+	free(kvm->region_starts);
+	free(kvm->words);
+	/* A thread that a child does not have may hold its lock. */
+	if (!vmmem_kvm_is_child(kvm))
+		pthread_mutex_destroy(&kvm->lock);
+	free(kvm);
+}
+
+VMMEM_API int
+vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
+	      const struct vmmem_kvm_options *options,
+	      struct vmmem_kvm **ret_kvm)
+{
+	static const struct vmmem_listener_ops ops = {
+		.size = sizeof(ops),
+		.commit = commit,
+		.published = published,
+		.abort = abort_update,
+	};
+	struct vmmem_kvm *kvm;
+	int rc;
+
+	if (space == NULL || ret_kvm == NULL)
+		return VMMEM_EINVAL;
+	kvm = calloc(1, sizeof(*kvm));
+	if (kvm == NULL)
+		return -ENOMEM;
+	kvm->fd = vm_fd;
+	kvm->pid = getpid();
+	kvm->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	rc = -pthread_mutex_init(&kvm->lock, NULL);
+	if (rc != 0) {
+		free(kvm);
+		return rc;
+	}
+	rc = take_options(kvm, options);
+	if (rc == 0)
+		rc = find_out(kvm);
+	if (rc == 0)
+		rc = make_slots(kvm);
+	if (rc == 0)
+		rc = vmmem_collection_new_empty(&kvm->map);
+	if (rc == 0)
+		rc = vmmem_kvm_log_enable(kvm);
+	if (rc == 0)
+		rc = vmmem_listener_new(space, &ops, kvm,
+					kvm->options.priority, &kvm->listener);
+	if (rc != 0) {
+		/* Another try, if undoing has failed as well. */
+		if (kvm->pending)
+			(void)vmmem_kvm_settle(kvm);
+		destroy(kvm);
+		return rc;
+	}
+	*ret_kvm = kvm;
+	return 0;
+}
+
+/* set_closing() has the listener let go of slots, whatever KVM says. */
+static void
+set_closing(struct vmmem_kvm *kvm, bool closing)
+{
+	/* There the listener does nothing; for the lock see destroy(). */
+	if (vmmem_kvm_is_child(kvm))
+		return;
+	vmmem_kvm_lock(kvm);
+	kvm->closing = closing;
+	vmmem_kvm_unlock(kvm);
+}
+
+VMMEM_API int
+vmmem_kvm_free(struct vmmem_kvm *kvm)
+{
+	int rc;
+
+	if (kvm == NULL)
+		return 0;
+	if (kvm->listener != NULL) {
+		set_closing(kvm, true);
+		rc = vmmem_listener_free(kvm->listener);
+		if (rc != 0) {
+			set_closing(kvm, false);
+			return rc;
+		}
+		kvm->listener = NULL;
+	}
+	if (vmmem_slots_count(kvm->slots) != 0 && !vmmem_kvm_is_child(kvm)) {
+		/* The map is the empty one by now. */
+		rc = vmmem_kvm_sync(kvm);
+		if (rc != 0)
+			return rc;
+	}
+	destroy(kvm);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_kvm_sync(struct vmmem_kvm *kvm)
+{
+	int rc = 0;
+
+	if (kvm == NULL)
+		return VMMEM_EINVAL;
+	if (vmmem_kvm_is_child(kvm))
+		return -EIO;
+	vmmem_kvm_lock(kvm);
+	if (kvm->pending)
+		rc = vmmem_kvm_settle(kvm);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_is_pending(struct vmmem_kvm *kvm)
+{
+	int pending;
+
+	if (kvm == NULL || vmmem_kvm_is_child(kvm))
+		return 0;
+	vmmem_kvm_lock(kvm);
+	pending = kvm->pending;
+	vmmem_kvm_unlock(kvm);
+	return pending;
+}
+
+VMMEM_API size_t
+vmmem_kvm_slot_count(struct vmmem_kvm *kvm)
+{
+	size_t count;
+
+	if (kvm == NULL || vmmem_kvm_is_child(kvm))
+		return 0;
+	vmmem_kvm_lock(kvm);
+	count = vmmem_slots_count(kvm->slots);
+	vmmem_kvm_unlock(kvm);
+	return count;
+}
+
+VMMEM_API int
+vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
+		  struct vmmem_slot *ret_slot)
+{
+	int rc;
+
+	if (kvm == NULL)
+		return VMMEM_EINVAL;
+	if (vmmem_kvm_is_child(kvm))
+		return -EIO;
+	vmmem_kvm_lock(kvm);
+	rc = vmmem_slots_at(kvm->slots, index, ret_slot);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
+		    struct vmmem_slot *ret_slot)
+{
+	int rc;
+
+	if (kvm == NULL)
+		return VMMEM_EINVAL;
+	if (vmmem_kvm_is_child(kvm))
+		return -EIO;
+	vmmem_kvm_lock(kvm);
+	rc = vmmem_slots_find(kvm->slots, gpa, ret_slot);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}

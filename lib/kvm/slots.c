@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/slots.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "kvm/slots_priv.h"
+#include "base/struct_size.h"
+
+#define FLAGS_KNOWN VMMEM_SLOTS_CAN_MOVE
+
+/* What version 0.1 had. */
+#define OPTIONS_FIRST_SIZE                                                 \
+	(offsetof(struct vmmem_slots_options, opaque) + sizeof(void *))
+
+VMMEM_API int
+vmmem_slots_new(const struct vmmem_slots_options *options,
+		struct vmmem_slots **ret_slots)
+{
+	struct vmmem_slots_options known = { .size = sizeof(known) };
+	struct vmmem_slots *slots;
+	int rc;
+
+	if (ret_slots == NULL)
+		return VMMEM_EINVAL;
+	if (options != NULL) {
+		rc = vmmem_struct_take(options, &known, sizeof(known),
+				       OPTIONS_FIRST_SIZE);
+		if (rc != 0)
+			return rc;
+	}
+	if (known.page_size == 0)
+		known.page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (known.max == 0)
+		known.max = UINT32_MAX - known.first;
+	if ((known.page_size & (known.page_size - 1)) != 0 ||
+	    (known.max_len & (known.page_size - 1)) != 0 ||
+	    (known.flags & ~FLAGS_KNOWN) != 0 || known.reserved != 0 ||
+	    (known.max != 0 && known.max - 1 > UINT32_MAX - known.first))
+		return VMMEM_EINVAL;
+
+	slots = calloc(1, sizeof(*slots));
+	if (slots == NULL)
+		return -ENOMEM;
+	slots->options = known;
+	*ret_slots = slots;
+	return 0;
+}
+
+VMMEM_API struct vmmem_slots *
+vmmem_slots_free(struct vmmem_slots *slots)
+{
+	size_t i;
+
+	if (slots == NULL)
+		return NULL;
+	for (i = 0; i < slots->count; i++)
+		vmmem_region_unref(vmmem_slots_entry_at(slots, i)->slot.region);
+	free(slots->order);
+	free(slots->pool);
+	free(slots);
+	return NULL;
+}
+
+VMMEM_API size_t
+vmmem_slots_count(const struct vmmem_slots *slots)
+{
+	return slots != NULL ? slots->count : 0;
+}
+
+VMMEM_API int
+vmmem_slots_at(const struct vmmem_slots *slots, size_t index,
+	       struct vmmem_slot *ret_slot)
+{
+	if (slots == NULL || ret_slot == NULL)
+		return VMMEM_EINVAL;
+	if (index >= slots->count)
+		return VMMEM_EOUTOFRANGE;
+	*ret_slot = vmmem_slots_entry_at(slots, index)->slot;
+	return 0;
+}
+
+/* find_number() returns NULL if there is no such slot. */
+static struct vmmem_slots_entry *
+find_number(const struct vmmem_slots *slots, uint32_t number)
+{
+	struct vmmem_slots_entry *entry;
+
+	if (number < slots->options.first ||
+	    number - slots->options.first >= slots->pool_len)
+		return NULL;
+	entry = &slots->pool[number - slots->options.first];
+	return entry->slot.region != NULL ? entry : NULL;
+}
+
+VMMEM_API int
+vmmem_slots_by_number(const struct vmmem_slots *slots, uint32_t number,
+		      struct vmmem_slot *ret_slot)
+{
+	const struct vmmem_slots_entry *entry;
+
+	if (slots == NULL || ret_slot == NULL)
+		return VMMEM_EINVAL;
+	entry = find_number(slots, number);
+	if (entry == NULL)
+		return VMMEM_ENOREGION;
+	*ret_slot = entry->slot;
+	return 0;
+}
+
+size_t
+vmmem_slots_position(const struct vmmem_slots *slots, uint64_t gpa)
+{
+	size_t low = 0, high = slots->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (vmmem_slots_entry_at(slots, middle)->slot.gpa <= gpa)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+VMMEM_API int
+vmmem_slots_find(const struct vmmem_slots *slots, uint64_t gpa,
+		 struct vmmem_slot *ret_slot)
+{
+	const struct vmmem_slot *slot;
+	size_t position;
+
+	if (slots == NULL || ret_slot == NULL)
+		return VMMEM_EINVAL;
+	position = vmmem_slots_position(slots, gpa);
+	if (position == 0)
+		return VMMEM_EBADADDR;
+	slot = &vmmem_slots_entry_at(slots, position - 1)->slot;
+	if (gpa > vmmem_slot_last(slot))
+		return VMMEM_EBADADDR;
+	*ret_slot = *slot;
+	return 0;
+}
+
+/* grown() is how long an array gets that must hold 'want'. */
+static size_t
+grown(size_t len, size_t want)
+{
+	size_t half_more = len + len / 2;
+
+	return want > half_more ? want : half_more;
+}
+
+int
+vmmem_slots_reserve(struct vmmem_slots *slots, size_t count, size_t numbers)
+{
+	if (count > slots->order_len) {
+		size_t len = grown(slots->order_len, count);
+		uint32_t *order;
+
+		order = reallocarray(slots->order, len, sizeof(*order));
+		if (order == NULL)
+			return -ENOMEM;
+		slots->order = order;
+		slots->order_len = len;
+	}
+	if (numbers > slots->pool_len) {
+		size_t len = grown(slots->pool_len, numbers);
+		struct vmmem_slots_entry *pool;
+
+		pool = reallocarray(slots->pool, len, sizeof(*pool));
+		if (pool == NULL)
+			return -ENOMEM;
+		memset(&pool[slots->pool_len], 0,
+		       (len - slots->pool_len) * sizeof(*pool));
+		slots->pool = pool;
+		slots->pool_len = len;
+	}
+	return 0;
+}
+
+/* take_out() takes an entry out of the order, but leaves it as it is. */
+static void
+take_out(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
+{
+	size_t position = vmmem_slots_position(slots, entry->slot.gpa) - 1;
+
+	slots->count--;
+	memmove(&slots->order[position], &slots->order[position + 1],
+		(slots->count - position) * sizeof(slots->order[0]));
+}
+
+static void
+put_in(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
+{
+	size_t position = vmmem_slots_position(slots, entry->slot.gpa);
+
+	memmove(&slots->order[position + 1], &slots->order[position],
+		(slots->count - position) * sizeof(slots->order[0]));
+	slots->order[position] = (uint32_t)(entry - slots->pool);
+	slots->count++;
+}
+
+VMMEM_API int
+vmmem_slots_done(struct vmmem_slots *slots, struct vmmem_slots_plan *plan,
+		 size_t index)
+{
+	struct vmmem_slots_entry *entry;
+	struct vmmem_region *old;
+	const struct vmmem_slot_op *op;
+	size_t number;
+
+	if (slots == NULL || plan == NULL)
+		return VMMEM_EINVAL;
+	if (index >= plan->count)
+		return VMMEM_EOUTOFRANGE;
+	if (plan->slots != slots || plan->serial != slots->serial ||
+	    plan->next != index)
+		return VMMEM_EINVAL;
+
+	op = &plan->ops[index];
+	number = op->slot.number - slots->options.first;
+	entry = &slots->pool[number];
+	old = entry->slot.region;
+	switch (op->kind) {
+	case VMMEM_SLOT_DELETE:
+		take_out(slots, entry);
+		*entry = (struct vmmem_slots_entry){ .spoilt = false };
+		if (number < slots->lowest_free)
+			slots->lowest_free = number;
+		break;
+	case VMMEM_SLOT_MOVE:
+		take_out(slots, entry);
+		/* fallthrough */
+	case VMMEM_SLOT_CREATE:
+		entry->slot = op->slot;
+		vmmem_region_ref(op->slot.region);
+		put_in(slots, entry);
+		if (number == slots->lowest_free)
+			slots->lowest_free++;
+		break;
+	default:
+		entry->slot = op->slot;
+		vmmem_region_ref(op->slot.region);
+		break;
+	}
+	plan->next++;
+	plan->serial = ++slots->serial;
+	if (plan->next == plan->count)
+		slots->described = plan->asked;
+	/* Last: it may unmap, and call the region's owner. */
+	vmmem_region_unref(old);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_slots_spoil(struct vmmem_slots *slots, uint32_t number)
+{
+	struct vmmem_slots_entry *entry;
+
+	if (slots == NULL)
+		return VMMEM_EINVAL;
+	entry = find_number(slots, number);
+	if (entry == NULL)
+		return VMMEM_ENOREGION;
+	entry->spoilt = true;
+	slots->serial++;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_slots_redescribe(struct vmmem_slots *slots)
+{
+	if (slots == NULL)
+		return VMMEM_EINVAL;
+	slots->asked++;
+	return 0;
+}

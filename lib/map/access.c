@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/access.h>
+#include <vmmem/error.h>
+
+#include "map/access_priv.h"
+#include "base/api.h"
+#include "map/collection_priv.h"
+#include "guest/copy.h"
+#include "map/translate.h"
+
+/* What is filled without a host address comes from a buffer of this size. */
+#define BOUNCE 1024
+
+/*
+ * A step moves the bytes [offset, offset + len) of one entry, which are those
+ * of the access from '*done' on, and adds what it moved to '*done'.  It returns
+ * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is
+ * how the bytes were found in a translated collection, or NULL.
+ */
+typedef int (*step_fn)(const struct vmmem_collection *collection,
+		       const struct vmmem_entry *entry, uint64_t offset,
+		       uint64_t len, uint64_t *done, void *context,
+		       const struct vmmem_seen *seen);
+
+/*
+ * walk_seen() is walk() for a translated collection, and if 'all' is set
+ * walk_all(): what is one piece is looked up once.
+ */
+static int
+walk_seen(const struct vmmem_collection *collection, uint64_t iova,
+	  uint64_t len, uint32_t access, step_fn step, void *context, bool all,
+	  uint64_t *ret_done)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	uint64_t done = 0, bad;
+	int rc = 0;
+
+	while (rc == 0 && done < len) {
+		if (done != 0 && iova + done == 0) {
+			rc = VMMEM_EOVERFLOW;
+			break;
+		}
+		rc = vmmem_see(collection, iova + done, len - done, access,
+			       &wait, &seen);
+		if (rc != 0)
+			break;
+		if (all && seen.len != len) {
+			/* Several pieces: all of them must be there. */
+			vmmem_unsee(&seen);
+			rc = vmmem_see_check(collection, iova, len, access,
+					     &wait, &bad);
+			all = false;
+			continue;
+		}
+		all = false;
+		rc = step(seen.map, seen.entry, seen.offset, seen.len, &done,
+			  context, &seen);
+		vmmem_unsee(&seen);
+	}
+	*ret_done = done;
+	return rc;
+}
+
+/*
+ * walk() makes one step for each region of [gpa, gpa + len), in ascending
+ * order, until a byte is not there, is not permitted, or a step fails.
+ */
+static int
+walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
+     uint32_t access, step_fn step, void *context, uint64_t *ret_done)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset, piece, done = 0;
+	size_t at;
+	int rc = 0;
+
+	*ret_done = 0;
+	if (len == 0)
+		return 0;
+	if (collection->translation != NULL)
+		return walk_seen(collection, gpa, len, access, step, context,
+				 false, ret_done);
+	entry = vmmem_find_index(collection, gpa, &offset, &at);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	while (rc == 0) {
+		if ((access & ~entry->access) != 0) {
+			rc = VMMEM_EPERM;
+			break;
+		}
+		piece = len - done;
+		if (!vmmem_range_within(entry->span, offset, piece))
+			piece = entry->span - offset + 1;
+		rc = step(collection, entry, offset, piece, &done, context,
+			  NULL);
+		if (rc != 0 || done == len)
+			break;
+
+		/* On to the region that begins at gpa + done, if one does. */
+		if (gpa + done == 0) {
+			rc = VMMEM_EOVERFLOW;
+			break;
+		}
+		offset = 0;
+		entry = vmmem_next_index(collection, &at);
+		if (entry == NULL)
+			rc = VMMEM_EBADADDR;
+	}
+	*ret_done = done;
+	return rc;
+}
+
+/* walk_all() checks the whole range before it makes the first step. */
+static int
+walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
+	 uint32_t access, step_fn step, void *context, uint64_t *ret_done)
+{
+	uint64_t bad;
+	int rc;
+
+	if (collection->translation != NULL)
+		return walk_seen(collection, gpa, len, access, step, context,
+				 true, ret_done);
+	rc = vmmem_check(collection, gpa, len, access, &bad);
+	if (rc != 0) {
+		*ret_done = 0;
+		return rc;
+	}
+	return walk(collection, gpa, len, access, step, context, ret_done);
+}
+
+static int
+step_read(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	unsigned char *buf = context;
+	size_t left;
+
+	(void)seen;
+	if (entry->host == NULL)
+		return vmmem_region_call_read(
+			vmmem_region_of(collection, entry), offset,
+			buf + *done, len, done);
+	left = vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
+}
+
+static int
+step_write(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	const unsigned char *const *buf = context;
+	size_t left;
+	int rc;
+
+	if (entry->host == NULL) {
+		rc = vmmem_region_call_write(
+			vmmem_region_of(collection, entry), offset,
+			*buf + *done, len, done);
+		/* A callback that failed may have written some of it. */
+		vmmem_step_written(collection, entry, offset, len, seen, 0);
+		return rc;
+	}
+	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
+	if (left != len)
+		vmmem_step_written(collection, entry, offset, len - left, seen,
+				   0);
+	*done += len - left;
+	return left != 0 ? VMMEM_EFAULT : 0;
+}
+
+static int
+step_fill(const struct vmmem_collection *collection,
+	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	const struct vmmem_region *region;
+	const uint8_t *value = context;
+	unsigned char buf[BOUNCE];
+	uint64_t piece, at = 0;
+	size_t left;
+	int rc = 0;
+
+	if (entry->host != NULL) {
+		left = vmmem_fill_guest(entry->host + offset, *value, len);
+		if (left != len)
+			vmmem_step_written(collection, entry, offset,
+					   len - left, seen, 0);
+		*done += len - left;
+		return left != 0 ? VMMEM_EFAULT : 0;
+	}
+	region = vmmem_region_of(collection, entry);
+	memset(buf, *value, sizeof(buf));
+	while (at < len && rc == 0) {
+		/* To where a group of 8 ends, so that none is cut in two. */
+		piece = sizeof(buf) - (region->start + offset + at) % 8;
+		if (piece > len - at)
+			piece = len - at;
+		rc = vmmem_region_call_write(region, offset + at, buf, piece,
+					     done);
+		vmmem_step_written(collection, entry, offset, piece, seen, at);
+		at += piece;
+	}
+	return rc;
+}
+
+VMMEM_COLD int
+vmmem_read_slow(const struct vmmem_collection *collection, uint64_t gpa,
+		void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk_all(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
+			ret_done);
+}
+
+VMMEM_COLD int
+vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
+		 const void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_write,
+			&buf, ret_done);
+}
+
+int
+vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		  void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
+		    ret_done);
+}
+
+int
+vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		   const void *buf, size_t len, uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
+		    ret_done);
+}
+
+/* report() stores a count where the caller wants one. */
+static void
+report(size_t *ret_done, uint64_t done)
+{
+	if (ret_done != NULL)
+		*ret_done = done;
+}
+
+/* What runs from one region into the next, and no further. */
+struct crossing {
+	const struct vmmem_entry *from, *into;
+	uint64_t offset; /* in 'from' */
+	uint64_t first;	 /* bytes that are in 'from'; the rest is in 'into' */
+};
+
+/*
+ * crosses() tells whether [gpa, gpa + len) is such a range, which is the most
+ * common of those that are not within one region, and is all permitted and has
+ * host addresses.
+ */
+static inline bool
+crosses(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
+	uint32_t access, struct crossing *ret_crossing)
+{
+	const struct vmmem_entry *from, *into;
+	uint64_t offset, more;
+	size_t at;
+
+	from = vmmem_find_index(collection, gpa, &offset, &at);
+	if (from == NULL)
+		return false;
+	more = from->span - offset;
+	into = vmmem_next_index(collection, &at);
+	if (into == NULL || len - 1 <= more || len - more - 2 > into->span ||
+	    (access & ~(from->direct & into->direct)) != 0)
+		return false;
+	*ret_crossing = (struct crossing){ from, into, offset, more + 1 };
+	return true;
+}
+
+static __attribute__((__noinline__)) int
+read_slow(const struct vmmem_collection *collection, uint64_t gpa, void *buf,
+	  size_t len, size_t *ret_done)
+{
+	struct crossing at;
+	uint64_t done;
+	size_t left;
+	int rc;
+
+	if (len != 0 && collection->translation == NULL &&
+	    crosses(collection, gpa, len, VMMEM_PROT_READ, &at)) {
+		left = vmmem_copy_from_guest(buf, at.from->host + at.offset,
+					     at.first);
+		if (likely(left == 0))
+			left = vmmem_copy_from_guest(
+				(unsigned char *)buf + at.first, at.into->host,
+				len - at.first);
+		else
+			left += len - at.first;
+		report(ret_done, len - left);
+		return likely(left == 0) ? 0 : VMMEM_EFAULT;
+	}
+	rc = vmmem_read_slow(collection, gpa, buf, len, &done);
+	report(ret_done, done);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
+		      void *buf, size_t len, size_t *ret_done)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+	size_t left;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EINVAL;
+	if (likely(len != 0)) {
+		entry = vmmem_find_direct(collection, gpa, len,
+					  VMMEM_PROT_READ, &offset);
+		if (likely(entry != NULL)) {
+			left = vmmem_copy_from_guest(
+				buf, entry->host + offset, len);
+			report(ret_done, len - left);
+			return likely(left == 0) ? 0 : VMMEM_EFAULT;
+		}
+	}
+	return read_slow(collection, gpa, buf, len, ret_done);
+}
+
+VMMEM_API int
+vmmem_collection_read_some(const struct vmmem_collection *collection,
+			   uint64_t gpa, void *buf, size_t len,
+			   size_t *ret_done)
+{
+	uint64_t done;
+	int rc;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EINVAL;
+	rc = vmmem_read_pieces(collection, gpa, buf, len, &done);
+	report(ret_done, done);
+	return rc;
+}
+
+static __attribute__((__noinline__)) int
+write_slow(const struct vmmem_collection *collection, uint64_t gpa,
+	   const void *buf, size_t len, size_t *ret_done)
+{
+	struct crossing at;
+	uint64_t done = 0;
+	int rc;
+
+	if (len != 0 && collection->translation == NULL &&
+	    crosses(collection, gpa, len, VMMEM_PROT_WRITE, &at)) {
+		rc = step_write(collection, at.from, at.offset, at.first,
+				&done, &buf, NULL);
+		if (likely(rc == 0))
+			rc = step_write(collection, at.into, 0,
+					len - at.first, &done, &buf, NULL);
+		report(ret_done, done);
+		return rc;
+	}
+
+	rc = vmmem_write_slow(collection, gpa, buf, len, &done);
+	report(ret_done, done);
+	return rc;
+}
+
+/* write_cut_short() ends a write of which 'moved' bytes found their memory. */
+static VMMEM_COLD int
+write_cut_short(const struct vmmem_collection *collection,
+		const struct vmmem_entry *entry, uint64_t offset, size_t moved,
+		size_t *ret_done)
+{
+	if (moved != 0)
+		vmmem_written(collection, entry, offset, moved);
+	report(ret_done, moved);
+	return VMMEM_EFAULT;
+}
+
+VMMEM_API int
+vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
+		       const void *buf, size_t len, size_t *ret_done)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+	size_t left;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EINVAL;
+	if (likely(len != 0)) {
+		entry = vmmem_find_direct(collection, gpa, len,
+					  VMMEM_PROT_WRITE, &offset);
+		if (likely(entry != NULL)) {
+			left = vmmem_copy_to_guest(entry->host + offset, buf,
+						   len);
+			if (!likely(left == 0))
+				return write_cut_short(collection, entry,
+						       offset, len - left,
+						       ret_done);
+			vmmem_written(collection, entry, offset, len);
+			report(ret_done, len);
+			return 0;
+		}
+	}
+	return write_slow(collection, gpa, buf, len, ret_done);
+}
+
+VMMEM_API int
+vmmem_collection_write_some(const struct vmmem_collection *collection,
+			    uint64_t gpa, const void *buf, size_t len,
+			    size_t *ret_done)
+{
+	uint64_t done;
+	int rc;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EINVAL;
+	rc = vmmem_write_pieces(collection, gpa, buf, len, &done);
+	report(ret_done, done);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
+		      uint8_t value, uint64_t len, uint64_t *ret_done)
+{
+	uint64_t done;
+
+	if (collection == NULL)
+		return VMMEM_EINVAL;
+	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_fill,
+			&value, ret_done != NULL ? ret_done : &done);
+}
+
+VMMEM_API int
+vmmem_collection_fill_some(const struct vmmem_collection *collection,
+			   uint64_t gpa, uint8_t value, uint64_t len,
+			   uint64_t *ret_done)
+{
+	uint64_t done;
+
+	if (collection == NULL)
+		return VMMEM_EINVAL;
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
+		    ret_done != NULL ? ret_done : &done);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The way of an access that the fast path of its caller did not take. */
+#ifndef ACCESS_PRIV_H
+#define ACCESS_PRIV_H
+
+#include <vmmem/collection.h>
+
+#include "map/collection_priv.h"
+#include "map/translate.h"
+
+/*
+ * vmmem_read_slow() and vmmem_write_slow() are vmmem_collection_read() and
+ * vmmem_collection_write() without the checks of their arguments and without
+ * the short cut; 'ret_done' is not NULL.
+ */
+int vmmem_read_slow(const struct vmmem_collection *collection, uint64_t gpa,
+		    void *buf, size_t len, uint64_t *ret_done);
+int vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
+		     const void *buf, size_t len, uint64_t *ret_done);
+
+/*
+ * vmmem_read_pieces() and vmmem_write_pieces() move what they can, up to the
+ * first byte that is not there, not permitted or gone.
+ */
+int vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		      void *buf, size_t len, uint64_t *ret_done);
+int vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		       const void *buf, size_t len, uint64_t *ret_done);
+
+/*
+ * vmmem_step_written() follows each write to bytes of an entry, from the byte
+ * 'at' on.  'seen' is how they were found in a translated collection, or NULL.
+ */
+static inline void
+vmmem_step_written(const struct vmmem_collection *collection,
+		   const struct vmmem_entry *entry, uint64_t offset,
+		   uint64_t len, const struct vmmem_seen *seen, uint64_t at)
+{
+	if (seen != NULL)
+		vmmem_seen_written(seen, at, len);
+	else
+		vmmem_written(collection, entry, offset + at, len);
+}
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Atomic operations by guest address.  The operations themselves are those of
+ * guest_atomic.h: here is only how an address finds its place.
+ */
+#include <vmmem/atomic.h>
+#include <vmmem/error.h>
+
+#include "base/api.h"
+#include "map/atomic_priv.h"
+#include "map/collection_priv.h"
+#include "guest/guest_atomic.h"
+
+_Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
+	       VMMEM_ORDER_CONSUME == __ATOMIC_CONSUME &&
+	       VMMEM_ORDER_ACQUIRE == __ATOMIC_ACQUIRE &&
+	       VMMEM_ORDER_RELEASE == __ATOMIC_RELEASE &&
+	       VMMEM_ORDER_ACQ_REL == __ATOMIC_ACQ_REL &&
+	       VMMEM_ORDER_SEQ_CST == __ATOMIC_SEQ_CST,
+	       "users pass C11's own orders");
+
+#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/*
+ * locate() returns the entry that holds the 'size' bytes at 'gpa', which are
+ * aligned in the host because 'gpa' is; or NULL, and the twin in
+ * translate_atomic.c knows why.
+ */
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
+       uint32_t access, uint64_t *ret_offset)
+{
+	if (!likely((gpa & (size - 1)) == 0))
+		return NULL;
+	return vmmem_find_direct(collection, gpa, size, access, ret_offset);
+}
+
+VMMEM_COLD int
+vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
+		    uint64_t size, uint32_t access)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset, bad;
+	int rc;
+
+	rc = vmmem_check(collection, gpa, size, 0, &bad);
+	if (rc != 0)
+		return rc;
+	entry = vmmem_find(collection, gpa, &offset);
+	if (!vmmem_range_within(entry->span, offset, size))
+		return VMMEM_ECROSS;
+	if ((gpa & (size - 1)) != 0)
+		return VMMEM_EMISALIGNED;
+	if ((access & ~entry->access) != 0)
+		return VMMEM_EPERM;
+	return VMMEM_ENOHOST;
+}
+
+#define LOAD(bits)                                                         \
+	VMMEM_API int vmmem_collection_load_u##bits(                       \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		int order, uint##bits##_t *ret_value)                      \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint##bits##_t value;                                      \
+		uint64_t offset;                                           \
+		int rc;                                                    \
+                                                                           \
+		if (collection == NULL || ret_value == NULL)               \
+			return VMMEM_EINVAL;                               \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_LOADS))  \
+			return VMMEM_EORDER;                               \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_READ, &offset);                  \
+		if (!likely(entry != NULL))                                \
+			return vmmem_see_load_u##bits(collection, gpa,     \
+						      order, ret_value);   \
+		rc = vmmem_inline_load_u##bits(entry->host + offset,       \
+					       order, &value);             \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		*ret_value = value;                                        \
+		return 0;                                                  \
+	}
+
+#define STORE(bits)                                                        \
+	VMMEM_API int vmmem_collection_store_u##bits(                      \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		uint##bits##_t value, int order)                           \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint64_t offset;                                           \
+		int rc;                                                    \
+                                                                           \
+		if (collection == NULL)                                    \
+			return VMMEM_EINVAL;                               \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_STORES)) \
+			return VMMEM_EORDER;                               \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_WRITE, &offset);                 \
+		if (!likely(entry != NULL))                                \
+			return vmmem_see_store_u##bits(collection, gpa,    \
+						       value, order);      \
+		rc = vmmem_inline_store_u##bits(entry->host + offset,      \
+						value, order);             \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		vmmem_written(collection, entry, offset, (bits) / 8);      \
+		return 0;                                                  \
+	}
+
+#define MODIFY(name, bits)                                                 \
+	VMMEM_API int vmmem_collection_##name##_u##bits(                   \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		uint##bits##_t operand, int order,                         \
+		uint##bits##_t *ret_previous)                              \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint##bits##_t previous;                                   \
+		uint64_t offset;                                           \
+		int rc;                                                    \
+                                                                           \
+		if (collection == NULL)                                    \
+			return VMMEM_EINVAL;                               \
+		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_ORDERS)) \
+			return VMMEM_EORDER;                               \
+		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+			       &offset);                                   \
+		if (!likely(entry != NULL))                                \
+			return vmmem_see_##name##_u##bits(                 \
+				collection, gpa, operand, order,           \
+				ret_previous);                             \
+		rc = vmmem_inline_##name##_u##bits(                        \
+			entry->host + offset, operand, order, &previous);  \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		vmmem_written(collection, entry, offset, (bits) / 8);      \
+		if (ret_previous != NULL)                                  \
+			*ret_previous = previous;                          \
+		return 0;                                                  \
+	}
+
+#define COMPARE_EXCHANGE(bits)                                             \
+	VMMEM_API int vmmem_collection_compare_exchange_u##bits(           \
+		const struct vmmem_collection *collection, uint64_t gpa,   \
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int success, int failure, uint##bits##_t *ret_previous)    \
+	{                                                                  \
+		const struct vmmem_entry *entry;                           \
+		uint##bits##_t previous;                                   \
+		uint64_t offset;                                           \
+		int rc;                                                    \
+                                                                           \
+		if (collection == NULL || ret_previous == NULL)            \
+			return VMMEM_EINVAL;                               \
+		if (!vmmem_inline_order_is_in(success,                     \
+					      VMMEM_INLINE_ORDERS) ||      \
+		    !vmmem_inline_order_is_in(failure, VMMEM_INLINE_LOADS)) \
+			return VMMEM_EORDER;                               \
+		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+			       &offset);                                   \
+		if (!likely(entry != NULL))                                \
+			return vmmem_see_compare_exchange_u##bits(         \
+				collection, gpa, expected, desired,        \
+				vmmem_inline_join(success, failure),       \
+				ret_previous);                             \
+		rc = vmmem_inline_compare_exchange_u##bits(                \
+			entry->host + offset, expected, desired,           \
+			vmmem_inline_join(success, failure), &previous);   \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		/* What was not stored need not be sent. */                \
+		if (previous == expected)                                  \
+			vmmem_written(collection, entry, offset,           \
+				      (bits) / 8);                         \
+		*ret_previous = previous;                                  \
+		return 0;                                                  \
+	}
+
+#define ALL(bits)                                                          \
+	LOAD(bits)                                                         \
+	STORE(bits)                                                        \
+	MODIFY(exchange, bits)                                             \
+	MODIFY(fetch_add, bits)                                            \
+	MODIFY(fetch_or, bits)                                             \
+	MODIFY(fetch_and, bits)                                            \
+	COMPARE_EXCHANGE(bits)
+
+ALL(8)
+ALL(16)
+ALL(32)
+ALL(64)

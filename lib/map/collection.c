@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/address.h>
+#include <vmmem/collection.h>
+#include <vmmem/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/api.h"
+#include "dirty/bitmap_priv.h"
+#include "map/collection_priv.h"
+#include "map/lineage.h"
+#include "map/translate.h"
+
+#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/*
+ * room() rounds a size up to the next eighth.  A map that grows region by
+ * region asks for a little more each time.  If that is always a little more
+ * than what malloc() takes from mmap(), and the threshold is what was freed
+ * last, each map is faulted in and unmapped again.
+ */
+static size_t
+room(size_t bytes)
+{
+	const unsigned int eighth = 3;
+	unsigned int bits = 63 - (unsigned int)__builtin_clzll(bytes);
+	size_t unit = (size_t)1 << (bits > eighth ? bits - eighth : 0);
+
+	return bytes > SIZE_MAX - unit ? bytes :
+					 (bytes + (unit - 1)) & ~(unit - 1);
+}
+
+struct vmmem_collection *
+vmmem_collection_allocate(size_t count, size_t changes)
+{
+	const size_t each =
+		2 * sizeof(uint64_t) + sizeof(struct vmmem_region *);
+	struct vmmem_collection *collection;
+
+	/* They are pointers that somebody has: their size fits. */
+	if (changes <= 1)
+		changes = 0;
+	if (count > (SIZE_MAX - sizeof(*collection) -
+		     changes * sizeof(struct vmmem_region *)) /
+			    each)
+		return NULL;
+	collection = malloc(room(sizeof(*collection) + count * each +
+				 changes * sizeof(struct vmmem_region *)));
+	if (collection == NULL)
+		return NULL;
+	atomic_init(&collection->refs, 1);
+	atomic_init(&collection->kept, 0);
+	collection->translation = NULL;
+	collection->count = count;
+	collection->levels =
+		count > 1 ? 63 - (size_t)__builtin_clzll(count - 1) : 0;
+	collection->upper =
+		count > 1 ? count - ((size_t)1 << collection->levels) : 0;
+	collection->regions =
+		(struct vmmem_region **)&collection->starts[2 * count];
+	collection->changed = changes != 0 ? &collection->regions[count] :
+					     &collection->one;
+	return collection;
+}
+
+int
+vmmem_collection_finish(struct vmmem_collection *collection,
+			const struct vmmem_collection *older)
+{
+	int rc;
+
+	/* Const is for users: what links the two is the lineage's. */
+	if (older != NULL &&
+	    vmmem_lineage_join(collection,
+			       (struct vmmem_collection *)(uintptr_t)older))
+		return 0;
+	rc = vmmem_lineage_found(collection);
+	if (rc != 0)
+		free(collection);
+	return rc;
+}
+
+static uint64_t
+last_of(const struct vmmem_collection *collection, size_t index)
+{
+	return collection->regions[index]->last;
+}
+
+VMMEM_API int
+vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
+		     struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *collection;
+	size_t i;
+	int rc;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	if (count == 0)
+		return VMMEM_ENOREGION;
+	if (regions == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count; i++) {
+		if (regions[i] == NULL)
+			return VMMEM_EINVAL;
+		if (i == 0)
+			continue;
+		if (regions[i]->start < regions[i - 1]->start)
+			return VMMEM_EUNSORTED;
+		if (regions[i]->start <= regions[i - 1]->last)
+			return VMMEM_EOVERLAP;
+	}
+
+	collection = vmmem_collection_allocate(count, 0);
+	if (collection == NULL)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		vmmem_collection_put(collection, i, regions[i]);
+	rc = vmmem_collection_finish(collection, NULL);
+	if (rc == 0)
+		*ret_collection = collection;
+	return rc;
+}
+
+static int
+compare_starts(const void *left, const void *right)
+{
+	const struct vmmem_region *const *a = left;
+	const struct vmmem_region *const *b = right;
+
+	return ((*a)->start > (*b)->start) - ((*a)->start < (*b)->start);
+}
+
+VMMEM_API int
+vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
+			      size_t count,
+			      struct vmmem_collection **ret_collection)
+{
+	struct vmmem_region **sorted;
+	size_t i;
+	int rc;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	if (count == 0)
+		return VMMEM_ENOREGION;
+	if (regions == NULL)
+		return VMMEM_EINVAL;
+	sorted = reallocarray(NULL, count, sizeof(*sorted));
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		if (regions[i] == NULL) {
+			free(sorted);
+			return VMMEM_EINVAL;
+		}
+		sorted[i] = regions[i];
+	}
+	qsort(sorted, count, sizeof(*sorted), compare_starts);
+	rc = vmmem_collection_new(sorted, count, ret_collection);
+	free(sorted);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *collection;
+	int rc;
+
+	if (ret_collection == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_collection_allocate(0, 0);
+	if (collection == NULL)
+		return -ENOMEM;
+	rc = vmmem_collection_finish(collection, NULL);
+	if (rc == 0)
+		*ret_collection = collection;
+	return rc;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_collection_ref(struct vmmem_collection *collection)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (collection != NULL)
+		atomic_fetch_add_explicit(&collection->refs, 1,
+					  memory_order_relaxed);
+	return collection;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_collection_unref(struct vmmem_collection *collection)
+{
+	size_t left, i;
+
+	if (collection == NULL)
+		return NULL;
+	/*
+	 * Acquire: if this is the last reference, and so nobody can take
+	 * another, all other threads' look-ups came before their release.  It
+	 * spares the locked instruction.
+	 *
+	 * Release: this thread's look-ups come before the count drops.
+	 * Acquire, for the last one: all other threads' look-ups come before
+	 * the array is freed.
+	 */
+	if (atomic_load_explicit(&collection->refs, memory_order_acquire) !=
+		    1 &&
+	    atomic_fetch_sub_explicit(&collection->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return NULL;
+	/* The physical one holds the regions of a translated one. */
+	if (collection->translation != NULL) {
+		vmmem_translation_free(collection->translation);
+		free(collection);
+		return NULL;
+	}
+	left = vmmem_lineage_leave(collection);
+	for (i = 0; i < left; i++)
+		vmmem_region_unref(collection->regions[i]);
+	free(collection);
+	return NULL;
+}
+
+void
+vmmem_collection_keep(struct vmmem_collection *collection)
+{
+	vmmem_collection_ref(collection);
+	/* Relaxed: too small a number only delays. */
+	atomic_fetch_add_explicit(&collection->kept, 1, memory_order_relaxed);
+}
+
+void
+vmmem_collection_unkeep(struct vmmem_collection *collection)
+{
+	/*
+	 * Before the reference goes: at no time may 'kept' count one that is
+	 * gone, as it would hide somebody else's.  Release, and the unref after
+	 * it releases too, keep that order for those who look.
+	 */
+	atomic_fetch_sub_explicit(&collection->kept, 1, memory_order_release);
+	vmmem_collection_unref(collection);
+}
+
+bool
+vmmem_collection_is_held(const struct vmmem_collection *collection)
+{
+	size_t refs, kept;
+
+	/*
+	 * Acquire: who let go did so after the last use, which comes before
+	 * what is done about it; and the second look comes after the first.
+	 * References first: if a space drops its own in between, 'kept' is too
+	 * small, and the answer only cautious.
+	 */
+	refs = atomic_load_explicit(&collection->refs, memory_order_acquire);
+	kept = atomic_load_explicit(&collection->kept, memory_order_acquire);
+	return refs != kept;
+}
+
+VMMEM_API size_t
+vmmem_collection_count(const struct vmmem_collection *collection)
+{
+	return collection != NULL ? vmmem_physical(collection)->count : 0;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_collection_at(const struct vmmem_collection *collection, size_t index)
+{
+	if (collection == NULL)
+		return NULL;
+	collection = vmmem_physical(collection);
+	return index < collection->count ? collection->regions[index] : NULL;
+}
+
+VMMEM_API int
+vmmem_collection_for_each(const struct vmmem_collection *collection,
+			  int (*visit)(struct vmmem_region *region,
+				       void *opaque),
+			  void *opaque)
+{
+	size_t i;
+	int rc = 0;
+
+	if (collection == NULL || visit == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	for (i = 0; i < collection->count && rc == 0; i++)
+		rc = visit(collection->regions[i], opaque);
+	return rc;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	size_t count, at;
+
+	if (collection == NULL)
+		return NULL;
+	/* Once: an iommu may be switched on at any time. */
+	count = __atomic_load_n(&collection->count, __ATOMIC_RELAXED);
+	if (!likely(count != 0))
+		return vmmem_see_region(collection, gpa);
+	at = vmmem_search(collection, gpa);
+	/* As in vmmem_find(), but that the region is not looked at. */
+	if (!likely(gpa - collection->starts[at] <=
+		    collection->starts[count + at])) {
+		__asm__ volatile("");
+		return NULL;
+	}
+	return collection->regions[at];
+}
+
+VMMEM_API int
+vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
+		      struct vmmem_region **ret_region)
+{
+	size_t at;
+
+	if (collection == NULL || ret_region == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	at = vmmem_first_after(collection, gpa);
+	if (at > 0 && last_of(collection, at - 1) >= gpa)
+		at--;
+	if (at == collection->count)
+		return VMMEM_ENOREGION;
+	*ret_region = collection->regions[at];
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
+			     const void *host, uint64_t *ret_gpa,
+			     uint64_t *ret_len)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+	size_t i;
+
+	if (collection == NULL || ret_gpa == NULL || ret_len == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	for (i = 0; i < collection->count; i++) {
+		entry = &collection->regions[i]->entry;
+		/* Below the region this wraps to more than any has. */
+		offset = (uintptr_t)host - (uintptr_t)entry->host;
+		if (entry->host == NULL || offset > entry->span)
+			continue;
+		*ret_gpa = collection->starts[i] + offset;
+		*ret_len = entry->span - offset + 1;
+		return 0;
+	}
+	return VMMEM_EBADADDR;
+}
+
+VMMEM_API int
+vmmem_collection_locate(const struct vmmem_collection *collection,
+			uint64_t gpa, struct vmmem_region **ret_region,
+			uint64_t *ret_offset)
+{
+	const struct vmmem_entry *entry;
+	struct vmmem_seen seen;
+	uint64_t offset;
+	int rc;
+
+	if (collection == NULL || ret_region == NULL || ret_offset == NULL)
+		return VMMEM_EINVAL;
+	if (collection->translation != NULL) {
+		rc = vmmem_see_one(collection, gpa, 0, &seen);
+		if (rc != 0)
+			return rc;
+		*ret_region = vmmem_region_of(seen.map, seen.entry);
+		*ret_offset = seen.offset;
+		return 0;
+	}
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	*ret_region = vmmem_region_of(collection, entry);
+	*ret_offset = offset;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_last(const struct vmmem_collection *collection,
+		      uint64_t *ret_last)
+{
+	if (collection == NULL || ret_last == NULL)
+		return VMMEM_EINVAL;
+	collection = vmmem_physical(collection);
+	if (collection->count == 0)
+		return VMMEM_ENOREGION;
+	*ret_last = last_of(collection, collection->count - 1);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_contains(const struct vmmem_collection *collection,
+			  uint64_t gpa)
+{
+	return vmmem_collection_find(collection, gpa) != NULL;
+}
+
+int
+vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
+	    uint64_t len, uint32_t access, uint64_t *ret_bad)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	if (len == 0)
+		return 0;
+	if (collection->translation != NULL)
+		return vmmem_see_check(collection, gpa, len, access, NULL,
+				       ret_bad);
+	entry = vmmem_find(collection, gpa, &offset);
+	while (entry != NULL) {
+		if ((access & ~entry->access) != 0) {
+			*ret_bad = gpa;
+			return VMMEM_EPERM;
+		}
+		if (vmmem_range_within(entry->span, offset, len))
+			return 0;
+		/* On to the byte after this region, if there is one. */
+		len -= entry->span - offset + 1;
+		gpa += entry->span - offset;
+		if (gpa == UINT64_MAX)
+			return VMMEM_EOVERFLOW;
+		gpa++;
+		offset = 0;
+		entry = vmmem_next(collection, entry);
+	}
+	*ret_bad = gpa;
+	return VMMEM_EBADADDR;
+}
+
+VMMEM_API int
+vmmem_collection_check(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access, uint64_t *ret_bad)
+{
+	uint64_t bad;
+
+	if (collection == NULL || (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	return vmmem_check(collection, gpa, len, access,
+			   ret_bad != NULL ? ret_bad : &bad);
+}
+
+VMMEM_API int
+vmmem_collection_offset(const struct vmmem_collection *collection,
+			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
+{
+	struct vmmem_seen seen;
+	uint64_t sum;
+	int rc;
+
+	if (collection == NULL || ret_gpa == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_address_checked_add(gpa, offset, &sum);
+	if (rc != 0)
+		return rc;
+	if (collection->translation != NULL)
+		rc = vmmem_see_one(collection, sum, 0, &seen);
+	else if (!vmmem_collection_contains(collection, sum))
+		rc = VMMEM_EBADADDR;
+	if (rc != 0)
+		return rc;
+	*ret_gpa = sum;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_host_address(const struct vmmem_collection *collection,
+			      uint64_t gpa, uint32_t access, void **ret_host,
+			      uint64_t *ret_len)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
+	    (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	if (collection->translation != NULL)
+		return vmmem_see_host(collection, gpa, access, ret_host,
+				      ret_len);
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	if ((access & ~entry->access) != 0)
+		return VMMEM_EPERM;
+	if (entry->host == NULL)
+		return VMMEM_ENOHOST;
+	*ret_host = entry->host + offset;
+	*ret_len = entry->span - offset + 1;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Marking what was written, by guest address. */
+#include "dirty/bitmap_priv.h"
+#include "map/collection_priv.h"
+#include "map/translate.h"
+
+/* Not cold: while logging is on, each write comes here. */
+__attribute__((__noinline__)) int
+vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
+		 uint64_t len)
+{
+	const struct vmmem_region *region = vmmem_region_of(NULL, entry);
+
+	/* Const is for readers; the word is a bitmap's first. */
+	return vmmem_bitmap_mark_within(
+		(struct vmmem_bitmap *)(uintptr_t)entry->logging,
+		region->bitmap_offset + offset, len);
+}
+
+int
+vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
+		 uint64_t len)
+{
+	const struct vmmem_entry *entry;
+	uint64_t first, last, end, bad;
+	size_t at;
+
+	if (len == 0)
+		return 0;
+	if (collection->translation != NULL)
+		return vmmem_see_mark(collection, gpa, len);
+	last = len - 1 > UINT64_MAX - gpa ? UINT64_MAX : gpa + (len - 1);
+	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
+	for (; at < collection->count && collection->starts[at] <= last; at++) {
+		entry = &collection->regions[at]->entry;
+		first = collection->starts[at];
+		end = collection->regions[at]->last;
+		if (first < gpa)
+			first = gpa;
+		if (end > last)
+			end = last;
+		/* The region that the search found may end below 'gpa'. */
+		if (first <= end)
+			vmmem_written(collection, entry,
+				      first - collection->starts[at],
+				      end - first + 1);
+	}
+	return vmmem_check(collection, gpa, len, 0, &bad);
+}

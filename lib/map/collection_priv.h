@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a collection, and how an address finds its region. */
+#ifndef COLLECTION_PRIV_H
+#define COLLECTION_PRIV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <vmmem/collection.h>
+#include <vmmem/slice.h>
+
+#include "base/api.h"
+#include "base/range.h"
+#include "region/region_priv.h"
+
+/*
+ * The collections of a lineage were made one of the other, by inserting and
+ * removing regions, each of the newest one.  They hold their regions together:
+ * see lineage.c.
+ */
+struct vmmem_lineage;
+
+/*
+ * The start addresses stand in an array of their own: a search touches
+ * nothing else.  So do the lengths: to find a region, it need not be looked
+ * at.  What an access needs of a region stands in the region, so that a copy of
+ * a collection is three words for each.
+ */
+struct vmmem_collection {
+	/*
+	 * Of a translated collection this is 0 while its iommu is on: see
+	 * translate.h.  Nothing else of what is not locked ever changes.
+	 */
+	size_t count;
+	/*
+	 * What a search begins with: two to the 'levels' is the greatest power
+	 * of two below 'count', and that many starts, the last, begin at
+	 * 'upper'.  Both are 0 if there is nothing to search.
+	 */
+	size_t levels;
+	size_t upper;
+	struct vmmem_region **regions; /* behind the lengths */
+	struct vmmem_translation *translation; /* NULL of a plain one */
+	atomic_size_t refs;
+	atomic_size_t kept; /* of these, by spaces */
+
+	/* Under the lineage's lock. */
+	struct vmmem_lineage *lineage;
+	struct vmmem_collection *older, *newer;
+	/*
+	 * The regions in which it differs from 'older': the first 'inserted' of
+	 * them are in this one, the others in 'older'.  NULL: who knows.
+	 */
+	struct vmmem_region **changed;
+	size_t changes;
+	size_t inserted;
+	struct vmmem_region *one; /* where 'changed' points, if it is one */
+
+	uint64_t starts[]; /* and, behind them, lengths - 1 */
+};
+
+/* vmmem_spans() is where the lengths - 1 are, in a plain collection. */
+static inline const uint64_t *
+vmmem_spans(const struct vmmem_collection *collection)
+{
+	return &collection->starts[collection->count];
+}
+
+/*
+ * vmmem_collection_allocate() gives a collection of 'count' regions, which are
+ * not yet put there, and with room for 'changes' of them in 'changed'; NULL if
+ * there is no memory.
+ */
+struct vmmem_collection *vmmem_collection_allocate(size_t count,
+						   size_t changes);
+
+/* vmmem_collection_put() makes 'region' number 'index' of a new collection. */
+static inline void
+vmmem_collection_put(struct vmmem_collection *collection, size_t index,
+		     struct vmmem_region *region)
+{
+	collection->starts[index] = region->start;
+	collection->starts[collection->count + index] = region->entry.span;
+	collection->regions[index] = region;
+}
+
+/*
+ * vmmem_collection_finish() sees to who holds the regions of a new collection,
+ * which differs from 'older', if that is not NULL, in 'changed'.  Returns 0, or
+ * -ENOMEM: the collection is gone.
+ */
+int vmmem_collection_finish(struct vmmem_collection *collection,
+			    const struct vmmem_collection *older);
+
+/*
+ * vmmem_first_after() returns the index of the first region that starts above
+ * 'gpa'.
+ */
+size_t vmmem_first_after(const struct vmmem_collection *collection,
+			 uint64_t gpa);
+
+/*
+ * vmmem_collection_change() makes a collection without the 'removed' regions of
+ * another and with the 'added' ones.  Both lists ascend; all that are to be
+ * removed are there, and nothing overlaps.  Returns 0 or -ENOMEM.
+ */
+int vmmem_collection_change(const struct vmmem_collection *collection,
+			    struct vmmem_region *const *added,
+			    size_t added_count,
+			    struct vmmem_region *const *removed,
+			    size_t removed_count,
+			    struct vmmem_collection **ret_collection);
+
+/*
+ * vmmem_collection_keep() and vmmem_collection_unkeep() are ref and unref for a
+ * space, which wants to know whether others hold references.
+ */
+void vmmem_collection_keep(struct vmmem_collection *collection);
+void vmmem_collection_unkeep(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_is_held() tells whether anybody but spaces may hold a
+ * reference.  Once that is false, and nobody can see the collection through
+ * this space, it stays false but through another space that keeps it.
+ */
+bool vmmem_collection_is_held(const struct vmmem_collection *collection);
+
+/* vmmem_region_of() returns the region whose entry this is. */
+static inline struct vmmem_region *
+vmmem_region_of(const struct vmmem_collection *collection,
+		const struct vmmem_entry *entry)
+{
+	(void)collection;
+	_Static_assert(offsetof(struct vmmem_region, entry) == 0, "first");
+	return (struct vmmem_region *)(uintptr_t)entry;
+}
+
+/*
+ * A step goes on at 'step' after 'at' if that is not above 'gpa'.  Guests'
+ * addresses cannot be predicted, and a branch that misses costs more than the
+ * search: so this is to be a conditional move.  The statement without an
+ * instruction keeps compilers from making branches of a row of them.
+ */
+#define VMMEM_SEARCH_STEP(step)                                            \
+	do {                                                               \
+		const size_t next = at + (step);                           \
+									   \
+		at = starts[next] <= gpa ? next : at;                      \
+		__asm__("" : "+r"(at));                                    \
+	} while (0)
+
+/*
+ * vmmem_search() returns the number of the last region that does not start
+ * above 'gpa', or 0.  There is a region.
+ *
+ * Up to 512 regions the steps are written out, and a jump leads to the first
+ * that is needed: it can be predicted, since maps seldom change.  A loop took
+ * 6.3 ns for 256 regions, and 18 when each search waited for the last; this
+ * takes 5.7 and 16.
+ */
+static VMMEM_ALWAYS_INLINE size_t
+vmmem_search(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	const uint64_t *starts = collection->starts;
+	size_t at = 0, step;
+
+	/*
+	 * This step leaves a power of two, whichever way it goes; the halves
+	 * may overlap.
+	 */
+	__asm__("" : "+r"(at));
+	VMMEM_SEARCH_STEP(collection->upper);
+	switch (collection->levels) {
+	default:
+		for (step = (size_t)1 << (collection->levels - 1); step > 128;
+		     step /= 2)
+			VMMEM_SEARCH_STEP(step);
+		/* fallthrough */
+	case 8:
+		VMMEM_SEARCH_STEP(128);
+		/* fallthrough */
+	case 7:
+		VMMEM_SEARCH_STEP(64);
+		/* fallthrough */
+	case 6:
+		VMMEM_SEARCH_STEP(32);
+		/* fallthrough */
+	case 5:
+		VMMEM_SEARCH_STEP(16);
+		/* fallthrough */
+	case 4:
+		VMMEM_SEARCH_STEP(8);
+		/* fallthrough */
+	case 3:
+		VMMEM_SEARCH_STEP(4);
+		/* fallthrough */
+	case 2:
+		VMMEM_SEARCH_STEP(2);
+		/* fallthrough */
+	case 1:
+		VMMEM_SEARCH_STEP(1);
+		/* fallthrough */
+	case 0:
+		return at;
+	}
+}
+
+/*
+ * vmmem_find_index() returns the entry that holds 'gpa', its number, and how
+ * far into it 'gpa' lies; NULL if none does.
+ */
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
+		 uint64_t *ret_offset, size_t *ret_at)
+{
+	const struct vmmem_entry *entry;
+	size_t at;
+
+	/* Relaxed: the switch of an iommu is the only thing that races. */
+	if (!likely(__atomic_load_n(&collection->count, __ATOMIC_RELAXED) !=
+		    0))
+		return NULL;
+	*ret_at = at = vmmem_search(collection, gpa);
+	entry = &collection->regions[at]->entry;
+	/*
+	 * Below the first start this wraps to at least 2^64 - start, which is
+	 * more than the span of any region that begins at start.
+	 *
+	 * A branch, and no conditional move: what is done with the entry need
+	 * not wait for its span.
+	 */
+	*ret_offset = gpa - collection->starts[at];
+	if (!likely(*ret_offset <= entry->span)) {
+		__asm__ volatile("");
+		return NULL;
+	}
+	return entry;
+}
+
+/* vmmem_find() is that, for those who do not go on from there. */
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t *ret_offset)
+{
+	size_t at;
+
+	return vmmem_find_index(collection, gpa, ret_offset, &at);
+}
+
+/*
+ * vmmem_next_index() goes on from number '*at' to the region that begins right
+ * behind its end, and returns its entry; NULL if none does.
+ */
+static inline const struct vmmem_entry *
+vmmem_next_index(const struct vmmem_collection *collection, size_t *at)
+{
+	const uint64_t last = collection->regions[*at]->last;
+
+	/* Behind the last address there is no region at all. */
+	if (++*at == collection->count ||
+	    collection->starts[*at] != last + 1)
+		return NULL;
+	return &collection->regions[*at]->entry;
+}
+
+/*
+ * vmmem_next() returns the entry of the region that begins right behind
+ * another's end; NULL if none does.
+ */
+static inline const struct vmmem_entry *
+vmmem_next(const struct vmmem_collection *collection,
+	   const struct vmmem_entry *entry)
+{
+	const uint64_t last = vmmem_region_of(collection, entry)->last;
+	size_t at;
+
+	if (last == UINT64_MAX)
+		return NULL;
+	at = vmmem_search(collection, last + 1);
+	return collection->starts[at] == last + 1 ?
+		       &collection->regions[at]->entry :
+		       NULL;
+}
+
+/*
+ * vmmem_find_direct() returns the entry that holds 'gpa', and how far into it
+ * 'gpa' lies, if it holds all of [gpa, gpa + len), permits 'access' and has
+ * host addresses: the case that is worth being fast.  NULL says nothing about
+ * why.  'len' is not 0.
+ */
+static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+vmmem_find_direct(const struct vmmem_collection *collection, uint64_t gpa,
+		  uint64_t len, uint32_t access, uint64_t *ret_offset)
+{
+	const struct vmmem_entry *entry;
+
+	entry = vmmem_find(collection, gpa, ret_offset);
+	if (entry == NULL ||
+	    !vmmem_range_within(entry->span, *ret_offset, len) ||
+	    (access & ~entry->direct) != 0)
+		return NULL;
+	return entry;
+}
+
+/*
+ * vmmem_mark_entry() marks [offset, offset + len) of an entry, not empty.
+ * Returns 0, so that it can be the last call.
+ */
+int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
+		     uint64_t len);
+
+/* vmmem_written() follows each write: it marks if somebody wants to know. */
+static inline void
+vmmem_written(const struct vmmem_collection *collection,
+	      const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
+{
+	(void)collection;
+	/*
+	 * No instruction: keeps the compiler from asking before it writes.
+	 * The processor may; who starts logging waits for that.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Relaxed: for the same reason. */
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		vmmem_mark_entry(entry, offset, len);
+}
+
+/* vmmem_written_all() is that, as the last thing of a function: returns 0. */
+static inline int
+vmmem_written_all(const struct vmmem_collection *collection,
+		  const struct vmmem_entry *entry, uint64_t offset,
+		  uint64_t len)
+{
+	(void)collection;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		return vmmem_mark_entry(entry, offset, len);
+	return 0;
+}
+
+/*
+ * vmmem_collection_shadow() makes a collection of the same regions, which does
+ * not hold them, to be made a translated one; NULL if there is no memory.
+ */
+struct vmmem_collection *
+vmmem_collection_shadow(const struct vmmem_collection *collection);
+
+/*
+ * vmmem_check() is vmmem_collection_check() without the checks of its
+ * arguments; 'ret_bad' is not NULL.
+ */
+int vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
+		uint64_t len, uint32_t access, uint64_t *ret_bad);
+
+/*
+ * vmmem_next_piece() is vmmem_collection_next_slice() without the checks of
+ * its arguments; 'len' is not 0.  Whoever hands host addresses on, to the
+ * kernel or in an iovec, gets them here, piece by piece.  Without 'acquire'
+ * memory that is mapped on demand is VMMEM_ENOHOST.
+ */
+int vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
+		     uint64_t len, uint32_t access, bool acquire,
+		     struct vmmem_slice *ret_piece);
+
+/*
+ * vmmem_mark_guest() marks [gpa, gpa + len), wherever it is mapped.  Returns 0,
+ * or what vmmem_check() returns for the whole range.
+ */
+int vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
+		     uint64_t len);
+
+#endif

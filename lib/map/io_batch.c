@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The guest's memory, as pieces that a system call takes. */
+#include <vmmem/error.h>
+#include <vmmem/inline.h>
+
+#include "map/access_priv.h"
+#include "map/collection_priv.h"
+#include "map/io_priv.h"
+#include "map/translate.h"
+
+/*
+ * bounce() makes the piece at 'gpa', up to 'len' bytes, one of the stack.  If
+ * they are for the descriptor they are read now.
+ */
+static int
+bounce(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+       const struct vmmem_io_cursor *cursor, uint64_t gpa, uint64_t len,
+       struct vmmem_slice *ret_piece)
+{
+	/* To where a group of 8 ends, so that none is cut in two. */
+	uint64_t piece = VMMEM_IO_BOUNCE - gpa % 8;
+
+	if (piece > len)
+		piece = len;
+	if (io->to_fd) {
+		batch->rc = vmmem_read_slow(cursor->collection, gpa,
+					    batch->bounce, piece, &piece);
+		if (piece == 0)
+			return batch->rc;
+	}
+	batch->bounce_gpa = gpa;
+	batch->bounce_len = piece;
+	*ret_piece = (struct vmmem_slice){
+		.host = batch->bounce,
+		.len = piece,
+		.logging = &vmmem_never_logging,
+	};
+	return 0;
+}
+
+static void
+enter(struct vmmem_io_batch *batch, const struct vmmem_collection *collection)
+{
+	if (batch->iotlb != NULL)
+		return;
+	batch->iotlb = collection->translation->iotlb;
+	batch->section = vmmem_underway_enter(&batch->iotlb->underway);
+}
+
+static void
+leave(struct vmmem_io_batch *batch)
+{
+	if (batch->iotlb == NULL)
+		return;
+	vmmem_underway_leave(&batch->iotlb->underway, batch->section);
+	batch->iotlb = NULL;
+}
+
+/* What piece_of() returns if the batch is to end before the piece. */
+#define NOT_YET 1
+
+/*
+ * seen_piece() is piece_of() of a translated collection.  Nobody is asked for a
+ * translation, and no callback is called, within the section: what needs that
+ * is the first of its batch, or waits for the next one.
+ */
+static int
+seen_piece(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+	   const struct vmmem_io_cursor *cursor, uint64_t gpa, uint64_t len,
+	   uint32_t access, struct vmmem_slice *ret_piece)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	for (;;) {
+		enter(batch, cursor->collection);
+		rc = vmmem_see_piece(cursor->collection, gpa, len, access,
+				     ret_piece);
+		/* What the log does not cover is counted where it bounces. */
+		if (rc != VMMEM_EIOMMUMISS && rc != VMMEM_ENOHOST &&
+		    rc != VMMEM_EUNLOGGED)
+			return rc;
+		if (batch->count != 0)
+			return NOT_YET;
+		leave(batch);
+		if (rc != VMMEM_EIOMMUMISS)
+			return bounce(batch, io, cursor, gpa, len, ret_piece);
+		/*
+		 * For the first piece alone, and not for all that is left: an
+		 * iotlb may have room for no more.
+		 */
+		rc = vmmem_see(cursor->collection, gpa, len, access, &wait,
+			       &seen);
+		if (rc != 0)
+			return rc;
+		vmmem_unsee(&seen);
+	}
+}
+
+/* piece_of() gives the next piece: of the guest's memory, or of the stack. */
+static int
+piece_of(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+	 const struct vmmem_io_cursor *cursor, uint64_t gpa, uint64_t len,
+	 uint32_t access, struct vmmem_slice *ret_piece)
+{
+	int rc;
+
+	if (cursor->collection->translation != NULL)
+		return seen_piece(batch, io, cursor, gpa, len, access,
+				  ret_piece);
+	rc = vmmem_next_piece(cursor->collection, gpa, len, access, true,
+			      ret_piece);
+	if (rc == VMMEM_ENOHOST)
+		rc = bounce(batch, io, cursor, gpa, len, ret_piece);
+	return rc;
+}
+
+void
+vmmem_io_fill(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+	      struct vmmem_io_cursor *cursor)
+{
+	const uint32_t access = io->to_fd ? VMMEM_PROT_READ : VMMEM_PROT_WRITE;
+	struct vmmem_slice piece;
+	uint64_t gpa, len;
+	int rc;
+
+	batch->first = 0;
+	batch->count = 0;
+	batch->len = 0;
+	batch->done = 0;
+	batch->rc = 0;
+	batch->bounce_len = 0;
+	batch->held_count = 0;
+	batch->iotlb = NULL;
+	while (cursor->left != 0 && batch->count < VMMEM_IO_PIECES &&
+	       batch->held_count < VMMEM_IO_HELD && batch->len < VMMEM_IO_CALL_MAX &&
+	       batch->bounce_len == 0) {
+		while (cursor->at == cursor->range->len) {
+			cursor->range++;
+			cursor->at = 0;
+		}
+		gpa = cursor->range->gpa + cursor->at;
+		len = cursor->range->len - cursor->at;
+		if (len > cursor->left)
+			len = cursor->left;
+		if (len > VMMEM_IO_CALL_MAX - batch->len)
+			len = VMMEM_IO_CALL_MAX - batch->len;
+		rc = piece_of(batch, io, cursor, gpa, len, access, &piece);
+		if (rc != 0) {
+			batch->rc = rc != NOT_YET ? rc : 0;
+			return;
+		}
+		if (piece.owner != NULL)
+			batch->held[batch->held_count++] = piece;
+		batch->iov[batch->count].iov_base = piece.host;
+		batch->iov[batch->count].iov_len = piece.len;
+		batch->logs[batch->count].logging = piece.logging;
+		batch->logs[batch->count].offset = piece.log_offset;
+		batch->count++;
+		batch->len += piece.len;
+		cursor->at += piece.len;
+		cursor->left -= piece.len;
+	}
+}
+
+bool
+vmmem_io_is_logged(const struct vmmem_io_batch *batch)
+{
+	size_t i;
+
+	for (i = batch->first; i < batch->count; i++) {
+		/* Relaxed: who starts logging waits for earlier writes. */
+		if (__atomic_load_n(batch->logs[i].logging,
+				    __ATOMIC_RELAXED) != 0)
+			return true;
+	}
+	return false;
+}
+
+void
+vmmem_io_mark(const struct vmmem_io_batch *batch, uint64_t len)
+{
+	size_t i;
+
+	for (i = batch->first; len != 0; i++) {
+		const struct vmmem_slice piece = {
+			.len = batch->iov[i].iov_len,
+			.logging = batch->logs[i].logging,
+			.log_offset = batch->logs[i].offset,
+		};
+		const uint64_t part = len < piece.len ? len : piece.len;
+
+		vmmem_inline_written(&piece, 0, part);
+		len -= part;
+	}
+}
+
+void
+vmmem_io_advance(struct vmmem_io_batch *batch, uint64_t len)
+{
+	struct iovec *iov = &batch->iov[batch->first];
+
+	batch->done += len;
+	while (len != 0 && len >= iov->iov_len) {
+		len -= iov->iov_len;
+		iov++;
+		batch->first++;
+	}
+	if (len != 0) {
+		iov->iov_base = (unsigned char *)iov->iov_base + len;
+		iov->iov_len -= len;
+		batch->logs[batch->first].offset += len;
+	}
+}
+
+int
+vmmem_io_settle(struct vmmem_io_batch *batch, const struct vmmem_io *io,
+		const struct vmmem_collection *collection)
+{
+	const uint64_t before = batch->len - batch->bounce_len;
+	uint64_t given;
+	size_t i;
+	int rc = 0;
+
+	leave(batch);
+	if (!io->to_fd && batch->done > before) {
+		rc = vmmem_write_slow(collection, batch->bounce_gpa,
+				      batch->bounce, batch->done - before,
+				      &given);
+		batch->done = before + given;
+	}
+	for (i = 0; i < batch->held_count; i++)
+		vmmem_slice_release(&batch->held[i]);
+	return rc;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/inline.h>
+#include <vmmem/iovec.h>
+
+#include <sys/uio.h>
+
+#include "base/api.h"
+#include "map/collection_priv.h"
+
+#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/* The array that is filled, and what has been put into it or would have. */
+struct list {
+	struct iovec *iov;
+	size_t capacity;
+	size_t count;
+	struct iovec last; /* which may not have fitted */
+};
+
+/* put() adds host memory: to the last element if it goes on there. */
+static void
+put(struct list *list, const struct vmmem_slice *piece)
+{
+	unsigned char *host = piece->host;
+
+	if (list->count != 0 &&
+	    host == (unsigned char *)list->last.iov_base +
+			    list->last.iov_len) {
+		list->last.iov_len += piece->len;
+	} else {
+		list->last.iov_base = host;
+		list->last.iov_len = piece->len;
+		list->count++;
+	}
+	if (list->count <= list->capacity)
+		list->iov[list->count - 1] = list->last;
+}
+
+/* finish() gives the result, and a count where there is one. */
+static int
+finish(const struct list *list, size_t *ret_count)
+{
+	*ret_count = list->count;
+	return list->count <= list->capacity ? 0 : VMMEM_ENOROOM;
+}
+
+static int
+put_range(struct list *list, const struct vmmem_collection *collection,
+	  uint64_t gpa, uint64_t len, uint32_t access)
+{
+	struct vmmem_slice piece;
+	int rc;
+
+	while (len != 0) {
+		rc = vmmem_next_piece(collection, gpa, len, access, false,
+				      &piece);
+		if (rc != 0)
+			return rc;
+		put(list, &piece);
+		gpa += piece.len;
+		len -= piece.len;
+	}
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
+			      const struct vmmem_range *ranges, size_t count,
+			      uint32_t access, struct iovec *iov,
+			      size_t capacity, size_t *ret_count)
+{
+	struct list list = { .iov = iov, .capacity = capacity };
+	size_t i;
+	int rc;
+
+	if (collection == NULL || (ranges == NULL && count != 0) ||
+	    (access & ~ACCESS_KNOWN) != 0 ||
+	    (iov == NULL && capacity != 0) || ret_count == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count; i++) {
+		rc = put_range(&list, collection, ranges[i].gpa, ranges[i].len,
+			       access);
+		if (rc != 0)
+			return rc;
+	}
+	return finish(&list, ret_count);
+}
+
+VMMEM_API int
+vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access, struct iovec *iov,
+		       size_t capacity, size_t *ret_count)
+{
+	const struct vmmem_range range = { gpa, len };
+
+	return vmmem_collection_iovec_ranges(collection, &range, 1, access,
+					     iov, capacity, ret_count);
+}
+
+VMMEM_API int
+vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
+		       uint32_t access, struct iovec *iov, size_t capacity,
+		       size_t *ret_count)
+{
+	struct list list = { .iov = iov, .capacity = capacity };
+	size_t i;
+
+	if ((slices == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0 ||
+	    (iov == NULL && capacity != 0) || ret_count == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count; i++) {
+		if (slices[i].len == 0)
+			continue;
+		if ((access & ~slices[i].access) != 0)
+			return VMMEM_EPERM;
+		put(&list, &slices[i]);
+	}
+	return finish(&list, ret_count);
+}
+
+/*
+ * add_slices() adds the slices of one range, from '*count' on; what there is no
+ * room for is counted, and given back at once.
+ */
+static int
+add_slices(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t len, uint32_t access, struct vmmem_slice *slices,
+	   size_t capacity, size_t *count)
+{
+	struct vmmem_slice piece;
+	int rc;
+
+	for (; len != 0; gpa += piece.len, len -= piece.len) {
+		rc = vmmem_next_piece(collection, gpa, len, access, true,
+				      &piece);
+		if (rc != 0)
+			return rc;
+		if (*count < capacity)
+			slices[*count] = piece;
+		else
+			vmmem_slice_release(&piece);
+		++*count;
+	}
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_slice_list(const struct vmmem_collection *collection,
+			    const struct vmmem_range *ranges, size_t count,
+			    uint32_t access, struct vmmem_slice *slices,
+			    size_t capacity, size_t *ret_count)
+{
+	size_t found = 0, i;
+	int rc = 0;
+
+	if (collection == NULL || (ranges == NULL && count != 0) ||
+	    (access & ~ACCESS_KNOWN) != 0 ||
+	    (slices == NULL && capacity != 0) || ret_count == NULL)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count && rc == 0; i++)
+		rc = add_slices(collection, ranges[i].gpa, ranges[i].len,
+				access, slices, capacity, &found);
+	if (rc == 0) {
+		*ret_count = found;
+		if (found <= capacity)
+			return 0;
+		rc = VMMEM_ENOROOM;
+	}
+	vmmem_slice_list_release(slices, found < capacity ? found : capacity);
+	return rc;
+}
+
+VMMEM_API void
+vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count)
+{
+	size_t i;
+
+	for (i = 0; slices != NULL && i < count; i++)
+		vmmem_slice_release(&slices[i]);
+}
+
+VMMEM_API int
+vmmem_collection_mark(const struct vmmem_collection *collection, uint64_t gpa,
+		      uint64_t len)
+{
+	if (collection == NULL)
+		return VMMEM_EINVAL;
+	return vmmem_mark_guest(collection, gpa, len);
+}
+
+VMMEM_API int
+vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
+			     const struct vmmem_range *ranges, size_t count,
+			     uint64_t len)
+{
+	uint64_t piece;
+	size_t i;
+	int rc = 0, failed;
+
+	if (collection == NULL || (ranges == NULL && count != 0))
+		return VMMEM_EINVAL;
+	/* All the rest is marked too: better a page too many than lost. */
+	for (i = 0; i < count && len != 0; i++) {
+		piece = ranges[i].len < len ? ranges[i].len : len;
+		failed = vmmem_mark_guest(collection, ranges[i].gpa, piece);
+		if (rc == 0)
+			rc = failed;
+		len -= piece;
+	}
+	return rc == 0 && len != 0 ? VMMEM_EOUTOFRANGE : rc;
+}
+
+VMMEM_API int
+vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
+		      uint64_t len)
+{
+	uint64_t piece;
+	size_t i;
+
+	if (slices == NULL && count != 0)
+		return VMMEM_EINVAL;
+	for (i = 0; i < count && len != 0; i++) {
+		piece = slices[i].len < len ? slices[i].len : len;
+		vmmem_inline_written(&slices[i], 0, piece);
+		len -= piece;
+	}
+	return len != 0 ? VMMEM_EOUTOFRANGE : 0;
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Collections that are seen through an iommu. */
+#include "map/translate.h"
+
+#include <vmmem/error.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dirty/bitmap_priv.h"
+
+VMMEM_API int
+vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
+			   struct vmmem_collection *physical,
+			   struct vmmem_collection **ret_collection)
+{
+	struct vmmem_translation *translation;
+	struct vmmem_collection *collection;
+
+	if (iommu == NULL || physical == NULL || ret_collection == NULL ||
+	    physical->translation != NULL)
+		return VMMEM_EINVAL;
+	translation = calloc(1, sizeof(*translation));
+	if (translation == NULL)
+		return -ENOMEM;
+	collection = vmmem_collection_shadow(physical);
+	if (collection == NULL) {
+		free(translation);
+		return -ENOMEM;
+	}
+	translation->iommu = vmmem_iommu_ref(iommu);
+	translation->iotlb = iommu->iotlb;
+	translation->log = iommu->log != NULL ? iommu : NULL;
+	translation->physical = vmmem_collection_ref(physical);
+	translation->word.word = &collection->count;
+	translation->word.off = physical->count;
+	collection->translation = translation;
+	vmmem_iommu_attach(iommu, &translation->word);
+	*ret_collection = collection;
+	return 0;
+}
+
+int
+vmmem_translate_like(const struct vmmem_collection *collection,
+		     struct vmmem_collection *physical,
+		     struct vmmem_collection **ret_collection)
+{
+	int rc;
+
+	rc = vmmem_iommu_collection_new(collection->translation->iommu,
+					physical, ret_collection);
+	vmmem_collection_unref(physical);
+	return rc;
+}
+
+int
+vmmem_translate_insert(const struct vmmem_collection *collection,
+		       struct vmmem_region *region,
+		       struct vmmem_collection **ret_collection)
+{
+	struct vmmem_collection *larger;
+	int rc;
+
+	rc = vmmem_collection_insert(vmmem_physical(collection), region,
+				     &larger);
+	return rc != 0 ? rc :
+			 vmmem_translate_like(collection, larger,
+					      ret_collection);
+}
+
+int
+vmmem_translate_remove(const struct vmmem_collection *collection,
+		       uint64_t gpa, uint64_t len,
+		       struct vmmem_collection **ret_collection,
+		       struct vmmem_region **ret_region)
+{
+	struct vmmem_collection *smaller;
+	struct vmmem_region *region;
+	int rc;
+
+	rc = vmmem_collection_remove(vmmem_physical(collection), gpa, len,
+				     &smaller, &region);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_translate_like(collection, smaller, ret_collection);
+	if (rc == 0 && ret_region != NULL)
+		*ret_region = region;
+	else
+		vmmem_region_unref(region);
+	return rc;
+}
+
+void
+vmmem_translation_free(struct vmmem_translation *translation)
+{
+	vmmem_iommu_detach(translation->iommu, &translation->word);
+	vmmem_collection_unref(translation->physical);
+	vmmem_iommu_unref(translation->iommu);
+	free(translation);
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_iommu_physical(const struct vmmem_collection *collection)
+{
+	return collection != NULL && collection->translation != NULL ?
+		       collection->translation->physical :
+		       NULL;
+}
+
+static uint64_t
+least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * place() finds 'gpa' in the physical map: 'len' bytes of which 'span' + 1 are
+ * beside each other for the iommu.
+ */
+static int
+place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
+      uint64_t len, uint32_t access, struct vmmem_seen *seen)
+{
+	seen->map = physical;
+	seen->entry = vmmem_find(physical, gpa, &seen->offset);
+	if (seen->entry == NULL)
+		return VMMEM_EBADADDR;
+	if ((access & ~seen->entry->access) != 0)
+		return VMMEM_EPERM;
+	/* Fits: no region has 2^64 bytes. */
+	seen->reach = least(span, seen->entry->span - seen->offset) + 1;
+	seen->len = least(len, seen->reach);
+	return 0;
+}
+
+int
+vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
+	  uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
+	  struct vmmem_seen *ret_seen)
+{
+	const struct vmmem_translation *translation = collection->translation;
+	struct vmmem_iommu *iommu = translation->iommu;
+	struct vmmem_iotlb *iotlb = translation->iotlb;
+	struct vmmem_iotlb_entry found;
+	int rc;
+
+	while (vmmem_iommu_is_on(iommu)) {
+		ret_seen->section = vmmem_underway_enter(&iotlb->underway);
+		vmmem_iotlb_find(&iotlb->table, iova, &found);
+		if (vmmem_see_permits(&found, access)) {
+			rc = place(translation->physical, iova + found.delta,
+				   found.last - iova, len, access, ret_seen);
+			if (rc != 0) {
+				vmmem_underway_leave(&iotlb->underway,
+						     ret_seen->section);
+				return rc;
+			}
+			ret_seen->before = least(iova - found.start,
+						 ret_seen->offset);
+			ret_seen->iotlb = iotlb;
+			ret_seen->iova = iova;
+			ret_seen->log = translation->log;
+			return 0;
+		}
+		vmmem_underway_leave(&iotlb->underway, ret_seen->section);
+		if (wait == NULL)
+			return VMMEM_EIOMMUMISS;
+		rc = vmmem_iommu_miss(iommu, &found, iova, len, access, wait);
+		if (rc != 0)
+			return rc;
+	}
+	/* It is off: what is not fast is as in the physical map. */
+	rc = place(translation->physical, iova, UINT64_MAX - iova, len, access,
+		   ret_seen);
+	if (rc != 0)
+		return rc;
+	ret_seen->before = ret_seen->offset;
+	ret_seen->iotlb = NULL;
+	ret_seen->iova = iova;
+	ret_seen->log = NULL;
+	return 0;
+}
+
+int
+vmmem_see_one(const struct vmmem_collection *collection, uint64_t iova,
+	      uint32_t access, struct vmmem_seen *ret_seen)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	int rc;
+
+	rc = vmmem_see(collection, iova, 1, access, &wait, ret_seen);
+	if (rc == 0)
+		vmmem_unsee(ret_seen);
+	return rc;
+}
+
+VMMEM_COLD struct vmmem_region *
+vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
+{
+	struct vmmem_seen seen;
+
+	if (collection->translation == NULL ||
+	    vmmem_see_one(collection, iova, 0, &seen) != 0)
+		return NULL;
+	return vmmem_region_of(seen.map, seen.entry);
+}
+
+/*
+ * skip() is how many of [iova, iova + len) have no memory for the reason for
+ * which the first has none: no translation, or one that leads nowhere.  0: it
+ * has some by now.
+ */
+static uint64_t
+skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
+{
+	const struct vmmem_collection *physical = translation->physical;
+	struct vmmem_iotlb *iotlb = translation->iotlb;
+	struct vmmem_iotlb_entry found;
+	struct vmmem_section section;
+	uint64_t gpa, offset, span;
+	size_t at;
+
+	section = vmmem_underway_enter(&iotlb->underway);
+	vmmem_iotlb_find(&iotlb->table, iova, &found);
+	vmmem_underway_leave(&iotlb->underway, section);
+	span = found.last - iova;
+	if (found.flags != 0 && physical->count != 0) {
+		gpa = iova + found.delta;
+		if (vmmem_find(physical, gpa, &offset) != NULL)
+			return 0;
+		at = vmmem_search(physical, gpa);
+		if (physical->starts[at] < gpa)
+			at++;
+		if (at < physical->count)
+			span = least(span, physical->starts[at] - gpa - 1);
+	}
+	return least(len - 1, span) + 1;
+}
+
+int
+vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
+	       uint64_t len)
+{
+	const struct vmmem_translation *translation = collection->translation;
+	struct vmmem_seen seen;
+	uint64_t piece;
+	int rc = 0, failed;
+
+	/* A log by iova needs no translation, which may be gone by now. */
+	if (translation->log != NULL && vmmem_iommu_is_on(translation->iommu)) {
+		if (len - 1 <= UINT64_MAX - iova) {
+			vmmem_iommu_mark(translation->log, iova, len);
+			return 0;
+		}
+		if (iova != UINT64_MAX)
+			vmmem_iommu_mark(translation->log, iova,
+					 UINT64_MAX - iova);
+		vmmem_iommu_mark(translation->log, UINT64_MAX, 1);
+		return VMMEM_EOVERFLOW;
+	}
+	/* What comes behind bytes that have no memory is marked, too. */
+	while (vmmem_iommu_is_on(translation->iommu)) {
+		/* The guest may have the page back: nobody is asked for it. */
+		failed = vmmem_see(collection, iova, len, 0, NULL, &seen);
+		if (failed == 0) {
+			vmmem_seen_written(&seen, 0, seen.len);
+			vmmem_unsee(&seen);
+			piece = seen.len;
+		} else {
+			piece = skip(translation, iova, len);
+			if (piece == 0)
+				continue;
+			if (rc == 0)
+				rc = failed;
+		}
+		if (piece == len)
+			return rc;
+		if (piece - 1 == UINT64_MAX - iova)
+			return rc != 0 ? rc : VMMEM_EOVERFLOW;
+		iova += piece;
+		len -= piece;
+	}
+	failed = vmmem_mark_guest(translation->physical, iova, len);
+	return rc != 0 ? rc : failed;
+}
+
+int
+vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
+	       uint32_t access, void **ret_host, uint64_t *ret_len)
+{
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = vmmem_see_one(collection, iova, access, &seen);
+	if (rc != 0)
+		return rc;
+	if (seen.entry->host == NULL)
+		return VMMEM_ENOHOST;
+	*ret_host = seen.entry->host + seen.offset;
+	*ret_len = seen.reach;
+	return 0;
+}
+
+int
+vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
+		uint64_t *ret_bad)
+{
+	struct vmmem_iommu_wait own = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	if (wait == NULL)
+		wait = &own;
+	while (len != 0) {
+		rc = vmmem_see(collection, iova, len, access, wait, &seen);
+		if (rc != 0) {
+			*ret_bad = iova;
+			return rc;
+		}
+		vmmem_unsee(&seen);
+		if (seen.len == len)
+			break;
+		if (seen.len - 1 == UINT64_MAX - iova)
+			return VMMEM_EOVERFLOW;
+		iova += seen.len;
+		len -= seen.len;
+	}
+	return 0;
+}
+
+int
+vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
+	      uint64_t len, uint32_t access, struct vmmem_seen *ret_seen)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	uint64_t bad;
+	int rc, turn;
+
+	/*
+	 * The rest of a piece may be missing.  When all of it is there, by
+	 * asking for it, it may be one.
+	 */
+	for (turn = 0; turn < 2; turn++) {
+		rc = vmmem_see(collection, iova, len, access, &wait, &seen);
+		if (rc != 0)
+			return rc;
+		if (seen.len == len) {
+			*ret_seen = seen;
+			return 0;
+		}
+		vmmem_unsee(&seen);
+		if (turn == 0)
+			rc = vmmem_see_check(collection, iova, len, access,
+					     &wait, &bad);
+		if (rc != 0)
+			return rc;
+	}
+	return VMMEM_ECROSS;
+}
+
+/* log_slice() has a slice mark by iova what is written through it. */
+static int
+log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
+{
+	const struct vmmem_iommu *iommu = seen->log;
+	uint64_t offset, covered;
+
+	/* One that is only read from is never marked. */
+	if ((slice->access & VMMEM_PROT_WRITE) == 0)
+		return 0;
+	covered = vmmem_iommu_logged(iommu, seen->iova, slice->len, &offset);
+	if (covered == 0 || (whole && covered != slice->len))
+		return VMMEM_EUNLOGGED;
+	slice->len = covered;
+	slice->logging = &iommu->log->logging;
+	slice->log_offset = offset;
+	return 0;
+}
+
+/* seen_slice() makes a slice of what is seen, and ends its section. */
+static int
+seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
+	   bool whole, bool acquire, struct vmmem_slice *ret_slice)
+{
+	struct vmmem_slice slice;
+	int rc;
+
+	/* There are no bytes behind the last address. */
+	if (len - 1 > UINT64_MAX - seen->iova &&
+	    seen->len - 1 == UINT64_MAX - seen->iova) {
+		vmmem_unsee(seen);
+		return VMMEM_EOVERFLOW;
+	}
+	/*
+	 * A slice that is acquired is given back by its place in the region's
+	 * log, so it can have no other.
+	 */
+	if ((seen->log != NULL || !acquire) && seen->entry->host == NULL) {
+		vmmem_unsee(seen);
+		return VMMEM_ENOHOST;
+	}
+	rc = vmmem_region_slice(vmmem_region_of(seen->map, seen->entry),
+				seen->offset, seen->len, access, &slice);
+	if (rc == 0 && seen->log != NULL)
+		rc = log_slice(seen, whole, &slice);
+	vmmem_unsee(seen);
+	if (rc == 0)
+		*ret_slice = slice;
+	return rc;
+}
+
+int
+vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, bool whole, bool acquire,
+		struct vmmem_slice *ret_slice)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = whole ? vmmem_see_all(collection, iova, len, access, &seen) :
+		     vmmem_see(collection, iova, len, access, &wait, &seen);
+	return rc != 0 ? rc : seen_slice(&seen, len, access, whole, acquire,
+					 ret_slice);
+}
+
+int
+vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, struct vmmem_slice *ret_piece)
+{
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = vmmem_see(collection, iova, len, access, NULL, &seen);
+	return rc != 0 ? rc : seen_slice(&seen, len, access, false, true,
+					 ret_piece);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/discard.h>
+#include <vmmem/error.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "dirty/bitmap_priv.h"
+#include "base/cancel.h"
+#include "map/collection_priv.h"
+#include "region/discard_part.h"
+#include "region/policy_priv.h"
+#include "base/range.h"
+#include "region/region_priv.h"
+#include "region/replaced.h"
+#include "map/translate.h"
+
+#define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
+
+static int
+drop_private(unsigned char *address, size_t len)
+{
+	if (madvise(address, len, MADV_DONTNEED) == 0)
+		return 0;
+	/* It does not do so to locked pages, unless it is told to. */
+	if (errno == EINVAL && madvise(address, len, MADV_DONTNEED_LOCKED) == 0)
+		return 0;
+	return errno == EINVAL ? VMMEM_ENODISCARD : -errno;
+}
+
+static int
+punch_hole(const struct vmmem_region *region, const unsigned char *address,
+	   size_t len)
+{
+	uint64_t offset = region->fd_offset - region->shift +
+			  (uint64_t)(address - region->pages);
+	int rc;
+
+	do {
+		rc = fallocate(region->fd,
+			       FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       (off_t)offset, (off_t)len);
+	} while (rc != 0 && errno == EINTR);
+	if (rc == 0)
+		return 0;
+	return errno == EOPNOTSUPP ? VMMEM_ENODISCARD : -errno;
+}
+
+/*
+ * replace() puts zeroed memory where private pages of a file are: without
+ * them the file's own bytes would show.  What was asked for of the old pages
+ * is asked for of the new ones.
+ */
+static int
+replace(const struct vmmem_region *region, unsigned char *address, size_t len)
+{
+	const struct vmmem_policy_settings *policy = &region->policy;
+	size_t first = (size_t)(address - region->pages) /
+		       (size_t)region->page_size;
+	size_t count = len / (size_t)region->page_size;
+	int rc;
+
+	rc = vmmem_replaced_begin(region->replaced, first, count);
+	if (rc != 0)
+		return rc;
+	/* Not reserved: what fails for lack of that might leave a gap. */
+	if (mmap(address, len, (int)region->protection,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		rc = -errno;
+	vmmem_replaced_end(region->replaced, first, count, rc == 0);
+	if (rc == 0)
+		rc = vmmem_policy_advise(policy, address, len);
+	/* On fault, or all would come back at once. */
+	if (rc == 0 && policy->lock != VMMEM_LOCK_NO)
+		rc = vmmem_policy_lock(address, len, VMMEM_LOCK_ON_FAULT);
+	return rc;
+}
+
+/*
+ * drop_unknown() finds out what is mapped by what the system does with it, in
+ * an order that cannot give the wrong bytes.  Shared pages of a file: the first
+ * call makes a hole.  It refuses private ones, and those of no mapping of a
+ * file, by different codes; but locked ones as the latter.  The second call is
+ * right for private pages of no file, and refuses locked ones.
+ */
+static int
+drop_unknown(unsigned char *address, size_t len)
+{
+	if (madvise(address, len, MADV_REMOVE) == 0)
+		return 0;
+	if (errno == EINVAL && madvise(address, len, MADV_DONTNEED) == 0)
+		return 0;
+	switch (errno) {
+	case EINVAL:
+	case EACCES:
+	case ENODEV:
+	case EOPNOTSUPP:
+		return VMMEM_ENODISCARD;
+	default:
+		return -errno;
+	}
+}
+
+static bool
+is_shared(const struct vmmem_region *region)
+{
+	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+}
+
+/* drop() gives back whole pages of a region that is no alias nor custom. */
+static int
+drop(const struct vmmem_region *region, unsigned char *address, size_t len)
+{
+	if (region->kind == VMMEM_REGION_ANONYMOUS)
+		return drop_private(address, len);
+	if (region->kind == VMMEM_REGION_EXTERNAL ||
+	    (region->kind == VMMEM_REGION_FILE &&
+	     region->huge_pages == VMMEM_HUGE_UNKNOWN))
+		return drop_unknown(address, len);
+	if (is_shared(region))
+		return punch_hole(region, address, len);
+	if (region->huge_pages == VMMEM_HUGE_YES)
+		return VMMEM_ENODISCARD;
+	return replace(region, address, len);
+}
+
+/*
+ * punches_parts() is whether a hole in the region's file may begin and end
+ * within pages: what it covers of those is zeroed if they are there, and no
+ * page is made.  Before Linux 6.0 not of huge pages.
+ */
+static bool
+punches_parts(const struct vmmem_region *region)
+{
+	return (region->kind == VMMEM_REGION_MEMFD ||
+		region->kind == VMMEM_REGION_FILE) &&
+	       region->huge_pages == VMMEM_HUGE_NO && is_shared(region);
+}
+
+/* discard_pages() discards [from, from + len) of a region's memory. */
+static int
+discard_pages(const struct vmmem_region *region, unsigned char *from,
+	      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
+{
+	const bool parts = (flags & VMMEM_DISCARD_WHOLE_PAGES) == 0;
+	uint64_t page_size = region->page_size;
+	uint64_t head, tail;
+	int rc = 0;
+
+	if (page_size == 0)
+		page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+	/* To the first page that begins, and from the last that ends, here. */
+	head = -(uintptr_t)from & (page_size - 1);
+	tail = ((uintptr_t)from + len) & (page_size - 1);
+	if (head >= len) {
+		/* Within one page: no page begins here. */
+		head = len;
+		tail = 0;
+	}
+	if (parts && punches_parts(region)) {
+		rc = punch_hole(region, from, (size_t)len);
+		if (rc == 0)
+			*ret_discarded = len - head - tail;
+		/* Where no page is to go, holes need not be possible. */
+		if (rc == 0 || head + tail < len)
+			return rc;
+		rc = 0;
+	} else if (head + tail < len) {
+		rc = drop(region, from + head, (size_t)(len - head - tail));
+		if (rc != 0)
+			return rc;
+		*ret_discarded = len - head - tail;
+	}
+	if (parts)
+		rc = vmmem_discard_part(region, from, head);
+	if (parts && rc == 0)
+		rc = vmmem_discard_part(region, from + (len - tail), tail);
+	return rc;
+}
+
+static int
+discard_custom(const struct vmmem_region *region, uint64_t offset,
+	       uint64_t len, uint64_t *ret_discarded)
+{
+	int rc;
+
+	if (region->ops.discard == NULL)
+		return VMMEM_ENODISCARD;
+	rc = region->ops.discard(region->opaque, offset, len);
+	if (rc == 0)
+		*ret_discarded = len;
+	return rc > 0 ? VMMEM_ECALLBACK : rc;
+}
+
+/* discard() is vmmem_region_discard() after all checks; 'len' is not 0. */
+static int
+discard(const struct vmmem_region *region, uint64_t offset, uint64_t len,
+	uint32_t flags, uint64_t *ret_discarded)
+{
+	/* Under a lock, or before what is gone is marked, no thread ends. */
+	const int cancel = vmmem_cancel_off();
+	const struct vmmem_region *owner;
+	uint64_t discarded = 0;
+	int rc;
+
+	owner = region->target != NULL ? region->target : region;
+	if (owner->kind == VMMEM_REGION_CUSTOM)
+		rc = discard_custom(owner, region->target_offset + offset, len,
+				    &discarded);
+	else
+		rc = discard_pages(owner, region->host + offset, len, flags,
+				   &discarded);
+	/*
+	 * Relaxed: the calls of the system are barriers enough, and where
+	 * bytes were only written, who starts logging waits, as for any write.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if ((flags & VMMEM_DISCARD_UNMARKED) == 0 && region->bitmap != NULL &&
+	    __atomic_load_n(&region->bitmap->logging, __ATOMIC_RELAXED) != 0)
+		vmmem_bitmap_mark_within(region->bitmap,
+					 region->bitmap_offset + offset, len);
+	*ret_discarded += discarded;
+	vmmem_cancel_back(cancel);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
+		     uint64_t len, uint32_t flags, uint64_t *ret_discarded)
+{
+	uint64_t unused, span;
+
+	if (ret_discarded == NULL)
+		ret_discarded = &unused;
+	*ret_discarded = 0;
+	if (region == NULL || (flags & ~FLAGS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	if (len == 0)
+		return 0;
+	span = region->last - region->start;
+	if (offset > span || !vmmem_range_within(span, offset, len))
+		return VMMEM_EOUTOFRANGE;
+	if ((region->protection & VMMEM_PROT_WRITE) == 0)
+		return VMMEM_EPERM;
+	return discard(region, offset, len, flags, ret_discarded);
+}
+
+VMMEM_API int
+vmmem_collection_discard(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint64_t len, uint32_t flags,
+			 uint64_t *ret_discarded)
+{
+	const struct vmmem_entry *entry;
+	uint64_t unused, offset, here;
+	int rc;
+
+	if (ret_discarded == NULL)
+		ret_discarded = &unused;
+	*ret_discarded = 0;
+	if (collection == NULL || (flags & ~FLAGS_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	/* It is memory that is given back, however devices see it. */
+	collection = vmmem_physical(collection);
+	rc = vmmem_check(collection, gpa, len, VMMEM_PROT_WRITE, &offset);
+	if (rc != 0)
+		return rc;
+	while (len != 0) {
+		/* There is one: the range was checked, and nothing changes. */
+		entry = vmmem_find(collection, gpa, &offset);
+		here = vmmem_range_within(entry->span, offset, len) ?
+			       len :
+			       entry->span - offset + 1;
+		rc = discard(vmmem_region_of(collection, entry), offset, here,
+			     flags, ret_discarded);
+		if (rc != 0)
+			return rc;
+		gpa += here;
+		len -= here;
+	}
+	return 0;
+}

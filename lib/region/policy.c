@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/policy.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/api.h"
+#include "region/policy_priv.h"
+#include "region/region_priv.h"
+
+/* Without WRITE: the region itself could not be mapped. */
+#define SEALS_KNOWN                                                        \
+	(VMMEM_SEAL_SEAL | VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW |           \
+	 VMMEM_SEAL_FUTURE_WRITE | VMMEM_SEAL_EXEC)
+
+VMMEM_API struct vmmem_policy *
+vmmem_policy_new(void)
+{
+	return calloc(1, sizeof(struct vmmem_policy));
+}
+
+VMMEM_API struct vmmem_policy *
+vmmem_policy_free(struct vmmem_policy *policy)
+{
+	free(policy);
+	return NULL;
+}
+
+/* change() is how each setter begins; NULL if there is nothing to set. */
+static struct vmmem_policy_settings *
+change(struct vmmem_policy *policy)
+{
+	if (policy == NULL)
+		return NULL;
+	policy->settings.set = true;
+	return &policy->settings;
+}
+
+VMMEM_API void
+vmmem_policy_set_seals(struct vmmem_policy *policy, uint32_t seals)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings == NULL)
+		return;
+	settings->seals = seals;
+	settings->seals_set = true;
+}
+
+VMMEM_API void
+vmmem_policy_set_thp(struct vmmem_policy *policy, uint32_t thp)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->thp = thp;
+}
+
+VMMEM_API void
+vmmem_policy_set_numa(struct vmmem_policy *policy, uint32_t mode,
+		      const uint32_t *nodes, size_t count)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+	size_t i;
+
+	if (settings == NULL)
+		return;
+	settings->numa = mode;
+	settings->nodes_missing = nodes == NULL && count != 0;
+	settings->nodes_too_high = false;
+	settings->node_count = 0;
+	for (i = 0; i < sizeof(settings->nodes) / sizeof(unsigned long); i++)
+		settings->nodes[i] = 0;
+	for (i = 0; i < count && nodes != NULL; i++) {
+		unsigned long *word, bit;
+
+		if (nodes[i] >= VMMEM_NODES_MAX) {
+			settings->nodes_too_high = true;
+			return;
+		}
+		word = &settings->nodes[nodes[i] / VMMEM_NODE_BITS];
+		bit = 1UL << nodes[i] % VMMEM_NODE_BITS;
+		settings->node_count += (*word & bit) == 0;
+		*word |= bit;
+	}
+}
+
+VMMEM_API void
+vmmem_policy_set_reserve(struct vmmem_policy *policy, uint32_t reserve)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->reserve = reserve;
+}
+
+VMMEM_API void
+vmmem_policy_set_lock(struct vmmem_policy *policy, uint32_t lock)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->lock = lock;
+}
+
+VMMEM_API void
+vmmem_policy_set_guard(struct vmmem_policy *policy, uint64_t bytes)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->guard = bytes;
+}
+
+VMMEM_API void
+vmmem_policy_set_alignment(struct vmmem_policy *policy, uint64_t bytes)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->alignment = bytes;
+}
+
+VMMEM_API void
+vmmem_policy_set_dont_dump(struct vmmem_policy *policy, int dont_dump)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->dont_dump = dont_dump != 0;
+}
+
+VMMEM_API void
+vmmem_policy_set_dont_fork(struct vmmem_policy *policy, int dont_fork)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->dont_fork = dont_fork != 0;
+}
+
+VMMEM_API void
+vmmem_policy_set_prefault(struct vmmem_policy *policy, uint32_t threads)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings != NULL)
+		settings->threads = threads;
+}
+
+VMMEM_API void
+vmmem_policy_set_progress(struct vmmem_policy *policy,
+			  int (*progress)(void *opaque, uint64_t done,
+					  uint64_t total),
+			  void *opaque)
+{
+	struct vmmem_policy_settings *settings = change(policy);
+
+	if (settings == NULL)
+		return;
+	settings->progress = progress;
+	settings->opaque = opaque;
+}
+
+static int
+check_nodes(const struct vmmem_policy_settings *policy)
+{
+	if (policy->nodes_missing || policy->numa > VMMEM_NUMA_INTERLEAVE)
+		return VMMEM_EINVAL;
+	if (policy->nodes_too_high)
+		return VMMEM_ENONODE;
+	if (policy->numa == VMMEM_NUMA_DEFAULT)
+		return policy->node_count == 0 ? 0 : VMMEM_EINVAL;
+	if (policy->numa != VMMEM_NUMA_PREFERRED && policy->node_count == 0)
+		return VMMEM_EINVAL;
+	return 0;
+}
+
+int
+vmmem_policy_check(const struct vmmem_region_settings *settings)
+{
+	const struct vmmem_policy_settings *policy = &settings->policy;
+	/* What mmap() itself would fill, before it is told from where. */
+	const uint32_t filling = MAP_POPULATE | MAP_LOCKED;
+
+	if (!policy->set)
+		return 0;
+	if (settings->kind > VMMEM_REGION_FILE)
+		return VMMEM_EINVAL;
+	if (policy->seals_set && (settings->kind != VMMEM_REGION_MEMFD ||
+				  (policy->seals & ~SEALS_KNOWN) != 0))
+		return VMMEM_EINVAL;
+	if (policy->thp > VMMEM_THP_NO ||
+	    policy->reserve > VMMEM_RESERVE_YES ||
+	    policy->lock > VMMEM_LOCK_ON_FAULT ||
+	    policy->threads > VMMEM_PREFAULT_THREADS_MAX)
+		return VMMEM_EINVAL;
+	if (policy->thp != VMMEM_THP_DEFAULT && settings->huge_page_size != 0)
+		return VMMEM_EINVAL;
+	if ((policy->alignment & (policy->alignment - 1)) != 0)
+		return VMMEM_EINVAL;
+	if (policy->numa != VMMEM_NUMA_DEFAULT &&
+	    (settings->mapping_flags & filling) != 0)
+		return VMMEM_EINVAL;
+	/* What may not be touched cannot be filled. */
+	if (policy->threads != 0 &&
+	    ((settings->protection & VMMEM_PROT_READ) == 0 &&
+	     ((settings->protection & VMMEM_PROT_WRITE) == 0 ||
+	      settings->read_only)))
+		return VMMEM_EINVAL;
+	return check_nodes(policy);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/bitmap.h>
+#include <vmmem/error.h>
+#include <vmmem/region.h>
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "base/cancel.h"
+#include "guest/fault_log.h"
+#include "region/region_priv.h"
+#include "region/replaced.h"
+
+const uint32_t vmmem_never_logging;
+
+VMMEM_API int
+vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
+			   struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
+		       struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_MEMFD;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
+		      struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_FILE;
+	settings.fd = fd;
+	settings.offset = offset;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_external(uint64_t gpa, uint64_t len, void *host,
+			  struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_EXTERNAL;
+	settings.host = host;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
+		       uint64_t offset, struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_ALIAS;
+	settings.target = target;
+	settings.offset = offset;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API int
+vmmem_region_new_custom(uint64_t gpa, uint64_t len,
+			const struct vmmem_region_ops *ops, void *opaque,
+			struct vmmem_region **ret_region)
+{
+	struct vmmem_region_settings settings;
+
+	vmmem_region_settings_init(&settings);
+	settings.gpa = gpa;
+	settings.len = len;
+	settings.kind = VMMEM_REGION_CUSTOM;
+	settings.ops = ops;
+	settings.opaque = opaque;
+	return vmmem_region_make(&settings, ret_region);
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_ref(struct vmmem_region *region)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (region != NULL)
+		atomic_fetch_add_explicit(&region->refs, 1,
+					  memory_order_relaxed);
+	return region;
+}
+
+/*
+ * give_back() can fail only if the kernel is out of memory to note it, or of
+ * mappings: what lies between two that are alike is one with them, and to take
+ * it out of the middle makes one more.  Then the addresses stay; but the pages,
+ * which cost more, go.
+ */
+static void
+give_back(void *first, size_t len)
+{
+	if (munmap(first, len) != 0)
+		(void)madvise(first, len, MADV_DONTNEED);
+}
+
+static void
+unmap(const struct vmmem_region *region)
+{
+	unsigned char *first = region->map, *end = first + region->map_len;
+	unsigned char *pages_end = region->pages + region->pages_len;
+
+	if (region->mapper == 0 || region->mapper == getpid()) {
+		give_back(first, region->map_len);
+		return;
+	}
+	/* A child has only what is around the pages: others may lie there. */
+	if (region->pages != first)
+		give_back(first, (size_t)(region->pages - first));
+	if (end != pages_end)
+		give_back(pages_end, (size_t)(end - pages_end));
+}
+
+void
+vmmem_region_free(struct vmmem_region *region)
+{
+	/* First: somebody else's memory may come to lie there. */
+	if (region->target == NULL)
+		vmmem_fault_record_free(region->faults);
+	if (region->map != NULL)
+		unmap(region);
+	/* Linux closes the descriptor even where close() fails. */
+	if (region->file != NULL)
+		vmmem_file_unref(region->file);
+	else if (region->fd >= 0)
+		close(region->fd);
+	vmmem_replaced_free(region->replaced);
+	vmmem_bitmap_unref(region->bitmap);
+	vmmem_region_unref(region->target);
+	free(region);
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_unref(struct vmmem_region *region)
+{
+	void (*release)(void *);
+	void *opaque;
+	int cancel;
+
+	if (region == NULL)
+		return NULL;
+	/*
+	 * Acquire: if this is the last reference, and so nobody can take
+	 * another, all other threads' accesses came before their release.
+	 *
+	 * Release: this thread's accesses come before the count drops.
+	 * Acquire, for the last one: all other threads' accesses come before
+	 * the memory is unmapped.
+	 */
+	if (atomic_load_explicit(&region->refs, memory_order_acquire) != 1 &&
+	    atomic_fetch_sub_explicit(&region->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return NULL;
+
+	release = region->release;
+	opaque = region->opaque;
+	/* Whoever drops it may hold a lock, or have more to drop. */
+	cancel = vmmem_cancel_off();
+	vmmem_region_free(region);
+	/* Last, so that the owner finds nothing of the region left. */
+	if (release != NULL)
+		release(opaque);
+	vmmem_cancel_back(cancel);
+	return NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_start(const struct vmmem_region *region)
+{
+	return region != NULL ? region->start : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_region_last(const struct vmmem_region *region)
+{
+	return region != NULL ? region->last : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_region_len(const struct vmmem_region *region)
+{
+	/* Fits: a region is made from a 64-bit length. */
+	return region != NULL ? region->last - region->start + 1 : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_kind(const struct vmmem_region *region)
+{
+	return region != NULL ? region->kind : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_protection(const struct vmmem_region *region)
+{
+	return region != NULL ? region->protection : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_mapping_flags(const struct vmmem_region *region)
+{
+	return region != NULL ? region->mapping_flags : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_huge_pages(const struct vmmem_region *region)
+{
+	return region != NULL ? region->huge_pages : VMMEM_HUGE_UNKNOWN;
+}
+
+VMMEM_API uint64_t
+vmmem_region_page_size(const struct vmmem_region *region)
+{
+	return region != NULL ? region->page_size : 0;
+}
+
+VMMEM_API int
+vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
+			  void **ret_host, uint64_t *ret_len)
+{
+	uint64_t span;
+
+	if (region == NULL || ret_host == NULL || ret_len == NULL)
+		return VMMEM_EINVAL;
+	span = region->last - region->start;
+	if (offset > span)
+		return VMMEM_EOUTOFRANGE;
+	if (region->host == NULL)
+		return VMMEM_ENOHOST;
+	*ret_host = region->host + offset;
+	*ret_len = span - offset + 1;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_region_file(const struct vmmem_region *region, int *ret_fd,
+		  uint64_t *ret_offset)
+{
+	const struct vmmem_region *owner;
+
+	if (region == NULL || ret_fd == NULL || ret_offset == NULL)
+		return VMMEM_EINVAL;
+	owner = region->target != NULL ? region->target : region;
+	if (owner->fd < 0)
+		return VMMEM_ENOFILE;
+	*ret_fd = owner->fd;
+	*ret_offset = owner->fd_offset + region->target_offset;
+	return 0;
+}
+
+VMMEM_API struct vmmem_region *
+vmmem_region_alias_target(const struct vmmem_region *region)
+{
+	return region != NULL ? region->target : NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_alias_offset(const struct vmmem_region *region)
+{
+	return region != NULL ? region->target_offset : 0;
+}
+
+VMMEM_API struct vmmem_bitmap *
+vmmem_region_bitmap(const struct vmmem_region *region)
+{
+	return region != NULL ? region->bitmap : NULL;
+}
+
+VMMEM_API uint64_t
+vmmem_region_bitmap_offset(const struct vmmem_region *region)
+{
+	return region != NULL ? region->bitmap_offset : 0;
+}
+
+VMMEM_API void *
+vmmem_region_cookie(const struct vmmem_region *region)
+{
+	return region != NULL ? region->cookie : NULL;
+}
+
+VMMEM_API const char *
+vmmem_region_name(const struct vmmem_region *region)
+{
+	return region != NULL ? region->name : NULL;
+}
+

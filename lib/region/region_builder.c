@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/address.h>
+#include <vmmem/error.h>
+#include <vmmem/region_builder.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "region/backing.h"
+#include "dirty/bitmap_priv.h"
+#include "base/cancel.h"
+#include "guest/fault_log.h"
+#include "region/region_priv.h"
+#include "base/struct_size.h"
+
+struct vmmem_region_builder {
+	struct vmmem_region_settings settings;
+};
+
+/* Which of the mmap(2) flags a caller may give; the type is apart. */
+#define FLAGS_TYPE ((uint32_t)MAP_TYPE)
+#define FLAGS_FIXED ((uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE))
+#define FLAGS_KNOWN                                                        \
+	((uint32_t)(MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE |         \
+		    MAP_LOCKED | MAP_SYNC))
+
+#define PROTECTION_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE | VMMEM_PROT_EXEC)
+
+_Static_assert(VMMEM_PROT_READ == PROT_READ && VMMEM_PROT_WRITE == PROT_WRITE &&
+	       VMMEM_PROT_EXEC == PROT_EXEC, "passed to mmap() as they are");
+
+void
+vmmem_region_settings_init(struct vmmem_region_settings *settings)
+{
+	*settings = (struct vmmem_region_settings){
+		.kind = VMMEM_REGION_ANONYMOUS,
+		.protection = VMMEM_PROT_READ | VMMEM_PROT_WRITE,
+		.fd = -1,
+	};
+}
+
+VMMEM_API struct vmmem_region_builder *
+vmmem_region_builder_new(void)
+{
+	struct vmmem_region_builder *builder = malloc(sizeof(*builder));
+
+	if (builder != NULL)
+		vmmem_region_settings_init(&builder->settings);
+	return builder;
+}
+
+VMMEM_API struct vmmem_region_builder *
+vmmem_region_builder_free(struct vmmem_region_builder *builder)
+{
+	if (builder != NULL) {
+		vmmem_region_unref(builder->settings.target);
+		vmmem_bitmap_unref(builder->settings.bitmap);
+	}
+	free(builder);
+	return NULL;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_range(struct vmmem_region_builder *builder,
+			       uint64_t gpa, uint64_t len)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.gpa = gpa;
+	builder->settings.len = len;
+}
+
+/* The last backing counts: nothing of an earlier one may stay. */
+static struct vmmem_region_settings *
+set_kind(struct vmmem_region_builder *builder, uint32_t kind)
+{
+	struct vmmem_region_settings *settings;
+
+	if (builder == NULL)
+		return NULL;
+	settings = &builder->settings;
+	settings->kind = kind;
+	settings->fd = -1;
+	settings->offset = 0;
+	settings->foreign = false;
+	settings->rules_code = 0;
+	settings->target = vmmem_region_unref(settings->target);
+	settings->host = NULL;
+	settings->release = NULL;
+	settings->opaque = NULL;
+	settings->ops = NULL;
+	return settings;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_anonymous(struct vmmem_region_builder *builder)
+{
+	set_kind(builder, VMMEM_REGION_ANONYMOUS);
+}
+
+VMMEM_API void
+vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder)
+{
+	set_kind(builder, VMMEM_REGION_MEMFD);
+}
+
+VMMEM_API void
+vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
+			      uint64_t offset)
+{
+	struct vmmem_region_settings *settings;
+
+	settings = set_kind(builder, VMMEM_REGION_FILE);
+	if (settings == NULL)
+		return;
+	settings->fd = fd;
+	settings->offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
+				 uint64_t offset,
+				 const struct vmmem_foreign_rules *rules)
+{
+	struct vmmem_region_settings *settings;
+
+	vmmem_region_builder_set_file(builder, fd, offset);
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	settings->foreign = true;
+	settings->rules_code = vmmem_foreign_take(rules, &settings->rules);
+}
+
+VMMEM_API void
+vmmem_region_builder_set_external(struct vmmem_region_builder *builder,
+				  void *host, void (*release)(void *opaque),
+				  void *opaque)
+{
+	struct vmmem_region_settings *settings;
+
+	settings = set_kind(builder, VMMEM_REGION_EXTERNAL);
+	if (settings == NULL)
+		return;
+	settings->host = host;
+	settings->release = release;
+	settings->opaque = opaque;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_alias(struct vmmem_region_builder *builder,
+			       struct vmmem_region *target, uint64_t offset)
+{
+	struct vmmem_region_settings *settings;
+
+	/* First, as 'target' may be the very region that is let go. */
+	if (builder != NULL)
+		vmmem_region_ref(target);
+	settings = set_kind(builder, VMMEM_REGION_ALIAS);
+	if (settings == NULL)
+		return;
+	settings->target = target;
+	settings->offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_custom(struct vmmem_region_builder *builder,
+				const struct vmmem_region_ops *ops,
+				void *opaque)
+{
+	struct vmmem_region_settings *settings;
+
+	settings = set_kind(builder, VMMEM_REGION_CUSTOM);
+	if (settings == NULL)
+		return;
+	settings->ops = ops;
+	settings->opaque = opaque;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
+				    uint32_t protection)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.protection = protection;
+	builder->settings.protection_set = true;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_read_only(struct vmmem_region_builder *builder,
+				   int read_only)
+{
+	if (builder != NULL)
+		builder->settings.read_only = read_only != 0;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_mapping_flags(struct vmmem_region_builder *builder,
+				       uint32_t flags)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.mapping_flags = flags;
+	builder->settings.mapping_flags_set = true;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
+					uint64_t bytes)
+{
+	if (builder != NULL)
+		builder->settings.huge_page_size = bytes;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_tracking(struct vmmem_region_builder *builder,
+				  uint64_t page_size)
+{
+	if (builder != NULL)
+		builder->settings.tracking = page_size;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
+				struct vmmem_bitmap *bitmap, uint64_t offset)
+{
+	struct vmmem_region_settings *settings;
+
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	/* First, as 'bitmap' may be the very one that is let go. */
+	vmmem_bitmap_ref(bitmap);
+	vmmem_bitmap_unref(settings->bitmap);
+	settings->bitmap = bitmap;
+	settings->bitmap_offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
+				void *cookie)
+{
+	if (builder != NULL)
+		builder->settings.cookie = cookie;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
+			      const char *name)
+{
+	struct vmmem_region_settings *settings;
+
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	settings->name_too_long =
+		strlcpy(settings->name, name != NULL ? name : "",
+			sizeof(settings->name)) >= sizeof(settings->name);
+}
+
+VMMEM_API void
+vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
+				const struct vmmem_policy *policy)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.policy = policy != NULL ?
+					   policy->settings :
+					   (struct vmmem_policy_settings){ 0 };
+}
+
+/* What can be told from the settings alone, whatever the backing. */
+static int
+check(const struct vmmem_region_settings *settings)
+{
+	uint32_t flags = settings->mapping_flags;
+
+	if (settings->name_too_long)
+		return VMMEM_ENAMETOOLONG;
+	if ((flags & FLAGS_FIXED) != 0)
+		return VMMEM_EMAPFIXED;
+	if ((flags & ~(FLAGS_TYPE | FLAGS_KNOWN)) != 0 ||
+	    (flags & FLAGS_TYPE) > (uint32_t)MAP_SHARED_VALIDATE)
+		return VMMEM_EINVAL;
+	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
+		return VMMEM_EINVAL;
+	/* Sizes of pages are powers of two, and huge ones above the page's. */
+	if (settings->huge_page_size != 0 &&
+	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
+	     settings->huge_page_size <= (uint64_t)sysconf(_SC_PAGESIZE)))
+		return VMMEM_EHUGEPAGE;
+	if (settings->rules_code != 0)
+		return settings->rules_code;
+	return vmmem_policy_check(settings);
+}
+
+/* allowed() is what 'read_only' leaves of a protection. */
+static uint32_t
+allowed(const struct vmmem_region_settings *settings, uint32_t protection)
+{
+	return settings->read_only ? protection & ~VMMEM_PROT_WRITE :
+				     protection;
+}
+
+static int
+back_external(struct vmmem_region *region,
+	      const struct vmmem_region_settings *settings)
+{
+	if (settings->host == NULL)
+		return VMMEM_EINVAL;
+	region->host = settings->host;
+	if (settings->huge_page_size != 0) {
+		region->huge_pages = VMMEM_HUGE_YES;
+		region->page_size = settings->huge_page_size;
+	}
+	return 0;
+}
+
+static int
+back_alias(struct vmmem_region *region,
+	   const struct vmmem_region_settings *settings)
+{
+	struct vmmem_region *target = settings->target;
+	struct vmmem_region *owner;
+	uint64_t span;
+
+	if (target == NULL)
+		return VMMEM_EINVAL;
+	span = target->last - target->start;
+	if (settings->offset > span ||
+	    region->last - region->start > span - settings->offset)
+		return VMMEM_EOUTOFRANGE;
+
+	/* Straight to the bytes: chains of aliases never get longer than 1. */
+	owner = target->target != NULL ? target->target : target;
+	region->target = vmmem_region_ref(owner);
+	region->target_offset = target->target_offset + settings->offset;
+	if (target->host != NULL)
+		region->host = target->host + settings->offset;
+	if (!settings->protection_set)
+		region->protection = allowed(settings, target->protection);
+	region->protection &= target->protection;
+	region->mapping_flags = owner->mapping_flags;
+	region->huge_pages = owner->huge_pages;
+	region->page_size = owner->page_size;
+	if (target->bitmap != NULL) {
+		region->bitmap = vmmem_bitmap_ref(target->bitmap);
+		region->bitmap_offset =
+			target->bitmap_offset + settings->offset;
+	}
+	return 0;
+}
+
+static int
+back_custom(struct vmmem_region *region,
+	    const struct vmmem_region_settings *settings)
+{
+	struct vmmem_region_ops *ops = &region->ops;
+	void *host = NULL;
+	int rc;
+
+	if (settings->ops == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
+			       sizeof(struct vmmem_region_ops));
+	if (rc != 0)
+		return rc;
+
+	rc = ops->host != NULL ? ops->host(settings->opaque, &host) :
+				 VMMEM_ENOHOST;
+	if (rc > 0)
+		return VMMEM_ECALLBACK;
+	if (rc == 0) {
+		if (host == NULL)
+			return VMMEM_EINVAL;
+		region->host = host;
+		return 0;
+	}
+	if (rc != VMMEM_ENOHOST)
+		return rc;
+
+	if (ops->read == NULL && ops->acquire == NULL)
+		return VMMEM_EINVAL;
+	if (ops->write == NULL && ops->acquire == NULL)
+		region->protection &= ~VMMEM_PROT_WRITE;
+	return 0;
+}
+
+static int
+back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+{
+	switch (settings->kind) {
+	case VMMEM_REGION_ANONYMOUS:
+		return vmmem_backing_anonymous(region, settings);
+	case VMMEM_REGION_MEMFD:
+		return vmmem_backing_memfd(region, settings);
+	case VMMEM_REGION_FILE:
+		return vmmem_backing_file(region, settings);
+	case VMMEM_REGION_EXTERNAL:
+		return back_external(region, settings);
+	case VMMEM_REGION_ALIAS:
+		return back_alias(region, settings);
+	default:
+		return back_custom(region, settings);
+	}
+}
+
+/* track() sees to where writes are marked. */
+static int
+track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+{
+	uint64_t span = region->last - region->start;
+	uint64_t len;
+
+	if (settings->tracking == 0 && settings->bitmap == NULL)
+		return 0;
+	/* One log for each byte: an alias of what is tracked has its target's. */
+	if (region->bitmap != NULL ||
+	    (settings->tracking != 0 && settings->bitmap != NULL))
+		return VMMEM_EINVAL;
+	if (settings->tracking != 0)
+		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
+					&region->bitmap);
+	/* A bitmap never shrinks, so what fits now fits for good. */
+	len = vmmem_bitmap_len(settings->bitmap);
+	if (settings->bitmap_offset >= len ||
+	    span > len - settings->bitmap_offset - 1)
+		return VMMEM_EOUTOFRANGE;
+	region->bitmap = vmmem_bitmap_ref(settings->bitmap);
+	region->bitmap_offset = settings->bitmap_offset;
+	return 0;
+}
+
+/* Where the bytes are, whoever put them there, must agree with guarantee 1. */
+static int
+check_host(const struct vmmem_region *region)
+{
+	uintptr_t host = (uintptr_t)region->host;
+
+	if (region->host == NULL)
+		return 0;
+	if (region->last - region->start > UINTPTR_MAX - host)
+		return VMMEM_EOVERFLOW;
+	if ((region->start ^ host) % VMMEM_CONGRUENCE != 0)
+		return VMMEM_ECONGRUENCE;
+	return 0;
+}
+
+/* allocate() gives a region of zeros whose entry is in one cache line. */
+static struct vmmem_region *
+allocate(void)
+{
+	void *memory;
+
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE,
+			   sizeof(struct vmmem_region)) != 0)
+		return NULL;
+	return memset(memory, 0, sizeof(struct vmmem_region));
+}
+
+/* set_entry() repeats, for accesses, what has been found out. */
+static void
+set_entry(struct vmmem_region *region)
+{
+	region->entry = (struct vmmem_entry){
+		.span = region->last - region->start,
+		.host = region->host,
+		.logging = region->bitmap != NULL ? &region->bitmap->logging :
+						    &vmmem_never_logging,
+		.access = region->protection,
+		.direct = region->host != NULL ? region->protection : 0,
+	};
+}
+
+int
+vmmem_region_make(const struct vmmem_region_settings *settings,
+		  struct vmmem_region **ret_region)
+{
+	struct vmmem_region *region;
+	uint64_t last;
+	int rc, cancel;
+
+	if (ret_region == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_address_range_last(settings->gpa, settings->len, &last);
+	if (rc != 0)
+		return rc;
+	rc = check(settings);
+	if (rc != 0)
+		return rc;
+
+	region = allocate();
+	if (region == NULL)
+		return -ENOMEM;
+	atomic_init(&region->refs, 1);
+	region->start = settings->gpa;
+	region->last = last;
+	region->kind = settings->kind;
+	region->fd = -1;
+	region->protection = allowed(settings, settings->protection);
+	region->cookie = settings->cookie;
+	region->policy = settings->policy;
+	region->mapper = settings->policy.dont_fork ? getpid() : 0;
+	strlcpy(region->name, settings->name, sizeof(region->name));
+
+	/* What is half made is nobody's yet; and threads may make its pages. */
+	cancel = vmmem_cancel_off();
+	rc = back(region, settings);
+	if (rc == 0)
+		rc = check_host(region);
+	if (rc == 0)
+		rc = track(region, settings);
+	if (rc == 0 && region->target != NULL)
+		region->faults = region->target->faults;
+	else if (rc == 0)
+		rc = vmmem_fault_record_new(region->host,
+					    region->last - region->start,
+					    &region->faults);
+	if (rc != 0)
+		vmmem_region_free(region);
+	vmmem_cancel_back(cancel);
+	if (rc != 0)
+		return rc;
+
+	set_entry(region);
+	/* From here on the region owns what the caller gave. */
+	region->opaque = settings->opaque;
+	region->release = settings->kind == VMMEM_REGION_CUSTOM ?
+				  region->ops.destroy :
+				  settings->release;
+	*ret_region = region;
+	return 0;
+}
+
+VMMEM_API int
+vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+			   struct vmmem_region **ret_region)
+{
+	if (builder == NULL)
+		return VMMEM_EINVAL;
+	return vmmem_region_make(&builder->settings, ret_region);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a region, for the files that make one and those that use it. */
+#ifndef REGION_PRIV_H
+#define REGION_PRIV_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <vmmem/region.h>
+
+#include "region/file.h"
+#include "region/foreign_priv.h"
+#include "region/policy_priv.h"
+struct vmmem_fault_record;
+struct vmmem_replaced;
+
+/*
+ * Guest and host address of a region agree modulo this, the widest access that
+ * any processor makes as one, so that either tells whether one is aligned.
+ */
+#define VMMEM_CONGRUENCE 16
+
+/*
+ * What an access needs of a region, beside each other in 32 bytes, so that one
+ * cache line serves it and the rest of the region is not looked at.
+ */
+struct vmmem_entry {
+	uint64_t span;		 /* length - 1 */
+	unsigned char *host;	 /* of the first byte, or NULL */
+	const uint32_t *logging; /* is not 0 while writes are marked */
+	uint32_t access;	 /* what the region permits */
+	uint32_t direct;	 /* the same, or 0 if host is NULL */
+};
+
+/* Where 'logging' points for what has no bitmap: never anything but 0. */
+extern const uint32_t vmmem_never_logging;
+
+struct vmmem_region {
+	/* First, in a cache line that does not change. */
+	struct vmmem_entry entry;
+	uint64_t bitmap_offset; /* see 'bitmap' */
+
+	uint64_t start;
+	uint64_t last;
+	unsigned char *host; /* of the first byte; NULL: callbacks only */
+
+	uint32_t kind;
+	uint32_t protection;
+	atomic_size_t refs;
+
+	uint32_t mapping_flags;
+	uint32_t huge_pages;
+	uint64_t page_size; /* 0: unknown */
+
+	/*
+	 * An alias holds a reference to the region that has the bytes, which
+	 * is never an alias itself.
+	 */
+	struct vmmem_region *target;
+	uint64_t target_offset;
+
+	/*
+	 * The file, which other regions may share, and its descriptor: -1 if
+	 * there is none.  An alias looks at its target's.  While the region is
+	 * made, 'file' is NULL and 'fd' the region's own.
+	 */
+	struct vmmem_file *file;
+	int fd;
+	uint64_t fd_offset;
+
+	/* What munmap() undoes; NULL if the library mapped nothing. */
+	void *map;
+	size_t map_len;
+	pid_t mapper; /* who alone has the pages; 0: children, too */
+
+	/*
+	 * The whole pages within that which hold the region, and where in them
+	 * it begins.  What is left on both sides is at least 'guard' bytes.
+	 */
+	unsigned char *pages;
+	size_t pages_len;
+	size_t shift;
+	uint64_t guard;
+
+	/* What was asked for of them, and was given. */
+	struct vmmem_policy_settings policy;
+
+	/* Of a private file: what of it is not the file's any more, or NULL. */
+	struct vmmem_replaced *replaced;
+
+	/*
+	 * Where writes are marked, and where in it the region begins
+	 * ('bitmap_offset').  An alias has its target's, if that has one.
+	 */
+	struct vmmem_bitmap *bitmap;
+
+	/* What was lost of the memory.  An alias uses its target's. */
+	struct vmmem_fault_record *faults;
+
+	/* A custom region's callbacks, and who is told of the end. */
+	struct vmmem_region_ops ops;
+	void (*release)(void *opaque);
+	void *opaque;
+
+	void *cookie;
+	char name[VMMEM_REGION_NAME_MAX + 1];
+};
+
+/* What a region is made of: a builder's settings. */
+struct vmmem_region_settings {
+	uint64_t gpa;
+	uint64_t len;
+	uint32_t kind;
+	uint32_t protection;
+	uint32_t mapping_flags;
+	bool protection_set;	/* else an alias has its target's */
+	bool mapping_flags_set; /* else they depend on the huge page size */
+	bool read_only;
+	bool name_too_long;
+	uint64_t huge_page_size;
+	struct vmmem_policy_settings policy;
+
+	int fd;
+	uint64_t offset; /* in the file, or in the target */
+	bool foreign;	 /* the file is subject to rules */
+	int rules_code;	 /* what is wrong with them */
+	struct vmmem_foreign_rules rules;
+	struct vmmem_region *target;
+	void *host;
+	void (*release)(void *opaque);
+	void *opaque;
+	const struct vmmem_region_ops *ops;
+
+	uint64_t tracking; /* the page size of a new bitmap, or 0 */
+	struct vmmem_bitmap *bitmap;
+	uint64_t bitmap_offset;
+
+	void *cookie;
+	char name[VMMEM_REGION_NAME_MAX + 1];
+};
+
+/* vmmem_region_settings_init() gives the settings of a new builder. */
+void vmmem_region_settings_init(struct vmmem_region_settings *settings);
+
+/* vmmem_region_make() is vmmem_region_builder_build() of the settings. */
+int vmmem_region_make(const struct vmmem_region_settings *settings,
+		      struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_free() undoes a region, whole or half made, that nobody refers
+ * to.  It does not tell the owner.
+ */
+void vmmem_region_free(struct vmmem_region *region);
+
+/*
+ * vmmem_region_acquire() maps bytes of a region without a host address, and
+ * vmmem_region_release() undoes it.  VMMEM_ENOHOST if the region cannot.
+ */
+int vmmem_region_acquire(const struct vmmem_region *region, uint64_t offset,
+			 uint64_t len, uint32_t access, void **ret_host);
+void vmmem_region_release(const struct vmmem_region *region, uint64_t offset,
+			  uint64_t len, uint32_t access, void *host);
+
+/*
+ * vmmem_region_call_read() and vmmem_region_call_write() reach a region that
+ * has no host address.  They return what the access function returns, and add
+ * to '*done' how many bytes were moved, which are the first ones.
+ */
+int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
+			   void *buf, size_t len, uint64_t *done);
+int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
+			    const void *buf, size_t len, uint64_t *done);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Who may still see what was replaced.
+ *
+ * Whatever is published gets a number, its generation.  A reader in a section
+ * shows the generation it began with; threads without a reader pass through
+ * one of two counters.  The horizon is the generation such that nobody sees
+ * anything that was replaced by it or before: docs/space.md says why, and
+ * docs/models/section.pml proves it.
+ */
+#ifndef EPOCH_H
+#define EPOCH_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vmmem/reader.h>
+
+#include "base/api.h"
+
+/* A reader's section that has begun and does not know its generation yet. */
+#define VMMEM_SECTION_ENTERING 1
+/*
+ * In no section, of a reader that must make a barrier of its own when it
+ * begins one: not 0, so that the inline functions leave it alone.
+ */
+#define VMMEM_SECTION_FENCED UINT64_MAX
+/* Below any generation there is. */
+#define VMMEM_GENERATION_NONE VMMEM_SECTION_ENTERING
+
+/* The whole of a reader; a cache line, as its thread writes to it all day. */
+struct vmmem_epoch_reader {
+	_Alignas(VMMEM_CACHE_LINE) struct vmmem_reader hot;
+	/* Its thread's alone: sections within the section. */
+	uint64_t depth;
+
+	/* Under the lock, but for the list of those who look. */
+	LIST_ENTRY(vmmem_epoch_reader) link;
+	void *owner; /* the space */
+	/* It makes barriers, and has been seen to; or it was told to. */
+	bool fenced, asked;
+	/* It sees nothing that was replaced by this generation or before. */
+	uint64_t seen;
+};
+
+/* The whole of what the caller knows the beginning of. */
+static inline struct vmmem_epoch_reader *
+vmmem_epoch_reader_of(struct vmmem_reader *reader)
+{
+	void *whole = reader;
+
+	return whole;
+}
+
+struct vmmem_epoch_counter {
+	_Alignas(VMMEM_CACHE_LINE) uint64_t count;
+};
+
+struct vmmem_epoch {
+	/* Those without a reader: how many are passing, by phase. */
+	struct vmmem_epoch_counter passing[2];
+	uint64_t phase;
+
+	/* Held while looking, never while waiting or calling anybody. */
+	_Alignas(VMMEM_CACHE_LINE) pthread_mutex_t lock;
+	LIST_HEAD(, vmmem_epoch_reader) readers;
+	/*
+	 * Whoever passes now came after the phase was changed, except in the
+	 * other phase; 'changed_at' is the generation at that time, and
+	 * 'passed' what all that pass are known to see at least.
+	 */
+	uint64_t changed_at;
+	uint64_t passed;
+	/*
+	 * No membarrier(2), or none any more: readers make barriers, or are
+	 * asked to.
+	 */
+	bool fenced;
+};
+
+/*
+ * vmmem_generation_next() returns a number that it has not returned before, for
+ * any space, and that is higher than all that the caller knows of.
+ */
+uint64_t vmmem_generation_next(void);
+
+/* vmmem_epoch_init() returns 0 or -errno. */
+int vmmem_epoch_init(struct vmmem_epoch *epoch);
+void vmmem_epoch_fini(struct vmmem_epoch *epoch);
+
+/* A reader begins outside of sections, with 'hot.view' set by the caller. */
+void vmmem_epoch_add(struct vmmem_epoch *epoch,
+		     struct vmmem_epoch_reader *reader);
+void vmmem_epoch_remove(struct vmmem_epoch *epoch,
+			struct vmmem_epoch_reader *reader);
+
+/*
+ * vmmem_epoch_enter() and vmmem_epoch_leave() enclose what a thread without a
+ * reader does with what it loads, sequentially consistent, in between.
+ */
+unsigned int vmmem_epoch_enter(struct vmmem_epoch *epoch);
+void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int phase);
+
+/*
+ * vmmem_epoch_leave_fenced() ends the section of a reader that makes barriers,
+ * or was asked to: it is in no section then, and makes one at the next.
+ */
+void vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader);
+
+/*
+ * vmmem_epoch_horizon() finds out what nobody sees any more.  'generation' is
+ * the current one.  Under the lock.  Returns 0, or -errno: there was no
+ * barrier, and of a reader it is not known whether it is in a section; the
+ * horizon is less then than it may be.
+ */
+int vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
+			uint64_t *ret_horizon);
+
+/*
+ * vmmem_epoch_after_fork_child() forgets who was where; for the only thread,
+ * under the lock.
+ */
+void vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch);
+
+#endif

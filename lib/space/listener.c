@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/listener.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/api.h"
+#include "base/cancel.h"
+#include "space/listener_priv.h"
+#include "base/struct_size.h"
+
+struct vmmem_listener {
+	TAILQ_ENTRY(vmmem_listener) link;
+	struct vmmem_space *space;
+	struct vmmem_listener_ops ops;
+	void *opaque;
+	int32_t priority;
+};
+
+/*
+ * A change as a list of events.  Event 0 is begin; then each region of
+ * 'regions', first those that are removed; the last event is commit.
+ */
+struct change {
+	struct vmmem_collection *old_map;
+	struct vmmem_collection *new_map;
+	size_t removed;
+	size_t count; /* of regions */
+	struct vmmem_region **regions;
+};
+
+/*
+ * difference() counts the regions that are only in the old map, and those that
+ * are only in the new one, and stores them, in ascending order, where pointers
+ * are not NULL.
+ */
+static void
+difference(const struct change *change, struct vmmem_region **removed,
+	   size_t *ret_removed, struct vmmem_region **added, size_t *ret_added)
+{
+	struct vmmem_region *old_region, *new_region;
+	size_t i = 0, j = 0;
+
+	*ret_removed = 0;
+	*ret_added = 0;
+	for (;;) {
+		old_region = vmmem_collection_at(change->old_map, i);
+		new_region = vmmem_collection_at(change->new_map, j);
+		if (old_region == new_region) {
+			/* Of thousands, nearly all. */
+			if (old_region == NULL)
+				return;
+			i++;
+			j++;
+		} else if (new_region == NULL ||
+			   (old_region != NULL &&
+			    vmmem_region_start(old_region) <=
+				    vmmem_region_start(new_region))) {
+			if (removed != NULL)
+				removed[*ret_removed] = old_region;
+			(*ret_removed)++;
+			i++;
+		} else {
+			if (added != NULL)
+				added[*ret_added] = new_region;
+			(*ret_added)++;
+			j++;
+		}
+	}
+}
+
+static void
+reverse(struct vmmem_region **regions, size_t count)
+{
+	struct vmmem_region *region;
+	size_t i;
+
+	for (i = 0; i < count / 2; i++) {
+		region = regions[i];
+		regions[i] = regions[count - 1 - i];
+		regions[count - 1 - i] = region;
+	}
+}
+
+/* compare() fills in the change; the caller frees change->regions. */
+static int
+compare(struct change *change)
+{
+	size_t added;
+
+	difference(change, NULL, &change->removed, NULL, &added);
+	change->count = change->removed + added;
+	if (change->count == 0)
+		return 0;
+	change->regions = reallocarray(NULL, change->count,
+				       sizeof(*change->regions));
+	if (change->regions == NULL)
+		return -ENOMEM;
+	difference(change, change->regions, &change->removed,
+		   change->regions + change->removed, &added);
+	reverse(change->regions, change->removed);
+	return 0;
+}
+
+/* wants_regions() tells whether anybody asks for more than the two maps. */
+static bool
+wants_regions(const struct vmmem_listener_list *list)
+{
+	const struct vmmem_listener *listener;
+
+	TAILQ_FOREACH(listener, list, link) {
+		if (listener->ops.removed != NULL ||
+		    listener->ops.added != NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_removed(const struct change *change, size_t event)
+{
+	return event >= 1 && event <= change->removed;
+}
+
+/* deliver() tells one listener of one event. */
+static int
+deliver(const struct vmmem_listener *listener, const struct change *change,
+	size_t event)
+{
+	const struct vmmem_listener_ops *ops = &listener->ops;
+	int rc = 0;
+
+	if (event == 0) {
+		if (ops->begin != NULL)
+			rc = ops->begin(listener->opaque, change->old_map,
+					change->new_map);
+	} else if (event > change->count) {
+		if (ops->commit != NULL)
+			rc = ops->commit(listener->opaque, change->old_map,
+					 change->new_map);
+	} else if (is_removed(change, event)) {
+		if (ops->removed != NULL)
+			rc = ops->removed(listener->opaque,
+					  change->regions[event - 1]);
+	} else if (ops->added != NULL) {
+		rc = ops->added(listener->opaque, change->regions[event - 1]);
+	}
+	return rc > 0 ? VMMEM_ECALLBACK : rc;
+}
+
+/* take_back() tells one listener of the reverse of an event. */
+static void
+take_back(const struct vmmem_listener *listener, const struct change *change,
+	  size_t event)
+{
+	const struct vmmem_listener_ops *ops = &listener->ops;
+
+	if (event == 0) {
+		if (ops->abort != NULL)
+			ops->abort(listener->opaque, change->old_map,
+				   change->new_map);
+	} else if (event > change->count) {
+		/* What it was told before commit is what it undoes. */
+	} else if (is_removed(change, event)) {
+		if (ops->added != NULL)
+			(void)ops->added(listener->opaque,
+					 change->regions[event - 1]);
+	} else if (ops->removed != NULL) {
+		(void)ops->removed(listener->opaque,
+				   change->regions[event - 1]);
+	}
+}
+
+/*
+ * The order in which an event goes round, and the reverse of it.  What is
+ * taken away is taken away from the highest priority first.
+ */
+static struct vmmem_listener *
+first(struct vmmem_listener_list *list, bool downwards)
+{
+	return downwards ? TAILQ_LAST(list, vmmem_listener_list) :
+			   TAILQ_FIRST(list);
+}
+
+static struct vmmem_listener *
+next(struct vmmem_listener *listener, bool downwards)
+{
+	return downwards ? TAILQ_PREV(listener, vmmem_listener_list, link) :
+			   TAILQ_NEXT(listener, link);
+}
+
+/*
+ * undo() takes back what was accepted: all of the events before 'event', and
+ * that one from those who were told before 'refuser'.
+ */
+static void
+undo(struct vmmem_listener_list *list, const struct change *change,
+     size_t event, struct vmmem_listener *refuser)
+{
+	struct vmmem_listener *listener;
+	bool downwards;
+
+	downwards = !is_removed(change, event);
+	listener = next(refuser, downwards);
+	for (;;) {
+		for (; listener != NULL; listener = next(listener, downwards))
+			take_back(listener, change, event);
+		if (event == 0)
+			return;
+		event--;
+		downwards = !is_removed(change, event);
+		listener = first(list, downwards);
+	}
+}
+
+/* tell() tells 'list' of a change, or undoes it and returns why. */
+static int
+tell(struct vmmem_listener_list *list, const struct change *change)
+{
+	struct vmmem_listener *listener;
+	bool downwards;
+	size_t event;
+	int rc;
+
+	for (event = 0; event <= change->count + 1; event++) {
+		downwards = is_removed(change, event);
+		for (listener = first(list, downwards); listener != NULL;
+		     listener = next(listener, downwards)) {
+			rc = deliver(listener, change, event);
+			if (rc != 0) {
+				undo(list, change, event, listener);
+				return rc;
+			}
+		}
+	}
+	return 0;
+}
+
+int
+vmmem_listeners_tell(struct vmmem_listener_list *list,
+		     struct vmmem_collection *old_map,
+		     struct vmmem_collection *new_map)
+{
+	struct change change = { .old_map = old_map, .new_map = new_map };
+	int rc;
+
+	if (wants_regions(list)) {
+		rc = compare(&change);
+		if (rc != 0)
+			return rc;
+	}
+	rc = tell(list, &change);
+	free(change.regions);
+	return rc;
+}
+
+void
+vmmem_listeners_tell_published(struct vmmem_listener_list *list,
+			       struct vmmem_collection *old_map,
+			       struct vmmem_collection *new_map)
+{
+	struct vmmem_listener *listener;
+
+	TAILQ_FOREACH(listener, list, link) {
+		if (listener->ops.published != NULL)
+			listener->ops.published(listener->opaque, old_map,
+						new_map);
+	}
+}
+
+/* From 'listener' on, towards the highest priority. */
+static void
+tell_discarded(struct vmmem_listener *listener, struct vmmem_region *region,
+	       uint64_t offset, uint64_t len, int code)
+{
+	for (; listener != NULL; listener = next(listener, false)) {
+		if (listener->ops.discarded != NULL)
+			listener->ops.discarded(listener->opaque, region,
+						offset, len, code);
+	}
+}
+
+int
+vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
+				struct vmmem_region *region, uint64_t offset,
+				uint64_t len)
+{
+	struct vmmem_listener *listener;
+	int rc;
+
+	for (listener = first(list, true); listener != NULL;
+	     listener = next(listener, true)) {
+		if (listener->ops.discarding == NULL)
+			continue;
+		rc = listener->ops.discarding(listener->opaque, region, offset,
+					      len);
+		if (rc == 0)
+			continue;
+		if (rc > 0)
+			rc = VMMEM_ECALLBACK;
+		tell_discarded(next(listener, false), region, offset, len, rc);
+		return rc;
+	}
+	return 0;
+}
+
+void
+vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
+			       struct vmmem_region *region, uint64_t offset,
+			       uint64_t len, int code)
+{
+	tell_discarded(first(list, false), region, offset, len, code);
+}
+
+/* insert() puts a listener behind those of its priority. */
+static void
+insert(struct vmmem_listener_list *list, struct vmmem_listener *listener)
+{
+	struct vmmem_listener *other;
+
+	TAILQ_FOREACH(other, list, link) {
+		if (other->priority > listener->priority) {
+			TAILQ_INSERT_BEFORE(other, listener, link);
+			return;
+		}
+	}
+	TAILQ_INSERT_TAIL(list, listener, link);
+}
+
+VMMEM_API int
+vmmem_listener_new(struct vmmem_space *space,
+		   const struct vmmem_listener_ops *ops, void *opaque,
+		   int32_t priority, struct vmmem_listener **ret_listener)
+{
+	struct vmmem_listener_list alone = TAILQ_HEAD_INITIALIZER(alone);
+	struct vmmem_listener *listener;
+	int rc, cancel;
+
+	if (space == NULL || ops == NULL || ret_listener == NULL)
+		return VMMEM_EINVAL;
+	listener = calloc(1, sizeof(*listener));
+	if (listener == NULL)
+		return -ENOMEM;
+	rc = vmmem_struct_take(ops, &listener->ops, sizeof(listener->ops),
+			       sizeof(*ops));
+	if (rc != 0)
+		goto free_listener;
+	listener->opaque = opaque;
+	listener->priority = priority;
+
+	cancel = vmmem_cancel_off();
+	rc = vmmem_space_lock_writers(space);
+	if (rc != 0)
+		goto cancel_back;
+	TAILQ_INSERT_TAIL(&alone, listener, link);
+	rc = vmmem_listeners_tell(&alone, space->empty, space->view.current);
+	if (rc == 0) {
+		vmmem_listeners_tell_published(&alone, space->empty,
+					       space->view.current);
+		TAILQ_REMOVE(&alone, listener, link);
+		insert(&space->listeners, listener);
+	}
+	vmmem_space_unlock_writers(space);
+cancel_back:
+	vmmem_cancel_back(cancel);
+	if (rc != 0)
+		goto free_listener;
+
+	listener->space = vmmem_space_ref(space);
+	*ret_listener = listener;
+	return 0;
+
+free_listener:
+	free(listener);
+	return rc;
+}
+
+/* take_leave() tells a listener that all regions go, under the lock. */
+static void
+take_leave(struct vmmem_space *space, struct vmmem_listener *listener)
+{
+	struct vmmem_collection *map = space->view.current;
+	size_t i;
+
+	TAILQ_REMOVE(&space->listeners, listener, link);
+	/* Told without a list of regions, as this must not fail. */
+	if (listener->ops.begin != NULL)
+		(void)listener->ops.begin(listener->opaque, map, space->empty);
+	for (i = vmmem_collection_count(map); i-- > 0;) {
+		if (listener->ops.removed != NULL)
+			(void)listener->ops.removed(
+				listener->opaque, vmmem_collection_at(map, i));
+	}
+	if (listener->ops.commit != NULL)
+		(void)listener->ops.commit(listener->opaque, map,
+					   space->empty);
+	if (listener->ops.published != NULL)
+		listener->ops.published(listener->opaque, map, space->empty);
+}
+
+VMMEM_API int
+vmmem_listener_free(struct vmmem_listener *listener)
+{
+	struct vmmem_space *space;
+	int rc, cancel;
+
+	if (listener == NULL)
+		return 0;
+	space = listener->space;
+	cancel = vmmem_cancel_off();
+	rc = vmmem_space_lock_writers(space);
+	if (rc == 0) {
+		take_leave(space, listener);
+		vmmem_space_unlock_writers(space);
+		vmmem_space_unref(space);
+		free(listener);
+	}
+	vmmem_cancel_back(cancel);
+	return rc;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Telling listeners what changes. */
+#ifndef LISTENER_PRIV_H
+#define LISTENER_PRIV_H
+
+#include "space/space_priv.h"
+
+/*
+ * vmmem_listeners_tell() tells all of 'list' of the change, up to and including
+ * commit; if one refuses, it tells the reverse and returns the code.  -ENOMEM
+ * before anybody was told.  Under the writers' lock.
+ */
+int vmmem_listeners_tell(struct vmmem_listener_list *list,
+			 struct vmmem_collection *old_map,
+			 struct vmmem_collection *new_map);
+
+/* vmmem_listeners_tell_published() is the last event of a change. */
+void vmmem_listeners_tell_published(struct vmmem_listener_list *list,
+				    struct vmmem_collection *old_map,
+				    struct vmmem_collection *new_map);
+
+/*
+ * vmmem_listeners_tell_discarding() asks all of 'list' about bytes of a region;
+ * if one refuses, it tells those before it so and returns the code.
+ * vmmem_listeners_tell_discarded() tells all what came of it.
+ */
+int vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len);
+void vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len, int code);
+
+#endif

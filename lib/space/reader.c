@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/reader.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/api.h"
+#include "space/space_priv.h"
+
+/* The public part is where the whole begins. */
+_Static_assert(offsetof(struct vmmem_epoch_reader, hot) == 0, "a prefix");
+
+VMMEM_API int
+vmmem_reader_new(struct vmmem_space *space, struct vmmem_reader **ret_reader)
+{
+	struct vmmem_epoch_reader *reader;
+	void *memory;
+
+	if (space == NULL || ret_reader == NULL)
+		return VMMEM_EINVAL;
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*reader)) != 0)
+		return -ENOMEM;
+	reader = memory;
+	memset(reader, 0, sizeof(*reader));
+	reader->hot.view = &space->view;
+	reader->owner = vmmem_space_ref(space);
+	vmmem_epoch_add(&space->epoch, reader);
+	*ret_reader = &reader->hot;
+	return 0;
+}
+
+VMMEM_API struct vmmem_reader *
+vmmem_reader_free(struct vmmem_reader *reader)
+{
+	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
+	struct vmmem_space *space;
+
+	if (reader == NULL)
+		return NULL;
+	space = whole->owner;
+	/* The lock orders what a section saw before what writers drop. */
+	vmmem_epoch_remove(&space->epoch, whole);
+	free(whole);
+	vmmem_space_unref(space);
+	return NULL;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_reader_take_slow(struct vmmem_reader *reader)
+{
+	uint64_t generation;
+
+	if (reader == NULL)
+		return NULL;
+	/* Only its own thread stores it: no other order is needed. */
+	if (reader->section != 0 && reader->section != VMMEM_SECTION_FENCED) {
+		vmmem_epoch_reader_of(reader)->depth++;
+		/* Relaxed: a writer may add one, to be noticed some time. */
+		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
+		return reader->map;
+	}
+	/* What vmmem_reader_take() does, with a barrier of its own. */
+	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
+			 __ATOMIC_RELAXED);
+	/* Pairs with the fence in vmmem_epoch_horizon(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	generation = __atomic_load_n(&reader->view->generation,
+				     __ATOMIC_ACQUIRE);
+	/* Acquire: the map is found whole, and no older than its number. */
+	reader->map = __atomic_load_n(&reader->view->current, __ATOMIC_ACQUIRE);
+	/* Release: what earlier sections saw comes before. */
+	__atomic_store_n(&reader->section, generation, __ATOMIC_RELEASE);
+	return reader->map;
+}
+
+VMMEM_API void
+vmmem_reader_release_slow(struct vmmem_reader *reader)
+{
+	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
+
+	if (reader == NULL)
+		return;
+	if (whole->depth != 0) {
+		whole->depth--;
+		/* Relaxed: see vmmem_reader_take_slow(). */
+		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	/* What else is counted leads one here that makes barriers. */
+	vmmem_epoch_leave_fenced(whole);
+}

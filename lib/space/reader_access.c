@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Each function of a collection, made in a section of a reader. */
+#include <vmmem/access.h>
+#include <vmmem/atomic.h>
+#include <vmmem/inline.h>
+#include <vmmem/reader_access.h>
+
+#include "base/api.h"
+
+/*
+ * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  What
+ * is NULL and must not be is found out by the function that it calls.
+ */
+#define IN_SECTION(name, parameters, arguments)                            \
+	VMMEM_API int vmmem_reader_##name parameters                       \
+	{                                                                  \
+		struct vmmem_collection *map = vmmem_reader_take(reader);  \
+		int rc = vmmem_collection_##name arguments;                \
+                                                                           \
+		vmmem_reader_release(reader);                              \
+		return rc;                                                 \
+	}
+
+IN_SECTION(read, (struct vmmem_reader *reader, uint64_t gpa, void *buf,
+		  size_t len, size_t *ret_done),
+	   (map, gpa, buf, len, ret_done))
+IN_SECTION(read_some, (struct vmmem_reader *reader, uint64_t gpa, void *buf,
+		       size_t len, size_t *ret_done),
+	   (map, gpa, buf, len, ret_done))
+IN_SECTION(write, (struct vmmem_reader *reader, uint64_t gpa, const void *buf,
+		   size_t len, size_t *ret_done),
+	   (map, gpa, buf, len, ret_done))
+IN_SECTION(write_some, (struct vmmem_reader *reader, uint64_t gpa,
+			const void *buf, size_t len, size_t *ret_done),
+	   (map, gpa, buf, len, ret_done))
+IN_SECTION(fill, (struct vmmem_reader *reader, uint64_t gpa, uint8_t value,
+		  uint64_t len, uint64_t *ret_done),
+	   (map, gpa, value, len, ret_done))
+IN_SECTION(fill_some, (struct vmmem_reader *reader, uint64_t gpa,
+		       uint8_t value, uint64_t len, uint64_t *ret_done),
+	   (map, gpa, value, len, ret_done))
+IN_SECTION(copy, (struct vmmem_reader *reader, uint64_t target,
+		  uint64_t source, uint64_t len, uint64_t *ret_done),
+	   (map, target, source, len, ret_done))
+
+#define INTEGER(type, native)                                              \
+	IN_SECTION(read_##type, (struct vmmem_reader *reader, uint64_t gpa, \
+				 native *ret_value),                       \
+		   (map, gpa, ret_value))                                  \
+	IN_SECTION(write_##type, (struct vmmem_reader *reader,             \
+				  uint64_t gpa, native value),             \
+		   (map, gpa, value))
+
+INTEGER(u8, uint8_t)
+INTEGER(u16, uint16_t)
+INTEGER(u32, uint32_t)
+INTEGER(u64, uint64_t)
+INTEGER(le16, uint16_t)
+INTEGER(le32, uint32_t)
+INTEGER(le64, uint64_t)
+INTEGER(be16, uint16_t)
+INTEGER(be32, uint32_t)
+INTEGER(be64, uint64_t)
+
+#define MODIFY(name, bits)                                                 \
+	IN_SECTION(name##_u##bits, (struct vmmem_reader *reader,           \
+				    uint64_t gpa, uint##bits##_t operand,  \
+				    int order,                             \
+				    uint##bits##_t *ret_previous),         \
+		   (map, gpa, operand, order, ret_previous))
+
+#define ATOMIC(bits)                                                       \
+	IN_SECTION(load_u##bits, (struct vmmem_reader *reader,             \
+				  uint64_t gpa, int order,                 \
+				  uint##bits##_t *ret_value),              \
+		   (map, gpa, order, ret_value))                           \
+	IN_SECTION(store_u##bits, (struct vmmem_reader *reader,            \
+				   uint64_t gpa, uint##bits##_t value,     \
+				   int order),                             \
+		   (map, gpa, value, order))                               \
+	MODIFY(exchange, bits)                                             \
+	MODIFY(fetch_add, bits)                                            \
+	MODIFY(fetch_or, bits)                                             \
+	MODIFY(fetch_and, bits)                                            \
+	IN_SECTION(compare_exchange_u##bits,                               \
+		   (struct vmmem_reader *reader, uint64_t gpa,             \
+		    uint##bits##_t expected, uint##bits##_t desired,       \
+		    int success, int failure,                              \
+		    uint##bits##_t *ret_previous),                         \
+		   (map, gpa, expected, desired, success, failure,         \
+		    ret_previous))
+
+ATOMIC(8)
+ATOMIC(16)
+ATOMIC(32)
+ATOMIC(64)

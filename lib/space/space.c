@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <vmmem/error.h>
+#include <vmmem/space.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/api.h"
+#include "map/collection_priv.h"
+#include "map/lineage.h"
+#include "space/space_priv.h"
+
+#define NS_PER_MS INT64_C(1000000)
+#define MS_PER_S INT64_C(1000)
+
+/*
+ * How a synchronize waits: sections are short, so first it only lets others
+ * run; then it sleeps, longer each time, up to a millisecond.  Readers are not
+ * asked to wake it: that would cost each of them a look.
+ */
+#define YIELDS 8
+#define SLEEP_FIRST_NS 20000
+#define SLEEP_LAST_NS 1000000
+
+/* How often it looks, if it is not known who is in a section. */
+#define LOOKS_UNKNOWN 100
+
+/*
+ * How many maps that somebody held are looked at by each update: more than one,
+ * so that they are dropped faster than they come; not all, so that an update
+ * does not cost what others hold.
+ */
+#define LOOKS 16
+
+static int
+compare_maps(const struct vmmem_retired *a, const struct vmmem_retired *b)
+{
+	const uintptr_t map = (uintptr_t)a->map, other = (uintptr_t)b->map;
+
+	return (map > other) - (map < other);
+}
+
+VMMEM_TREE_FUNCTIONS(vmmem_retired_tree, vmmem_retired, by_map, compare_maps)
+
+VMMEM_API int
+vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
+{
+	struct vmmem_space *space;
+	void *memory;
+	int rc;
+
+	if (map == NULL || ret_space == NULL)
+		return VMMEM_EINVAL;
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*space)) != 0)
+		return -ENOMEM;
+	space = memory;
+	memset(space, 0, sizeof(*space));
+	rc = vmmem_collection_new_empty(&space->empty);
+	if (rc != 0)
+		goto free_space;
+	rc = -pthread_mutex_init(&space->writers, NULL);
+	if (rc != 0)
+		goto unref_empty;
+	rc = vmmem_epoch_init(&space->epoch);
+	if (rc != 0)
+		goto destroy_lock;
+
+	TAILQ_INIT(&space->retired);
+	TAILQ_INIT(&space->held);
+	RB_INIT(&space->retired_maps);
+	TAILQ_INIT(&space->listeners);
+	atomic_init(&space->refs, 1);
+	vmmem_collection_keep(map);
+	space->view.current = map;
+	space->view.generation = vmmem_generation_next();
+	*ret_space = space;
+	return 0;
+
+destroy_lock:
+	pthread_mutex_destroy(&space->writers);
+unref_empty:
+	vmmem_collection_unref(space->empty);
+free_space:
+	free(space);
+	return rc;
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_space_ref(struct vmmem_space *space)
+{
+	/*
+	 * Relaxed: whoever calls holds a reference already, so the count
+	 * cannot reach zero meanwhile, and nothing is published by this.
+	 */
+	if (space != NULL)
+		atomic_fetch_add_explicit(&space->refs, 1,
+					  memory_order_relaxed);
+	return space;
+}
+
+/* drop() drops what a list holds. */
+static void
+drop(struct vmmem_retired_list *list)
+{
+	struct vmmem_retired *node;
+
+	while ((node = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, node, link);
+		vmmem_collection_unkeep(node->map);
+		free(node);
+	}
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_space_unref(struct vmmem_space *space)
+{
+	/*
+	 * Release: this thread's use comes before the count drops.  Acquire,
+	 * for the last one: all other threads' use comes before the end.
+	 */
+	if (space == NULL ||
+	    atomic_fetch_sub_explicit(&space->refs, 1,
+				      memory_order_acq_rel) != 1)
+		return NULL;
+	/* Readers, listeners and updates hold references: there are none. */
+	drop(&space->retired);
+	drop(&space->held);
+	vmmem_steps_free(&space->update.steps);
+	vmmem_collection_unkeep(space->view.current);
+	vmmem_collection_unref(space->empty);
+	vmmem_epoch_fini(&space->epoch);
+	pthread_mutex_destroy(&space->writers);
+	free(space);
+	return NULL;
+}
+
+VMMEM_API struct vmmem_collection *
+vmmem_space_get(struct vmmem_space *space)
+{
+	struct vmmem_collection *map;
+	unsigned int phase;
+
+	if (space == NULL)
+		return NULL;
+	phase = vmmem_epoch_enter(&space->epoch);
+	/* Sequentially consistent: vmmem_epoch_enter() says why. */
+	map = vmmem_collection_ref(
+		__atomic_load_n(&space->view.current, __ATOMIC_SEQ_CST));
+	vmmem_epoch_leave(&space->epoch, phase);
+	return map;
+}
+
+VMMEM_API uint64_t
+vmmem_space_generation(const struct vmmem_space *space)
+{
+	if (space == NULL)
+		return 0;
+	/* Acquire: who sees the number finds at least that map. */
+	return __atomic_load_n(&space->view.generation, __ATOMIC_ACQUIRE);
+}
+
+int
+vmmem_space_lock_writers(struct vmmem_space *space)
+{
+	const pthread_t self = pthread_self();
+
+	/*
+	 * Relaxed: it is this thread's own number only if this thread stored
+	 * it, and has not unlocked since.
+	 */
+	if (pthread_equal(__atomic_load_n(&space->writer, __ATOMIC_RELAXED),
+			  self))
+		return -EDEADLK;
+	pthread_mutex_lock(&space->writers);
+	__atomic_store_n(&space->writer, self, __ATOMIC_RELAXED);
+	return 0;
+}
+
+void
+vmmem_space_unlock_writers(struct vmmem_space *space)
+{
+	/* Relaxed: for the same reason. */
+	__atomic_store_n(&space->writer, 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&space->writers);
+}
+
+/* list() makes a map one of those that are retired. */
+static void
+list(struct vmmem_space *space, struct vmmem_retired *node)
+{
+	node->held = false;
+	TAILQ_INSERT_TAIL(&space->retired, node, link);
+	RB_INSERT(vmmem_retired_tree, &space->retired_maps, node);
+	space->retired_count++;
+}
+
+/* unlist() moves one to another list, to be dropped. */
+static void
+unlist(struct vmmem_space *space, struct vmmem_retired *node,
+       struct vmmem_retired_list *unlisted)
+{
+	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
+	RB_REMOVE(vmmem_retired_tree, &space->retired_maps, node);
+	space->retired_count--;
+	TAILQ_INSERT_TAIL(unlisted, node, link);
+}
+
+/* forget() takes 'map' off the list of what is retired, if it is there. */
+static void
+forget(struct vmmem_space *space, struct vmmem_collection *map,
+       struct vmmem_retired_list *forgotten)
+{
+	struct vmmem_retired key = { .map = map }, *node;
+
+	node = RB_FIND(vmmem_retired_tree, &space->retired_maps, &key);
+	if (node != NULL)
+		unlist(space, node, forgotten);
+}
+
+void
+vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
+		    struct vmmem_retired *node)
+{
+	struct vmmem_retired_list forgotten =
+		TAILQ_HEAD_INITIALIZER(forgotten);
+
+	vmmem_collection_keep(map);
+	pthread_mutex_lock(&space->epoch.lock);
+	/* A map that comes back is no longer to be dropped. */
+	forget(space, map, &forgotten);
+	node->map = space->view.current;
+	node->generation = vmmem_generation_next();
+	/*
+	 * Sequentially consistent, for threads without a reader: see
+	 * vmmem_epoch_enter().  It releases too: who loads the map finds it
+	 * whole.
+	 */
+	__atomic_store_n(&space->view.current, map, __ATOMIC_SEQ_CST);
+	/* Release: who sees the number finds at least this map. */
+	__atomic_store_n(&space->view.generation, node->generation,
+			 __ATOMIC_RELEASE);
+	list(space, node);
+	pthread_mutex_unlock(&space->epoch.lock);
+	/* The reference just taken outlives it: nothing is unmapped. */
+	drop(&forgotten);
+}
+
+/* look() moves what nobody holds to 'unseen', and all else to 'held'. */
+static void
+look(struct vmmem_space *space, struct vmmem_retired *node,
+     struct vmmem_retired_list *unseen)
+{
+	if (!vmmem_collection_is_held(node->map)) {
+		unlist(space, node, unseen);
+		return;
+	}
+	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
+	node->held = true;
+	/* Behind the others, whose turn it is before. */
+	TAILQ_INSERT_TAIL(&space->held, node, link);
+}
+
+int
+vmmem_space_drop_retired(struct vmmem_space *space, bool all,
+			 uint64_t *ret_horizon)
+{
+	struct vmmem_retired_list unseen = TAILQ_HEAD_INITIALIZER(unseen);
+	struct vmmem_retired *node, *next, *last;
+	uint64_t horizon;
+	size_t looks = 0;
+	int rc;
+
+	pthread_mutex_lock(&space->epoch.lock);
+	rc = vmmem_epoch_horizon(&space->epoch, space->view.generation,
+				 &horizon);
+	/* Once round: those that are still held go to the end. */
+	last = TAILQ_LAST(&space->held, vmmem_retired_list);
+	for (node = TAILQ_FIRST(&space->held);
+	     node != NULL && (all || looks++ < LOOKS); node = next) {
+		next = node != last ? TAILQ_NEXT(node, link) : NULL;
+		look(space, node, &unseen);
+	}
+	while ((node = TAILQ_FIRST(&space->retired)) != NULL &&
+	       node->generation <= horizon)
+		look(space, node, &unseen);
+	pthread_mutex_unlock(&space->epoch.lock);
+	/* Outside of the lock: this unmaps, and may call owners back. */
+	drop(&unseen);
+	*ret_horizon = horizon;
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_insert(struct vmmem_space *space, struct vmmem_region *region)
+{
+	struct vmmem_update *update;
+	int rc;
+
+	if (space == NULL || region == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_update_begin(space, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_insert(update, region);
+	if (rc != 0) {
+		vmmem_update_abort(update);
+		return rc;
+	}
+	return vmmem_update_commit(update);
+}
+
+VMMEM_API int
+vmmem_space_remove(struct vmmem_space *space, uint64_t gpa, uint64_t len,
+		   struct vmmem_region **ret_region)
+{
+	struct vmmem_region *region = NULL;
+	struct vmmem_update *update;
+	int rc;
+
+	if (space == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_update_begin(space, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_remove(update, gpa, len,
+				 ret_region != NULL ? &region : NULL);
+	if (rc != 0) {
+		vmmem_update_abort(update);
+		return rc;
+	}
+	rc = vmmem_update_commit(update);
+	if (rc == 0 && ret_region != NULL)
+		*ret_region = region;
+	else
+		vmmem_region_unref(region);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_replace(struct vmmem_space *space, struct vmmem_collection *map)
+{
+	struct vmmem_update *update;
+	int rc;
+
+	if (space == NULL || map == NULL)
+		return VMMEM_EINVAL;
+	rc = vmmem_update_begin(space, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_replace(update, map);
+	if (rc != 0) {
+		vmmem_update_abort(update);
+		return rc;
+	}
+	return vmmem_update_commit(update);
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec time = { 0 };
+
+	/* The system's steady clock is always there. */
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (int64_t)time.tv_sec * MS_PER_S * NS_PER_MS + time.tv_nsec;
+}
+
+/* let_others_run() is the wait before look number 'look'. */
+static void
+let_others_run(unsigned int look)
+{
+	struct timespec time = { .tv_nsec = SLEEP_LAST_NS };
+
+	if (look < YIELDS) {
+		sched_yield();
+		return;
+	}
+	if (look - YIELDS < 6)
+		time.tv_nsec = SLEEP_FIRST_NS << (look - YIELDS);
+	/* A signal may end it early: then the next look comes early. */
+	(void)nanosleep(&time, NULL);
+}
+
+VMMEM_API int
+vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
+{
+	uint64_t wanted, horizon;
+	unsigned int look = 0;
+	int64_t end;
+	int rc;
+
+	if (space == NULL || timeout_ms < -1)
+		return VMMEM_EINVAL;
+	end = timeout_ms > 0 ? now_ns() + timeout_ms * NS_PER_MS : 0;
+	wanted = vmmem_space_generation(space);
+	for (;;) {
+		rc = vmmem_space_drop_retired(space, true, &horizon);
+		if (horizon >= wanted)
+			return 0;
+		/* A reader of which nothing is known may never say more. */
+		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end) ||
+		    (timeout_ms < 0 && rc != 0 && look >= LOOKS_UNKNOWN))
+			return rc != 0 ? rc : -ETIMEDOUT;
+		let_others_run(look);
+		if (look < UINT32_MAX)
+			look++;
+	}
+}
+
+VMMEM_API size_t
+vmmem_space_retired(struct vmmem_space *space)
+{
+	size_t count;
+
+	if (space == NULL)
+		return 0;
+	pthread_mutex_lock(&space->epoch.lock);
+	count = space->retired_count;
+	pthread_mutex_unlock(&space->epoch.lock);
+	return count;
+}
+
+VMMEM_API int
+vmmem_space_before_fork(struct vmmem_space *space)
+{
+	bool locked;
+	int rc;
+
+	if (space == NULL)
+		return VMMEM_EINVAL;
+	/*
+	 * In the order in which writers take them; so what the call for another
+	 * space has locked last is locked last again.
+	 */
+	locked = vmmem_lineage_after_fork();
+	rc = vmmem_space_lock_writers(space);
+	if (rc == 0)
+		pthread_mutex_lock(&space->epoch.lock);
+	if (rc == 0 || locked)
+		vmmem_lineage_before_fork();
+	return rc;
+}
+
+VMMEM_API void
+vmmem_space_after_fork_parent(struct vmmem_space *space)
+{
+	if (space == NULL)
+		return;
+	/* With several spaces, the first call does it for all. */
+	(void)vmmem_lineage_after_fork();
+	pthread_mutex_unlock(&space->epoch.lock);
+	vmmem_space_unlock_writers(space);
+}
+
+VMMEM_API void
+vmmem_space_after_fork_child(struct vmmem_space *space)
+{
+	if (space == NULL)
+		return;
+	vmmem_epoch_after_fork_child(&space->epoch);
+	vmmem_space_after_fork_parent(space);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Giving back memory that others must be asked about. */
+#include <vmmem/discard.h>
+#include <vmmem/error.h>
+#include <vmmem/space.h>
+
+#include "base/api.h"
+#include "base/cancel.h"
+#include "space/listener_priv.h"
+#include "map/translate.h"
+
+/* One region's part of the range that is to go. */
+struct part {
+	struct vmmem_region *region;
+	uint64_t offset;
+	uint64_t len;
+};
+
+/* part_at() finds the part that begins at 'gpa', of a range that is mapped. */
+static struct part
+part_at(const struct vmmem_collection *map, uint64_t gpa, uint64_t len)
+{
+	struct part part = { .region = vmmem_collection_find(map, gpa) };
+	uint64_t left = vmmem_region_last(part.region) - gpa;
+
+	part.offset = gpa - vmmem_region_start(part.region);
+	part.len = len - 1 <= left ? len : left + 1;
+	return part;
+}
+
+/* tell_discarded() tells of the parts of [gpa, gpa + len). */
+static void
+tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
+{
+	struct part part;
+
+	while (len != 0) {
+		part = part_at(vmmem_physical(space->view.current), gpa,
+			       len);
+		vmmem_listeners_tell_discarded(&space->listeners, part.region,
+					       part.offset, part.len, code);
+		gpa += part.len;
+		len -= part.len;
+	}
+}
+
+/* ask() asks about all parts; who agreed is told if somebody does not. */
+static int
+ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
+{
+	uint64_t at = gpa, left = len;
+	struct part part;
+	int rc;
+
+	while (left != 0) {
+		part = part_at(vmmem_physical(space->view.current), at,
+			       left);
+		rc = vmmem_listeners_tell_discarding(&space->listeners,
+						     part.region, part.offset,
+						     part.len);
+		if (rc != 0) {
+			tell_discarded(space, gpa, len - left, rc);
+			return rc;
+		}
+		at += part.len;
+		left -= part.len;
+	}
+	return 0;
+}
+
+VMMEM_API int
+vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
+		    uint32_t flags, uint64_t *ret_discarded)
+{
+	const struct vmmem_collection *map;
+	int rc, cancel;
+
+	if (ret_discarded != NULL)
+		*ret_discarded = 0;
+	if (space == NULL)
+		return VMMEM_EINVAL;
+	cancel = vmmem_cancel_off();
+	/* So that the map stays, and those who were asked. */
+	rc = vmmem_space_lock_writers(space);
+	if (rc != 0) {
+		vmmem_cancel_back(cancel);
+		return rc;
+	}
+	map = vmmem_physical(space->view.current);
+	/* Nobody is asked for what cannot be. */
+	rc = vmmem_collection_discard(map, gpa, 0, flags, NULL);
+	if (rc == 0)
+		rc = vmmem_collection_check(map, gpa, len, VMMEM_PROT_WRITE,
+					    NULL);
+	if (rc == 0)
+		rc = ask(space, gpa, len);
+	if (rc == 0) {
+		rc = vmmem_collection_discard(map, gpa, len, flags,
+					      ret_discarded);
+		tell_discarded(space, gpa, len, rc);
+	}
+	vmmem_space_unlock_writers(space);
+	vmmem_cancel_back(cancel);
+	return rc;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The inside of a space, for its readers, updates and listeners. */
+#ifndef SPACE_PRIV_H
+#define SPACE_PRIV_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <vmmem/listener.h>
+#include <vmmem/space.h>
+#include <vmmem/update.h>
+
+#include "space/epoch.h"
+#include "map/steps.h"
+#include "base/tree.h"
+
+/* A map that was replaced, and that somebody may still see or hold. */
+struct vmmem_retired {
+	TAILQ_ENTRY(vmmem_retired) link;
+	RB_ENTRY(vmmem_retired) by_map;
+	struct vmmem_collection *map;
+	uint64_t generation; /* of the map that took its place */
+	bool held; /* in which list it is */
+};
+
+TAILQ_HEAD(vmmem_retired_list, vmmem_retired);
+RB_HEAD(vmmem_retired_tree, vmmem_retired);
+TAILQ_HEAD(vmmem_listener_list, vmmem_listener);
+
+struct vmmem_update {
+	struct vmmem_space *space; /* NULL: no update is under way */
+	struct vmmem_steps steps;
+};
+
+struct vmmem_space {
+	/* Alone in its line: written only when the map changes. */
+	_Alignas(VMMEM_CACHE_LINE) struct vmmem_reader_view view;
+
+	/* Who sees what.  Its lock is also that of all that is retired. */
+	struct vmmem_epoch epoch;
+	struct vmmem_retired_list retired; /* the oldest first */
+	/* What nobody sees, but somebody held when it was looked at last. */
+	struct vmmem_retired_list held;
+	struct vmmem_retired_tree retired_maps; /* of both lists */
+	size_t retired_count;
+
+	/*
+	 * The writers' lock, of what follows; and who holds it, so that one who
+	 * asks again is told.  0 is nobody.  No reader ever takes it.
+	 */
+	pthread_mutex_t writers;
+	pthread_t writer;
+	struct vmmem_listener_list listeners; /* lowest priority first */
+	struct vmmem_update update;
+	struct vmmem_collection *empty; /* what there is before and after all */
+
+	atomic_size_t refs;
+};
+
+/* vmmem_space_lock_writers() returns 0, or -EDEADLK. */
+int vmmem_space_lock_writers(struct vmmem_space *space);
+void vmmem_space_unlock_writers(struct vmmem_space *space);
+
+/*
+ * vmmem_space_publish() makes 'map' the current map, and lists the one before
+ * as retired with the help of 'node', which it takes over.  Under the writers'
+ * lock.
+ */
+void vmmem_space_publish(struct vmmem_space *space,
+			 struct vmmem_collection *map,
+			 struct vmmem_retired *node);
+
+/*
+ * vmmem_space_drop_retired() drops what nobody sees or holds any more, and
+ * stores up to which generation nobody sees anything.  Of what was held it
+ * looks at a few, or at 'all', again.  Under no lock.  Returns 0, or -errno:
+ * there was no barrier, and of some readers it is not known what they see.
+ */
+int vmmem_space_drop_retired(struct vmmem_space *space, bool all,
+			     uint64_t *ret_horizon);
+
+#endif
