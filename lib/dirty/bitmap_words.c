@@ -34,8 +34,9 @@ set(unsigned char *bits, uint64_t first, uint64_t last)
 {
 	unsigned char *low = &bits[first / BYTE_BITS];
 	unsigned char *high = &bits[last / BYTE_BITS];
-	unsigned int from = UINT8_MAX << first % BYTE_BITS;
-	unsigned int to = UINT8_MAX >> (BYTE_BITS - 1 - last % BYTE_BITS);
+	unsigned int from = (unsigned int)UINT8_MAX << first % BYTE_BITS;
+	unsigned int to =
+		(unsigned int)UINT8_MAX >> (BYTE_BITS - 1 - last % BYTE_BITS);
 
 	if (low == high) {
 		*low |= (unsigned char)(from & to);

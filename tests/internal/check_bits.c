@@ -172,8 +172,12 @@ pair_drain(struct pair *pair)
 	any = vmmem_bits_drain(&pair->bits, take_word, &drained);
 	expect(any == (drained.words != 0));
 	expect(model_next(pair, 0, pair->count - 1, true) == pair->count);
-	/* Nothing is left, in the summaries neither. */
-	for (level = 0; level < VMMEM_BITS_LEVELS; level++) {
+	/*
+	 * Nothing is left, in the summaries neither.  The bits of a caller end
+	 * with a byte, not a word: the model has looked at those.
+	 */
+	for (level = pair->external == NULL ? 0 : 1;
+	     level < VMMEM_BITS_LEVELS; level++) {
 		for (i = 0; i < pair->bits.counts[level]; i++)
 			expect(pair->bits.words[level][i] == 0);
 	}
