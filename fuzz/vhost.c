@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
 #include <vmmem/vmmem.h>
 
 #include "pool.h"

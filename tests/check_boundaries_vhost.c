@@ -8,6 +8,8 @@
 #include "suite.h"
 #include "tables.h"
 
+#include <vmmem/vhost.h>
+
 #define RW (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 #define LOG_LEN UINT64_C(8)
 

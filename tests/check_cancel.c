@@ -16,6 +16,8 @@
 #include <sys/resource.h>
 #include <linux/kvm.h>
 
+#include <vmmem/kvm.h>
+
 #define LEN UINT64_C(0x4000)
 #define AT(n) ((n) * 2 * LEN)
 

@@ -3,6 +3,8 @@
 #include "suite.h"
 #include "tables.h"
 
+#include <vmmem/vhost.h>
+
 static int file, log_file;
 static uint8_t *bits;
 

@@ -3,6 +3,7 @@
 #include <linux/memfd.h>
 #include <stdbool.h>
 
+#include <vmmem/vhost.h>
 #include <vmmem/vmmem.h>
 
 #include "tables.h"

@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include <vmmem/slots.h>
+#include <vmmem/vhost.h>
 #include <vmmem/vmmem.h>
 
 #include "guest.h"

@@ -12,6 +12,8 @@
 #include "suite.h"
 #include "vm.h"
 
+#include <vmmem/kvm.h>
+
 #define PAGE UINT64_C(0x1000)
 #define LEN (16 * PAGE)
 

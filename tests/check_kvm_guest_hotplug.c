@@ -20,6 +20,8 @@
 #include "kvm/windows.h"
 #include "rng.h"
 
+#include <vmmem/kvm.h>
+
 #define READERS 4
 
 struct window {

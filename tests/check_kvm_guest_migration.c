@@ -11,6 +11,8 @@
 #include "kvm/mover.h"
 #include "rng.h"
 
+#include <vmmem/kvm.h>
+
 const char *
 skip_reason(void)
 {

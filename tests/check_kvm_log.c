@@ -2,6 +2,8 @@
 /* The dirty log of the real KVM, in each of its ways. */
 #include "logged_vm.h"
 
+#include <vmmem/kvm.h>
+
 const char *
 skip_reason(void)
 {

@@ -2,6 +2,8 @@
 /* Regions that are longer than a slot of KVM can be. */
 #include "logged_vm.h"
 
+#include <vmmem/kvm.h>
+
 #define MOST (7 * PAGE)
 #define TIB (UINT64_C(1) << 40)
 

@@ -2,6 +2,8 @@
 /* The dirty rings of the real KVM. */
 #include "logged_vm.h"
 
+#include <vmmem/kvm.h>
+
 const char *
 skip_reason(void)
 {

@@ -2,6 +2,8 @@
 /* Plans: what leads from the slots that are there to those of a map. */
 #include "plans.h"
 
+#include <vmmem/slots.h>
+
 START_TEST(from_nothing)
 {
 	struct vmmem_region *low = region_of(0, LEN);

@@ -2,6 +2,8 @@
 /* What becomes a slot, by itself and as its caller describes it. */
 #include "plans.h"
 
+#include <vmmem/slots.h>
+
 static int
 never_read(void *opaque, uint64_t offset, void *buf, size_t len)
 {

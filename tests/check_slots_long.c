@@ -2,6 +2,8 @@
 /* Regions that are longer than a slot may be. */
 #include "plans.h"
 
+#include <vmmem/slots.h>
+
 #define MOST (3 * PAGE)
 #define LONG (8 * PAGE)
 

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include <vmmem/vhost.h>
+
 static int file, second;
 static size_t files_before;
 

@@ -10,6 +10,8 @@
 #include "suite.h"
 #include "tables.h"
 
+#include <vmmem/vhost.h>
+
 #define HUGE UINT64_C(0x200000)
 #define HUGE_PAGES 2
 #define HUGE_LEN (HUGE_PAGES * HUGE)

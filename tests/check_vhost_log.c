@@ -8,6 +8,8 @@
 #include "suite.h"
 #include "tables.h"
 
+#include <vmmem/vhost.h>
+
 #define GPA UINT64_C(0x100000)
 #define LOG_LEN UINT64_C(64) /* 512 pages */
 

@@ -18,6 +18,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <vmmem/vhost.h>
+
 /* The row begins within a page of the file, and so does its mapping earlier. */
 #define GPA UINT64_C(0x200010)
 #define OFFSET (3 * PAGE + 0x10)

@@ -4,6 +4,8 @@
 #include "suite.h"
 #include "tables.h"
 
+#include <vmmem/vhost.h>
+
 static int file;
 
 static void

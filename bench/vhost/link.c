@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
+
 #define ROWS 8
 
 /* What Linux' driver uses, with or without the configuration that goes with. */

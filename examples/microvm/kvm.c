@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <vmmem/kvm.h>
+
 /* Intel CPUs need three pages for KVM's own use, where no region may be. */
 #define TSS_ADDRESS 0xfffbd000UL
 

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
+
 #define PROTOCOL_FEATURES                                                  \
 	(PROTOCOL_MQ | PROTOCOL_LOG_SHMFD | PROTOCOL_REPLY_ACK |           \
 	 PROTOCOL_BACKEND_REQ | PROTOCOL_CONFIG | PROTOCOL_INFLIGHT_SHMFD | \

@@ -8,6 +8,8 @@
 
 #include <sys/resource.h>
 
+#include <vmmem/vhost.h>
+
 /*
  * Descriptors of a connection: the socket, one that is turned away, the channel
  * for requests, those of a log, of inflight memory and of what takes their

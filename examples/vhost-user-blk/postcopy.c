@@ -37,6 +37,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
+
 /* What stands before the rows in a message of memory. */
 #define PREFIX 8
 

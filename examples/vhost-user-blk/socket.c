@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
+
 #define IOTLB_ENTRIES 4096
 
 /* How long the next front end waits for the one there is to go. */

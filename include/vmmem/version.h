@@ -2,8 +2,8 @@
 /*
  * vmmem/version.h - the version of these headers and of the loaded library.
  *
- * This file is the one place where the version is written; the build system,
- * the pkg-config file and the symbol map are checked against it.
+ * This file is the one place where the version is written; SONAMEs, symbol
+ * nodes and the packages' files are made of it.
  */
 #ifndef VMMEM_VERSION_H
 #define VMMEM_VERSION_H

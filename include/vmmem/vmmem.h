@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/vmmem.h - all of libvmmem but vmmem/inline.h.  Each header
- * also stands alone.
+ * vmmem/vmmem.h - all of libvmmem except vmmem/inline.h.  Each header also
+ * stands alone.  Glue is other libraries': vmmem/kvm.h of libvmmem-kvm, and
+ * vmmem/vhost.h of libvmmem-vhost.
  */
 #ifndef VMMEM_VMMEM_H
 #define VMMEM_VMMEM_H
@@ -19,7 +20,6 @@
 #include <vmmem/harvester.h>
 #include <vmmem/iommu.h>
 #include <vmmem/iotlb.h>
-#include <vmmem/kvm.h>
 #include <vmmem/io.h>
 #include <vmmem/iovec.h>
 #include <vmmem/listener.h>
@@ -31,10 +31,8 @@
 #include <vmmem/residency.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
-#include <vmmem/slots.h>
 #include <vmmem/space.h>
 #include <vmmem/update.h>
 #include <vmmem/version.h>
-#include <vmmem/vhost.h>
 
 #endif

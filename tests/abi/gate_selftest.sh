@@ -15,6 +15,10 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
+tree=$top
+# shellcheck source=tools/libraries.sh
+. "$top/tools/libraries.sh"
+node=$(library_node vmmem)
 
 # A copy of what the check reads, to break.
 fresh() {
@@ -35,14 +39,14 @@ replace() {
 	fi
 }
 
-# expect NAME STATUS LIB SENTENCE...: what 'tools/abi check [LIB]' must do.
+# expect NAME STATUS FOLDER SENTENCE...: what 'tools/abi check [FOLDER]' must do.
 expect() {
 	name=$1
 	want=$2
-	lib=$3
+	given=$3
 	shift 3
 	status=0
-	tools/abi check ${lib:+"$lib"} >"$scratch/output" 2>&1 || status=$?
+	tools/abi check ${given:+"$given"} >"$scratch/output" 2>&1 || status=$?
 	verdict=ok
 	[ "$status" -eq "$want" ] || verdict="exit status $status, not $want"
 	for sentence in "$@"; do
@@ -64,27 +68,34 @@ add_symbol() {
 		's/^uint32_t vmmem_version(void);/&\nint vmmem_zzz(void);/'
 	printf '__attribute__((visibility("default"))) int\nvmmem_zzz(void)\n%s\n' \
 		'{ return 0; }' >>lib/base/version.c
-	replace lib/vmmem.map 's/^	vmmem_version;/&\n	vmmem_zzz;/'
+	replace lib/vmmem.map.in 's/^	vmmem_version;/&\n	vmmem_zzz;/'
 }
 
 fresh
 expect 'nothing changed' 0 '' 'no difference in'
 
 fresh
-replace lib/vmmem.map '/^	vmmem_version_string;/d'
+replace lib/vmmem.map.in '/^	vmmem_version_string;/d'
 expect 'a symbol removed' 1 '' \
-	'symbol removed: vmmem_version_string@@VMMEM_0.1' 'INCOMPATIBLE'
+	'symbol removed: vmmem_version_string@@'"$node" 'INCOMPATIBLE'
 
 fresh
 add_symbol
 expect 'a symbol added' 1 '' \
-	'symbol added: vmmem_zzz@@VMMEM_0.1' ' COMPATIBLE'
+	"symbol added: vmmem_zzz@@$node" ' COMPATIBLE'
 
 fresh
-replace lib/vmmem.map 's/^VMMEM_0.1 {/VMMEM_9.9 {/'
+replace lib/vmmem.map.in 's/^@node@ {/VMMEM_9.9 {/'
 expect 'a symbol in another node' 1 '' \
-	'symbol removed: vmmem_version@@VMMEM_0.1' \
+	"symbol removed: vmmem_version@@$node" \
 	'symbol added: vmmem_version@@VMMEM_9.9' 'INCOMPATIBLE'
+
+# Glue has a record of its own.
+fresh
+replace lib/kvm/vmmem-kvm.map.in '/^	vmmem_kvm_free;/d'
+expect 'a symbol of glue removed' 1 '' \
+	"symbol removed: vmmem_kvm_free@@$(library_node vmmem-kvm)" \
+	'INCOMPATIBLE'
 
 fresh
 replace include/vmmem/address.h \
@@ -137,8 +148,11 @@ expect 'a build without -g' 2 '' 'has no DWARF: build it with -g'
 
 fresh
 echo 'int zero;' >zero.c
-gcc -shared -fPIC -o zero.so zero.c
-expect 'a library given that was built without -g' 2 zero.so \
+mkdir zero
+for library in $libraries; do
+	gcc -shared -fPIC -o "zero/lib$library.so" zero.c
+done
+expect 'a library given that was built without -g' 2 zero \
 	'has no DWARF: build it with -g'
 
 fresh
@@ -148,18 +162,18 @@ expect 'another abidw' 2 '' 'the dump was made with 0.0'
 # After 'update' only the frozen files of a release still object.
 fresh
 mkdir abi/released
-cp abi/libvmmem.so.0.symbols abi/released/VMMEM_0.1.symbols
+cp abi/libvmmem.symbols "abi/released/$node.symbols"
 expect 'a release, unchanged' 0 '' 'no difference in'
 add_symbol
 tools/abi update
 expect 'a symbol added to a released node' 1 '' \
-	'the released node VMMEM_0.1 changed' \
-	'released symbol added: vmmem_zzz@VMMEM_0.1' 'INCOMPATIBLE'
+	"the released node $node changed" \
+	"released symbol added: vmmem_zzz@$node" 'INCOMPATIBLE'
 
 fresh
 mkdir abi/released
 cp abi/libvmmem.constants abi/released/libvmmem-0.1.constants
-cp abi/libvmmem.so.0.abi abi/released/libvmmem-0.1.abi
+cp abi/libvmmem.abi abi/released/libvmmem-0.1.abi
 expect 'a release, unchanged' 0 '' 'no difference in'
 replace include/vmmem/collection.h \
 	'/^struct vmmem_range {/,/^};/s/	uint64_t len;/&\n	uint64_t extra;/'

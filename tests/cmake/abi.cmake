@@ -20,11 +20,11 @@ else()
 	endforeach()
 endif()
 set_tests_properties(abi abi-gate PROPERTIES SKIP_RETURN_CODE 77)
-set_tests_properties(abi-gate PROPERTIES LABELS slow TIMEOUT 300)
+set_tests_properties(abi-gate PROPERTIES LABELS slow TIMEOUT 900)
 
 # The library that this build has made must be fit for the check too: with -g.
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT VMMEM_SANITIZE)
 	add_test(NAME abi-built COMMAND
-		${CMAKE_CURRENT_SOURCE_DIR}/abi/check.sh $<TARGET_FILE:vmmem>)
+		${CMAKE_CURRENT_SOURCE_DIR}/abi/check.sh $<TARGET_FILE_DIR:vmmem>)
 	set_tests_properties(abi-built PROPERTIES SKIP_RETURN_CODE 77)
 endif()

@@ -9,7 +9,7 @@ endif()
 add_test(NAME docs-programs
 	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/docs/extract.sh
 		${PROJECT_SOURCE_DIR}/docs ${PROJECT_SOURCE_DIR}/include
-		$<TARGET_FILE:vmmem> ${VMMEM_TEST_WRAPPER})
+		$<TARGET_FILE_DIR:vmmem> ${VMMEM_TEST_WRAPPER})
 set_tests_properties(docs-programs PROPERTIES LABELS program TIMEOUT 300
 	ENVIRONMENT "CC=${CMAKE_C_COMPILER};CFLAGS=${docs_flags}")
 

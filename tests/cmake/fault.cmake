@@ -16,7 +16,7 @@ file(GLOB sources CONFIGURE_DEPENDS fault/check_fault_*.c)
 foreach(source ${sources})
 	get_filename_component(name ${source} NAME_WE)
 	string(REPLACE "check_" "" name ${name})
-	vmmem_test(${name} ${source} vmmem_static)
+	vmmem_test(${name} ${source} vmmem_all_static)
 	target_sources(check_${name} PRIVATE fault/fault.c support/inject.c
 		support/inject_io.c support/inject_locks.c
 		support/inject_plain.c)
@@ -26,4 +26,6 @@ endforeach()
 
 add_test(NAME fault_symbols COMMAND
 	${CMAKE_CURRENT_SOURCE_DIR}/fault/symbols.sh
-	${CMAKE_NM} $<TARGET_FILE:vmmem_static> ${programs})
+	${CMAKE_NM}
+	"$<TARGET_FILE:vmmem_static> $<TARGET_FILE:vmmem_kvm_static> $<TARGET_FILE:vmmem_vhost_static>"
+	${programs})

@@ -24,7 +24,7 @@ endif()
 
 # Whatever coverage the library is built with guides the fuzzer.
 foreach(target ${fuzzers})
-	target_link_libraries(${target} PRIVATE vmmem)
+	target_link_libraries(${target} PRIVATE vmmem_vhost)
 	target_include_directories(${target} PRIVATE
 		${CMAKE_CURRENT_SOURCE_DIR}/support)
 	target_compile_definitions(${target} PRIVATE _GNU_SOURCE)

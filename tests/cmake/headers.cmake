@@ -5,6 +5,6 @@
 if(NOT VMMEM_SANITIZE)
 	add_test(NAME headers
 		COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/headers/headers.sh
-		$<TARGET_FILE:vmmem> $<TARGET_FILE:vmmem_static>)
+		$<TARGET_FILE_DIR:vmmem>)
 	set_tests_properties(headers PROPERTIES TIMEOUT 300)
 endif()

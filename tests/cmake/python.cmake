@@ -5,7 +5,7 @@ find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
 	add_test(NAME python COMMAND ${Python3_EXECUTABLE} -B
 		${CMAKE_CURRENT_SOURCE_DIR}/python/test_ctypes.py)
-	set(environment VMMEM_LIBRARY=$<TARGET_FILE:vmmem>
+	set(environment VMMEM_LIBRARY=$<TARGET_FILE:vmmem>:$<TARGET_FILE:vmmem_kvm>:$<TARGET_FILE:vmmem_vhost>
 		VMMEM_SOURCE=${PROJECT_SOURCE_DIR})
 	# The interpreter is not built with the sanitizer, so its run-time comes
 	# first by force; and what the interpreter leaks is its own affair.

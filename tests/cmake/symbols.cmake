@@ -2,5 +2,5 @@
 # Headers, map and libraries name the same functions.
 
 add_test(NAME symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh
-	$<TARGET_FILE:vmmem> $<TARGET_FILE:vmmem_static> ${VMMEM_SANITIZE})
+	$<TARGET_FILE_DIR:vmmem> ${VMMEM_SANITIZE})
 set_tests_properties(symbols PROPERTIES ENVIRONMENT "CC=${CMAKE_C_COMPILER}")

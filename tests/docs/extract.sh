@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# extract.sh DOCS INCLUDE LIBRARY [WRAPPER...] - builds and runs the programs
+# extract.sh DOCS INCLUDE FOLDER [WRAPPER...] - builds and runs the programs
 # that the pages in DOCS print: each ```c block with a main().  All must compile
-# as printed, without a warning, and exit with 0.
+# as printed, without a warning, and exit with 0.  FOLDER has the libraries.
 #
 # CC and CFLAGS come from the environment.
 set -eu
 
 docs=$1
 include=$2
-library=$3
+folder=$3
 shift 3
 
 # The pages of objects; a page whose program got lost fails here.
@@ -71,8 +71,8 @@ for source in "$tmp"/*.c; do
 	count=$((count + 1))
 	# shellcheck disable=SC2086 # the flags are words
 	if ! ${CC:-cc} -Wall -Wextra -Werror -pthread ${CFLAGS-} \
-		-I"$include" -o "$tmp/$name" "$source" "$library" \
-		-Wl,-rpath,"$(dirname "$library")"; then
+		-I"$include" -o "$tmp/$name" "$source" -L"$folder" \
+		-lvmmem-kvm -lvmmem-vhost -lvmmem -Wl,-rpath,"$folder"; then
 		echo "FAIL: $name does not compile"
 		failures=$((failures + 1))
 		continue

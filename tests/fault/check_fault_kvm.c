@@ -10,6 +10,8 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <vmmem/kvm.h>
+
 #define LEN (70 * FAKE_PAGE)
 #define LONG_LEN (FAKE_PAGES_MAX * FAKE_PAGE)
 #define RING 64

@@ -4,6 +4,8 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <vmmem/kvm.h>
+
 #define LEN (4 * FAKE_PAGE)
 
 const char *

@@ -11,6 +11,8 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <vmmem/kvm.h>
+
 #define PAGES 150
 #define LEN (PAGES * FAKE_PAGE)
 #define RING 128

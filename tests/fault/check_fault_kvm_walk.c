@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#include <vmmem/kvm.h>
+
 const char *
 skip_reason(void)
 {

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <vmmem/vhost.h>
+
 static char marker;
 static struct vmmem_vhost *const no_vhost = (void *)&marker;
 static int file;

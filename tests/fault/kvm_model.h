@@ -9,6 +9,8 @@
 #include "fake_kvm.h"
 #include "fault.h"
 
+#include <vmmem/kvm.h>
+
 #define CELLS 40	     /* of the guest's addresses */
 #define CELL (4 * FAKE_PAGE) /* regions begin and end at one */
 #define MEMORIES 6	     /* that the regions show parts of */

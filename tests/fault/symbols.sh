@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# symbols.sh NM ARCHIVE PROGRAM... - what the library calls is made to fail.
+# symbols.sh NM "ARCHIVE..." PROGRAM... - what the library calls is made to fail.
 #
-# Each function that the static library uses and does not contain must be one
+# Each function that the static libraries use and do not contain must be one
 # of harmless.txt, or one of wrapped.txt that some PROGRAM, a fault test, has
 # made fail.  So no new allocation or system call goes untested.
 set -eu
@@ -11,7 +11,7 @@ export LC_ALL
 
 here=$(cd "$(dirname "$0")" && pwd)
 nm=$1
-archive=$2
+archives=$2
 shift 2
 
 scratch=$(mktemp -d)
@@ -20,13 +20,14 @@ trap 'rm -rf "$scratch"' EXIT
 grep '^[a-z]' "$here/wrapped.txt" >"$scratch/wrapped"
 grep -v '^#' "$here/harmless.txt" | grep . >"$scratch/harmless"
 
-"$nm" "$archive" >"$scratch/nm"
+# shellcheck disable=SC2086 # names without spaces
+"$nm" $archives >"$scratch/nm"
 awk 'NF == 3 { print $3 }' "$scratch/nm" | sort -u >"$scratch/defined"
 awk 'NF == 2 && ($1 == "U" || $1 == "w") { print $2 }' "$scratch/nm" |
 	sort -u >"$scratch/undefined"
 comm -23 "$scratch/undefined" "$scratch/defined" >"$scratch/used"
 if ! grep -q '^mmap$' "$scratch/used"; then
-	echo "faults: $archive does not even use mmap: is that the library?" >&2
+	echo "faults: $archives do not even use mmap: are those the libraries?" >&2
 	exit 1
 fi
 

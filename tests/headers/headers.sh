@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# headers.sh SHARED STATIC - the public headers as programs in C and
+# headers.sh FOLDER - the public headers, with the libraries in FOLDER, as
+# programs in C and
 # in C++ see them, with each compiler that is here.
 set -eu
 LC_ALL=C
@@ -9,8 +10,7 @@ export LC_ALL
 top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/tests/headers
 include=$top/include
-shared=$1
-static=$2
+folder=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 rc=0
@@ -85,6 +85,7 @@ contents() {
 addresses() {
 	{
 		printf '#include <stdio.h>\n#include <vmmem/vmmem.h>\n'
+		printf '#include <vmmem/kvm.h>\n#include <vmmem/vhost.h>\n'
 		printf 'extern void (*volatile all[])(void);\n'
 		printf 'void (*volatile all[])(void) = {\n'
 		sed 's/.*/	(void (*)(void))&,/' "$tmp/functions"
@@ -98,19 +99,23 @@ addresses() {
 	cp "$tmp/addresses.c" "$tmp/addresses.cc"
 }
 
-# run NAME LIBRARY EXPECTED: link an object with the library, and run it.
+# run NAME SUFFIX EXPECTED: link an object with the libraries, and run it.
 run() {
+	libraries=
+	for library in vmmem-kvm vmmem-vhost vmmem; do
+		libraries="$libraries $folder/lib$library.$2"
+	done
 	case $2 in
-	*.a) libraries="$2 -lbsd" ;;
-	*) libraries="$2 -Wl,-rpath,${2%/*}" ;;
+	a) libraries="$libraries -lbsd" ;;
+	*) libraries="$libraries -Wl,-rpath,$folder" ;;
 	esac
 	# shellcheck disable=SC2086 # several libraries
 	"$compiler" -o "$tmp/program" "$tmp/$1.o" $libraries || {
-		fail "$label: $1 does not link with ${2##*/}"
+		fail "$label: $1 does not link with .$2"
 		return
 	}
-	output=$("$tmp/program") || fail "$label: $1 failed with ${2##*/}"
-	[ "$output" = "$3" ] || fail "$label: $1 with ${2##*/} said '$output'"
+	output=$("$tmp/program") || fail "$label: $1 failed with .$2"
+	[ "$output" = "$3" ] || fail "$label: $1 with .$2 said '$output'"
 }
 
 # No object of a program may hold a copy of a helper: it would be a second
@@ -138,8 +143,8 @@ programs() {
 			expected=
 			[ "$name" != addresses ] ||
 				expected=$(wc -l <"$tmp/functions")
-			run "$name" "$shared" "$expected"
-			run "$name" "$static" "$expected"
+			run "$name" so "$expected"
+			run "$name" a "$expected"
 		done
 
 		# Without optimisation calls go to the library; with it, only

@@ -24,11 +24,11 @@ fail() {
 	rc=1
 }
 
-# number NAME: the value of VMMEM_VERSION_NAME.
-number() {
-	sed -n "s/^#define VMMEM_VERSION_$1 //p" "$top/include/vmmem/version.h"
-}
-version=$(number MAJOR).$(number MINOR).$(number PATCH)
+tree=$top
+# shellcheck source=tools/libraries.sh
+. "$top/tools/libraries.sh"
+version=$(library_version MAJOR MINOR PATCH)
+minor=$(library_version MAJOR MINOR)
 
 # runs PROGRAM [LIBDIR]: the consumer works.
 runs() {
@@ -36,9 +36,10 @@ runs() {
 	[ "$output" = guest ] || fail "${1##*/} said '$output'"
 }
 
-# needs PROGRAM: whether it is linked to the shared library.
+# needs PROGRAM [LIBRARY]: whether it is linked to the shared library.
 needs() {
-	readelf -dW "$1" | grep -q 'NEEDED.*\[libvmmem\.so\.0\]'
+	readelf -dW "$1" | grep NEEDED |
+		grep -q -F "[$(library_soname "${2-vmmem}")]"
 }
 
 # The public headers and no other; the libraries and what finds them.
@@ -47,17 +48,23 @@ for header in "$top"/include/vmmem/*.h; do
 	echo "$includedir/vmmem/${header##*/}"
 done | sort | diff -u - "$tmp/headers" ||
 	fail "the installed headers are not the public ones"
-for file in "libvmmem.so.$version" libvmmem.a pkgconfig/vmmem.pc \
-	cmake/vmmem/vmmem-config.cmake \
-	cmake/vmmem/vmmem-config-version.cmake; do
-	if [ ! -f "$stage$libdir/$file" ] || [ -L "$stage$libdir/$file" ]; then
-		fail "there is no file $libdir/$file"
+file() {
+	if [ ! -f "$stage$libdir/$1" ] || [ -L "$stage$libdir/$1" ]; then
+		fail "there is no file $libdir/$1"
 	fi
+}
+file cmake/vmmem/vmmem-config.cmake
+file cmake/vmmem/vmmem-config-version.cmake
+for library in $libraries; do
+	soname=$(library_soname "$library")
+	file "lib$library.so.$version"
+	file "lib$library.a"
+	file "pkgconfig/$library.pc"
+	[ "$(readlink "$stage$libdir/lib$library.so")" = "$soname" ] ||
+		fail "lib$library.so is no link to $soname"
+	[ "$(readlink "$stage$libdir/$soname")" = "lib$library.so.$version" ] ||
+		fail "$soname is no link to lib$library.so.$version"
 done
-[ "$(readlink "$stage$libdir/libvmmem.so")" = libvmmem.so.0 ] ||
-	fail "libvmmem.so is no link to libvmmem.so.0"
-[ "$(readlink "$stage$libdir/libvmmem.so.0")" = "libvmmem.so.$version" ] ||
-	fail "libvmmem.so.0 is no link to libvmmem.so.$version"
 if find "$stage" ! -type d | grep -v "^$stage$prefix/"; then
 	fail "something was installed outside of $prefix"
 fi
@@ -79,14 +86,14 @@ in_place --static --libs | grep -q -w -e -lbsd ||
 # shellcheck disable=SC2046 # flags are words, here and below
 "$CC" -std=c11 -o "$tmp/in_place" "$consumer/main.c" \
 	$(in_place --cflags --libs)
-needs "$tmp/in_place" || fail "not linked to libvmmem.so.0"
+needs "$tmp/in_place" || fail "not linked to $(library_soname vmmem)"
 runs "$tmp/in_place" "$stage$libdir"
 
 # The whole prefix moved elsewhere: in vmmem.pc, one line says where it is.
 moved=$tmp/moved
 cp -a "$stage$prefix" "$moved"
 moved_libdir=$moved${libdir#"$prefix"}
-sed -i "s|^prefix=.*|prefix=$moved|" "$moved_libdir/pkgconfig/vmmem.pc"
+sed -i "s|^prefix=.*|prefix=$moved|" "$moved_libdir"/pkgconfig/*.pc
 at_moved() {
 	PKG_CONFIG_PATH=$moved_libdir/pkgconfig pkg-config "$@" vmmem
 }
@@ -101,6 +108,18 @@ at_moved() {
 	$(at_moved --cflags --libs)
 runs "$tmp/moved_shared" "$moved_libdir"
 
+# Glue brings the core along.
+glue() {
+	PKG_CONFIG_PATH=$moved_libdir/pkgconfig pkg-config "$@" vmmem-kvm \
+		vmmem-vhost
+}
+# shellcheck disable=SC2046
+"$CC" -std=c11 -o "$tmp/glue" "$consumer/glue.c" $(glue --cflags --libs)
+for library in $libraries; do
+	needs "$tmp/glue" "$library" || fail "glue.c is not linked to $library"
+done
+runs "$tmp/glue" "$moved_libdir"
+
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
 if "$CC" -static -o "$tmp/empty" "$tmp/empty.c" 2>/dev/null; then
 	# shellcheck disable=SC2046
@@ -110,6 +129,10 @@ if "$CC" -static -o "$tmp/empty" "$tmp/empty.c" 2>/dev/null; then
 		fail "-static gave a dynamic program"
 	fi
 	runs "$tmp/moved_static"
+	# shellcheck disable=SC2046
+	"$CC" -std=c11 -static -o "$tmp/glue_static" "$consumer/glue.c" \
+		$(glue --static --cflags --libs)
+	runs "$tmp/glue_static"
 else
 	echo "there is no static libc: not linked with -static"
 fi
@@ -121,16 +144,16 @@ configure() {
 		"-DCMAKE_C_COMPILER=$CC" "-DCMAKE_PREFIX_PATH=$moved" \
 		"-DWANT=$1" >"$tmp/messages" 2>&1
 }
-for other in 0.0 0.2 1.0; do
+for other in 0.0 "${minor%.*}.$((${minor#*.} + 1))" 99.0; do
 	if configure "$other"; then
 		fail "find_package(vmmem $other) takes version $version"
 	fi
 	grep -q "version: $version" "$tmp/messages" ||
 		fail "find_package(vmmem $other) fails, but not by the version"
 done
-configure 0.1 || {
+configure "$minor" || {
 	cat "$tmp/messages"
-	fail "find_package(vmmem 0.1) does not find version $version"
+	fail "find_package(vmmem $minor) does not find version $version"
 }
 grep -q "$moved" "$tmp/build/CMakeCache.txt" ||
 	fail "find_package(vmmem) found another library than the one moved"
@@ -140,10 +163,18 @@ grep -q "$moved" "$tmp/build/CMakeCache.txt" ||
 }
 needs "$tmp/build/consumer_shared" || fail "vmmem::vmmem is not shared"
 runs "$tmp/build/consumer_shared" "$moved_libdir"
-if needs "$tmp/build/consumer_static"; then
-	fail "vmmem::vmmem_static is not static"
-fi
-runs "$tmp/build/consumer_static"
+for library in $libraries; do
+	needs "$tmp/build/glue_shared" "$library" ||
+		fail "vmmem::$library is not shared"
+	for program in consumer glue; do
+		if needs "$tmp/build/${program}_static" "$library"; then
+			fail "vmmem::${library}_static is not static"
+		fi
+	done
+done
+for program in glue_shared consumer_static glue_static; do
+	runs "$tmp/build/$program" "$moved_libdir"
+done
 
 [ "$rc" -ne 0 ] || echo "version $version installs, moves and links"
 exit "$rc"

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include <vmmem/kvm.h>
 #include <vmmem/vmmem.h>
 
 #include "guest.h"

@@ -7,7 +7,7 @@ LC_ALL=C
 export LC_ALL
 
 here=$(cd "$(dirname "$0")" && pwd)
-map=${1-$here/../../lib/vmmem.map}
+top=$(cd "$here/../.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 rc=0
@@ -33,8 +33,9 @@ sed -n 's/^WRITER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/writers.h" \
 sed -n 's/^READER(\(vmmem_[a-z0-9_]*\), .*/\1/p' "$here/readers.h" \
 	| sort -u >"$tmp/readers"
 grep '^vmmem_' "$here/others.txt" >"$tmp/others"
-sed -n 's/^	\(vmmem_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$tmp/map"
-[ "$(wc -l <"$tmp/map")" -gt 200 ] || fail "found too few functions in $map"
+find "$top/lib" -name '*.map.in' -exec \
+	sed -n 's/^	\(vmmem_[a-z0-9_]*\);$/\1/p' {} + | sort >"$tmp/map"
+[ "$(wc -l <"$tmp/map")" -gt 200 ] || fail "found too few functions in the maps"
 
 while read -r name; do
 	if grep -q -x -F -e "$name" "$tmp/writers"; then

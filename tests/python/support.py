@@ -2,6 +2,7 @@
 """What test_ctypes.py stands on: short names, and things to test with."""
 
 import ctypes
+import glob
 import mmap
 import os
 import re
@@ -19,7 +20,7 @@ class Recorder:
     """The library with short names, which remembers what was called."""
 
     def __init__(self):
-        self.library = vmmem.load(os.environ["VMMEM_LIBRARY"],
+        self.library = vmmem.load(os.environ["VMMEM_LIBRARY"].split(":"),
                                   os.path.join(SOURCE, "include"))
         self.called = set()
 
@@ -60,9 +61,13 @@ def address(pointer):
 
 
 def symbols_of_map():
-    with open(os.path.join(SOURCE, "lib", "vmmem.map"),
-              encoding="ascii") as text:
-        return re.findall(r"^\t(vmmem_\w+);$", text.read(), flags=re.M)
+    symbols = []
+    for path in glob.glob(os.path.join(SOURCE, "lib", "**", "*.map.in"),
+                          recursive=True):
+        with open(path, encoding="ascii") as text:
+            symbols += re.findall(r"^\t(vmmem_\w+);$", text.read(),
+                                  flags=re.M)
+    return sorted(symbols)
 
 
 class Case(unittest.TestCase):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 """Walk through the API from Python, with ctypes and nothing else.
 
-VMMEM_LIBRARY is the library to load, VMMEM_SOURCE the source tree.  Every
+VMMEM_LIBRARY is the libraries to load, with colons between, VMMEM_SOURCE the source tree.  Every
 exported function is called, and every code that this version can return is
 provoked; both are checked against the map and the headers at the end.
 """

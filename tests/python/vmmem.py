@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-"""The whole of libvmmem by ctypes, declared by reading its public headers.
+"""All of libvmmem and its glue by ctypes, declared by reading its public headers.
 
-load(library, include) returns an object that has every exported function, with
+load(libraries, include) returns an object that has every exported function, with
 argument and result types, every constant, and every public struct as a class.
 It needs no macro, no variadic call and no struct passed by value: a declaration
 with anything but numbers and pointers in it is refused.
@@ -71,11 +71,11 @@ class Headers:
 
 
 class Library:
-    """The loaded library; functions are attributes, without any prefix cut."""
+    """The loaded libraries; functions are attributes, without any prefix cut."""
 
-    def __init__(self, library, include):
+    def __init__(self, libraries, include):
         self.headers = Headers(include)
-        self.cdll = ctypes.CDLL(library)
+        self.cdlls = [ctypes.CDLL(library) for library in libraries]
         self.types = {name: type(name, (ctypes.Structure,), {})
                       for name in self.headers.opaque}
         bodies = dict(self.headers.structs)
@@ -86,11 +86,18 @@ class Library:
         for name, value in self.headers.constants.items():
             setattr(self, name, value)
         for result, name, parameters in self.headers.functions:
-            function = getattr(self.cdll, name)
+            function = self.exported(name)
             function.restype = self.type(result)
             function.argtypes = [kind for _, kind
                                  in self._parameters(parameters)]
             setattr(self, name, function)
+
+    def exported(self, name):
+        """The function of the library that has it."""
+        for cdll in self.cdlls:
+            if hasattr(cdll, name):
+                return getattr(cdll, name)
+        raise AttributeError(f"no library exports {name}")
 
     def _complete(self, name, bodies):
         """Gives a struct its members, after those that are structs in it."""

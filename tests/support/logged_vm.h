@@ -7,6 +7,8 @@
 #include "suite.h"
 #include "vm.h"
 
+#include <vmmem/kvm.h>
+
 #define PAGE UINT64_C(0x1000)
 #define PAGES 200
 #define LEN (PAGES * PAGE)

@@ -6,6 +6,8 @@
 #include "guest.h"
 #include "suite.h"
 
+#include <vmmem/slots.h>
+
 #define PAGE page_size()
 #define LEN (4 * PAGE)
 

@@ -5,6 +5,8 @@
 
 #include "guest.h"
 
+#include <vmmem/vhost.h>
+
 #define PAGE UINT64_C(0x1000)
 #define PAGES 16
 #define FILE_LEN (PAGES * PAGE)

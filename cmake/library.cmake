@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
+# vmmem_library(NAME MAP FILE DESCRIPTION TEXT [REQUIRES LIBRARY...]
+#	[REQUIRES_PRIVATE PACKAGE...])
+#
+# Makes libNAME, shared and static, of the variables NAME_sources and
+# NAME_headers ('_' for '-'), with its map and its pkg-config file, and installs
+# all of it.  In this build its targets are NAME and NAME_static ('_' for '-');
+# other projects call them vmmem::NAME and vmmem::NAME_static.
+
+# Until 1.0 each minor version may break programs, so that each has a SONAME and
+# a node of its own.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+	set(vmmem_abi "${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}")
+else()
+	set(vmmem_abi "${PROJECT_VERSION_MAJOR}")
+endif()
+
+# The .pc names its directories relative to ${prefix}, so that the tree can be
+# moved, unless they were given as absolute paths.
+foreach(dir LIBDIR INCLUDEDIR)
+	if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
+		set(pc_${dir} "${CMAKE_INSTALL_${dir}}")
+	else()
+		set(pc_${dir} "\${prefix}/${CMAKE_INSTALL_${dir}}")
+	endif()
+endforeach()
+
+# What both forms of a library have in common.
+function(vmmem_library_settings target name)
+	target_include_directories(${target} PUBLIC
+		$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+		$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+	target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib)
+	set_target_properties(${target} PROPERTIES
+		OUTPUT_NAME ${name}
+		C_STANDARD 11
+		C_STANDARD_REQUIRED ON
+		C_EXTENSIONS OFF
+		C_VISIBILITY_PRESET hidden
+		POSITION_INDEPENDENT_CODE ON)
+	# Memory files, seals and huge pages are Linux's own.
+	target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+	# The ABI check reads DWARF, whatever the build type.
+	target_compile_options(${target} PRIVATE -g
+		"-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
+	vmmem_warnings(${target})
+endfunction()
+
+function(vmmem_library_shared target name map)
+	string(TOUPPER "${target}_${vmmem_abi}" node)
+	configure_file(${map} ${PROJECT_BINARY_DIR}/${name}.map @ONLY)
+	set_target_properties(${target} PROPERTIES
+		VERSION ${PROJECT_VERSION}
+		SOVERSION ${vmmem_abi}
+		LINK_DEPENDS ${PROJECT_BINARY_DIR}/${name}.map)
+	target_link_options(${target} PRIVATE
+		"LINKER:--version-script=${PROJECT_BINARY_DIR}/${name}.map"
+		LINKER:--no-undefined-version
+		LINKER:-Bsymbolic-functions
+		LINKER:-z,nodelete)
+	if(NOT VMMEM_SANITIZE)
+		# A sanitizer's symbols come with the program, not with the
+		# library.
+		target_link_options(${target} PRIVATE LINKER:-z,defs)
+	endif()
+endfunction()
+
+function(vmmem_library name)
+	cmake_parse_arguments(PARSE_ARGV 1 arg "" "MAP;DESCRIPTION"
+		"REQUIRES;REQUIRES_PRIVATE")
+	string(REPLACE "-" "_" target ${name})
+	add_library(${target} SHARED ${${target}_sources})
+	add_library(${target}_static STATIC ${${target}_sources})
+	foreach(form "" _static)
+		vmmem_library_settings(${target}${form} ${name})
+		set_target_properties(${target}${form} PROPERTIES
+			EXPORT_NAME ${name}${form})
+		add_library(vmmem::${name}${form} ALIAS ${target}${form})
+		foreach(other ${arg_REQUIRES})
+			target_link_libraries(${target}${form} PUBLIC
+				${other}${form})
+		endforeach()
+	endforeach()
+	vmmem_library_shared(${target} ${name}
+		${PROJECT_SOURCE_DIR}/${arg_MAP})
+	if(libbsd IN_LIST arg_REQUIRES_PRIVATE)
+		target_link_libraries(${target} PRIVATE PkgConfig::LIBBSD)
+		# A static library passes on what it needs; the export set must
+		# not name a target that only this build knows.
+		target_include_directories(${target}_static SYSTEM PRIVATE
+			${LIBBSD_INCLUDE_DIRS})
+		target_link_libraries(${target}_static PUBLIC bsd)
+	endif()
+
+	set(pc_name ${name})
+	set(pc_description "${arg_DESCRIPTION}")
+	list(TRANSFORM arg_REQUIRES APPEND " = ${PROJECT_VERSION}")
+	list(JOIN arg_REQUIRES ", " pc_requires)
+	list(JOIN arg_REQUIRES_PRIVATE ", " pc_requires_private)
+	configure_file(${PROJECT_SOURCE_DIR}/vmmem.pc.in
+		${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+
+	install(TARGETS ${target} ${target}_static EXPORT vmmem-targets
+		LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+		ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+	install(FILES ${${target}_headers}
+		DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vmmem)
+	install(FILES ${PROJECT_BINARY_DIR}/${name}.pc
+		DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
