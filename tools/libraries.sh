@@ -2,7 +2,7 @@
 # tools/libraries.sh - the libraries of this tree, for scripts that read it:
 #	. tools/libraries.sh, with $tree set.
 # shellcheck shell=sh
-# shellcheck disable=SC2034 # used where it is read
+# shellcheck disable=SC2034,SC2154 # used, and set, where it is read
 
 libraries='vmmem vmmem-kvm vmmem-vhost'
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* A barrier on every thread of the process, by membarrier(2). */
 #include "base/barrier.h"
 
 #include <errno.h>

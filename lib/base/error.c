@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The codes: their names, their texts, and the errno that comes nearest. */
 #include <vmmem/error.h>
 
 #include <errno.h>

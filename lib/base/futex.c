@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Sleeping until a word changes, by futex(2). */
 #include "base/futex.h"
 
 #include <errno.h>

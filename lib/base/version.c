@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The version of the library that is loaded. */
 #include <vmmem/version.h>
 
 #include "base/api.h"

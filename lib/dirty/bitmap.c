@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Bitmaps of written pages: logging them on and off, marks, questions. */
 #include <vmmem/bitmap.h>
 #include <vmmem/error.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Atomic bits with two summaries above them, for few bits among many. */
 #include "dirty/bits.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Harvesters: what was marked since each of them last looked. */
 #include <vmmem/error.h>
 #include <vmmem/harvester.h>
 

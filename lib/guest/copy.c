@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Copies from and to guest memory, made of single accesses. */
 #include "guest/copy.h"
 
 #include <stdbool.h>

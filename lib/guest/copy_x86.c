@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The same copies for long ranges, on x86-64. */
 #include "guest/copy_x86.h"
 
 #ifdef VMMEM_COPY_X86

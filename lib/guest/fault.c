@@ -19,7 +19,6 @@
 #include "base/api.h"
 #include "guest/fault_log.h"
 #include "guest/guest_access.h"
-#include "region/region_priv.h"
 
 #define SIGNALS 2
 static const int signal_numbers[SIGNALS] = { SIGBUS, SIGSEGV };
@@ -550,30 +549,4 @@ vmmem_fault_disable(uint32_t signals)
 	}
 	pthread_mutex_unlock(&lock);
 	return rc;
-}
-
-VMMEM_API uint64_t
-vmmem_fault_count(const struct vmmem_region *region)
-{
-	return region != NULL ? vmmem_fault_record_count(region->faults) : 0;
-}
-
-VMMEM_API int
-vmmem_fault_first(const struct vmmem_region *region, uint64_t *ret_offset,
-		  uint32_t *ret_kind)
-{
-	if (region == NULL || ret_offset == NULL || ret_kind == NULL)
-		return VMMEM_EINVAL;
-	*ret_kind = vmmem_fault_record_first(region->faults, ret_offset);
-	return 0;
-}
-
-VMMEM_API int
-vmmem_fault_last(const struct vmmem_region *region, uint64_t *ret_offset,
-		 uint32_t *ret_kind)
-{
-	if (region == NULL || ret_offset == NULL || ret_kind == NULL)
-		return VMMEM_EINVAL;
-	*ret_kind = vmmem_fault_record_last(region->faults, ret_offset);
-	return 0;
 }

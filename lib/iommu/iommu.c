@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The iommu over an iotlb: misses, and those that wait for an answer. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/iommu.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Iotlbs: changes of the table, under a lock, beside lookups without one. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/iotlb.h>

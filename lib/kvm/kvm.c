@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The kvm object: its memory slots follow the map of a space. */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Tables of a hypervisor's memory slots. */
 #include <vmmem/error.h>
 #include <vmmem/slots.h>
 

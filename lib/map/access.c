@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Reads, writes and fills by guest address, region by region. */
 #include <vmmem/access.h>
 #include <vmmem/error.h>
 
@@ -17,8 +18,7 @@
  * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is
  * how the bytes were found in a translated collection, or NULL.
  */
-typedef int (*step_fn)(const struct vmmem_collection *collection,
-		       const struct vmmem_entry *entry, uint64_t offset,
+typedef int (*step_fn)(const struct vmmem_entry *entry, uint64_t offset,
 		       uint64_t len, uint64_t *done, void *context,
 		       const struct vmmem_seen *seen);
 
@@ -54,8 +54,8 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 			continue;
 		}
 		all = false;
-		rc = step(seen.map, seen.entry, seen.offset, seen.len, &done,
-			  context, &seen);
+		rc = step(seen.entry, seen.offset, seen.len, &done, context,
+			  &seen);
 		vmmem_unsee(&seen);
 	}
 	*ret_done = done;
@@ -92,8 +92,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		piece = len - done;
 		if (!vmmem_range_within(entry->span, offset, piece))
 			piece = entry->span - offset + 1;
-		rc = step(collection, entry, offset, piece, &done, context,
-			  NULL);
+		rc = step(entry, offset, piece, &done, context, NULL);
 		if (rc != 0 || done == len)
 			break;
 
@@ -131,8 +130,7 @@ walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 }
 
 static int
-step_read(const struct vmmem_collection *collection,
-	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	unsigned char *buf = context;
@@ -140,42 +138,37 @@ step_read(const struct vmmem_collection *collection,
 
 	(void)seen;
 	if (entry->host == NULL)
-		return vmmem_region_call_read(
-			vmmem_region_of(collection, entry), offset,
-			buf + *done, len, done);
+		return vmmem_region_call_read(vmmem_region_of(entry), offset,
+					      buf + *done, len, done);
 	left = vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
 
 static int
-step_write(const struct vmmem_collection *collection,
-	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	   uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	const unsigned char *const *buf = context;
 	size_t left;
 	int rc;
 
 	if (entry->host == NULL) {
-		rc = vmmem_region_call_write(
-			vmmem_region_of(collection, entry), offset,
-			*buf + *done, len, done);
+		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
+					     *buf + *done, len, done);
 		/* A callback that failed may have written some of it. */
-		vmmem_step_written(collection, entry, offset, len, seen, 0);
+		vmmem_step_written(entry, offset, len, seen, 0);
 		return rc;
 	}
 	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
 	if (left != len)
-		vmmem_step_written(collection, entry, offset, len - left, seen,
-				   0);
+		vmmem_step_written(entry, offset, len - left, seen, 0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
 
 static int
-step_fill(const struct vmmem_collection *collection,
-	  const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	const struct vmmem_region *region;
@@ -188,12 +181,11 @@ step_fill(const struct vmmem_collection *collection,
 	if (entry->host != NULL) {
 		left = vmmem_fill_guest(entry->host + offset, *value, len);
 		if (left != len)
-			vmmem_step_written(collection, entry, offset,
-					   len - left, seen, 0);
+			vmmem_step_written(entry, offset, len - left, seen, 0);
 		*done += len - left;
 		return left != 0 ? VMMEM_EFAULT : 0;
 	}
-	region = vmmem_region_of(collection, entry);
+	region = vmmem_region_of(entry);
 	memset(buf, *value, sizeof(buf));
 	while (at < len && rc == 0) {
 		/* To where a group of 8 ends, so that none is cut in two. */
@@ -202,7 +194,7 @@ step_fill(const struct vmmem_collection *collection,
 			piece = len - at;
 		rc = vmmem_region_call_write(region, offset + at, buf, piece,
 					     done);
-		vmmem_step_written(collection, entry, offset, piece, seen, at);
+		vmmem_step_written(entry, offset, piece, seen, at);
 		at += piece;
 	}
 	return rc;
@@ -355,11 +347,11 @@ write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (len != 0 && collection->translation == NULL &&
 	    crosses(collection, gpa, len, VMMEM_PROT_WRITE, &at)) {
-		rc = step_write(collection, at.from, at.offset, at.first,
-				&done, &buf, NULL);
+		rc = step_write(at.from, at.offset, at.first, &done, &buf,
+				NULL);
 		if (likely(rc == 0))
-			rc = step_write(collection, at.into, 0,
-					len - at.first, &done, &buf, NULL);
+			rc = step_write(at.into, 0, len - at.first, &done, &buf,
+					NULL);
 		report(ret_done, done);
 		return rc;
 	}
@@ -371,12 +363,11 @@ write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 
 /* write_cut_short() ends a write of which 'moved' bytes found their memory. */
 static VMMEM_COLD int
-write_cut_short(const struct vmmem_collection *collection,
-		const struct vmmem_entry *entry, uint64_t offset, size_t moved,
+write_cut_short(const struct vmmem_entry *entry, uint64_t offset, size_t moved,
 		size_t *ret_done)
 {
 	if (moved != 0)
-		vmmem_written(collection, entry, offset, moved);
+		vmmem_written(entry, offset, moved);
 	report(ret_done, moved);
 	return VMMEM_EFAULT;
 }
@@ -398,10 +389,9 @@ vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 			left = vmmem_copy_to_guest(entry->host + offset, buf,
 						   len);
 			if (!likely(left == 0))
-				return write_cut_short(collection, entry,
-						       offset, len - left,
-						       ret_done);
-			vmmem_written(collection, entry, offset, len);
+				return write_cut_short(entry, offset,
+						       len - left, ret_done);
+			vmmem_written(entry, offset, len);
 			report(ret_done, len);
 			return 0;
 		}

@@ -32,8 +32,7 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
  * NULL.
  */
 static int
-write_entry_downwards(const struct vmmem_collection *collection,
-		      const struct vmmem_entry *entry, uint64_t offset,
+write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 		      const unsigned char *buf, size_t len, uint64_t *done,
 		      const struct vmmem_seen *seen)
 {
@@ -43,19 +42,17 @@ write_entry_downwards(const struct vmmem_collection *collection,
 
 	if (entry->host == NULL) {
 		/* If this fails, the last bytes are not written. */
-		rc = vmmem_region_call_write(
-			vmmem_region_of(collection, entry), offset, buf, len,
-			&moved);
+		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
+					     buf, len, &moved);
 		/* A callback that failed may have written some of it. */
-		vmmem_step_written(collection, entry, offset, len, seen, 0);
+		vmmem_step_written(entry, offset, len, seen, 0);
 		if (rc == 0)
 			*done += moved;
 		return rc;
 	}
 	left = vmmem_copy_to_guest_downwards(entry->host + offset, buf, len);
 	if (left != len)
-		vmmem_step_written(collection, entry, offset, len - left, seen,
-				   left);
+		vmmem_step_written(entry, offset, len - left, seen, left);
 	*done += len - left;
 	return left != 0 ? VMMEM_EFAULT : 0;
 }
@@ -79,8 +76,8 @@ write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
 		len -= piece;
 		seen.offset -= piece - 1;
 		seen.iova -= piece - 1;
-		rc = write_entry_downwards(seen.map, seen.entry, seen.offset,
-					   buf + len, piece, done, &seen);
+		rc = write_entry_downwards(seen.entry, seen.offset, buf + len,
+					   piece, done, &seen);
 		vmmem_unsee(&seen);
 	}
 	return rc;
@@ -108,9 +105,8 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 			return VMMEM_EBADADDR;
 		piece = offset < len ? offset + 1 : len;
 		len -= piece;
-		rc = write_entry_downwards(ranges->collection, entry,
-					   offset - (piece - 1), buf + len,
-					   piece, done, NULL);
+		rc = write_entry_downwards(entry, offset - (piece - 1),
+					   buf + len, piece, done, NULL);
 	}
 	return rc;
 }
@@ -193,7 +189,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 			    (uintptr_t)from->host + from_offset, len))
 			left = 0;
 		if (done != 0)
-			vmmem_written(collection, to, to_offset + left, done);
+			vmmem_written(to, to_offset + left, done);
 	} else {
 		rc = copy_slow(collection, target, source, len, &done);
 	}

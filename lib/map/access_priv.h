@@ -32,14 +32,13 @@ int vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
  * 'at' on.  'seen' is how they were found in a translated collection, or NULL.
  */
 static inline void
-vmmem_step_written(const struct vmmem_collection *collection,
-		   const struct vmmem_entry *entry, uint64_t offset,
+vmmem_step_written(const struct vmmem_entry *entry, uint64_t offset,
 		   uint64_t len, const struct vmmem_seen *seen, uint64_t at)
 {
 	if (seen != NULL)
 		vmmem_seen_written(seen, at, len);
 	else
-		vmmem_written(collection, entry, offset + at, len);
+		vmmem_written(entry, offset + at, len);
 }
 
 #endif

@@ -153,7 +153,7 @@
 			    entry->host + offset, &stored,                 \
 			    sizeof(stored))))                              \
 			return VMMEM_EFAULT;                               \
-		return vmmem_written_all(collection, entry, offset,        \
+		return vmmem_written_all(entry, offset,                    \
 					 sizeof(stored));                  \
 	}
 

@@ -105,7 +105,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 						value, order);             \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		vmmem_written(collection, entry, offset, (bits) / 8);      \
+		vmmem_written(entry, offset, (bits) / 8);                  \
 		return 0;                                                  \
 	}
 
@@ -134,7 +134,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			entry->host + offset, operand, order, &previous);  \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		vmmem_written(collection, entry, offset, (bits) / 8);      \
+		vmmem_written(entry, offset, (bits) / 8);                  \
 		if (ret_previous != NULL)                                  \
 			*ret_previous = previous;                          \
 		return 0;                                                  \
@@ -171,7 +171,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			return rc;                                         \
 		/* What was not stored need not be sent. */                \
 		if (previous == expected)                                  \
-			vmmem_written(collection, entry, offset,           \
+			vmmem_written(entry, offset,                       \
 				      (bits) / 8);                         \
 		*ret_previous = previous;                                  \
 		return 0;                                                  \

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Collections: making and searching them, and what is where. */
 #include <vmmem/address.h>
 #include <vmmem/collection.h>
 #include <vmmem/error.h>
@@ -375,14 +376,14 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
 		rc = vmmem_see_one(collection, gpa, 0, &seen);
 		if (rc != 0)
 			return rc;
-		*ret_region = vmmem_region_of(seen.map, seen.entry);
+		*ret_region = vmmem_region_of(seen.entry);
 		*ret_offset = seen.offset;
 		return 0;
 	}
 	entry = vmmem_find(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
-	*ret_region = vmmem_region_of(collection, entry);
+	*ret_region = vmmem_region_of(entry);
 	*ret_offset = offset;
 	return 0;
 }

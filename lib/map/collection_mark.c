@@ -1,21 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Marking what was written, by guest address. */
-#include "dirty/bitmap_priv.h"
 #include "map/collection_priv.h"
 #include "map/translate.h"
-
-/* Not cold: while logging is on, each write comes here. */
-__attribute__((__noinline__)) int
-vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
-		 uint64_t len)
-{
-	const struct vmmem_region *region = vmmem_region_of(NULL, entry);
-
-	/* Const is for readers; the word is a bitmap's first. */
-	return vmmem_bitmap_mark_within(
-		(struct vmmem_bitmap *)(uintptr_t)entry->logging,
-		region->bitmap_offset + offset, len);
-}
 
 int
 vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
@@ -41,7 +27,7 @@ vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
 			end = last;
 		/* The region that the search found may end below 'gpa'. */
 		if (first <= end)
-			vmmem_written(collection, entry,
+			vmmem_written(entry,
 				      first - collection->starts[at],
 				      end - first + 1);
 	}

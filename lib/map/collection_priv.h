@@ -12,6 +12,7 @@
 
 #include "base/api.h"
 #include "base/range.h"
+#include "region/mark.h"
 #include "region/region_priv.h"
 
 /*
@@ -125,16 +126,6 @@ void vmmem_collection_unkeep(struct vmmem_collection *collection);
  * this space, it stays false but through another space that keeps it.
  */
 bool vmmem_collection_is_held(const struct vmmem_collection *collection);
-
-/* vmmem_region_of() returns the region whose entry this is. */
-static inline struct vmmem_region *
-vmmem_region_of(const struct vmmem_collection *collection,
-		const struct vmmem_entry *entry)
-{
-	(void)collection;
-	_Static_assert(offsetof(struct vmmem_region, entry) == 0, "first");
-	return (struct vmmem_region *)(uintptr_t)entry;
-}
 
 /*
  * A step goes on at 'step' after 'at' if that is not above 'gpa'.  Guests'
@@ -272,7 +263,7 @@ static inline const struct vmmem_entry *
 vmmem_next(const struct vmmem_collection *collection,
 	   const struct vmmem_entry *entry)
 {
-	const uint64_t last = vmmem_region_of(collection, entry)->last;
+	const uint64_t last = vmmem_region_of(entry)->last;
 	size_t at;
 
 	if (last == UINT64_MAX)
@@ -301,44 +292,6 @@ vmmem_find_direct(const struct vmmem_collection *collection, uint64_t gpa,
 	    (access & ~entry->direct) != 0)
 		return NULL;
 	return entry;
-}
-
-/*
- * vmmem_mark_entry() marks [offset, offset + len) of an entry, not empty.
- * Returns 0, so that it can be the last call.
- */
-int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
-		     uint64_t len);
-
-/* vmmem_written() follows each write: it marks if somebody wants to know. */
-static inline void
-vmmem_written(const struct vmmem_collection *collection,
-	      const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
-{
-	(void)collection;
-	/*
-	 * No instruction: keeps the compiler from asking before it writes.
-	 * The processor may; who starts logging waits for that.
-	 */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Relaxed: for the same reason. */
-	if (__builtin_expect(
-		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
-		vmmem_mark_entry(entry, offset, len);
-}
-
-/* vmmem_written_all() is that, as the last thing of a function: returns 0. */
-static inline int
-vmmem_written_all(const struct vmmem_collection *collection,
-		  const struct vmmem_entry *entry, uint64_t offset,
-		  uint64_t len)
-{
-	(void)collection;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(
-		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
-		return vmmem_mark_entry(entry, offset, len);
-	return 0;
 }
 
 /*

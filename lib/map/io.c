@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Moving bytes between a descriptor and guest memory: the calls. */
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
 #include <vmmem/io.h>
@@ -289,7 +290,7 @@ range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 					  access_of(&io), &at);
 	if (!likely(entry != NULL))
 		return any_range(collection, gpa, len, &io, flags, ret_done);
-	region = vmmem_region_of(collection, entry);
+	region = vmmem_region_of(entry);
 	slice = (struct vmmem_slice){
 		.host = entry->host + at,
 		.len = len,

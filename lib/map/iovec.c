@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Host addresses of ranges, as the system calls take them. */
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
 #include <vmmem/iovec.h>

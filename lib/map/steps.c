@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What an update adds and removes, before a map is made of it. */
 #include "map/steps.h"
 
 #include <errno.h>

@@ -202,7 +202,7 @@ vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
 	if (collection->translation == NULL ||
 	    vmmem_see_one(collection, iova, 0, &seen) != 0)
 		return NULL;
-	return vmmem_region_of(seen.map, seen.entry);
+	return vmmem_region_of(seen.entry);
 }
 
 /*
@@ -401,8 +401,8 @@ seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 		vmmem_unsee(seen);
 		return VMMEM_ENOHOST;
 	}
-	rc = vmmem_region_slice(vmmem_region_of(seen->map, seen->entry),
-				seen->offset, seen->len, access, &slice);
+	rc = vmmem_region_slice(vmmem_region_of(seen->entry), seen->offset,
+				seen->len, access, &slice);
 	if (rc == 0 && seen->log != NULL)
 		rc = log_slice(seen, whole, &slice);
 	vmmem_unsee(seen);

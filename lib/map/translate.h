@@ -166,7 +166,7 @@ vmmem_seen_written(const struct vmmem_seen *seen, uint64_t at, uint64_t len)
 	if (seen->log != NULL)
 		vmmem_iommu_mark(seen->log, seen->iova + at, len);
 	else
-		vmmem_written(seen->map, seen->entry, seen->offset + at, len);
+		vmmem_written(seen->entry, seen->offset + at, len);
 }
 
 /*

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The memory behind regions: mapping it, and where. */
 #include "region/backing.h"
 
 #include <errno.h>

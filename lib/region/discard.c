@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Giving back memory of a region, so that it reads as zero. */
 #include <vmmem/discard.h>
 #include <vmmem/error.h>
 
@@ -10,15 +11,12 @@
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
 #include "base/cancel.h"
-#include "map/collection_priv.h"
 #include "region/discard_part.h"
+#include "region/discard_priv.h"
 #include "region/policy_priv.h"
 #include "base/range.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
-#include "map/translate.h"
-
-#define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
 
 static int
 drop_private(unsigned char *address, size_t len)
@@ -196,10 +194,9 @@ discard_custom(const struct vmmem_region *region, uint64_t offset,
 	return rc > 0 ? VMMEM_ECALLBACK : rc;
 }
 
-/* discard() is vmmem_region_discard() after all checks; 'len' is not 0. */
-static int
-discard(const struct vmmem_region *region, uint64_t offset, uint64_t len,
-	uint32_t flags, uint64_t *ret_discarded)
+int
+vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
+		      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
 	/* Under a lock, or before what is gone is marked, no thread ends. */
 	const int cancel = vmmem_cancel_off();
@@ -237,7 +234,7 @@ vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
 	if (ret_discarded == NULL)
 		ret_discarded = &unused;
 	*ret_discarded = 0;
-	if (region == NULL || (flags & ~FLAGS_KNOWN) != 0)
+	if (region == NULL || (flags & ~VMMEM_DISCARD_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	if (len == 0)
 		return 0;
@@ -246,40 +243,5 @@ vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
 		return VMMEM_EOUTOFRANGE;
 	if ((region->protection & VMMEM_PROT_WRITE) == 0)
 		return VMMEM_EPERM;
-	return discard(region, offset, len, flags, ret_discarded);
-}
-
-VMMEM_API int
-vmmem_collection_discard(const struct vmmem_collection *collection,
-			 uint64_t gpa, uint64_t len, uint32_t flags,
-			 uint64_t *ret_discarded)
-{
-	const struct vmmem_entry *entry;
-	uint64_t unused, offset, here;
-	int rc;
-
-	if (ret_discarded == NULL)
-		ret_discarded = &unused;
-	*ret_discarded = 0;
-	if (collection == NULL || (flags & ~FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	/* It is memory that is given back, however devices see it. */
-	collection = vmmem_physical(collection);
-	rc = vmmem_check(collection, gpa, len, VMMEM_PROT_WRITE, &offset);
-	if (rc != 0)
-		return rc;
-	while (len != 0) {
-		/* There is one: the range was checked, and nothing changes. */
-		entry = vmmem_find(collection, gpa, &offset);
-		here = vmmem_range_within(entry->span, offset, len) ?
-			       len :
-			       entry->span - offset + 1;
-		rc = discard(vmmem_region_of(collection, entry), offset, here,
-			     flags, ret_discarded);
-		if (rc != 0)
-			return rc;
-		gpa += here;
-		len -= here;
-	}
-	return 0;
+	return vmmem_discard_checked(region, offset, len, flags, ret_discarded);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The bytes of a discard whose page stays: they are written. */
 #include "region/discard_part.h"
 
 #include <stdbool.h>

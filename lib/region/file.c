@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Files behind regions, which share one descriptor each. */
 #include "region/file.h"
 
 #include <errno.h>

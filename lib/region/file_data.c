@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Which parts of a file have data, and which are holes. */
 #include "region/file_data.h"
 
 #include <errno.h>

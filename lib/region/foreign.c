@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Judging a descriptor that a peer has sent, by a program's rules. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/foreign.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The mappings of this process, one by one. */
 #include "region/mapping.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Which pages of this process there are, by /proc/self/pagemap. */
 #include "region/pagemap.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Policies: how memory is to be had. */
 #include <vmmem/error.h>
 #include <vmmem/policy.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Which parts of a region there are. */
 #include "region/populated.h"
 
 #include <errno.h>

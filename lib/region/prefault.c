@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Making pages ahead of their use, in threads. */
 #include "region/prefault.h"
 
 #include <errno.h>

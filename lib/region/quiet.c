@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* System calls that give a code in place of SIGPIPE or SIGXFSZ. */
 #include "region/quiet.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Regions: their life, and what there is to be asked of one. */
 #include <vmmem/bitmap.h>
 #include <vmmem/error.h>
 #include <vmmem/region.h>

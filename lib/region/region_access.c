@@ -4,9 +4,9 @@
 #include <vmmem/region.h>
 
 #include "base/api.h"
-#include "map/collection_priv.h"
 #include "guest/copy.h"
 #include "base/range.h"
+#include "region/mark.h"
 #include "region/region_priv.h"
 
 /* check() is for [offset, offset + len), not empty. */
@@ -69,7 +69,7 @@ vmmem_region_write(struct vmmem_region *region, uint64_t offset,
 			marked = len;
 		}
 		if (marked != 0)
-			vmmem_written(NULL, &region->entry, offset, marked);
+			vmmem_written(&region->entry, offset, marked);
 	}
 	if (ret_done != NULL)
 		*ret_done = (size_t)done;

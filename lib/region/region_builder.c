@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Building a region of settings, and all that can be wrong with them. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>

@@ -172,4 +172,12 @@ int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 			    const void *buf, size_t len, uint64_t *done);
 
+/* vmmem_region_of() returns the region whose entry this is. */
+static inline struct vmmem_region *
+vmmem_region_of(const struct vmmem_entry *entry)
+{
+	_Static_assert(offsetof(struct vmmem_region, entry) == 0, "first");
+	return (struct vmmem_region *)(uintptr_t)entry;
+}
+
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Pages of private files that were given back: zeroes stand there. */
 #include "region/replaced.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What of a region is in memory, in huge pages, locked, on which node. */
 #include <vmmem/error.h>
 #include <vmmem/policy.h>
 #include <vmmem/residency.h>

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Slices: a range of one region, held and checked once. */
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
 #include <vmmem/slice.h>
 
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
-#include "map/collection_priv.h"
-#include "guest/copy.h"
-#include "map/translate.h"
-
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+#include "base/range.h"
+#include "region/region_priv.h"
+#include "region/slice_priv.h"
 
 /* The layout is part of the ABI: see docs/abi.md. */
 _Static_assert(sizeof(struct vmmem_slice) == 48 &&
@@ -23,37 +22,6 @@ _Static_assert(sizeof(struct vmmem_slice) == 48 &&
 /* A slice knows its bitmap by this word alone. */
 _Static_assert(offsetof(struct vmmem_bitmap, logging) == 0, "first");
 
-/* Zero bytes of anywhere. */
-static void
-set_empty(struct vmmem_slice *slice, uint32_t access)
-{
-	*slice = (struct vmmem_slice){
-		.logging = &vmmem_never_logging,
-		.access = access,
-	};
-}
-
-/* is_direct() tells whether there is a host address to be accessed so. */
-static inline bool
-is_direct(const struct vmmem_entry *entry, uint32_t access)
-{
-	return entry->host != NULL && (access & ~entry->direct) == 0;
-}
-
-/* set_direct() makes the slice of a region that has a host address. */
-static inline void
-set_direct(struct vmmem_slice *slice, const struct vmmem_region *region,
-	   uint64_t offset, uint64_t len, uint32_t access)
-{
-	*slice = (struct vmmem_slice){
-		.host = region->entry.host + offset,
-		.len = len,
-		.logging = region->entry.logging,
-		.log_offset = region->bitmap_offset + offset,
-		.access = access,
-	};
-}
-
 VMMEM_API int
 vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		   uint32_t access, struct vmmem_slice *ret_slice)
@@ -63,10 +31,10 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	int rc;
 
 	if (region == NULL || ret_slice == NULL ||
-	    (access & ~ACCESS_KNOWN) != 0)
+	    (access & ~VMMEM_SLICE_ACCESS_KNOWN) != 0)
 		return VMMEM_EINVAL;
 	if (len == 0) {
-		set_empty(ret_slice, access);
+		vmmem_slice_set_empty(ret_slice, access);
 		return 0;
 	}
 	span = region->last - region->start;
@@ -75,7 +43,7 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	if ((access & ~region->protection) != 0)
 		return VMMEM_EPERM;
 	if (region->host != NULL) {
-		set_direct(ret_slice, region, offset, len, access);
+		vmmem_slice_set_direct(ret_slice, region, offset, len, access);
 		return 0;
 	}
 	rc = vmmem_region_acquire(region, offset, len, access, &host);
@@ -90,127 +58,6 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		.access = access,
 	};
 	return 0;
-}
-
-VMMEM_API int
-vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
-		       uint64_t len, uint32_t access,
-		       struct vmmem_slice *ret_slice)
-{
-	const struct vmmem_entry *entry;
-	uint64_t offset, bad;
-	int rc;
-
-	if (collection == NULL || ret_slice == NULL ||
-	    (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0) {
-		set_empty(ret_slice, access);
-		return 0;
-	}
-	if (collection->translation != NULL)
-		return vmmem_see_slice(collection, gpa, len, access, true,
-				       true, ret_slice);
-	entry = vmmem_find(collection, gpa, &offset);
-	if (entry == NULL)
-		return VMMEM_EBADADDR;
-	if (likely(vmmem_range_within(entry->span, offset, len) &&
-		   is_direct(entry, access))) {
-		set_direct(ret_slice, vmmem_region_of(collection, entry),
-			   offset, len, access);
-		return 0;
-	}
-	if (!vmmem_range_within(entry->span, offset, len)) {
-		rc = vmmem_check(collection, gpa, len, 0, &bad);
-		return rc != 0 ? rc : VMMEM_ECROSS;
-	}
-	return vmmem_region_slice(vmmem_region_of(collection, entry), offset,
-				  len, access, ret_slice);
-}
-
-/*
- * continues() tells whether 'next', which holds the guest address after 'len'
- * bytes from 'offset' on of another, goes on where these end: in the host and
- * in the log.
- */
-static inline bool
-continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
-	  const struct vmmem_region *next, uint32_t access)
-{
-	return is_direct(&next->entry, access) &&
-	       next->entry.host == region->entry.host + offset + len &&
-	       next->entry.logging == region->entry.logging &&
-	       (next->bitmap == NULL ||
-		next->bitmap_offset == region->bitmap_offset + offset + len);
-}
-
-/* next_piece() is vmmem_next_piece(), for its two callers. */
-static VMMEM_ALWAYS_INLINE int
-next_piece(const struct vmmem_collection *collection, uint64_t gpa,
-	   uint64_t len, uint32_t access, bool acquire,
-	   struct vmmem_slice *ret_piece)
-{
-	const struct vmmem_entry *entry;
-	struct vmmem_region *region;
-	uint64_t offset, more, joined;
-	size_t at;
-
-	if (collection->translation != NULL)
-		return vmmem_see_slice(collection, gpa, len, access, false,
-				       acquire, ret_piece);
-	entry = vmmem_find_index(collection, gpa, &offset, &at);
-	if (entry == NULL)
-		return VMMEM_EBADADDR;
-	more = entry->span - offset;
-	/* There are no bytes behind the last address. */
-	if (len - 1 > UINT64_MAX - gpa && more == UINT64_MAX - gpa)
-		return VMMEM_EOVERFLOW;
-	region = vmmem_region_of(collection, entry);
-	joined = len - 1 > more ? more + 1 : len;
-	if (!likely(is_direct(entry, access))) {
-		if (!acquire && entry->host == NULL &&
-		    (access & ~entry->access) == 0)
-			return VMMEM_ENOHOST;
-		return vmmem_region_slice(region, offset, joined, access,
-					  ret_piece);
-	}
-
-	while (joined < len &&
-	       (entry = vmmem_next_index(collection, &at)) != NULL &&
-	       continues(region, offset, joined,
-			 vmmem_region_of(collection, entry), access)) {
-		more = len - joined;
-		joined += more - 1 > entry->span ? entry->span + 1 : more;
-	}
-	/* The same, if it was joined up to the last address. */
-	if (joined < len && gpa + joined == 0)
-		return VMMEM_EOVERFLOW;
-	/* Last, as a copy of a slice that was just made has to wait for it. */
-	set_direct(ret_piece, region, offset, joined, access);
-	return 0;
-}
-
-int
-vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
-		 uint64_t len, uint32_t access, bool acquire,
-		 struct vmmem_slice *ret_piece)
-{
-	return next_piece(collection, gpa, len, access, acquire, ret_piece);
-}
-
-VMMEM_API int
-vmmem_collection_next_slice(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t len, uint32_t access,
-			    struct vmmem_slice *ret_slice)
-{
-	if (collection == NULL || ret_slice == NULL ||
-	    (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
-	if (len == 0) {
-		set_empty(ret_slice, access);
-		return 0;
-	}
-	return next_piece(collection, gpa, len, access, true, ret_slice);
 }
 
 VMMEM_API void

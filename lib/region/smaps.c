@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What /proc/self/smaps says of a range. */
 #include "region/smaps.h"
 
 #include "base/cancel.h"

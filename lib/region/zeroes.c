@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Finding out that bytes are zero. */
 #include "region/zeroes.h"
 
 #include <errno.h>

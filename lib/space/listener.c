@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Telling listeners of a change, in order, and taking it back. */
 #include <vmmem/error.h>
 #include <vmmem/listener.h>
 

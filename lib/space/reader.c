@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Sections of readers, which hold the map of a space in place. */
 #include <vmmem/error.h>
 #include <vmmem/reader.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Spaces: the current map, its successors, and those that went. */
 #include <vmmem/error.h>
 #include <vmmem/space.h>
 

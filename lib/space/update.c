@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Changing the map of a space, in steps that are one change. */
 #include <vmmem/error.h>
 #include <vmmem/update.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The vhost object: a map made of a front end's memory table. */
 #include <vmmem/error.h>
 #include <vmmem/vhost.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Memory tables made of a map, for front ends and for the kernel. */
 #include <vmmem/error.h>
 #include <vmmem/iommu.h>
 #include <vmmem/vhost.h>

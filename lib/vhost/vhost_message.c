@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* The messages of vhost-user that are about memory. */
 #include <vmmem/error.h>
 #include <vmmem/vhost.h>
 

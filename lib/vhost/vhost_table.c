@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* A memory table's rows, and the mappings of their files. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* A front end's own addresses, as guest and host addresses. */
 #include <vmmem/error.h>
 #include <vmmem/vhost.h>
 

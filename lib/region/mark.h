@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Marking what was written of a region, by its place in it. */
+#ifndef MARK_H
+#define MARK_H
+
+#include <stdint.h>
+
+#include "region/region_priv.h"
+
+/*
+ * vmmem_mark_entry() marks [offset, offset + len) of an entry, not empty.
+ * Returns 0, so that it can be the last call.
+ */
+int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
+		     uint64_t len);
+
+/* vmmem_written() follows each write: it marks if somebody wants to know. */
+static inline void
+vmmem_written(const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
+{
+	/*
+	 * No instruction: keeps the compiler from asking before it writes.
+	 * The processor may; who starts logging waits for that.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Relaxed: for the same reason. */
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		vmmem_mark_entry(entry, offset, len);
+}
+
+/* vmmem_written_all() is that, as the last thing of a function: returns 0. */
+static inline int
+vmmem_written_all(const struct vmmem_entry *entry, uint64_t offset,
+		  uint64_t len)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(
+		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+		return vmmem_mark_entry(entry, offset, len);
+	return 0;
+}
+
+#endif
