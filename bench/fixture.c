@@ -143,7 +143,7 @@ fixture_large(struct fixture *fixture, size_t count, uint64_t len, bool logged)
 		if (!logged)
 			continue;
 		bitmap = vmmem_region_bitmap(fixture->regions[i]);
-		bench_must(vmmem_bitmap_start(bitmap), "logging");
+		bench_must(vmmem_bitmap_start_logging(bitmap), "logging");
 	}
 	vmmem_region_builder_free(builder);
 	finish(fixture);

@@ -70,9 +70,9 @@ take(const struct bench_work *given, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		if (vmmem_reader_take(reader) == NULL)
+		if (vmmem_reader_enter(reader) == NULL)
 			bench_must(-1, "take");
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 	}
 	return 0;
 }
@@ -86,11 +86,11 @@ take_read(const struct bench_work *given, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		bench_must(vmmem_collection_read_u64(vmmem_reader_take(reader),
+		bench_must(vmmem_collection_read_u64(vmmem_reader_enter(reader),
 						     work.gpas[i & work.mask],
 						     &value),
 			   "read_u64");
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 		sum += value;
 	}
 	return sum;

@@ -74,7 +74,7 @@ make_logged(void)
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	must(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	must(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	must(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)));
 	must(vmmem_collection_new(&region, 1, &logged));
 	vmmem_region_unref(region);
 }
@@ -97,7 +97,7 @@ make_translated(size_t count, uint64_t *iovas)
 					     i * 77 % (REGION / PAGE) * PAGE,
 				     PAGE, access));
 	must(vmmem_iommu_new(iotlb, NULL, &iommu));
-	must(vmmem_iommu_collection_new(iommu, few, &collection));
+	must(vmmem_collection_new_translated(iommu, few, &collection));
 	for (i = 0; i < ADDRESSES; i++) {
 		random = random * UINT64_C(6364136223846793005) + 1;
 		iovas[i] = 2 * ((random >> 33) % count) * PAGE +
@@ -116,7 +116,7 @@ make_untranslated(void)
 
 	must(vmmem_iotlb_new(1, &iotlb));
 	must(vmmem_iommu_new(iotlb, NULL, &iommu));
-	must(vmmem_iommu_collection_new(iommu, few, &untranslated));
+	must(vmmem_collection_new_translated(iommu, few, &untranslated));
 	must(vmmem_iommu_set_enabled(iommu, 0));
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);
@@ -361,8 +361,8 @@ take_release(void)
 	size_t i;
 
 	for (i = 0; i < CALLS; i++) {
-		(void)vmmem_reader_take(reader);
-		vmmem_reader_release(reader);
+		(void)vmmem_reader_enter(reader);
+		vmmem_reader_leave(reader);
 	}
 }
 
@@ -455,7 +455,7 @@ main(void)
 	translated_64 = make_translated(64, iovas_64);
 	translated_4096 = make_translated(4096, iovas_4096);
 	make_untranslated();
-	region = vmmem_collection_at(few, 0);
+	region = vmmem_collection_region(few, 0);
 	must(vmmem_region_slice(region, 0, REGION,
 				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
 	must(vmmem_bitmap_new(GIB, 0, PAGE, &bitmap));

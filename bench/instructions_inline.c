@@ -17,8 +17,8 @@ inline_slice_load(const struct vmmem_slice *slice, uint64_t offset)
 void
 inline_take_release(struct vmmem_reader *reader)
 {
-	struct vmmem_collection *map = vmmem_reader_take(reader);
+	struct vmmem_collection *map = vmmem_reader_enter(reader);
 
 	__asm__ volatile("" ::"r"(map) : "memory");
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 }

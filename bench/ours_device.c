@@ -15,8 +15,8 @@ ours_take(const struct bench_work *given, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		bench_must(vmmem_reader_take(reader) == NULL, "take");
-		vmmem_reader_release(reader);
+		bench_must(vmmem_reader_enter(reader) == NULL, "take");
+		vmmem_reader_leave(reader);
 	}
 	return 0;
 }

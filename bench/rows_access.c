@@ -208,7 +208,7 @@ surviving(const struct fixture *fixture)
 	struct table table;
 
 	/* Not on every processor. */
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) != 0)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) != 0)
 		return;
 	make_table(fixture, &table, 512, 8, 8);
 	set_works(&row, fixture, &table, NULL);
@@ -216,7 +216,8 @@ surviving(const struct fixture *fixture)
 	free_table(&table);
 	if (bench_wants(long_read.op))
 		bulk(fixture, &long_read);
-	bench_must(vmmem_fault_disable(VMMEM_FAULT_BUS), "fault_disable");
+	bench_must(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS),
+		   "fault_disable");
 }
 
 static void

@@ -99,8 +99,9 @@ open_world(size_t count)
 	fixture_large(&world.fixture, REGIONS, REGION, false);
 	bench_must(vmmem_iotlb_new(count + 2, &world.iotlb), "iotlb");
 	bench_must(vmmem_iommu_new(world.iotlb, NULL, &world.iommu), "iommu");
-	bench_must(vmmem_iommu_collection_new(world.iommu, world.fixture.ours,
-					      &world.map),
+	bench_must(vmmem_collection_new_translated(world.iommu,
+						   world.fixture.ours,
+						   &world.map),
 		   "translated collection");
 	if (peer != NULL)
 		world.peer_map = peer->new(world.fixture.ranges, REGIONS, true);

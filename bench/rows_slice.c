@@ -19,7 +19,7 @@ make_region(void *host, bool logged)
 	bench_must(vmmem_region_builder_build(builder, &region), "region");
 	vmmem_region_builder_free(builder);
 	if (logged)
-		bench_must(vmmem_bitmap_start(vmmem_region_bitmap(region)),
+		bench_must(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)),
 			   "logging");
 	return region;
 }

@@ -52,6 +52,8 @@ function(vmmem_library_shared target name map)
 	set_target_properties(${target} PROPERTIES
 		VERSION ${PROJECT_VERSION}
 		SOVERSION ${vmmem_abi}
+		# Programs name the core themselves: no path is needed in glue.
+		BUILD_WITH_INSTALL_RPATH ON
 		LINK_DEPENDS ${PROJECT_BINARY_DIR}/${name}.map)
 	target_link_options(${target} PRIVATE
 		"LINKER:--version-script=${PROJECT_BINARY_DIR}/${name}.map"

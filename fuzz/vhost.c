@@ -197,7 +197,7 @@ expect_file(unsigned int file, uint64_t offset, uint64_t len)
 		return VMMEM_ESHRINKABLE;
 	if (len > UINT64_MAX - before || offset > INT64_MAX ||
 	    len > INT64_MAX - offset)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	return offset + len > file_len[file] ? VMMEM_EPASTEOF : 0;
 }
 
@@ -220,7 +220,7 @@ expect_rows(const struct row *rows, size_t n, size_t fds)
 
 		if (last(row->gpa, row->len) < row->gpa ||
 		    last(row->user_address, row->len) < row->user_address)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 	}
 	for (i = 0; i < n; i++)
 		for (j = 0; j < i; j++)
@@ -471,7 +471,7 @@ probe_range(uint64_t user, uint64_t len)
 
 		/* The last address is followed by none. */
 		if (user + i < user) {
-			want = VMMEM_EOVERFLOW;
+			want = VMMEM_EWRAPS;
 			break;
 		}
 		row = row_by_user(user + i);

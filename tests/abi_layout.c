@@ -13,20 +13,20 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/inline.h>
-#include <vmmem/kvm.h>
-#include <vmmem/iommu.h>
 #include <vmmem/io.h>
+#include <vmmem/iommu.h>
 #include <vmmem/iotlb.h>
+#include <vmmem/kvm.h>
 #include <vmmem/listener.h>
-#include <vmmem/reader.h>
 #include <vmmem/policy.h>
+#include <vmmem/reader.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/residency.h>
 #include <vmmem/slice.h>
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 #include <vmmem/version.h>
 #include <vmmem/vhost.h>
 
@@ -46,16 +46,16 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8,
 _Static_assert(sizeof(void (*)(void)) == 8, "libvmmem is for 64-bit systems");
 
 /* vmmem/error.h, since 0.1 */
-VALUE(VMMEM_EINVAL, -4097);
+VALUE(VMMEM_EARGUMENT, -4097);
 VALUE(VMMEM_ENOREGION, -4098);
 VALUE(VMMEM_EOVERLAP, -4099);
 VALUE(VMMEM_EUNSORTED, -4100);
 VALUE(VMMEM_EBADADDR, -4101);
 VALUE(VMMEM_EOUTOFRANGE, -4102);
-VALUE(VMMEM_EOVERFLOW, -4103);
+VALUE(VMMEM_EWRAPS, -4103);
 VALUE(VMMEM_EPARTIAL, -4104);
 VALUE(VMMEM_ENOHOST, -4105);
-VALUE(VMMEM_EPERM, -4106);
+VALUE(VMMEM_EDENIED, -4106);
 VALUE(VMMEM_EMISALIGNED, -4107);
 VALUE(VMMEM_ECROSS, -4108);
 VALUE(VMMEM_EORDER, -4109);
@@ -72,13 +72,13 @@ VALUE(VMMEM_EEOF, -4119);
 VALUE(VMMEM_EIOMMUMISS, -4120);
 VALUE(VMMEM_ECALLBACK, -4121);
 VALUE(VMMEM_ENOFILE, -4122);
-VALUE(VMMEM_ENAMETOOLONG, -4123);
+VALUE(VMMEM_ELONGNAME, -4123);
 VALUE(VMMEM_ENOSLOT, -4124);
 VALUE(VMMEM_ESLOTALIGN, -4125);
 VALUE(VMMEM_ENOBITMAP, -4126);
 VALUE(VMMEM_EFILERANGE, -4127);
 VALUE(VMMEM_ENOROOM, -4128);
-VALUE(VMMEM_ECANCELED, -4129);
+VALUE(VMMEM_ESTOPPED, -4129);
 VALUE(VMMEM_ENOSUPPORT, -4130);
 VALUE(VMMEM_ESHORTAGE, -4131);
 VALUE(VMMEM_ENONODE, -4132);
@@ -87,7 +87,7 @@ VALUE(VMMEM_EFILETYPE, -4134);
 VALUE(VMMEM_ESEALS, -4135);
 VALUE(VMMEM_ESHRINKABLE, -4136);
 VALUE(VMMEM_EFILEACCESS, -4137);
-VALUE(VMMEM_EFAULT, -4138);
+VALUE(VMMEM_EGONE, -4138);
 VALUE(VMMEM_EHANDLERS, -4139);
 VALUE(VMMEM_EUNDERWAY, -4140);
 VALUE(VMMEM_EUNLOGGED, -4141);
@@ -102,9 +102,9 @@ VALUE(VMMEM_REGION_CUSTOM, 6);
 VALUE(VMMEM_PROT_READ, 1U);
 VALUE(VMMEM_PROT_WRITE, 2U);
 VALUE(VMMEM_PROT_EXEC, 4U);
-VALUE(VMMEM_HUGE_UNKNOWN, 0);
-VALUE(VMMEM_HUGE_NO, 1);
-VALUE(VMMEM_HUGE_YES, 2);
+VALUE(VMMEM_HUGE_PAGES_UNKNOWN, 0);
+VALUE(VMMEM_HUGE_PAGES_NO, 1);
+VALUE(VMMEM_HUGE_PAGES_YES, 2);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
 /* vmmem/atomic.h, since 0.1 */
@@ -199,17 +199,17 @@ MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
 
-/* vmmem/slots.h, since 0.1 */
+/* vmmem/slot_table.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);
 VALUE(VMMEM_SLOT_LOG, 2U);
 VALUE(VMMEM_SLOT_GUEST_MEMFD, 4U);
 VALUE(VMMEM_SLOT_NONE, 8U);
-VALUE(VMMEM_SLOT_DELETE, 1);
-VALUE(VMMEM_SLOT_MOVE, 2);
-VALUE(VMMEM_SLOT_CHANGE, 3);
-VALUE(VMMEM_SLOT_KEEP, 4);
-VALUE(VMMEM_SLOT_CREATE, 5);
-VALUE(VMMEM_SLOTS_CAN_MOVE, 1U);
+VALUE(VMMEM_SLOT_OP_DELETE, 1);
+VALUE(VMMEM_SLOT_OP_MOVE, 2);
+VALUE(VMMEM_SLOT_OP_CHANGE, 3);
+VALUE(VMMEM_SLOT_OP_KEEP, 4);
+VALUE(VMMEM_SLOT_OP_CREATE, 5);
+VALUE(VMMEM_SLOT_TABLE_CAN_MOVE, 1U);
 SIZE(struct vmmem_slot, 56, 8);
 MEMBER(struct vmmem_slot, gpa, 0, 8);
 MEMBER(struct vmmem_slot, len, 8, 8);
@@ -227,24 +227,24 @@ MEMBER(struct vmmem_slot_op, slot, 8, 56);
 MEMBER(struct vmmem_slot_op, old_gpa, 64, 8);
 MEMBER(struct vmmem_slot_op, old_flags, 72, 4);
 MEMBER(struct vmmem_slot_op, reserved2, 76, 4);
-SIZE(struct vmmem_slots_options, 56, 8);
-MEMBER(struct vmmem_slots_options, size, 0, 8);
-MEMBER(struct vmmem_slots_options, first, 8, 4);
-MEMBER(struct vmmem_slots_options, max, 12, 4);
-MEMBER(struct vmmem_slots_options, page_size, 16, 8);
-MEMBER(struct vmmem_slots_options, flags, 24, 4);
-MEMBER(struct vmmem_slots_options, reserved, 28, 4);
-MEMBER(struct vmmem_slots_options, describe, 32, 8);
-MEMBER(struct vmmem_slots_options, opaque, 40, 8);
-MEMBER(struct vmmem_slots_options, max_len, 48, 8);
+SIZE(struct vmmem_slot_table_options, 56, 8);
+MEMBER(struct vmmem_slot_table_options, size, 0, 8);
+MEMBER(struct vmmem_slot_table_options, first, 8, 4);
+MEMBER(struct vmmem_slot_table_options, max, 12, 4);
+MEMBER(struct vmmem_slot_table_options, page_size, 16, 8);
+MEMBER(struct vmmem_slot_table_options, flags, 24, 4);
+MEMBER(struct vmmem_slot_table_options, reserved, 28, 4);
+MEMBER(struct vmmem_slot_table_options, describe, 32, 8);
+MEMBER(struct vmmem_slot_table_options, opaque, 40, 8);
+MEMBER(struct vmmem_slot_table_options, max_len, 48, 8);
 
 /* vmmem/kvm.h, since 0.1 */
 VALUE(VMMEM_KVM_LOG_GET, 0);
 VALUE(VMMEM_KVM_LOG_CLEAR, 1);
 VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
 VALUE(VMMEM_KVM_LOG_RING, 3);
-VALUE(VMMEM_KVM_LOG_ENABLED, 1U);
-VALUE(VMMEM_KVM_NO_MOVE, 2U);
+VALUE(VMMEM_KVM_FLAG_LOG_IS_ON, 1U);
+VALUE(VMMEM_KVM_FLAG_NO_MOVE, 2U);
 SIZE(struct vmmem_kvm_options, 72, 8);
 MEMBER(struct vmmem_kvm_options, size, 0, 8);
 MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
@@ -273,7 +273,7 @@ VALUE(VMMEM_NUMA_DEFAULT, 0);
 VALUE(VMMEM_NUMA_BIND, 1);
 VALUE(VMMEM_NUMA_PREFERRED, 2);
 VALUE(VMMEM_NUMA_INTERLEAVE, 3);
-VALUE(VMMEM_NODES_MAX, 1024);
+VALUE(VMMEM_NUMA_NODES_MAX, 1024);
 VALUE(VMMEM_RESERVE_DEFAULT, 0);
 VALUE(VMMEM_RESERVE_NO, 1);
 VALUE(VMMEM_RESERVE_YES, 2);
@@ -281,24 +281,24 @@ VALUE(VMMEM_LOCK_NO, 0);
 VALUE(VMMEM_LOCK_NOW, 1);
 VALUE(VMMEM_LOCK_ON_FAULT, 2);
 VALUE(VMMEM_PREFAULT_THREADS_MAX, 1024);
-SIZE(struct vmmem_granted, 80, 8);
-MEMBER(struct vmmem_granted, size, 0, 8);
-MEMBER(struct vmmem_granted, page_size, 8, 8);
-MEMBER(struct vmmem_granted, guard, 16, 8);
-MEMBER(struct vmmem_granted, alignment, 24, 8);
-MEMBER(struct vmmem_granted, prefaulted, 32, 8);
-MEMBER(struct vmmem_granted, nodes, 40, 8);
-MEMBER(struct vmmem_granted, threads, 48, 4);
-MEMBER(struct vmmem_granted, seals, 52, 4);
-MEMBER(struct vmmem_granted, thp, 56, 4);
-MEMBER(struct vmmem_granted, numa, 60, 4);
-MEMBER(struct vmmem_granted, reserve, 64, 4);
-MEMBER(struct vmmem_granted, lock, 68, 4);
-MEMBER(struct vmmem_granted, dont_dump, 72, 4);
-MEMBER(struct vmmem_granted, dont_fork, 76, 4);
+SIZE(struct vmmem_policy_report, 80, 8);
+MEMBER(struct vmmem_policy_report, size, 0, 8);
+MEMBER(struct vmmem_policy_report, page_size, 8, 8);
+MEMBER(struct vmmem_policy_report, guard, 16, 8);
+MEMBER(struct vmmem_policy_report, alignment, 24, 8);
+MEMBER(struct vmmem_policy_report, prefaulted, 32, 8);
+MEMBER(struct vmmem_policy_report, nodes, 40, 8);
+MEMBER(struct vmmem_policy_report, threads, 48, 4);
+MEMBER(struct vmmem_policy_report, seals, 52, 4);
+MEMBER(struct vmmem_policy_report, thp, 56, 4);
+MEMBER(struct vmmem_policy_report, numa, 60, 4);
+MEMBER(struct vmmem_policy_report, reserve, 64, 4);
+MEMBER(struct vmmem_policy_report, lock, 68, 4);
+MEMBER(struct vmmem_policy_report, dont_dump, 72, 4);
+MEMBER(struct vmmem_policy_report, dont_fork, 76, 4);
 
 /* vmmem/residency.h, since 0.1 */
-VALUE(VMMEM_UNKNOWN, UINT64_MAX);
+VALUE(VMMEM_RESIDENCY_UNKNOWN, UINT64_MAX);
 SIZE(struct vmmem_residency, 32, 8);
 MEMBER(struct vmmem_residency, size, 0, 8);
 MEMBER(struct vmmem_residency, resident, 8, 8);
@@ -309,41 +309,41 @@ MEMBER(struct vmmem_residency, locked, 24, 8);
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
 VALUE(VMMEM_DISCARD_UNMARKED, 2U);
 
-/* vmmem/foreign.h, since 0.1 */
-VALUE(VMMEM_FILE_MEMORY, 1U);
-VALUE(VMMEM_FILE_HUGETLB, 2U);
-VALUE(VMMEM_FILE_REGULAR, 4U);
-VALUE(VMMEM_FILE_DEVICE, 8U);
-VALUE(VMMEM_FILE_BLOCK, 16U);
-VALUE(VMMEM_FILE_DIRECTORY, 32U);
-VALUE(VMMEM_FILE_PIPE, 64U);
-VALUE(VMMEM_FILE_SOCKET, 128U);
-VALUE(VMMEM_FILE_OTHER, 256U);
-VALUE(VMMEM_FOREIGN_MAY_SHRINK, 1U);
-VALUE(VMMEM_FOREIGN_MAY_END_EARLY, 2U);
-SIZE(struct vmmem_foreign_rules, 40, 8);
-MEMBER(struct vmmem_foreign_rules, size, 0, 8);
-MEMBER(struct vmmem_foreign_rules, types, 8, 4);
-MEMBER(struct vmmem_foreign_rules, access, 12, 4);
-MEMBER(struct vmmem_foreign_rules, require, 16, 4);
-MEMBER(struct vmmem_foreign_rules, add, 20, 4);
-MEMBER(struct vmmem_foreign_rules, warn, 24, 4);
-MEMBER(struct vmmem_foreign_rules, flags, 28, 4);
-MEMBER(struct vmmem_foreign_rules, page_size, 32, 8);
-SIZE(struct vmmem_foreign_report, 80, 8);
-MEMBER(struct vmmem_foreign_report, size, 0, 8);
-MEMBER(struct vmmem_foreign_report, device, 8, 8);
-MEMBER(struct vmmem_foreign_report, inode, 16, 8);
-MEMBER(struct vmmem_foreign_report, len, 24, 8);
-MEMBER(struct vmmem_foreign_report, allocated, 32, 8);
-MEMBER(struct vmmem_foreign_report, page_size, 40, 8);
-MEMBER(struct vmmem_foreign_report, fs_type, 48, 8);
-MEMBER(struct vmmem_foreign_report, type, 56, 4);
-MEMBER(struct vmmem_foreign_report, access, 60, 4);
-MEMBER(struct vmmem_foreign_report, seals, 64, 4);
-MEMBER(struct vmmem_foreign_report, missing, 68, 4);
-MEMBER(struct vmmem_foreign_report, shrinkable, 72, 4);
-MEMBER(struct vmmem_foreign_report, reserved, 76, 4);
+/* vmmem/fd.h, since 0.1 */
+VALUE(VMMEM_FD_TYPE_MEMORY, 1U);
+VALUE(VMMEM_FD_TYPE_HUGETLB, 2U);
+VALUE(VMMEM_FD_TYPE_REGULAR, 4U);
+VALUE(VMMEM_FD_TYPE_DEVICE, 8U);
+VALUE(VMMEM_FD_TYPE_BLOCK, 16U);
+VALUE(VMMEM_FD_TYPE_DIRECTORY, 32U);
+VALUE(VMMEM_FD_TYPE_PIPE, 64U);
+VALUE(VMMEM_FD_TYPE_SOCKET, 128U);
+VALUE(VMMEM_FD_TYPE_OTHER, 256U);
+VALUE(VMMEM_FD_MAY_SHRINK, 1U);
+VALUE(VMMEM_FD_MAY_END_EARLY, 2U);
+SIZE(struct vmmem_fd_rules, 40, 8);
+MEMBER(struct vmmem_fd_rules, size, 0, 8);
+MEMBER(struct vmmem_fd_rules, types, 8, 4);
+MEMBER(struct vmmem_fd_rules, access, 12, 4);
+MEMBER(struct vmmem_fd_rules, require, 16, 4);
+MEMBER(struct vmmem_fd_rules, add, 20, 4);
+MEMBER(struct vmmem_fd_rules, warn, 24, 4);
+MEMBER(struct vmmem_fd_rules, flags, 28, 4);
+MEMBER(struct vmmem_fd_rules, page_size, 32, 8);
+SIZE(struct vmmem_fd_report, 80, 8);
+MEMBER(struct vmmem_fd_report, size, 0, 8);
+MEMBER(struct vmmem_fd_report, device, 8, 8);
+MEMBER(struct vmmem_fd_report, inode, 16, 8);
+MEMBER(struct vmmem_fd_report, len, 24, 8);
+MEMBER(struct vmmem_fd_report, allocated, 32, 8);
+MEMBER(struct vmmem_fd_report, page_size, 40, 8);
+MEMBER(struct vmmem_fd_report, fs_type, 48, 8);
+MEMBER(struct vmmem_fd_report, type, 56, 4);
+MEMBER(struct vmmem_fd_report, access, 60, 4);
+MEMBER(struct vmmem_fd_report, seals, 64, 4);
+MEMBER(struct vmmem_fd_report, missing, 68, 4);
+MEMBER(struct vmmem_fd_report, shrinkable, 72, 4);
+MEMBER(struct vmmem_fd_report, reserved, 76, 4);
 /* vmmem/iotlb.h, since 0.1 */
 VALUE(VMMEM_IOTLB_CAPACITY_MAX, 1048576);
 VALUE(VMMEM_IOTLB_HIT, 0);
@@ -377,15 +377,15 @@ VALUE(VMMEM_EUSERADDR, -4145);
 VALUE(VMMEM_ELOGSHORT, -4146);
 VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
-VALUE(VMMEM_FAULT_BUS, 1U);
-VALUE(VMMEM_FAULT_SEGV, 2U);
-VALUE(VMMEM_FAULT_NONE, 0);
-VALUE(VMMEM_FAULT_BACKING, 1);
-VALUE(VMMEM_FAULT_POISON, 2);
-VALUE(VMMEM_FAULT_POISON_AHEAD, 3);
-VALUE(VMMEM_FAULT_UNMAPPED, 4);
-VALUE(VMMEM_FAULT_DENIED, 5);
-VALUE(VMMEM_FAULT_ON_DEMAND, 6);
+VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
+VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
+VALUE(VMMEM_FAULT_KIND_NONE, 0);
+VALUE(VMMEM_FAULT_KIND_BACKING, 1);
+VALUE(VMMEM_FAULT_KIND_POISON, 2);
+VALUE(VMMEM_FAULT_KIND_POISON_AHEAD, 3);
+VALUE(VMMEM_FAULT_KIND_UNMAPPED, 4);
+VALUE(VMMEM_FAULT_KIND_DENIED, 5);
+VALUE(VMMEM_FAULT_KIND_ON_DEMAND, 6);
 VALUE(VMMEM_VHOST_REGIONS_MAX, 509);
 VALUE(VMMEM_VHOST_LOG_PAGE, 4096);
 VALUE(VMMEM_VHOST_SET_MEM_TABLE, 5U);

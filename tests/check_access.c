@@ -73,21 +73,21 @@ static const struct {
 	{ 0, 1, VMMEM_EBADADDR, 0, VMMEM_EBADADDR, 0 },
 	{ FIRST - 1, 2, VMMEM_EBADADDR, 0, VMMEM_EBADADDR, 0 },
 	{ HOLE, 8, VMMEM_EBADADDR, 0, VMMEM_EBADADDR, 0 },
-	{ HOLE - 8, 16, VMMEM_EPERM, 0, VMMEM_EBADADDR, 8 },
+	{ HOLE - 8, 16, VMMEM_EDENIED, 0, VMMEM_EBADADDR, 8 },
 	{ TOP_PAGE - 1, 2, VMMEM_EBADADDR, 0, VMMEM_EBADADDR, 0 },
 	/* Permissions. */
-	{ ROM, 8, 0, 8, VMMEM_EPERM, 0 },
-	{ ROM - 8, 16, 0, 16, VMMEM_EPERM, 8 },
-	{ FIRST, 0x3000, 0, 0x3000, VMMEM_EPERM, 0x2000 },
-	{ SINK, 8, VMMEM_EPERM, 0, 0, 8 },
-	{ SINK - 8, 16, VMMEM_EPERM, 8, VMMEM_EPERM, 0 },
-	{ FIRST, 0x4000, VMMEM_EPERM, 0x3000, VMMEM_EPERM, 0x2000 },
+	{ ROM, 8, 0, 8, VMMEM_EDENIED, 0 },
+	{ ROM - 8, 16, 0, 16, VMMEM_EDENIED, 8 },
+	{ FIRST, 0x3000, 0, 0x3000, VMMEM_EDENIED, 0x2000 },
+	{ SINK, 8, VMMEM_EDENIED, 0, 0, 8 },
+	{ SINK - 8, 16, VMMEM_EDENIED, 8, VMMEM_EDENIED, 0 },
+	{ FIRST, 0x4000, VMMEM_EDENIED, 0x3000, VMMEM_EDENIED, 0x2000 },
 	/* The first byte that fails decides. */
-	{ FIRST, 0x4001, VMMEM_EPERM, 0x3000, VMMEM_EPERM, 0x2000 },
+	{ FIRST, 0x4001, VMMEM_EDENIED, 0x3000, VMMEM_EDENIED, 0x2000 },
 	/* The top of the address space is no way to its bottom. */
-	{ TOP, 2, VMMEM_EOVERFLOW, 1, VMMEM_EOVERFLOW, 1 },
-	{ TOP - 7, 16, VMMEM_EOVERFLOW, 8, VMMEM_EOVERFLOW, 8 },
-	{ TOP_PAGE, 0x1001, VMMEM_EOVERFLOW, 0x1000, VMMEM_EOVERFLOW, 0x1000 },
+	{ TOP, 2, VMMEM_EWRAPS, 1, VMMEM_EWRAPS, 1 },
+	{ TOP - 7, 16, VMMEM_EWRAPS, 8, VMMEM_EWRAPS, 8 },
+	{ TOP_PAGE, 0x1001, VMMEM_EWRAPS, 0x1000, VMMEM_EWRAPS, 0x1000 },
 };
 
 /* A byte in guest memory, seen without the functions under test. */
@@ -240,11 +240,11 @@ START_TEST(check_tells_where)
 
 	code = vmmem_collection_check(guest, gpa, len, VMMEM_PROT_READ, &bad);
 	assert_code(code, rows[_i].read);
-	if (code == VMMEM_EBADADDR || code == VMMEM_EPERM)
+	if (code == VMMEM_EBADADDR || code == VMMEM_EDENIED)
 		ck_assert_uint_eq(bad, gpa + rows[_i].readable);
 	code = vmmem_collection_check(guest, gpa, len, VMMEM_PROT_WRITE, &bad);
 	assert_code(code, rows[_i].write);
-	if (code == VMMEM_EBADADDR || code == VMMEM_EPERM)
+	if (code == VMMEM_EBADADDR || code == VMMEM_EDENIED)
 		ck_assert_uint_eq(bad, gpa + rows[_i].writable);
 }
 END_TEST
@@ -300,7 +300,7 @@ START_TEST(large_lengths)
 	assert_ok(vmmem_collection_check(large, 0, len, VMMEM_PROT_WRITE,
 					 NULL));
 	assert_code(vmmem_collection_fill(large, 0, 1, len + 1, &done),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	assert_ok(vmmem_collection_fill(large, len - 1, 0x77, 1, &done));
 	assert_ok(vmmem_collection_read(large, len - 1, &byte, 1, &count));
@@ -313,10 +313,10 @@ START_TEST(large_lengths)
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(count, 0);
 	assert_code(vmmem_collection_write(large, 0, &byte, len + 1, &count),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(count, 0);
 	assert_code(vmmem_collection_fill(large, 0, 1, TOP, &done),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	ck_assert_uint_eq(*host_of(large, 0), 0x77);
 	vmmem_collection_unref(large);
@@ -329,27 +329,27 @@ START_TEST(null_pointers)
 	size_t done = 77;
 
 	assert_code(vmmem_collection_read(NULL, FIRST, buf, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_read(guest, FIRST, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_read_some(NULL, FIRST, buf, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_read_some(guest, FIRST, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_write(NULL, FIRST, buf, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_write(guest, FIRST, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_write_some(NULL, FIRST, buf, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_write_some(guest, FIRST, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_fill(NULL, FIRST, 1, 1, &wide),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_fill_some(NULL, FIRST, 1, 1, &wide),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_copy(NULL, FIRST, FIRST, 1, &wide),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	/* With this code, and with it alone, no count is written. */
 	ck_assert_uint_eq(done, 77);
 	ck_assert_uint_eq(wide, 77);

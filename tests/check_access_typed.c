@@ -129,12 +129,12 @@ poke(uint64_t gpa, const uint8_t *bytes, size_t len)
                                                                            \
 		assert_code(vmmem_collection_read_##type(NULL, PAGE,       \
 							 &seen),           \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		assert_code(vmmem_collection_read_##type(guest, PAGE,      \
 							 NULL),            \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		assert_code(vmmem_collection_write_##type(NULL, PAGE, 1),  \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		assert_code(vmmem_collection_read_##type(guest, HOLE,      \
 							 &seen),           \
 			    VMMEM_EBADADDR);                               \
@@ -142,9 +142,9 @@ poke(uint64_t gpa, const uint8_t *bytes, size_t len)
 			    VMMEM_EBADADDR);                               \
 		assert_code(vmmem_collection_read_##type(guest, SINK,      \
 							 &seen),           \
-			    VMMEM_EPERM);                                  \
+			    VMMEM_EDENIED);                                  \
 		assert_code(vmmem_collection_write_##type(guest, ROM, 1),  \
-			    VMMEM_EPERM);                                  \
+			    VMMEM_EDENIED);                                  \
 		assert_ok(vmmem_collection_write_##type(guest, SINK, 1));  \
 		ck_assert_uint_eq(seen, 0x5a);                             \
 		assert_ok(vmmem_collection_read_##type(guest, ROM,         \
@@ -159,22 +159,22 @@ poke(uint64_t gpa, const uint8_t *bytes, size_t len)
 		seen = 0x5a;                                               \
 		assert_code(vmmem_collection_read_##type(                  \
 				    guest, TOP - (size - 2), &seen),       \
-			    VMMEM_EOVERFLOW);                              \
+			    VMMEM_EWRAPS);                              \
 		assert_code(vmmem_collection_write_##type(                 \
 				    guest, TOP - (size - 2),               \
 				    (uint##bits##_t)TOP),                  \
-			    VMMEM_EOVERFLOW);                              \
+			    VMMEM_EWRAPS);                              \
 		assert_code(vmmem_collection_read_##type(                  \
 				    guest, PAGE - 1, &seen),               \
 			    VMMEM_EBADADDR);                               \
 		assert_code(vmmem_collection_read_##type(                  \
 				    guest, SINK - 1, &seen),               \
-			    VMMEM_EPERM);                                  \
+			    VMMEM_EDENIED);                                  \
 		ck_assert_uint_eq(seen, 0x5a);                             \
 		/* All or nothing, also where the first bytes are good. */ \
 		assert_code(vmmem_collection_write_##type(                 \
 				    guest, ROM - 1, (uint##bits##_t)TOP),  \
-			    VMMEM_EPERM);                                  \
+			    VMMEM_EDENIED);                                  \
 		peek(ROM - 1, bytes, 1);                                   \
 		ck_assert_uint_eq(bytes[0], 0);                            \
 	}                                                                  \

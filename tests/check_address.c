@@ -42,10 +42,10 @@ static const struct row add_rows[] = {
 	{ TOP, 0, 0, TOP },
 	{ 0, TOP, 0, TOP },
 	{ TOP - 1, 1, 0, TOP },
-	{ TOP, 1, VMMEM_EOVERFLOW, 0 },
-	{ 1, TOP, VMMEM_EOVERFLOW, 0 },
-	{ TOP, TOP, VMMEM_EOVERFLOW, TOP - 1 },
-	{ UINT64_C(1) << 63, UINT64_C(1) << 63, VMMEM_EOVERFLOW, 0 },
+	{ TOP, 1, VMMEM_EWRAPS, 0 },
+	{ 1, TOP, VMMEM_EWRAPS, 0 },
+	{ TOP, TOP, VMMEM_EWRAPS, TOP - 1 },
+	{ UINT64_C(1) << 63, UINT64_C(1) << 63, VMMEM_EWRAPS, 0 },
 };
 
 static const struct row sub_rows[] = {
@@ -53,9 +53,9 @@ static const struct row sub_rows[] = {
 	{ 0x1234, 0x234, 0, 0x1000 },
 	{ TOP, TOP, 0, 0 },
 	{ TOP, 0, 0, TOP },
-	{ 0, 1, VMMEM_EOVERFLOW, TOP },
-	{ 0x1000, 0x1001, VMMEM_EOVERFLOW, TOP },
-	{ 0, TOP, VMMEM_EOVERFLOW, 1 },
+	{ 0, 1, VMMEM_EWRAPS, TOP },
+	{ 0x1000, 0x1001, VMMEM_EWRAPS, TOP },
+	{ 0, TOP, VMMEM_EWRAPS, 1 },
 };
 
 static const struct row up_rows[] = {
@@ -66,14 +66,14 @@ static const struct row up_rows[] = {
 	{ 0x1001, 0x1000, 0, 0x2000 },
 	{ TOP - 0xfff, 0x1000, 0, TOP - 0xfff },
 	{ TOP - 0x1000, 0x1000, 0, TOP - 0xfff },
-	{ TOP - 0xffe, 0x1000, VMMEM_EOVERFLOW, 0 },
-	{ TOP, 2, VMMEM_EOVERFLOW, 0 },
+	{ TOP - 0xffe, 0x1000, VMMEM_EWRAPS, 0 },
+	{ TOP, 2, VMMEM_EWRAPS, 0 },
 	{ 1, UINT64_C(1) << 63, 0, UINT64_C(1) << 63 },
-	{ (UINT64_C(1) << 63) + 1, UINT64_C(1) << 63, VMMEM_EOVERFLOW, 0 },
-	{ 0x128, 0, VMMEM_EINVAL, 0 },
-	{ 0x128, 12, VMMEM_EINVAL, 0 },
-	{ 0, 3, VMMEM_EINVAL, 0 },
-	{ 0, TOP, VMMEM_EINVAL, 0 },
+	{ (UINT64_C(1) << 63) + 1, UINT64_C(1) << 63, VMMEM_EWRAPS, 0 },
+	{ 0x128, 0, VMMEM_EARGUMENT, 0 },
+	{ 0x128, 12, VMMEM_EARGUMENT, 0 },
+	{ 0, 3, VMMEM_EARGUMENT, 0 },
+	{ 0, TOP, VMMEM_EARGUMENT, 0 },
 };
 
 static const struct row down_rows[] = {
@@ -84,9 +84,9 @@ static const struct row down_rows[] = {
 	{ 0x1fff, 0x1000, 0, 0x1000 },
 	{ TOP, 0x1000, 0, TOP - 0xfff },
 	{ TOP, UINT64_C(1) << 63, 0, UINT64_C(1) << 63 },
-	{ 0x128, 0, VMMEM_EINVAL, 0 },
-	{ 0x128, 12, VMMEM_EINVAL, 0 },
-	{ 0, TOP, VMMEM_EINVAL, 0 },
+	{ 0x128, 0, VMMEM_EARGUMENT, 0 },
+	{ 0x128, 12, VMMEM_EARGUMENT, 0 },
+	{ 0, TOP, VMMEM_EARGUMENT, 0 },
 };
 
 static const struct row last_rows[] = {
@@ -96,10 +96,10 @@ static const struct row last_rows[] = {
 	{ 0, TOP, 0, TOP - 1 },
 	{ 1, TOP, 0, TOP },
 	{ TOP - 0xfff, 0x1000, 0, TOP },
-	{ TOP - 0xfff, 0x1001, VMMEM_EOVERFLOW, 0 },
-	{ 2, TOP, VMMEM_EOVERFLOW, 0 },
-	{ TOP, 2, VMMEM_EOVERFLOW, 0 },
-	{ TOP, TOP, VMMEM_EOVERFLOW, 0 },
+	{ TOP - 0xfff, 0x1001, VMMEM_EWRAPS, 0 },
+	{ 2, TOP, VMMEM_EWRAPS, 0 },
+	{ TOP, 2, VMMEM_EWRAPS, 0 },
+	{ TOP, TOP, VMMEM_EWRAPS, 0 },
 	{ 0, 0, VMMEM_EZEROLEN, 0 },
 	{ TOP, 0, VMMEM_EZEROLEN, 0 },
 };
@@ -189,16 +189,16 @@ END_TEST
 
 START_TEST(null_results_are_refused)
 {
-	assert_code(vmmem_address_checked_add(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_address_checked_sub(2, 1, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_address_align_up(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_address_align_down(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_address_range_last(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(checked_add(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(checked_sub(2, 1, NULL), VMMEM_EINVAL);
-	assert_code(align_up(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(align_down(1, 2, NULL), VMMEM_EINVAL);
-	assert_code(range_last(1, 2, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_address_checked_add(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_address_checked_sub(2, 1, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_address_align_up(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_address_align_down(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_address_range_last(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(checked_add(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(checked_sub(2, 1, NULL), VMMEM_EARGUMENT);
+	assert_code(align_up(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(align_down(1, 2, NULL), VMMEM_EARGUMENT);
+	assert_code(range_last(1, 2, NULL), VMMEM_EARGUMENT);
 }
 END_TEST
 

@@ -21,7 +21,7 @@ START_TEST(shows_its_target)
 	ck_assert_uint_eq(vmmem_region_mapping_flags(alias),
 			  vmmem_region_mapping_flags(target));
 	ck_assert_uint_eq(vmmem_region_page_size(alias), page_size());
-	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_NO);
+	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_PAGES_NO);
 
 	/* An alias of an alias points to what has the bytes. */
 	assert_ok(vmmem_region_new_alias(0x90000, 0x800, alias, 0x800,
@@ -80,7 +80,7 @@ START_TEST(refusals)
 
 	assert_ok(vmmem_region_new_alias(0x2000, 0x800, target, 0, &alias));
 	assert_code(vmmem_region_new_alias(0, 16, NULL, 0, &region),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_new_alias(0, 0x1001, target, 0, &region),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_new_alias(0, 16, target, 0x1000, &region),

@@ -194,7 +194,7 @@ without(enum operation operation, uint32_t permission)
 		return 0;
 	if (operation == STORE && permission == VMMEM_PROT_READ)
 		return 0;
-	return VMMEM_EPERM;
+	return VMMEM_EDENIED;
 }
 
 #define TEST_ORDERS(bits)                                                   \
@@ -252,19 +252,19 @@ refuse_all_##bits(enum operation operation)                                \
 	uint##bits##_t seen = 0x5a;                                        \
                                                                            \
 	/* A bad order comes after a NULL pointer and before all else. */  \
-	refused_##bits(operation, NULL, HOLE, -1, VMMEM_EINVAL);           \
+	refused_##bits(operation, NULL, HOLE, -1, VMMEM_EARGUMENT);           \
 	refused_##bits(operation, guest, HOLE, -1, VMMEM_EORDER);          \
 	refused_##bits(operation, guest, PAGE, 6, VMMEM_EORDER);           \
 	refused_##bits(operation, guest, HOLE, 0, VMMEM_EBADADDR);         \
 	refused_##bits(operation, guest, DEVICE, 0, VMMEM_ENOHOST);        \
 	refused_##bits(operation, guest, ROM_DEVICE, 0,                    \
-		       operation == LOAD ? VMMEM_ENOHOST : VMMEM_EPERM);   \
+		       operation == LOAD ? VMMEM_ENOHOST : VMMEM_EDENIED);   \
 	if (without(operation, VMMEM_PROT_WRITE) != 0)                     \
-		refused_##bits(operation, guest, ROM, 0, VMMEM_EPERM);     \
+		refused_##bits(operation, guest, ROM, 0, VMMEM_EDENIED);     \
 	else                                                               \
 		assert_ok(call_##bits(operation, guest, ROM, 0, &seen));   \
 	if (without(operation, VMMEM_PROT_READ) != 0)                      \
-		refused_##bits(operation, guest, SINK, 0, VMMEM_EPERM);    \
+		refused_##bits(operation, guest, SINK, 0, VMMEM_EDENIED);    \
 	else                                                               \
 		assert_ok(call_##bits(operation, guest, SINK, 0, &seen));  \
 	assert_ok(call_##bits(operation, guest, TOP - (size - 1), 0,       \
@@ -276,8 +276,8 @@ refuse_all_##bits(enum operation operation)                                \
 	refused_##bits(operation, guest, PAGE - 1, 0, VMMEM_EBADADDR);     \
 	/* Past the top, before misaligned. */                             \
 	refused_##bits(operation, guest, TOP - (size - 2), 0,              \
-		       VMMEM_EOVERFLOW);                                   \
-	refused_##bits(operation, guest, TOP, 0, VMMEM_EOVERFLOW);         \
+		       VMMEM_EWRAPS);                                   \
+	refused_##bits(operation, guest, TOP, 0, VMMEM_EWRAPS);         \
 	/* In two regions, before misaligned, and before permissions. */   \
 	refused_##bits(operation, guest, PAGE + 0xff9, 0, VMMEM_ECROSS);   \
 	refused_##bits(operation, guest, SINK - 1, 0, VMMEM_ECROSS);       \
@@ -390,10 +390,10 @@ TEST_REFUSALS(64)
                                                                            \
 		assert_code(vmmem_collection_load_u##bits(guest, HOLE, -1, \
 							  NULL),           \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		assert_code(vmmem_collection_compare_exchange_u##bits(     \
 				    guest, HOLE, 0, 1, -1, -1, NULL),      \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		for (i = 0; i < ARRAY_LEN(orders); i++) {                  \
 			for (k = 0; k < ARRAY_LEN(orders); k++) {          \
 				int good = is_order(orders[i]) &&          \
@@ -413,7 +413,7 @@ TEST_REFUSALS(64)
 		seen = 0x5a;                                               \
 		assert_code(vmmem_collection_compare_exchange_u##bits(     \
 				    guest, ROM, 9, 1, 0, 0, &seen),        \
-			    VMMEM_EPERM);                                  \
+			    VMMEM_EDENIED);                                  \
 		ck_assert_uint_eq(seen, 0x5a);                             \
 	}                                                                  \
 	END_TEST

@@ -55,15 +55,15 @@ START_TEST(new_refuses)
 	for (i = 0; i < sizeof(bad_pages) / sizeof(bad_pages[0]); i++) {
 		ck_assert_int_eq(vmmem_bitmap_new(4096, 0, bad_pages[i],
 						  &bitmap),
-				 VMMEM_EINVAL);
+				 VMMEM_EARGUMENT);
 		ck_assert_int_eq(vmmem_bitmap_new_external(&word, sizeof(word),
 							   64, bad_pages[i],
 							   NULL, NULL, &bitmap),
-				 VMMEM_EINVAL);
+				 VMMEM_EARGUMENT);
 	}
 	ck_assert_int_eq(vmmem_bitmap_new(4096, 4095, 64, &bitmap),
-			 VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_new(4096, 0, 64, NULL), VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_new(4096, 0, 64, NULL), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_new(0, 0, 64, &bitmap), VMMEM_EZEROLEN);
 	ck_assert_ptr_eq(bitmap, none);
 }
@@ -78,21 +78,21 @@ START_TEST(null_is_no_bitmap)
 	ck_assert_ptr_null(vmmem_bitmap_unref(NULL));
 	ck_assert_uint_eq(vmmem_bitmap_len(NULL), 0);
 	ck_assert_uint_eq(vmmem_bitmap_page_size(NULL), 0);
-	ck_assert_int_eq(vmmem_bitmap_mark(NULL, 0, 1), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_mark(NULL, 0, 1), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_test(NULL, 0), 0);
-	ck_assert_int_eq(vmmem_bitmap_clear(NULL, 0, 1), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_clear(NULL, 0, 1), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_bitmap_count(NULL), 0);
 	ck_assert_int_eq(vmmem_bitmap_next(NULL, 0, &start, &len),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_next(bitmap, 0, NULL, &len),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_next(bitmap, 0, &start, NULL),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_uint_eq(start, 7);
 	ck_assert_uint_eq(len, 7);
-	ck_assert_int_eq(vmmem_bitmap_grow(NULL, 1), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_start(NULL), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_stop(NULL), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_grow(NULL, 1), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(NULL), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(NULL), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(NULL), 0);
 	vmmem_bitmap_unref(bitmap);
 }
@@ -340,7 +340,7 @@ START_TEST(grow_adds_clean_pages)
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 10000),
 			 VMMEM_EOUTOFRANGE);
 	check_next(bitmap, 0, 0, 100);
-	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 99), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 99), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 10001), VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, UINT64_MAX),
 			 VMMEM_EOUTOFRANGE);
@@ -385,23 +385,23 @@ START_TEST(starts_are_counted)
 {
 	struct vmmem_bitmap *bitmap = new_bitmap(KIB(4), 64);
 
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	/* Where there is no membarrier(2) logging is always on. */
 	if (vmmem_bitmap_is_logging(bitmap) != 0) {
 		vmmem_bitmap_unref(bitmap);
 		return;
 	}
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 1), 0);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0), 1);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	vmmem_bitmap_unref(bitmap);
 }
@@ -419,7 +419,7 @@ START_TEST(fork_inherits)
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
 		bool good = vmmem_bitmap_count(bitmap) == 2 &&
-			    vmmem_bitmap_start(bitmap) == 0 &&
+			    vmmem_bitmap_start_logging(bitmap) == 0 &&
 			    vmmem_bitmap_clear(bitmap, 0, 64) == 0 &&
 			    vmmem_bitmap_mark(bitmap, 1000, 1) == 0 &&
 			    vmmem_bitmap_count(bitmap) == 2;

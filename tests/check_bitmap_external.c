@@ -45,11 +45,11 @@ START_TEST(new_refuses)
 	ck_assert_int_eq(vmmem_bitmap_new_external(NULL, 32, 64, 64,
 						   count_release, &released,
 						   &bitmap),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 32, 64, 64,
 						   count_release, &released,
 						   NULL),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 32, 0, 64,
 						   count_release, &released,
 						   &bitmap),
@@ -254,15 +254,15 @@ START_TEST(logging_is_always_on)
 						   NULL, NULL, &bitmap),
 			 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	/* It has no room to grow. */
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 64), 0);
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 65), VMMEM_EOUTOFRANGE);
-	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 63), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 63), VMMEM_EARGUMENT);
 	vmmem_bitmap_unref(bitmap);
 }
 END_TEST

@@ -91,19 +91,19 @@ START_TEST(refusals)
 	for (i = 0; i < sizeof(bad_pages) / sizeof(bad_pages[0]); i++) {
 		ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 64 * 65,
 						     bad_pages[i], words, 24),
-				 VMMEM_EINVAL);
+				 VMMEM_EARGUMENT);
 		ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 0, 64 * 65,
 						    bad_pages[i], words, 24),
-				 VMMEM_EINVAL);
+				 VMMEM_EARGUMENT);
 	}
 	ck_assert_int_eq(vmmem_bitmap_export(NULL, 0, 64, 64, words, 24),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_export(bitmap, 0, 64, 64, NULL, 24),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_merge(NULL, 0, 64, 64, words, 24),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_merge(bitmap, 0, 64, 64, NULL, 24),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	/* Nothing of nothing, wherever that is. */
 	ck_assert_int_eq(vmmem_bitmap_export(bitmap, UINT64_MAX, 0, 64, NULL,
 					     0),

@@ -147,7 +147,7 @@ START_TEST(chains)
 					 &done);
 			want = form->at && len > INT64_MAX ? VMMEM_EFILERANGE :
 							     -EXDEV;
-			CODE(rc, count < 4 ? want : VMMEM_EOVERFLOW, i, count,
+			CODE(rc, count < 4 ? want : VMMEM_EWRAPS, i, count,
 			     0);
 			HOLDS(done == 0, i, count, done);
 		}

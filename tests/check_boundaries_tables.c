@@ -173,7 +173,7 @@ START_TEST(of_words)
 	assert_ok(vmmem_bitmap_new(size, 0, page, &bitmap));
 	for (shift = 0; shift < 64; shift++) {
 		const uint64_t other = UINT64_C(1) << shift;
-		const int good = shift >= 6 ? 0 : VMMEM_EINVAL;
+		const int good = shift >= 6 ? 0 : VMMEM_EARGUMENT;
 
 		pages = good == 0 ? (size - 1) / other + 1 : 0;
 		/* What the bits stand for, as far as there are addresses. */
@@ -241,7 +241,7 @@ expect_lookup(struct vmmem_iotlb *iotlb, uint64_t start, uint64_t size,
 	}
 	HOLDS(count == i, start, iova, len);
 	HOLDS(rc == (missing			   ? VMMEM_EIOMMUMISS :
-		     (wide)iova + len > END ? VMMEM_EOVERFLOW :
+		     (wide)iova + len > END ? VMMEM_EWRAPS :
 						     0),
 	      start, iova, len);
 }
@@ -252,7 +252,7 @@ try_iotlb(struct vmmem_iotlb *iotlb, uint64_t start, uint64_t size,
 {
 	const bool fits = (wide)start + size <= END && (wide)gpa + size <= END;
 	const uint64_t have = fits ? size : 0;
-	const int want = fits || size == 0 ? 0 : VMMEM_EOVERFLOW;
+	const int want = fits || size == 0 ? 0 : VMMEM_EWRAPS;
 	wide from, to, end;
 
 	vmmem_iotlb_unmap_all(iotlb);
@@ -264,7 +264,7 @@ try_iotlb(struct vmmem_iotlb *iotlb, uint64_t start, uint64_t size,
 		CODE(vmmem_iotlb_map(iotlb, start, gpa, size, RW), want, start,
 		     size, gpa);
 		CODE(vmmem_iotlb_unmap(iotlb, iova, len),
-		     (wide)iova + len > END && len != 0 ? VMMEM_EOVERFLOW : 0,
+		     (wide)iova + len > END && len != 0 ? VMMEM_EWRAPS : 0,
 		     start, iova, len);
 		/* What is left below the range, and what above it. */
 		end = (wide)start + have;
@@ -313,12 +313,12 @@ START_TEST(of_iommus)
 	assert_ok(vmmem_bitmap_new(size, 0, PAGE, &options.log));
 	assert_ok(vmmem_iotlb_new(4, &iotlb));
 	rc = vmmem_iommu_new(iotlb, &options, &iommu);
-	assert_code(rc, (wide)options.log_start + size > END ? VMMEM_EOVERFLOW :
-							       0);
+	assert_code(rc,
+		    (wide)options.log_start + size > END ? VMMEM_EWRAPS : 0);
 	if (rc != 0)
 		goto out;
-	assert_ok(vmmem_bitmap_start(options.log));
-	assert_ok(vmmem_iommu_collection_new(iommu, map, &seen));
+	assert_ok(vmmem_bitmap_start_logging(options.log));
+	assert_ok(vmmem_collection_new_translated(iommu, map, &seen));
 	assert_ok(vmmem_iotlb_map(iotlb, 0, 0, TOP, RW));
 	assert_ok(vmmem_iotlb_map(iotlb, TOP, TOP, 1, RW));
 	/* Joined: it could not have been made by one call. */
@@ -329,12 +329,12 @@ START_TEST(of_iommus)
 		CODE(vmmem_collection_check(seen, gpa, len, VMMEM_PROT_WRITE,
 					    &bad),
 		     want, gpa, len, 0);
-		HOLDS(want == VMMEM_EOVERFLOW || bad == gpa + good, gpa, len,
+		HOLDS(want == VMMEM_EWRAPS || bad == gpa + good, gpa, len,
 		      bad);
 		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL),
-		     (wide)gpa + len > END ? VMMEM_EOVERFLOW : 0, gpa, len, 0);
+		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);
 		CODE(vmmem_collection_mark(seen, gpa, len),
-		     (wide)gpa + len > END ? VMMEM_EOVERFLOW : 0, gpa, len, 0);
+		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);
 		/* The log has what it covers; all the rest is counted. */
 		len = (uint64_t)((wide)gpa + len > END ? END - gpa : len);
 		marked = common(gpa, len, options.log_start, size);

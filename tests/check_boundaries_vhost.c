@@ -73,7 +73,7 @@ static int
 expect_file(uint64_t offset, uint64_t len)
 {
 	if ((wide)offset + len > INT64_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	return len != 0 && offset + len > FILE_LEN ? VMMEM_EPASTEOF : 0;
 }
 
@@ -86,7 +86,7 @@ expect_row(const struct vmmem_vhost_region *row, bool logged)
 	if (row->len == 0)
 		return VMMEM_EZEROLEN;
 	if (end > END || (wide)row->user_address + row->len > END)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	if (common(row->gpa, row->len, good_row.gpa, good_row.len) != 0)
 		return VMMEM_EOVERLAP;
 	if (common(row->user_address, row->len, good_row.user_address,
@@ -266,7 +266,7 @@ expect_target(uint64_t key, uint64_t len, bool user, uint64_t *ret_target,
 	*ret_target = (uint64_t)target;
 	while (at < end) {
 		if (at == END)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		row = find(at, user);
 		if (row == NULL)
 			return user ? VMMEM_EUSERADDR : VMMEM_EBADADDR;
@@ -363,7 +363,7 @@ try_update(uint64_t iova, uint64_t len, uint64_t user)
 		want = 0;
 	if (len != 0 &&
 	    ((wide)iova + len > END || (wide)user + len > END))
-		want = VMMEM_EOVERFLOW;
+		want = VMMEM_EWRAPS;
 	vmmem_iotlb_unmap_all(iotlb);
 	CODE(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, &message,
 				 sizeof(message), NULL, 0),
@@ -400,7 +400,7 @@ START_TEST(of_iotlb_messages)
 		vmmem_iotlb_unmap_all(iotlb);
 		assert_ok(vmmem_iotlb_map(iotlb, 0, 0, TOP, RW));
 		CODE(vmmem_vhost_iotlb_message(vhost, &message),
-		     (wide)iova + len > END && len != 0 ? VMMEM_EOVERFLOW : 0,
+		     (wide)iova + len > END && len != 0 ? VMMEM_EWRAPS : 0,
 		     iova, len, 0);
 		/* No bytes from 0 on are all. */
 		HOLDS(leads_to(iova, iova) ==
@@ -417,8 +417,8 @@ END_TEST
 
 START_TEST(of_files)
 {
-	const struct vmmem_foreign_rules any = {
-		.size = sizeof(any), .types = VMMEM_FILE_DEVICE,
+	const struct vmmem_fd_rules any = {
+		.size = sizeof(any), .types = VMMEM_FD_TYPE_DEVICE,
 	};
 	struct vmmem_region *region;
 	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC), want;
@@ -427,11 +427,11 @@ START_TEST(of_files)
 	FOR_PAIRS(offset, len) {
 		want = offset % page_size() != 0 ? VMMEM_EFILEOFFSET :
 						   expect_file(offset, len);
-		CODE(vmmem_foreign_check(file, offset, len, NULL, NULL), want,
+		CODE(vmmem_fd_check(file, offset, len, NULL, NULL), want,
 		     offset, len, 0);
 		/* A device has no end but that of all files. */
-		CODE(vmmem_foreign_check(zero, offset, len, &any, NULL),
-		     (wide)offset + len > INT64_MAX ? VMMEM_EOVERFLOW : 0,
+		CODE(vmmem_fd_check(zero, offset, len, &any, NULL),
+		     (wide)offset + len > INT64_MAX ? VMMEM_EWRAPS : 0,
 		     offset, len, 1);
 		/* A region has bytes, and may begin within a page. */
 		want = expect_file(offset, len);

@@ -584,13 +584,13 @@ START_TEST(who_waits_ends)
 	void *result;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	expect_writer();
 	ck_assert_int_eq(pthread_create(&thread, NULL, synchronize, NULL), 0);
 	ck_assert_int_eq(pthread_cancel(thread), 0);
 	ck_assert_int_eq(pthread_join(thread, &result), 0);
 	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	expect_writer();
 	assert_ok(vmmem_space_synchronize(space, -1));

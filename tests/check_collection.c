@@ -20,8 +20,8 @@ START_TEST(new_holds_its_own_references)
 
 	assert_ok(vmmem_collection_new(regions, 2, &guest));
 	ck_assert_uint_eq(vmmem_collection_count(guest), 2);
-	ck_assert_ptr_eq(vmmem_collection_at(guest, 0), regions[0]);
-	ck_assert_ptr_eq(vmmem_collection_at(guest, 1), regions[1]);
+	ck_assert_ptr_eq(vmmem_collection_region(guest, 0), regions[0]);
+	ck_assert_ptr_eq(vmmem_collection_region(guest, 1), regions[1]);
 	vmmem_region_unref(regions[0]);
 	vmmem_region_unref(regions[1]);
 	ck_assert(is_mapped(host, 0x1000));
@@ -48,9 +48,9 @@ START_TEST(new_refusals)
 		    VMMEM_EUNSORTED);
 	assert_code(vmmem_collection_new(twice, 2, &guest), VMMEM_EOVERLAP);
 	assert_code(vmmem_collection_new(overlap, 3, &guest), VMMEM_EOVERLAP);
-	assert_code(vmmem_collection_new(missing, 2, &guest), VMMEM_EINVAL);
-	assert_code(vmmem_collection_new(NULL, 1, &guest), VMMEM_EINVAL);
-	assert_code(vmmem_collection_new(good, 2, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_collection_new(missing, 2, &guest), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new(NULL, 1, &guest), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new(good, 2, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 	vmmem_region_unref(a);
 	vmmem_region_unref(b);
@@ -73,7 +73,7 @@ START_TEST(new_unsorted_sorts)
 	assert_ok(vmmem_collection_new_unsorted(given, 4, &guest));
 	ck_assert_uint_eq(vmmem_collection_count(guest), 4);
 	for (i = 0; i < 4; i++)
-		ck_assert_ptr_eq(vmmem_collection_at(guest, i),
+		ck_assert_ptr_eq(vmmem_collection_region(guest, i),
 				 regions[order[i]]);
 	/* The caller's array stays as it is. */
 	ck_assert_mem_eq(given, regions, sizeof(given));
@@ -95,11 +95,11 @@ START_TEST(new_unsorted_refusals)
 	assert_code(vmmem_collection_new_unsorted(overlap, 2, &guest),
 		    VMMEM_EOVERLAP);
 	assert_code(vmmem_collection_new_unsorted(missing, 2, &guest),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_unsorted(NULL, 1, &guest),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_unsorted(overlap, 2, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 	vmmem_region_unref(a);
 	vmmem_region_unref(b);
@@ -113,17 +113,17 @@ START_TEST(empty_has_nothing)
 	uint64_t value = 77, bad = 77;
 	void *host = &value;
 
-	assert_code(vmmem_collection_new_empty(NULL), VMMEM_EINVAL);
+	assert_code(vmmem_collection_new_empty(NULL), VMMEM_EARGUMENT);
 	assert_ok(vmmem_collection_new_empty(&guest));
 	ck_assert_uint_eq(vmmem_collection_count(guest), 0);
-	ck_assert_ptr_null(vmmem_collection_at(guest, 0));
+	ck_assert_ptr_null(vmmem_collection_region(guest, 0));
 	ck_assert_ptr_null(vmmem_collection_find(guest, 0));
 	ck_assert_int_eq(vmmem_collection_contains(guest, 0), 0);
 	ck_assert_int_eq(vmmem_collection_contains(guest, TOP), 0);
 	assert_code(vmmem_collection_last(guest, &value), VMMEM_ENOREGION);
 	assert_code(vmmem_collection_locate(guest, 0, &region, &value),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_collection_offset(guest, 0, 0, &value),
+	assert_code(vmmem_collection_address_add(guest, 0, 0, &value),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_host_address(guest, 0, 0, &host, &value),
 		    VMMEM_EBADADDR);
@@ -151,7 +151,7 @@ START_TEST(ranges_make_regions)
 
 	ck_assert_uint_eq(vmmem_collection_count(guest), 3);
 	for (i = 0; i < 3; i++) {
-		struct vmmem_region *region = vmmem_collection_at(guest, i);
+		struct vmmem_region *region = vmmem_collection_region(guest, i);
 
 		expect_range(region, map[i].gpa, map[i].len);
 		ck_assert_uint_eq(vmmem_region_kind(region),
@@ -182,8 +182,8 @@ static const struct {
 	{ { { 0, 1 } }, 0, VMMEM_ENOREGION },
 	{ { { 0, 0 } }, 1, VMMEM_EZEROLEN },
 	{ { { 0, 16 }, { 16, 0 } }, 2, VMMEM_EZEROLEN },
-	{ { { TOP, 2 } }, 1, VMMEM_EOVERFLOW },
-	{ { { 0, 16 }, { 0x1000, TOP } }, 2, VMMEM_EOVERFLOW },
+	{ { { TOP, 2 } }, 1, VMMEM_EWRAPS },
+	{ { { 0, 16 }, { 0x1000, TOP } }, 2, VMMEM_EWRAPS },
 	{ { { 0x1000, 16 }, { 0, 16 } }, 2, VMMEM_EUNSORTED },
 	{ { { 0, 16 }, { 15, 16 } }, 2, VMMEM_EOVERLAP },
 	{ { { 0, 16 }, { 0, 16 } }, 2, VMMEM_EOVERLAP },
@@ -219,12 +219,12 @@ START_TEST(ranges_null_pointers)
 	struct vmmem_collection *guest = NO_COLLECTION;
 
 	assert_code(vmmem_collection_new_ranges(NULL, 1, &guest),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_collection_new_ranges(map, 3, NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new_ranges(map, 3, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_file_ranges(NULL, 1, &guest),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_file_ranges(&file, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 }
 END_TEST
@@ -244,11 +244,11 @@ START_TEST(file_ranges_map_files)
 
 	assert_ok(vmmem_collection_new_file_ranges(ranges, 3, &guest));
 	ck_assert_uint_eq(open_files(), files + 1);
-	ck_assert_uint_eq(vmmem_region_kind(vmmem_collection_at(guest, 0)),
+	ck_assert_uint_eq(vmmem_region_kind(vmmem_collection_region(guest, 0)),
 			  VMMEM_REGION_FILE);
-	ck_assert_uint_eq(vmmem_region_kind(vmmem_collection_at(guest, 1)),
+	ck_assert_uint_eq(vmmem_region_kind(vmmem_collection_region(guest, 1)),
 			  VMMEM_REGION_ANONYMOUS);
-	assert_ok(vmmem_region_file(vmmem_collection_at(guest, 0), &own,
+	assert_ok(vmmem_region_file(vmmem_collection_region(guest, 0), &own,
 				    &offset));
 	ck_assert_int_ne(own, fd);
 	ck_assert_uint_eq(offset, page);
@@ -286,14 +286,14 @@ START_TEST(file_ranges_refusals)
 			    code);                                         \
 	} while (0)
 
-	REFUSED(reserved, 1, VMMEM_EINVAL);
-	REFUSED(reserved, UINT32_MAX, VMMEM_EINVAL);
-	REFUSED(fd, -1, VMMEM_EINVAL); /* its offset is not 0 */
+	REFUSED(reserved, 1, VMMEM_EARGUMENT);
+	REFUSED(reserved, UINT32_MAX, VMMEM_EARGUMENT);
+	REFUSED(fd, -1, VMMEM_EARGUMENT); /* its offset is not 0 */
 	REFUSED(fd, -2, -EBADF);
 	REFUSED(fd, 1000000, -EBADF);
 	REFUSED(offset, 8, VMMEM_ECONGRUENCE);
 	REFUSED(offset, 2 * page, VMMEM_EPASTEOF);
-	REFUSED(offset, (uint64_t)INT64_MAX + 1, VMMEM_EOVERFLOW);
+	REFUSED(offset, (uint64_t)INT64_MAX + 1, VMMEM_EWRAPS);
 	REFUSED(gpa, 2 * page + 8, VMMEM_ECONGRUENCE);
 	REFUSED(len, 0, VMMEM_EZEROLEN);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
@@ -313,9 +313,9 @@ START_TEST(insert_leaves_the_old_one)
 	ck_assert_uint_eq(vmmem_collection_count(new), 4);
 	ck_assert_ptr_null(vmmem_collection_find(old, 0x2800));
 	ck_assert_ptr_eq(vmmem_collection_find(new, 0x2800), region);
-	ck_assert_ptr_eq(vmmem_collection_at(new, 2), region);
-	ck_assert_ptr_eq(vmmem_collection_at(new, 0),
-			 vmmem_collection_at(old, 0));
+	ck_assert_ptr_eq(vmmem_collection_region(new, 2), region);
+	ck_assert_ptr_eq(vmmem_collection_region(new, 0),
+			 vmmem_collection_region(old, 0));
 	vmmem_region_unref(region);
 	vmmem_collection_unref(old);
 	/* What both had lives on in the new one. */
@@ -354,8 +354,8 @@ START_TEST(insert_table)
 	assert_code(vmmem_collection_insert(old, region, &new),
 		    insert_rows[_i].code);
 	if (insert_rows[_i].code == 0) {
-		ck_assert_ptr_eq(vmmem_collection_at(new,
-						     insert_rows[_i].index),
+		ck_assert_ptr_eq(vmmem_collection_region(new,
+							 insert_rows[_i].index),
 				 region);
 		vmmem_collection_unref(new);
 	} else {
@@ -374,13 +374,13 @@ START_TEST(remove_hands_the_region_back)
 	uint8_t *host = host_of(old, 0x2000);
 
 	assert_ok(vmmem_collection_remove(old, 0x2000, 0x800, &new, &region));
-	ck_assert_ptr_eq(region, vmmem_collection_at(old, 1));
+	ck_assert_ptr_eq(region, vmmem_collection_region(old, 1));
 	ck_assert_uint_eq(vmmem_collection_count(old), 3);
 	ck_assert_uint_eq(vmmem_collection_count(new), 2);
 	ck_assert_ptr_null(vmmem_collection_find(new, 0x2000));
 	ck_assert_ptr_eq(vmmem_collection_find(old, 0x2000), region);
-	ck_assert_ptr_eq(vmmem_collection_at(new, 1),
-			 vmmem_collection_at(old, 2));
+	ck_assert_ptr_eq(vmmem_collection_region(new, 1),
+			 vmmem_collection_region(old, 2));
 	vmmem_collection_unref(old);
 	/* The caller's reference is what keeps it. */
 	ck_assert(is_mapped(host, 0x800));
@@ -430,15 +430,17 @@ START_TEST(change_null_pointers)
 	struct vmmem_collection *new = NO_COLLECTION;
 	struct vmmem_region *region = NO_REGION, *good = region_of(0, 16);
 
-	assert_code(vmmem_collection_insert(NULL, good, &new), VMMEM_EINVAL);
-	assert_code(vmmem_collection_insert(guest, NULL, &new), VMMEM_EINVAL);
-	assert_code(vmmem_collection_insert(guest, good, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_collection_insert(NULL, good, &new), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_insert(guest, NULL, &new),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_insert(guest, good, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_remove(NULL, 0x1000, 0x1000, &new,
 					    &region),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_remove(guest, 0x1000, 0x1000, NULL,
 					    &region),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(new, NO_COLLECTION);
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_ptr_null(vmmem_collection_ref(NULL));

@@ -444,15 +444,15 @@ START_TEST(a19_checked_offset)
 {
 	uint64_t sum = 77;
 
-	assert_ok(vmmem_collection_offset(guest, FIRST, 0x3010, &sum));
+	assert_ok(vmmem_collection_address_add(guest, FIRST, 0x3010, &sum));
 	ck_assert_uint_eq(sum, THIRD + 0x10);
 	sum = 77;
-	assert_code(vmmem_collection_offset(guest, FIRST, 0x2000, &sum),
+	assert_code(vmmem_collection_address_add(guest, FIRST, 0x2000, &sum),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_collection_offset(guest, THIRD, 0x1000, &sum),
+	assert_code(vmmem_collection_address_add(guest, THIRD, 0x1000, &sum),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_collection_offset(guest, FIRST, TOP, &sum),
-		    VMMEM_EOVERFLOW);
+	assert_code(vmmem_collection_address_add(guest, FIRST, TOP, &sum),
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(sum, 77);
 }
 END_TEST

@@ -168,7 +168,7 @@ START_TEST(b4_error_after_some_bytes)
 	assert_code(vmmem_collection_from_fd(other, page - 16, page + 32,
 					     source, VMMEM_IO_POSITION, 0,
 					     &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 16 + page);
 	ck_assert_int_eq(lseek(source, 0, SEEK_CUR), (off_t)(16 + page));
 	vmmem_collection_unref(other);

@@ -40,7 +40,7 @@ teardown(void)
  */
 START_TEST(c1_region_up_to_the_last_byte)
 {
-	struct vmmem_region *region = vmmem_collection_at(guest, 1);
+	struct vmmem_region *region = vmmem_collection_region(guest, 1);
 	struct vmmem_region *past = NO_REGION;
 	uint64_t last = 0;
 
@@ -51,7 +51,7 @@ START_TEST(c1_region_up_to_the_last_byte)
 	assert_ok(vmmem_collection_write_u8(guest, TOP, 0xab));
 	ck_assert_uint_eq(*host_of(guest, TOP), 0xab);
 	assert_code(vmmem_region_new_anonymous(TOP_PAGE, 0x1001, &past),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_ptr_eq(past, NO_REGION);
 }
 END_TEST
@@ -66,10 +66,10 @@ START_TEST(c2_write_past_the_top)
 	size_t done = 77;
 
 	assert_code(vmmem_collection_write(guest, TOP - 7, buf, 16, &done),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0);
 	assert_code(vmmem_collection_write_some(guest, TOP - 7, buf, 16,
-						&done), VMMEM_EOVERFLOW);
+						&done), VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 8);
 	ck_assert_mem_eq(host_of(guest, TOP - 7), buf, 8);
 	ck_assert(all_are(host_of(guest, 0), 0, 16));
@@ -85,9 +85,9 @@ START_TEST(c3_check_past_the_top)
 {
 	assert_ok(vmmem_collection_check(guest, TOP - 7, 8, 0, NULL));
 	assert_code(vmmem_collection_check(guest, TOP - 7, 9, 0, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_check(guest, TOP_PAGE, TOP, 0, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 }
 END_TEST
 
@@ -104,21 +104,21 @@ START_TEST(c4_read_past_the_top)
 	memset(seen, 0x5a, sizeof(seen));
 	memset(host_of(guest, 0), 0x11, 16);
 	assert_code(vmmem_collection_read(guest, TOP - 7, seen, 16, &done),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0);
 	ck_assert(all_are(seen, 0x5a, 16));
 	assert_code(vmmem_collection_read_some(guest, TOP - 7, seen, 16,
-					       &done), VMMEM_EOVERFLOW);
+					       &done), VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 8);
 	ck_assert(all_are(seen + 8, 0x5a, 8));
 	assert_code(vmmem_collection_read_u64(guest, TOP - 3, &value),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(value, 77);
 	assert_code(vmmem_collection_fill(guest, TOP - 7, 9, 16, &wide),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(wide, 0);
 	assert_code(vmmem_collection_copy(guest, 0, TOP - 7, 16, &wide),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(wide, 0);
 	ck_assert(all_are(host_of(guest, 0), 0x11, 16));
 }
@@ -143,11 +143,11 @@ START_TEST(c5_end_exactly_at_the_top)
 	ck_assert_mem_eq(&seen, buf + 8, 8);
 	assert_code(vmmem_collection_load_u64(guest, TOP - 3,
 					      VMMEM_ORDER_ACQUIRE, &seen),
-		    VMMEM_EOVERFLOW);
-	assert_ok(vmmem_collection_offset(guest, TOP_PAGE, 0xfff, &sum));
+		    VMMEM_EWRAPS);
+	assert_ok(vmmem_collection_address_add(guest, TOP_PAGE, 0xfff, &sum));
 	ck_assert_uint_eq(sum, TOP);
-	assert_code(vmmem_collection_offset(guest, TOP_PAGE, 0x1000, &sum),
-		    VMMEM_EOVERFLOW);
+	assert_code(vmmem_collection_address_add(guest, TOP_PAGE, 0x1000, &sum),
+		    VMMEM_EWRAPS);
 }
 END_TEST
 

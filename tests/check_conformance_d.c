@@ -91,7 +91,7 @@ START_TEST(d4_remove_the_last_region)
 					  &region));
 	ck_assert_uint_eq(vmmem_collection_count(new), 0);
 	ck_assert_uint_eq(vmmem_collection_count(old), 1);
-	ck_assert_ptr_eq(region, vmmem_collection_at(old, 0));
+	ck_assert_ptr_eq(region, vmmem_collection_region(old, 0));
 	vmmem_region_unref(region);
 	vmmem_collection_unref(old);
 	vmmem_collection_unref(new);

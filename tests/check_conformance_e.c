@@ -39,14 +39,14 @@ teardown(void)
 /*
  * vm-memory: copying a slice to an array of a type without size divides by
  * zero and panics.
- * fix: an element of no size is VMMEM_EINVAL.
+ * fix: an element of no size is VMMEM_EARGUMENT.
  */
 START_TEST(e1_read_elements_of_no_size)
 {
 	uint8_t buf[4] = { 7, 7, 7, 7 };
 
 	assert_code(vmmem_slice_read_elements(&slice, 0, 0, 4, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert(all_are(buf, 7, 4));
 }
 END_TEST
@@ -61,7 +61,7 @@ START_TEST(e2_write_elements_of_no_size)
 
 	memcpy(before, host, LEN);
 	assert_code(vmmem_slice_write_elements(&slice, 0, 0, 4, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_mem_eq(host, before, LEN);
 }
 END_TEST
@@ -77,7 +77,7 @@ START_TEST(e3_copy_elements_of_no_size)
 
 	memcpy(before, host, LEN);
 	assert_code(vmmem_slice_copy_elements(&slice, 0, &slice, 8, 0, 4),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_mem_eq(host, before, LEN);
 }
 END_TEST
@@ -139,14 +139,14 @@ START_TEST(e6_offset_past_the_end)
 	const char *text;
 
 	slice_spoil(&rest);
-	assert_code(vmmem_slice_offset(&slice, LEN + 1, &rest),
+	assert_code(vmmem_slice_skip(&slice, LEN + 1, &rest),
 		    VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_slice_offset(&slice, TOP, &rest),
+	assert_code(vmmem_slice_skip(&slice, TOP, &rest),
 		    VMMEM_EOUTOFRANGE);
 	ck_assert(slice_is_spoilt(&rest));
 	text = vmmem_strerror(VMMEM_EOUTOFRANGE);
 	ck_assert_ptr_null(strpbrk(text, "0123456789%"));
-	assert_ok(vmmem_slice_offset(&slice, LEN, &rest));
+	assert_ok(vmmem_slice_skip(&slice, LEN, &rest));
 	ck_assert_uint_eq(rest.len, 0);
 }
 END_TEST
@@ -235,11 +235,11 @@ START_TEST(e10_object_of_bytes)
 	} object;
 	struct vmmem_slice odd;
 
-	assert_ok(vmmem_slice_offset(&slice, 3, &odd));
+	assert_ok(vmmem_slice_skip(&slice, 3, &odd));
 	assert_ok(vmmem_slice_load_element(&odd, 1, sizeof(object), &object));
 	ck_assert_mem_eq(&object, host + 3 + sizeof(object), sizeof(object));
 	assert_code(vmmem_slice_load_element(&odd, 0, 0, &object),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 

@@ -33,7 +33,7 @@ tracked_region(uint64_t pages)
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)));
 	return region;
 }
 
@@ -64,7 +64,7 @@ START_TEST(f1_last_page_is_a_part)
 	expect_dirty(bitmap, 0, PAGE + 1);
 	vmmem_bitmap_unref(bitmap);
 	assert_code(vmmem_bitmap_new(PAGE + 1, 0, PAGE + 1, &bitmap),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -142,13 +142,13 @@ START_TEST(f5_slice_offsets_do_not_wrap)
 				     VMMEM_PROT_WRITE, &slice));
 	assert_code(vmmem_slice_sub(&slice, TOP - PAGE, 1, &part),
 		    VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_slice_offset(&slice, TOP - PAGE, &part),
+	assert_code(vmmem_slice_skip(&slice, TOP - PAGE, &part),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_slice_mark(&slice, TOP - PAGE, 1), VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_slice_write_u8(&slice, TOP - PAGE, 1),
 		    VMMEM_EOUTOFRANGE);
 	expect_dirty(bitmap, 0, 0);
-	assert_ok(vmmem_slice_offset(&slice, PAGE, &part));
+	assert_ok(vmmem_slice_skip(&slice, PAGE, &part));
 	assert_ok(vmmem_slice_sub(&part, PAGE, PAGE, &part));
 	assert_ok(vmmem_slice_mark(&part, PAGE - 1, 1));
 	expect_dirty(bitmap, 10 * PAGE, PAGE);
@@ -172,7 +172,7 @@ START_TEST(f6_grow)
 	assert_code(vmmem_bitmap_grow(bitmap, TOP), VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_bitmap_grow(bitmap, 32 * PAGE + 1),
 		    VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_bitmap_grow(bitmap, 16 * PAGE - 1), VMMEM_EINVAL);
+	assert_code(vmmem_bitmap_grow(bitmap, 16 * PAGE - 1), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_bitmap_len(bitmap), 16 * PAGE);
 	assert_ok(vmmem_bitmap_grow(bitmap, 32 * PAGE));
 	ck_assert_uint_eq(vmmem_bitmap_len(bitmap), 32 * PAGE);

@@ -48,7 +48,7 @@ START_TEST(g3_map_the_last_page)
 	assert_ok(vmmem_collection_read_u8(see.physical, PAGE - 1, &byte));
 	ck_assert_uint_eq(byte, 5);
 	assert_code(vmmem_iotlb_map(see.iotlb, TOP - 0xfff, 0, PAGE + 1, RW),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 }
 END_TEST
 
@@ -95,13 +95,13 @@ map_both_ends(void)
 
 /*
  * vm-memory: a check of a range whose end wraps panics, or says yes.
- * fix: VMMEM_EOVERFLOW.
+ * fix: VMMEM_EWRAPS.
  */
 START_TEST(g6_check_that_wraps)
 {
 	map_both_ends();
 	assert_code(vmmem_collection_check(see.map, TOP - 7, 16, R, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	/* Not even what is before the top is there: then that is said. */
 	assert_code(vmmem_collection_check(see.map, TOP - 0x1fff, UINT64_MAX,
 					   R, NULL),
@@ -120,7 +120,7 @@ START_TEST(g7_write_that_wraps)
 
 	map_both_ends();
 	assert_code(vmmem_collection_write(see.map, TOP - 7, bytes, 16, &done),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0);
 	ck_assert(all_are(host_of(see.physical, 0), 0x11, 2 * PAGE));
 }
@@ -137,7 +137,7 @@ START_TEST(g8_load_that_wraps)
 	map_both_ends();
 	assert_code(vmmem_collection_load_u64(see.map, TOP - 3,
 					      VMMEM_ORDER_ACQUIRE, &value),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_ok(vmmem_collection_load_u64(see.map, TOP - 7,
 					    VMMEM_ORDER_ACQUIRE, &value));
 }
@@ -152,7 +152,7 @@ START_TEST(g9_store_that_wraps)
 	map_both_ends();
 	assert_code(vmmem_collection_store_u32(see.map, TOP, 1,
 					       VMMEM_ORDER_RELEASE),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert(all_are(host_of(see.physical, 0), 0x11, 2 * PAGE));
 }
 END_TEST
@@ -258,7 +258,7 @@ START_TEST(g14_marks_outside_of_the_log)
 
 	see_close();
 	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log));
-	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);
 	see_map(0, HALF, 4 * PAGE, RW);
@@ -280,10 +280,10 @@ END_TEST
  */
 START_TEST(g15_what_is_behind)
 {
-	ck_assert_ptr_eq(vmmem_iommu_physical(see.map), see.physical);
+	ck_assert_ptr_eq(vmmem_collection_physical(see.map), see.physical);
 	assert_ok(vmmem_iommu_set_enabled(see.iommu, 0));
-	ck_assert_ptr_eq(vmmem_iommu_physical(see.map), see.physical);
-	ck_assert_ptr_null(vmmem_iommu_physical(see.physical));
+	ck_assert_ptr_eq(vmmem_collection_physical(see.map), see.physical);
+	ck_assert_ptr_null(vmmem_collection_physical(see.physical));
 }
 END_TEST
 

@@ -61,10 +61,10 @@ START_TEST(h2_kernel_reads_into_a_mapping)
 	ck_assert_uint_eq(done, len);
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
 	assert_code(vmmem_collection_from_fd(guest, 0, len, source, 0, 0,
-					     &done), VMMEM_EFAULT);
+					     &done), VMMEM_EGONE);
 	ck_assert_uint_eq(done, page);
 	assert_code(vmmem_collection_to_fd(guest, page, 5, source, 0, 0,
-					   &done), VMMEM_EFAULT);
+					   &done), VMMEM_EGONE);
 	ck_assert_uint_eq(done, 0);
 	vmmem_collection_unref(guest);
 	close(source);
@@ -86,25 +86,25 @@ START_TEST(h3_read_only_mapping)
 	uint8_t byte = 1;
 
 	assert_code(vmmem_collection_check(guest, 0, 1, VMMEM_PROT_WRITE,
-					   NULL), VMMEM_EPERM);
+					   NULL), VMMEM_EDENIED);
 	assert_ok(vmmem_collection_check(guest, 0, 1, VMMEM_PROT_READ, NULL));
 	assert_code(vmmem_collection_write(guest, 0, &byte, 1, &done),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	assert_code(vmmem_collection_write_some(guest, 0, &byte, 1, &done),
-		    VMMEM_EPERM);
-	assert_code(vmmem_collection_write_u8(guest, 0, 1), VMMEM_EPERM);
+		    VMMEM_EDENIED);
+	assert_code(vmmem_collection_write_u8(guest, 0, 1), VMMEM_EDENIED);
 	assert_code(vmmem_collection_fill(guest, 0, 1, 1, &wide),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(wide, 0);
 	assert_code(vmmem_collection_copy(guest, 0, 1, 1, &wide),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_store_u8(guest, 0, 1,
 					      VMMEM_ORDER_RELAXED),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_fetch_or_u8(guest, 0, 1,
 						 VMMEM_ORDER_RELAXED, NULL),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_ok(vmmem_collection_read(guest, 0, &byte, 1, &done));
 	ck_assert_uint_eq(byte, 0);
 	vmmem_collection_unref(guest);
@@ -204,7 +204,7 @@ START_TEST(h7_same_file_by_two_descriptors)
 	ck_assert_uint_eq(status[0].st_ino, status[1].st_ino);
 	ck_assert_uint_eq(status[0].st_dev, status[1].st_dev);
 	ck_assert_uint_eq(offsets[0], offsets[1]);
-	assert_ok(vmmem_foreign_same_file(fds[0], fds[1], &same));
+	assert_ok(vmmem_fd_same_file(fds[0], fds[1], &same));
 	ck_assert_int_eq(same, 1);
 	guest = guest_of(regions, 2);
 	assert_ok(vmmem_collection_write_u8(guest, 0x10, 0x77));

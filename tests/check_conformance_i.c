@@ -18,9 +18,10 @@ START_TEST(i1_align_up_to_zero)
 {
 	uint64_t aligned = 77;
 
-	assert_code(vmmem_address_align_up(0x128, 0, &aligned), VMMEM_EINVAL);
+	assert_code(vmmem_address_align_up(0x128, 0, &aligned),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_address_align_up(0x128, 12, &aligned),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(aligned, 77);
 	/* An aligned address at the very top stays, as in vm-memory. */
 	assert_ok(vmmem_address_align_up(TOP - 0xfff, 0x1000, &aligned));
@@ -38,9 +39,9 @@ START_TEST(i2_no_unchecked_align_up)
 	uint64_t aligned = 77;
 
 	assert_code(vmmem_address_align_up(0x128, 12, &aligned),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_address_align_up(TOP, 0x1000, &aligned),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(aligned, 77);
 }
 END_TEST
@@ -56,9 +57,9 @@ START_TEST(i3_no_unchecked_add)
 	uint64_t result = 77;
 
 	assert_code(vmmem_address_checked_add(TOP, 1, &result),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_address_checked_sub(0, 1, &result),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(result, 77);
 	ck_assert_int_eq(vmmem_address_overflowing_add(TOP, 1, &result), 1);
 	ck_assert_uint_eq(result, 0);

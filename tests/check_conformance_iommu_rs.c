@@ -59,14 +59,14 @@ START_TEST(permissions)
 {
 	see_map(1001, 77, 50, R);
 	see_map(1051, 177, 70, W);
-	assert_code(look(1001, 120, RW), VMMEM_EPERM);
+	assert_code(look(1001, 120, RW), VMMEM_EDENIED);
 	ck_assert_uint_eq(found, 2);
 	expect(0, VMMEM_IOTLB_DENIED, 1001, 50, 77);
 	expect(1, VMMEM_IOTLB_DENIED, 1051, 70, 177);
-	assert_code(look(1001, 120, R), VMMEM_EPERM);
+	assert_code(look(1001, 120, R), VMMEM_EDENIED);
 	expect(0, VMMEM_IOTLB_HIT, 1001, 50, 77);
 	expect(1, VMMEM_IOTLB_DENIED, 1051, 70, 177);
-	assert_code(look(1001, 120, W), VMMEM_EPERM);
+	assert_code(look(1001, 120, W), VMMEM_EDENIED);
 	expect(0, VMMEM_IOTLB_DENIED, 1001, 50, 77);
 	expect(1, VMMEM_IOTLB_HIT, 1051, 70, 177);
 	assert_ok(look(1001, 120, 0));
@@ -126,8 +126,8 @@ open_parts(size_t parts, uint8_t first)
 	}
 	assert_ok(vmmem_iotlb_new(8, &see.iotlb));
 	assert_ok(vmmem_iommu_new(see.iotlb, &options, &see.iommu));
-	assert_ok(vmmem_iommu_collection_new(see.iommu, see.physical,
-					     &see.map));
+	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
+						  &see.map));
 }
 
 static void
@@ -167,11 +167,11 @@ START_TEST(memory_that_is_mapped_before)
 	see_map(SEEN + PART, HIGH, PART, R);
 	assert_ok(vmmem_collection_check(see.map, SEEN, 2 * PART, 0, NULL));
 	assert_ok(vmmem_collection_check(see.map, SEEN, 2 * PART, R, NULL));
-	answer = VMMEM_EPERM;
+	answer = VMMEM_EDENIED;
 	assert_code(vmmem_collection_check(see.map, SEEN, 2 * PART, W, NULL),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_check(see.map, SEEN, 2 * PART, RW, NULL),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	answer = VMMEM_EIOMMUMISS;
 	assert_code(vmmem_collection_check(see.map, SEEN - 1, 1, 0, NULL),
 		    VMMEM_EIOMMUMISS);
@@ -212,8 +212,8 @@ use_map_next(void)
 	see.map = vmmem_collection_unref(see.map);
 	see.iommu = vmmem_iommu_unref(see.iommu);
 	assert_ok(vmmem_iommu_new(see.iotlb, &options, &see.iommu));
-	assert_ok(vmmem_iommu_collection_new(see.iommu, see.physical,
-					     &see.map));
+	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
+						  &see.map));
 }
 
 static void
@@ -275,7 +275,7 @@ START_TEST(memory_is_replaced)
 
 	/* There it is one with its memory exchanged; here it is a new one. */
 	old = see.map;
-	assert_ok(vmmem_iommu_collection_new(see.iommu, other, &see.map));
+	assert_ok(vmmem_collection_new_translated(see.iommu, other, &see.map));
 	next_gpa = HIGH;
 	expect_bytes(see.map, SEEN, 2 * PART, 42);
 	expect_asked(SEEN + PART, PART, VMMEM_IOTLB_MISS);
@@ -301,11 +301,11 @@ START_TEST(dirty_bitmap)
 	uint8_t bytes[0x10];
 
 	assert_ok(vmmem_bitmap_new(SEEN + 0x2000, 0, 0x1000, &log));
-	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);
-	own = vmmem_region_bitmap(vmmem_collection_at(see.physical, 1));
-	assert_ok(vmmem_bitmap_start(own));
+	own = vmmem_region_bitmap(vmmem_collection_region(see.physical, 1));
+	assert_ok(vmmem_bitmap_start_logging(own));
 	see_map(SEEN, HALF, 0x2000, RW);
 
 	assert_ok(vmmem_collection_read(see.map, SEEN, bytes, sizeof(bytes),

@@ -75,12 +75,12 @@ START_TEST(readers_do_not_unmap)
 	pthread_t thread;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	assert_ok(vmmem_space_remove(space, 0, OWNED_LEN, NULL));
 	ck_assert_int_eq(pthread_create(&thread, NULL, let_go, held), 0);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(owned_is_released(&owned), 0);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	ck_assert_int_eq(owned_is_released(&owned), 0);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
@@ -147,10 +147,10 @@ START_TEST(any_number_of_guards)
 	assert_ok(vmmem_reader_new(space, &reader));
 	for (i = 0; i < 100; i++) {
 		held[i] = vmmem_space_get(space);
-		ck_assert_ptr_eq(vmmem_reader_take(reader), held[0]);
+		ck_assert_ptr_eq(vmmem_reader_enter(reader), held[0]);
 	}
 	for (i = 0; i < 100; i++) {
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 		vmmem_collection_unref(held[i]);
 	}
 	assert_ok(vmmem_space_remove(space, 0, OWNED_LEN, NULL));
@@ -166,11 +166,11 @@ START_TEST(waiting_and_numbers)
 	struct vmmem_reader *reader;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	insert(0x10000);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	vmmem_reader_free(reader);
 }
@@ -188,7 +188,7 @@ START_TEST(remap_during_a_copy)
 	struct vmmem_reader *reader;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	map = vmmem_reader_take(reader);
+	map = vmmem_reader_enter(reader);
 	pattern(owned.bytes, OWNED_LEN, 3);
 	assert_ok(vmmem_collection_read(map, 0, buf, OWNED_LEN / 2, NULL));
 	other = guest_of_ranges(&range, 1);
@@ -199,7 +199,7 @@ START_TEST(remap_during_a_copy)
 					buf + OWNED_LEN / 2, OWNED_LEN / 2,
 					NULL));
 	ck_assert_mem_eq(buf, owned.bytes, OWNED_LEN);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	vmmem_reader_free(reader);

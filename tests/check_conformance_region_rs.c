@@ -77,7 +77,7 @@ START_TEST(unsorted_memory_regions)
 
 	refused(ranges, 2, VMMEM_EUNSORTED);
 	guest = guest_of(regions, 2);
-	ck_assert_uint_eq(vmmem_region_start(vmmem_collection_at(guest, 0)),
+	ck_assert_uint_eq(vmmem_region_start(vmmem_collection_region(guest, 0)),
 			  0x1000);
 	vmmem_collection_unref(guest);
 }
@@ -93,7 +93,7 @@ expect_three(struct vmmem_collection *guest)
 	assert_ok(vmmem_collection_last(guest, &last));
 	ck_assert_uint_eq(last, 0x28ff);
 	for (i = 0; i < 3; i++) {
-		struct vmmem_region *region = vmmem_collection_at(guest, i);
+		struct vmmem_region *region = vmmem_collection_region(guest, i);
 
 		expect_range(region, three[i].gpa, three[i].len);
 		ck_assert_ptr_eq(vmmem_collection_find(guest, three[i].gpa),
@@ -146,7 +146,7 @@ START_TEST(insert_region)
 	ck_assert_uint_eq(vmmem_collection_count(guest), ARRAY_LEN(starts));
 	for (i = 0; i < ARRAY_LEN(starts); i++)
 		ck_assert_uint_eq(vmmem_region_start(
-					  vmmem_collection_at(guest, i)),
+					  vmmem_collection_region(guest, i)),
 				  starts[i]);
 	vmmem_collection_unref(guest);
 	vmmem_collection_unref(old);
@@ -228,7 +228,7 @@ START_TEST(check_address)
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_uint_eq(offset, 77);
 	assert_ok(vmmem_collection_locate(guest, 0x700, &region, &offset));
-	ck_assert_ptr_eq(region, vmmem_collection_at(guest, 1));
+	ck_assert_ptr_eq(region, vmmem_collection_region(guest, 1));
 	ck_assert_uint_eq(offset, 0xc0);
 	vmmem_collection_unref(guest);
 }
@@ -248,7 +248,7 @@ START_TEST(checked_offset)
 		{ 0x640, 0x22bf, 0 },
 		{ 0x640, 0x22c0, VMMEM_EBADADDR },
 		{ 0x40, 0x800, VMMEM_EBADADDR },
-		{ 0x40, TOP, VMMEM_EOVERFLOW },
+		{ 0x40, TOP, VMMEM_EWRAPS },
 	};
 	struct vmmem_collection *guest = guest_of_ranges(three, 3);
 	uint64_t sum;
@@ -256,8 +256,8 @@ START_TEST(checked_offset)
 
 	for (i = 0; i < ARRAY_LEN(rows); i++) {
 		sum = 77;
-		assert_code(vmmem_collection_offset(guest, rows[i].gpa,
-						    rows[i].offset, &sum),
+		assert_code(vmmem_collection_address_add(guest, rows[i].gpa,
+							 rows[i].offset, &sum),
 			    rows[i].code);
 		ck_assert_uint_eq(sum, rows[i].code != 0 ?
 					       77 :

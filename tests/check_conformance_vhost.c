@@ -94,9 +94,9 @@ START_TEST(end_of_the_address_space)
 	set_one(TOP - PAGE + 1, PAGE);
 	assert_ok(vmmem_vhost_gpa_to_user(vhost, TOP - 1, 2, &user));
 	assert_code(vmmem_vhost_gpa_to_user(vhost, TOP - 1, 3, &user),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_ok(write_at(TOP, 1));
-	ck_assert_int_eq(write_at(TOP, 2), VMMEM_EOVERFLOW);
+	ck_assert_int_eq(write_at(TOP, 2), VMMEM_EWRAPS);
 }
 END_TEST
 

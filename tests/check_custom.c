@@ -30,7 +30,7 @@ START_TEST(calls_only_what_it_must)
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
 	ck_assert_uint_eq(vmmem_region_mapping_flags(region), 0);
 	ck_assert_uint_eq(vmmem_region_huge_pages(region),
-			  VMMEM_HUGE_UNKNOWN);
+			  VMMEM_HUGE_PAGES_UNKNOWN);
 	ck_assert_uint_eq(vmmem_region_page_size(region), 0);
 	ck_assert_ptr_null(vmmem_region_alias_target(region));
 	assert_code(vmmem_region_host_address(region, 0, &host, &len),
@@ -94,7 +94,7 @@ START_TEST(without_write_it_is_read_only)
 	assert_ok(vmmem_region_new_custom(0, 0x100, &ops, &device, &region));
 	ck_assert_uint_eq(vmmem_region_protection(region), VMMEM_PROT_READ);
 	guest = guest_of_one(region);
-	assert_code(vmmem_collection_write_u8(guest, 0, 1), VMMEM_EPERM);
+	assert_code(vmmem_collection_write_u8(guest, 0, 1), VMMEM_EDENIED);
 	vmmem_collection_unref(guest);
 }
 END_TEST
@@ -158,14 +158,14 @@ START_TEST(refusals)
 	struct vmmem_region_ops ops = device_ops;
 
 	refuse(0, 0, &device_ops, VMMEM_EZEROLEN);
-	refuse(TOP, 2, &device_ops, VMMEM_EOVERFLOW);
-	refuse(0, 16, NULL, VMMEM_EINVAL);
+	refuse(TOP, 2, &device_ops, VMMEM_EWRAPS);
+	refuse(0, 16, NULL, VMMEM_EARGUMENT);
 	assert_code(vmmem_region_new_custom(0, 16, &device_ops, &device, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ops.read = NULL;
-	refuse(0, 16, &ops, VMMEM_EINVAL);
+	refuse(0, 16, &ops, VMMEM_EARGUMENT);
 	ops.host = NULL;
-	refuse(0, 16, &ops, VMMEM_EINVAL);
+	refuse(0, 16, &ops, VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -174,13 +174,13 @@ START_TEST(host_callback_refusals)
 	device.has_host = 1;
 	refuse(8, 16, &device_ops, VMMEM_ECONGRUENCE);
 	device.host_at = (void *)(UINTPTR_MAX - 15);
-	refuse(0, 17, &device_ops, VMMEM_EOVERFLOW);
+	refuse(0, 17, &device_ops, VMMEM_EWRAPS);
 	device.host_null = 1;
-	refuse(0, 16, &device_ops, VMMEM_EINVAL);
+	refuse(0, 16, &device_ops, VMMEM_EARGUMENT);
 	device.host_code = -EIO;
 	refuse(0, 16, &device_ops, -EIO);
-	device.host_code = VMMEM_EPERM;
-	refuse(0, 16, &device_ops, VMMEM_EPERM);
+	device.host_code = VMMEM_EDENIED;
+	refuse(0, 16, &device_ops, VMMEM_EDENIED);
 	device.host_code = 1;
 	refuse(0, 16, &device_ops, VMMEM_ECALLBACK);
 }
@@ -200,7 +200,7 @@ START_TEST(may_be_of_any_size)
 	assert_ok(vmmem_collection_check(guest, 1, TOP, VMMEM_PROT_READ,
 					 NULL));
 	assert_code(vmmem_collection_check(guest, 2, TOP, 0, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	/* The device ends before; that is its own affair. */
 	device.fail_from = DEVICE_LEN;
 	assert_code(vmmem_collection_read_u8(guest, TOP, &byte), -EIO);

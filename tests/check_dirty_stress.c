@@ -253,7 +253,8 @@ START_TEST(copies_are_complete)
 		free(harvesters[n].copy);
 	}
 	/* Nobody is left to log for. */
-	ck_assert_int_eq(vmmem_bitmap_stop(migration.bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(migration.bitmap),
+			 VMMEM_EARGUMENT);
 	vmmem_collection_unref(migration.map);
 	free(source);
 }

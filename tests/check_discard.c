@@ -298,11 +298,12 @@ START_TEST(refusals)
 	size_t len = PAGES * 4096;
 
 	assert_code(vmmem_region_discard(NULL, 0, 1, 0, &discarded),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(discarded, 0);
-	assert_code(vmmem_region_discard(region, 0, 1, 4, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_discard(region, 0, 1, 4, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_discard(region, 0, 1, UINT32_MAX, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_discard(region, len, 1, 0, NULL),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_discard(region, 0, len + 1, 0, NULL),
@@ -320,7 +321,7 @@ START_TEST(refusals)
 	vmmem_region_builder_set_alias(builder, region, 0);
 	vmmem_region_builder_set_read_only(builder, 1);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
-	expect_refused(rom, expect_host(region), VMMEM_EPERM);
+	expect_refused(rom, expect_host(region), VMMEM_EDENIED);
 	vmmem_region_unref(rom);
 	vmmem_region_unref(region);
 }

@@ -33,7 +33,7 @@ make_guest(uint64_t start)
 	vmmem_region_builder_set_tracking(builder, 4096);
 	for (i = 0; i < COUNT; i++) {
 		parts[i] = region_on(side_by_side[i], start + i * EACH, EACH);
-		assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(parts[i])));
+		assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(parts[i])));
 		pattern(bytes_of(parts[i]), EACH, (unsigned int)i);
 	}
 	assert_ok(vmmem_collection_new(parts, COUNT, &guest));
@@ -45,7 +45,7 @@ forget_guest(void)
 	size_t i;
 
 	for (i = 0; i < COUNT; i++) {
-		assert_ok(vmmem_bitmap_stop(vmmem_region_bitmap(parts[i])));
+		assert_ok(vmmem_bitmap_stop_logging(vmmem_region_bitmap(parts[i])));
 		parts[i] = vmmem_region_unref(parts[i]);
 	}
 	guest = vmmem_collection_unref(guest);
@@ -99,9 +99,9 @@ START_TEST(marks)
 					   VMMEM_DISCARD_UNMARKED, NULL));
 	ck_assert_uint_eq(marked(1), 0);
 	/* Nobody wants to know: nothing is marked. */
-	assert_ok(vmmem_bitmap_stop(bitmap));
+	assert_ok(vmmem_bitmap_stop_logging(bitmap));
 	assert_ok(vmmem_collection_discard(guest, EACH, EACH, 0, NULL));
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	ck_assert_uint_eq(marked(1), 0);
 	ck_assert_uint_eq(marked(0) + marked(2), 0);
 	forget_guest();
@@ -142,18 +142,18 @@ START_TEST(all_or_nothing)
 	assert_ok(vmmem_collection_new(regions, 3, &map));
 
 	assert_code(vmmem_collection_discard(map, 0, 2 * EACH, 0, &discarded),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(discarded, 0);
 	assert_code(vmmem_collection_discard(map, 2 * EACH, 1, 0, NULL),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_discard(map, TOP - 1, 3, 0, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_discard(map, 0, TOP, 0, NULL),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_discard(map, 0, 1, 4, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_discard(NULL, 0, 1, 0, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_ok(vmmem_collection_discard(map, 3 * EACH, 0, 0, &discarded));
 	ck_assert_uint_eq(host[1], (7 + 5) % 256);
 	/* The last byte that there is. */
@@ -241,7 +241,7 @@ START_TEST(translated)
 	assert_ok(vmmem_iotlb_new(4, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
-	assert_ok(vmmem_iommu_collection_new(iommu, guest, &seen));
+	assert_ok(vmmem_collection_new_translated(iommu, guest, &seen));
 	assert_ok(vmmem_collection_discard(seen, 4096, 4096, 0, &discarded));
 	ck_assert_uint_eq(discarded, 4096);
 	ck_assert(all_are(bytes_of(parts[0]) + 4096, 0, 4096));

@@ -15,11 +15,11 @@ static const struct named_code {
 	int code;
 	const char *name;
 } own_codes[] = {
-	NAME(VMMEM_EINVAL),      NAME(VMMEM_ENOREGION),
+	NAME(VMMEM_EARGUMENT),      NAME(VMMEM_ENOREGION),
 	NAME(VMMEM_EOVERLAP),    NAME(VMMEM_EUNSORTED),
 	NAME(VMMEM_EBADADDR),    NAME(VMMEM_EOUTOFRANGE),
-	NAME(VMMEM_EOVERFLOW),   NAME(VMMEM_EPARTIAL),
-	NAME(VMMEM_ENOHOST),     NAME(VMMEM_EPERM),
+	NAME(VMMEM_EWRAPS),   NAME(VMMEM_EPARTIAL),
+	NAME(VMMEM_ENOHOST),     NAME(VMMEM_EDENIED),
 	NAME(VMMEM_EMISALIGNED), NAME(VMMEM_ECROSS),
 	NAME(VMMEM_EORDER),      NAME(VMMEM_EZEROLEN),
 	NAME(VMMEM_EMAPFIXED),   NAME(VMMEM_EPASTEOF),
@@ -28,14 +28,14 @@ static const struct named_code {
 	NAME(VMMEM_EHUGEPAGE),   NAME(VMMEM_ETOOBIG),
 	NAME(VMMEM_EEOF),        NAME(VMMEM_EIOMMUMISS),
 	NAME(VMMEM_ECALLBACK),   NAME(VMMEM_ENOFILE),
-	NAME(VMMEM_ENAMETOOLONG), NAME(VMMEM_ENOSLOT),
+	NAME(VMMEM_ELONGNAME), NAME(VMMEM_ENOSLOT),
 	NAME(VMMEM_ESLOTALIGN),  NAME(VMMEM_ENOBITMAP),
 	NAME(VMMEM_EFILERANGE),  NAME(VMMEM_ENOROOM),
-	NAME(VMMEM_ECANCELED),   NAME(VMMEM_ENOSUPPORT),
+	NAME(VMMEM_ESTOPPED),   NAME(VMMEM_ENOSUPPORT),
 	NAME(VMMEM_ESHORTAGE),   NAME(VMMEM_ENONODE),
 	NAME(VMMEM_ENODISCARD),  NAME(VMMEM_EFILETYPE),
 	NAME(VMMEM_ESEALS),      NAME(VMMEM_ESHRINKABLE),
-	NAME(VMMEM_EFILEACCESS), NAME(VMMEM_EFAULT),
+	NAME(VMMEM_EFILEACCESS), NAME(VMMEM_EGONE),
 	NAME(VMMEM_EHANDLERS),   NAME(VMMEM_EUNDERWAY),
 	NAME(VMMEM_EUNLOGGED),
 	NAME(VMMEM_EREGIONCOUNT), NAME(VMMEM_EDESCRIPTORS),
@@ -61,8 +61,8 @@ START_TEST(numbers_run_without_a_gap)
 	int i;
 
 	for (i = 0; i < COUNT(own_codes); i++)
-		ck_assert_int_eq(own_codes[i].code, VMMEM_EINVAL - i);
-	ck_assert_int_eq(VMMEM_EINVAL, -4097);
+		ck_assert_int_eq(own_codes[i].code, VMMEM_EARGUMENT - i);
+	ck_assert_int_eq(VMMEM_EARGUMENT, -4097);
 }
 END_TEST
 
@@ -97,9 +97,9 @@ START_TEST(errnos)
 	ck_assert_int_eq(vmmem_error_errno(1), EIO);
 	ck_assert_int_eq(vmmem_error_errno(INT_MAX), EIO);
 	ck_assert_int_eq(vmmem_error_errno(INT_MIN), EIO);
-	ck_assert_int_eq(vmmem_error_errno(VMMEM_EINVAL), EINVAL);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EARGUMENT), EINVAL);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_EBADADDR), EFAULT);
-	ck_assert_int_eq(vmmem_error_errno(VMMEM_EPERM), EACCES);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_EDENIED), EACCES);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_EOVERLAP), EEXIST);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_ENOREGION), ENOENT);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_EUNDERWAY), EDEADLK);
@@ -124,11 +124,11 @@ END_TEST
 
 START_TEST(list_ends_where_the_header_ends)
 {
-	int code = VMMEM_EINVAL;
+	int code = VMMEM_EARGUMENT;
 
 	while (vmmem_error_name(code) != NULL)
 		code--;
-	ck_assert_int_eq(VMMEM_EINVAL - code, COUNT(own_codes));
+	ck_assert_int_eq(VMMEM_EARGUMENT - code, COUNT(own_codes));
 	ck_assert_str_eq(vmmem_strerror(code), "unknown code");
 }
 END_TEST

@@ -114,11 +114,11 @@ visit_lookups(struct layout *layout, struct window window)
 
 			probe.other = by;
 			if (sum > TOP)
-				want = VMMEM_EOVERFLOW;
+				want = VMMEM_EWRAPS;
 			else if (reference_find(layout, sum) == NULL)
 				want = VMMEM_EBADADDR;
-			rc = vmmem_collection_offset(collection, gpa, by,
-						     &result);
+			rc = vmmem_collection_address_add(collection, gpa, by,
+							  &result);
 			EXPECT(layout, probe, rc == want);
 			EXPECT(layout, probe,
 			       result == (want == 0 ? (uint64_t)sum :
@@ -143,7 +143,7 @@ check_range(const struct layout *layout, struct probe probe)
 		rc = vmmem_collection_check(layout->collection, probe.gpa,
 					    probe.len, access, &bad);
 		EXPECT(layout, probe, rc == want);
-		if (want == VMMEM_EBADADDR || want == VMMEM_EPERM)
+		if (want == VMMEM_EBADADDR || want == VMMEM_EDENIED)
 			EXPECT(layout, probe, bad == probe.gpa + good);
 		else
 			EXPECT(layout, probe, bad == untouched);
@@ -287,7 +287,7 @@ atomic_code(const struct layout *layout, uint64_t gpa, unsigned int size,
 	if (gpa % size != 0)
 		return VMMEM_EMISALIGNED;
 	if ((piece->access & access) != access)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return piece->host ? 0 : VMMEM_ENOHOST;
 }
 

@@ -99,20 +99,20 @@ pair_arithmetic(uint64_t a, uint64_t b)
 	int want;
 
 	right = (wide)a + b;
-	want = right > TOP ? VMMEM_EOVERFLOW : 0;
+	want = right > TOP ? VMMEM_EWRAPS : 0;
 	CALL(vmmem_address_checked_add);
 	want = right > TOP;
 	CALL_WRAPPING(vmmem_address_overflowing_add);
 
 	/* 2^64 more, so that it stays positive. */
 	right = ((wide)1 << 64) + a - b;
-	want = right > TOP ? 0 : VMMEM_EOVERFLOW;
+	want = right > TOP ? 0 : VMMEM_EWRAPS;
 	CALL(vmmem_address_checked_sub);
 	want = right <= TOP;
 	CALL_WRAPPING(vmmem_address_overflowing_sub);
 
 	right = (wide)a + b - 1;
-	want = b == 0 ? VMMEM_EZEROLEN : right > TOP ? VMMEM_EOVERFLOW : 0;
+	want = b == 0 ? VMMEM_EZEROLEN : right > TOP ? VMMEM_EWRAPS : 0;
 	CALL(vmmem_address_range_last);
 }
 
@@ -141,10 +141,10 @@ pair_alignment(uint64_t a, uint64_t b)
 	EXPECT(&nothing, probe, is_aligned(a, b) == want);
 
 	right = power ? ((wide)a + b - 1) / b * b : 0;
-	want = !power ? VMMEM_EINVAL : right > TOP ? VMMEM_EOVERFLOW : 0;
+	want = !power ? VMMEM_EARGUMENT : right > TOP ? VMMEM_EWRAPS : 0;
 	CALL(vmmem_address_align_up);
 	right = power ? a / b * b : 0;
-	want = !power ? VMMEM_EINVAL : 0;
+	want = !power ? VMMEM_EARGUMENT : 0;
 	CALL(vmmem_address_align_down);
 }
 
@@ -196,7 +196,7 @@ START_TEST(test_region_range)
 			if (len == 0)
 				want = VMMEM_EZEROLEN;
 			else if (end - 1 > TOP)
-				want = VMMEM_EOVERFLOW;
+				want = VMMEM_EWRAPS;
 			rc = vmmem_region_new_custom(gpa, len, &ops, NULL,
 						     &region);
 			EXPECT(&nothing, probe, rc == want);
@@ -284,11 +284,11 @@ START_TEST(test_host_range)
 
 			/* Congruent, and nothing of the guest's can wrap. */
 			if (host == 0)
-				want = VMMEM_EINVAL;
+				want = VMMEM_EARGUMENT;
 			else if (len == 0)
 				want = VMMEM_EZEROLEN;
 			else if ((wide)host + len - 1 > TOP)
-				want = VMMEM_EOVERFLOW;
+				want = VMMEM_EWRAPS;
 			if (host == 0 && len == 0)
 				continue;
 			if (len > TOP - host % 16)

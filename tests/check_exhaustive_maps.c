@@ -91,7 +91,7 @@ expect_regions(const struct layout *layout, struct probe probe,
 		for (j = 0; j < layout->count; j++)
 			below += layout->pieces[j]->start < piece->start;
 		EXPECT(layout, probe,
-		       vmmem_collection_at(collection, below) ==
+		       vmmem_collection_region(collection, below) ==
 			       piece->region);
 	}
 }
@@ -334,11 +334,11 @@ whole_lookup(const struct layout *layout, struct probe probe)
 		EXPECT(layout, probe, offset == probe.gpa - piece->start);
 	}
 	if (sum > TOP)
-		want = VMMEM_EOVERFLOW;
+		want = VMMEM_EWRAPS;
 	else if (reference_find(layout, sum) == NULL)
 		want = VMMEM_EBADADDR;
-	rc = vmmem_collection_offset(layout->collection, probe.gpa, probe.len,
-				     &result);
+	rc = vmmem_collection_address_add(layout->collection, probe.gpa,
+					  probe.len, &result);
 	EXPECT(layout, probe, rc == want);
 	if (want == 0)
 		EXPECT(layout, probe, result == sum);

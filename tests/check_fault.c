@@ -8,7 +8,7 @@
 #include "slices.h"
 #include "suite.h"
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 /* A file, of which what lies from CUT on is taken away, and bytes to copy. */
 #define GPA UINT64_C(0x100000)
@@ -48,7 +48,7 @@ setup(void)
 	vmmem_region_builder_free(builder);
 	source = region_of(SOURCE, LEN);
 	bitmap = vmmem_region_bitmap(ram);
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	regions[0] = ram;
 	regions[1] = source;
 	assert_ok(vmmem_collection_new(regions, 2, &map));
@@ -150,12 +150,12 @@ expect_last(const char *name, uint64_t before, uint64_t offset, uint32_t kind)
 	uint64_t got_offset = 0;
 	uint32_t got_kind = 0;
 
-	EXPECT_CODE(vmmem_fault_last(ram, &got_offset, &got_kind), 0);
-	if (vmmem_fault_count(ram) <= before || got_offset != offset ||
+	EXPECT_CODE(vmmem_region_fault_last(ram, &got_offset, &got_kind), 0);
+	if (vmmem_region_fault_count(ram) <= before || got_offset != offset ||
 	    got_kind != kind)
 		ck_abort_msg("%s: fault %ju, kind %u at %#jx; not above %ju, "
 			     "%u, %#jx", name,
-			     (uintmax_t)vmmem_fault_count(ram), got_kind,
+			     (uintmax_t)vmmem_region_fault_count(ram), got_kind,
 			     (uintmax_t)got_offset, (uintmax_t)before, kind,
 			     (uintmax_t)offset);
 }
@@ -166,7 +166,7 @@ check_path(const struct path *path, int writes)
 {
 	const uint64_t size = path->size != 0 ? path->size : 0x321;
 	const uint64_t gone = CUT + 0x48, part = CUT - 0x123;
-	uint64_t before = vmmem_fault_count(ram), i;
+	uint64_t before = vmmem_region_fault_count(ram), i;
 
 	/* What the caller, or the system, accesses: not the library. */
 	if (has(path, BY_HAND) || strstr(path->name, "_fd") != NULL ||
@@ -175,17 +175,17 @@ check_path(const struct path *path, int writes)
 		return;
 	restore();
 	cut();
-	EXPECT_CODE(call(path, gone, size), VMMEM_EFAULT);
-	expect_last(path->name, before, gone, VMMEM_FAULT_BACKING);
+	EXPECT_CODE(call(path, gone, size), VMMEM_EGONE);
+	expect_last(path->name, before, gone, VMMEM_FAULT_KIND_BACKING);
 	expect_marks(path->name, 0, 0);
 	/* Outputs of failures are not written; buffers may be. */
 	for (i = 0; !writes && i < path->size; i++)
 		EXPECT(local[i] == 0x77);
-	before = vmmem_fault_count(ram);
+	before = vmmem_region_fault_count(ram);
 
 	if (path->size == 0) {
-		EXPECT_CODE(call(path, part, size), VMMEM_EFAULT);
-		expect_last(path->name, before, CUT, VMMEM_FAULT_BACKING);
+		EXPECT_CODE(call(path, part, size), VMMEM_EGONE);
+		expect_last(path->name, before, CUT, VMMEM_FAULT_KIND_BACKING);
 		expect_marks(path->name, part, writes ? CUT - part : 0);
 		expect_bytes(path->name, part - 1, 1, 0x11);
 		expect_bytes(path->name, part, CUT - part,
@@ -193,8 +193,8 @@ check_path(const struct path *path, int writes)
 		for (i = 0; !writes && i < CUT - part; i++)
 			EXPECT(local[i] == 0x11);
 	} else if (!has(path, ALIGNED) && size > 1) {
-		EXPECT_CODE(call(path, CUT - 1, size), VMMEM_EFAULT);
-		expect_last(path->name, before, CUT, VMMEM_FAULT_BACKING);
+		EXPECT_CODE(call(path, CUT - 1, size), VMMEM_EGONE);
+		expect_last(path->name, before, CUT, VMMEM_FAULT_KIND_BACKING);
 		expect_marks(path->name, CUT - 1, writes ? 1 : 0);
 	}
 
@@ -237,50 +237,50 @@ count_at(uint64_t there, uint64_t more)
 
 	memset(local, 0x77, sizeof(local));
 	EXPECT_CODE(vmmem_collection_read(map, gpa, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	EXPECT(there == 0 || (local[0] == 0x11 && local[there - 1] == 0x11));
 	EXPECT_CODE(vmmem_collection_read_some(map, gpa, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	EXPECT_CODE(vmmem_slice_read_some(&slice, from, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	EXPECT_CODE(vmmem_region_read(ram, from, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	expect_marks("reading", 0, 0);
 
 	memset(local, 0x66, len);
 	EXPECT_CODE(vmmem_region_write(ram, from, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	expect_bytes("region", from, there, 0x66);
 	expect_marks("region", from, there);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 	memset(local, 0x22, len);
 	EXPECT_CODE(vmmem_collection_write(map, gpa, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	expect_bytes("write", from, there, 0x22);
 	expect_marks("write", from, there);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 	memset(local, 0x33, len);
 	EXPECT_CODE(vmmem_slice_write_some(&slice, from, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	expect_bytes("slice", from, there, 0x33);
 	expect_marks("slice", from, there);
 	EXPECT_CODE(vmmem_collection_fill(map, gpa, 0x44, len, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(done == there);
 	expect_bytes("fill", from, there, 0x44);
 	expect_bytes("fill", from - 1, 1, 0x11);
 	EXPECT_CODE(vmmem_collection_fill_some(map, gpa, 0x11, len, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(done == there);
 	EXPECT_CODE(vmmem_collection_write_some(map, gpa, local, len, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(count == there);
 	EXPECT_CODE(vmmem_collection_fill(map, gpa, 0x11, there, &done), 0);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
@@ -312,7 +312,7 @@ copy_at(uint64_t there, uint64_t skew)
 
 	EXPECT_CODE(vmmem_collection_copy(map, GPA + from,
 					  SOURCE + 0x100 + skew, len, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(done == there);
 	expect_bytes("copy", from, there, 0xee);
 	expect_bytes("copy", from - 1, 1, 0x11);
@@ -322,7 +322,7 @@ copy_at(uint64_t there, uint64_t skew)
 		    0);
 	EXPECT_CODE(vmmem_collection_copy(map, SOURCE + 0x100 + skew,
 					  GPA + from, len, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	EXPECT(done <= there && there - done < 520);
 	EXPECT((from - (0x100 + skew)) % 8 != 0 || done == there);
 	for (i = 0; i < LEN; i++)
@@ -370,9 +370,9 @@ downwards_at(uint64_t shift, int by_slice)
 		rc = vmmem_slice_copy(&slice, shift, &slice, 0, len);
 	else
 		rc = vmmem_collection_copy(map, GPA + shift, GPA, len, &done);
-	EXPECT_CODE(rc, VMMEM_EFAULT);
-	EXPECT_CODE(vmmem_fault_last(ram, &offset, &kind), 0);
-	EXPECT(kind == VMMEM_FAULT_DENIED);
+	EXPECT_CODE(rc, VMMEM_EGONE);
+	EXPECT_CODE(vmmem_region_fault_last(ram, &offset, &kind), 0);
+	EXPECT(kind == VMMEM_FAULT_KIND_DENIED);
 	EXPECT(offset >= page && offset < 2 * page);
 	EXPECT(mprotect(host + page, page, PROT_READ | PROT_WRITE) == 0);
 	if (by_slice) {
@@ -424,11 +424,11 @@ downwards_across(struct vmmem_collection *two, int as_source)
 		EXPECT_CODE(vmmem_collection_copy(two, GPA + LEN - 8,
 						  GPA + LEN - 8 - shift,
 						  shift + 8, &done),
-			    VMMEM_EFAULT);
+			    VMMEM_EGONE);
 	else
 		EXPECT_CODE(vmmem_collection_copy(two, GPA + 0x10, GPA + 8,
 						  len, &done),
-			    VMMEM_EFAULT);
+			    VMMEM_EGONE);
 	EXPECT(mprotect(host + bad, page, PROT_READ | PROT_WRITE) == 0);
 	EXPECT(done != 0);
 	if (as_source) {
@@ -474,7 +474,7 @@ START_TEST(downwards_over_the_start)
 		EXPECT_CODE(vmmem_collection_copy(two, GPA - before,
 						  GPA - before - 0x18,
 						  before + page + after, &done),
-			    VMMEM_EFAULT);
+			    VMMEM_EGONE);
 		EXPECT(mprotect(host, page, PROT_READ | PROT_WRITE) == 0);
 		EXPECT(done <= after && (done != 0 || after < 64));
 		expect_marks("start", page + after - done, done);
@@ -498,20 +498,20 @@ START_TEST(next_region)
 	two = guest_of(regions, 2);
 	ck_assert_int_eq(ftruncate(fd, 0), 0);
 	assert_code(vmmem_collection_read(two, GPA - 5, buf, 20, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 5);
 	assert_code(vmmem_collection_write(two, GPA - 5, buf, 20, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 5);
 	assert_code(vmmem_collection_fill(two, GPA - 7, 1, 20, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(count, 7);
 	assert_code(vmmem_collection_copy(two, GPA - 0x800, GPA - 7, 20,
-					  &count), VMMEM_EFAULT);
+					  &count), VMMEM_EGONE);
 	ck_assert_uint_le(count, 7);
 	/* Downwards, the whole of the second region comes first. */
 	assert_code(vmmem_collection_copy(two, GPA - 7, GPA - 9, 20, &count),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(count, 0);
 	/* Nothing is moved of a range that is not all mapped. */
 	assert_code(vmmem_collection_read(two, GPA + LEN - 5, buf, 20, &done),
@@ -541,14 +541,14 @@ START_TEST(region_before)
 
 		memset(buf, 7, sizeof(buf));
 		assert_code(vmmem_collection_read(two, GPA + at, buf, len,
-						  &done), VMMEM_EFAULT);
+						  &done), VMMEM_EGONE);
 		ck_assert_uint_eq(done, CUT - at);
 		ck_assert(all_are(buf, 0x11, CUT - at));
 		assert_code(vmmem_collection_write(two, GPA + at, buf, len,
-						   &done), VMMEM_EFAULT);
+						   &done), VMMEM_EGONE);
 		ck_assert_uint_eq(done, CUT - at);
 		assert_code(vmmem_collection_fill(two, GPA + at, 0x11, len,
-						  &count), VMMEM_EFAULT);
+						  &count), VMMEM_EGONE);
 		ck_assert_uint_eq(count, CUT - at);
 		ck_assert_uint_eq(*host_of(two, GPA + LEN), 0);
 	}

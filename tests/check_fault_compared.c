@@ -14,7 +14,7 @@
 #include "guest.h"
 #include "suite.h"
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 const char *
 skip_reason(void)
@@ -222,7 +222,7 @@ use_library(void)
 	    vmmem_collection_new(&region, 1, &map) != 0)
 		_exit(97);
 	vmmem_region_unref(region);
-	if (vmmem_collection_read_u64(map, 8, &value) == VMMEM_EFAULT)
+	if (vmmem_collection_read_u64(map, 8, &value) == VMMEM_EGONE)
 		seen->survived++;
 	vmmem_collection_unref(map);
 }

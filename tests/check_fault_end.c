@@ -9,14 +9,14 @@
 #include "tables.h"
 #include "suite.h"
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 #define GPA UINT64_C(0x100000)
 #define LEN (8 * PAGE)
 #define END (3 * PAGE)
 
-static const struct vmmem_foreign_rules lenient = {
+static const struct vmmem_fd_rules lenient = {
 	.size = sizeof(lenient),
-	.flags = VMMEM_FOREIGN_MAY_END_EARLY | VMMEM_FOREIGN_MAY_SHRINK,
+	.flags = VMMEM_FD_MAY_END_EARLY | VMMEM_FD_MAY_SHRINK,
 };
 
 const char *
@@ -43,13 +43,13 @@ teardown(void)
 static int
 build(int fd, uint64_t offset, uint32_t flags, struct vmmem_region **ret_region)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules),
+	struct vmmem_fd_rules rules = { .size = sizeof(rules),
 					     .flags = flags };
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	int rc;
 
 	vmmem_region_builder_set_range(builder, GPA, LEN);
-	vmmem_region_builder_set_foreign(builder, fd, offset, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, offset, &rules);
 	rc = vmmem_region_builder_build(builder, ret_region);
 	vmmem_region_builder_free(builder);
 	return rc;
@@ -70,12 +70,12 @@ START_TEST(ends_early)
 	assert_ok(vmmem_collection_fill(map, GPA, 0x42, END, NULL));
 	assert_code(vmmem_collection_read(map, GPA + END - PAGE, buf,
 					  sizeof(buf), &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, PAGE);
 	assert_code(vmmem_collection_write_u8(map, GPA + END, 1),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	assert_code(vmmem_collection_write_u8(map, GPA + LEN - 1, 1),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	assert_code(vmmem_collection_write_u8(map, GPA + LEN, 1),
 		    VMMEM_EBADADDR);
 	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
@@ -101,7 +101,7 @@ START_TEST(where_it_ends)
 		bool there = (offset + at) / PAGE * PAGE < end;
 
 		assert_code(vmmem_collection_write_u8(map, GPA + at, 1),
-			    there ? 0 : VMMEM_EFAULT);
+			    there ? 0 : VMMEM_EGONE);
 	}
 	vmmem_collection_unref(map);
 	close(fd);
@@ -111,27 +111,27 @@ END_TEST
 /* Each flag permits what it says, and no more. */
 START_TEST(refusals)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	struct vmmem_region *region = NO_REGION;
 	int fd = file_of(END), sealed = sealed_file(END, 0);
 
 	assert_code(build(fd, 0, 0, &region), VMMEM_ESHRINKABLE);
-	assert_code(build(fd, 0, VMMEM_FOREIGN_MAY_SHRINK, &region),
+	assert_code(build(fd, 0, VMMEM_FD_MAY_SHRINK, &region),
 		    VMMEM_EPASTEOF);
-	assert_code(build(fd, 0, VMMEM_FOREIGN_MAY_END_EARLY, &region),
+	assert_code(build(fd, 0, VMMEM_FD_MAY_END_EARLY, &region),
 		    VMMEM_ESHRINKABLE);
 	assert_code(build(sealed, 0, 0, &region), VMMEM_EPASTEOF);
 	assert_code(build(sealed, INT64_MAX - 0xf, lenient.flags, &region),
-		    VMMEM_EOVERFLOW);
-	assert_code(build(sealed, 0, 4, &region), VMMEM_EINVAL);
+		    VMMEM_EWRAPS);
+	assert_code(build(sealed, 0, 4, &region), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
-	assert_code(vmmem_foreign_check(sealed, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(sealed, 0, LEN, &rules, NULL),
 		    VMMEM_EPASTEOF);
-	rules.flags = VMMEM_FOREIGN_MAY_END_EARLY;
-	assert_ok(vmmem_foreign_check(sealed, 0, LEN, &rules, NULL));
-	assert_code(vmmem_foreign_check(sealed, PAGE, INT64_MAX, &rules, NULL),
-		    VMMEM_EOVERFLOW);
-	assert_ok(build(sealed, 0, VMMEM_FOREIGN_MAY_END_EARLY, &region));
+	rules.flags = VMMEM_FD_MAY_END_EARLY;
+	assert_ok(vmmem_fd_check(sealed, 0, LEN, &rules, NULL));
+	assert_code(vmmem_fd_check(sealed, PAGE, INT64_MAX, &rules, NULL),
+		    VMMEM_EWRAPS);
+	assert_ok(build(sealed, 0, VMMEM_FD_MAY_END_EARLY, &region));
 	vmmem_region_unref(region);
 	close(sealed);
 	close(fd);
@@ -154,7 +154,7 @@ START_TEST(rows)
 	assert_ok(vmmem_vhost_set_table(vhost, &row, 1, &fd, 1));
 	ck_assert_int_eq(byte_at(GPA), 2);
 	ck_assert_int_eq(byte_at(GPA + PAGE), 3);
-	ck_assert_int_eq(byte_at(GPA + 2 * PAGE), VMMEM_EFAULT);
+	ck_assert_int_eq(byte_at(GPA + 2 * PAGE), VMMEM_EGONE);
 	/* And again, as it is mapped. */
 	assert_ok(vmmem_vhost_set_table(vhost, &row, 1, &fd, 1));
 	assert_ok(vmmem_vhost_set_table(vhost, NULL, 0, NULL, 0));

@@ -13,7 +13,7 @@
 #include "guest.h"
 #include "suite.h"
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 const char *
 skip_reason(void)
@@ -138,37 +138,39 @@ START_TEST(counted)
 	install(first, NULL);
 	sigaction(SIGBUS, NULL, &before);
 	sigaction(SIGSEGV, NULL, &untouched);
-	assert_code(vmmem_fault_disable(VMMEM_FAULT_BUS), VMMEM_EINVAL);
-	assert_code(vmmem_fault_enable(0), VMMEM_EINVAL);
-	assert_code(vmmem_fault_enable(4), VMMEM_EINVAL);
-	assert_code(vmmem_fault_enable(UINT32_MAX), VMMEM_EINVAL);
-	assert_code(vmmem_fault_disable(0), VMMEM_EINVAL);
-	assert_code(vmmem_fault_disable(8 | BOTH), VMMEM_EINVAL);
+	assert_code(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_fault_enable(0), VMMEM_EARGUMENT);
+	assert_code(vmmem_fault_enable(4), VMMEM_EARGUMENT);
+	assert_code(vmmem_fault_enable(UINT32_MAX), VMMEM_EARGUMENT);
+	assert_code(vmmem_fault_disable(0), VMMEM_EARGUMENT);
+	assert_code(vmmem_fault_disable(8 | BOTH), VMMEM_EARGUMENT);
 
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	sigaction(SIGSEGV, NULL, &now);
 	ck_assert(is_same(&now, &untouched));
 	assert_ok(vmmem_fault_enable(BOTH));
 	sigaction(SIGSEGV, NULL, &now);
 	ck_assert(!is_same(&now, &untouched));
-	assert_code(touch(), VMMEM_EFAULT);
+	assert_code(touch(), VMMEM_EGONE);
 	own_fault();
 	expect_calls(1, 0);
 	assert_ok(vmmem_fault_disable(BOTH));
 	sigaction(SIGSEGV, NULL, &now);
 	ck_assert(is_same(&now, &untouched));
 	/* One of two: nothing is undone. */
-	assert_code(vmmem_fault_disable(BOTH), VMMEM_EINVAL);
-	assert_code(touch(), VMMEM_EFAULT);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_code(vmmem_fault_disable(BOTH), VMMEM_EARGUMENT);
+	assert_code(touch(), VMMEM_EGONE);
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	sigaction(SIGBUS, NULL, &now);
 	ck_assert(is_same(&now, &before));
-	assert_code(vmmem_fault_disable(VMMEM_FAULT_BUS), VMMEM_EINVAL);
+	assert_code(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS),
+		    VMMEM_EARGUMENT);
 	/* Not any more. */
 	if (sigsetjmp(out, 1) == 0)
 		ck_abort_msg("came back with %d", touch());
 	expect_calls(2, 0);
-	ck_assert_uint_eq(vmmem_fault_count(region), 2);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 2);
 }
 END_TEST
 
@@ -179,15 +181,15 @@ START_TEST(replaced)
 	unsigned int i;
 
 	install(first, NULL);
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	install(second, &below);
-	assert_code(touch(), VMMEM_EFAULT);
+	assert_code(touch(), VMMEM_EGONE);
 	expect_calls(0, 1);
 	own_fault();
 	expect_calls(1, 2);
 
 	/* Ours only passes on; theirs stays. */
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	sigaction(SIGBUS, NULL, &now);
 	ck_assert(now.sa_sigaction == second);
 	own_fault();
@@ -197,8 +199,8 @@ START_TEST(replaced)
 	expect_calls(3, 4);
 
 	/* On top of theirs, which calls ours: not for ever. */
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
-	assert_code(touch(), VMMEM_EFAULT);
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_code(touch(), VMMEM_EGONE);
 	expect_calls(3, 4);
 	own_fault();
 	expect_calls(4, 5);
@@ -206,21 +208,22 @@ START_TEST(replaced)
 	install(first, NULL);
 	if (sigsetjmp(out, 1) == 0)
 		ck_abort_msg("came back with %d", touch());
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
-	assert_code(touch(), VMMEM_EFAULT);
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_code(touch(), VMMEM_EGONE);
 	own_fault();
 	expect_calls(6, 5);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	sigaction(SIGBUS, NULL, &now);
 	ck_assert(now.sa_sigaction == first);
 
 	/* Three are down there; five more, and that is it. */
 	for (i = 0; i < 6; i++) {
-		assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+		assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 		install(first, NULL);
 	}
-	assert_code(vmmem_fault_enable(VMMEM_FAULT_BUS), VMMEM_EHANDLERS);
+	assert_code(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS),
+		    VMMEM_EHANDLERS);
 	assert_code(vmmem_fault_enable(BOTH), VMMEM_EHANDLERS);
 	sigaction(SIGBUS, NULL, &now);
 	ck_assert(now.sa_sigaction == first);
@@ -228,8 +231,9 @@ START_TEST(replaced)
 	ck_assert(now.sa_handler == SIG_DFL ||
 		  (now.sa_flags & SA_SIGINFO) != 0);
 	for (i = 0; i < 6; i++)
-		assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
-	assert_code(vmmem_fault_disable(VMMEM_FAULT_BUS), VMMEM_EINVAL);
+		assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_code(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS),
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -241,7 +245,7 @@ START_TEST(often)
 	install(first, NULL);
 	for (i = 0; i < 100; i++) {
 		assert_ok(vmmem_fault_enable(BOTH));
-		assert_code(touch(), VMMEM_EFAULT);
+		assert_code(touch(), VMMEM_EGONE);
 		own_fault();
 		assert_ok(vmmem_fault_disable(BOTH));
 	}
@@ -259,24 +263,24 @@ START_TEST(ahead)
 	int status;
 
 	signal(SIGBUS, SIG_DFL);
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	fake(SIGBUS, BUS_MCEERR_AO, host + 5);
-	assert_ok(vmmem_fault_first(region, &offset, &kind));
-	ck_assert_uint_eq(vmmem_fault_count(region), 1);
+	assert_ok(vmmem_region_fault_first(region, &offset, &kind));
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 1);
 	ck_assert_uint_eq(offset, 5);
-	ck_assert_uint_eq(kind, VMMEM_FAULT_POISON_AHEAD);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	ck_assert_uint_eq(kind, VMMEM_FAULT_KIND_POISON_AHEAD);
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 
 	install(first, NULL);
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	if (sigsetjmp(out, 1) == 0) {
 		fake(SIGBUS, BUS_MCEERR_AO, host + 6);
 		ck_abort_msg("the handler was not called");
 	}
 	expect_calls(1, 0);
-	assert_ok(vmmem_fault_last(region, &offset, &kind));
+	assert_ok(vmmem_region_fault_last(region, &offset, &kind));
 	ck_assert_uint_eq(offset, 6);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 
 	/* What is no region's is no affair of ours. */
 	pid = fork();
@@ -285,7 +289,7 @@ START_TEST(ahead)
 
 		setrlimit(RLIMIT_CORE, &none);
 		signal(SIGBUS, SIG_DFL);
-		if (vmmem_fault_enable(VMMEM_FAULT_BUS) != 0)
+		if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) != 0)
 			_exit(1);
 		fake(SIGBUS, BUS_MCEERR_AO, &pid);
 		_exit(2);
@@ -313,21 +317,21 @@ START_TEST(elsewhere)
 	int status;
 	pid_t pid;
 
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	signal(SIGUSR1, on_user);
 	raise(SIGUSR1);
-	ck_assert_int_eq(code_in_handler, VMMEM_EFAULT);
+	ck_assert_int_eq(code_in_handler, VMMEM_EGONE);
 	pid = fork();
 	if (pid == 0)
-		_exit(touch() == VMMEM_EFAULT &&
-			      vmmem_fault_count(region) == 2 &&
-			      vmmem_fault_disable(VMMEM_FAULT_BUS) == 0 &&
-			      vmmem_fault_enable(BOTH) == 0 &&
-			      touch() == VMMEM_EFAULT ? 0 : 1);
+		_exit(touch() == VMMEM_EGONE &&
+		      vmmem_region_fault_count(region) == 2 &&
+		      vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS) == 0 &&
+		      vmmem_fault_enable(BOTH) == 0 &&
+		      touch() == VMMEM_EGONE ? 0 : 1);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	ck_assert_uint_eq(vmmem_fault_count(region), 1);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 1);
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 }
 END_TEST
 

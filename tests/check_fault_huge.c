@@ -42,9 +42,9 @@ skip_reason(void)
 {
 	int fd;
 
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
-	vmmem_fault_disable(VMMEM_FAULT_BUS);
+	vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS);
 	/* 21: the page size is 2^21. */
 	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB |
 					  21U << MAP_HUGE_SHIFT);
@@ -79,7 +79,7 @@ shortage(int with_memfd)
 	ck_assert_uint_eq(vmmem_region_page_size(region), HUGE);
 	map = guest_of_one(vmmem_region_ref(region));
 
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 	for (i = 0; i < count; i++) {
 		if (vmmem_collection_write_u8(map, i * HUGE + 5, 1) != 0)
 			break;
@@ -87,24 +87,24 @@ shortage(int with_memfd)
 	/* Somebody else may have taken some meanwhile; one is lacking. */
 	ck_assert_uint_lt(i, count);
 	assert_code(vmmem_collection_write_u8(map, i * HUGE + 5, 1),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	assert_code(vmmem_collection_read_u8(map, i * HUGE + 5, &byte),
-		    VMMEM_EFAULT);
-	assert_ok(vmmem_fault_first(region, &offset, &kind));
+		    VMMEM_EGONE);
+	assert_ok(vmmem_region_fault_first(region, &offset, &kind));
 	ck_assert_uint_eq(offset, i * HUGE + 5);
-	ck_assert_uint_eq(kind, VMMEM_FAULT_BACKING);
-	ck_assert_uint_eq(vmmem_fault_count(region), 3);
+	ck_assert_uint_eq(kind, VMMEM_FAULT_KIND_BACKING);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 3);
 
 	/* What there is can be used up to its last byte. */
 	if (i > 0) {
 		assert_code(vmmem_collection_fill(map, i * HUGE - 100, 7, 200,
-						  &done), VMMEM_EFAULT);
+						  &done), VMMEM_EGONE);
 		ck_assert_uint_eq(done, 100);
 		assert_ok(vmmem_collection_read_u8(map, i * HUGE - 1, &byte));
 		ck_assert_uint_eq(byte, 7);
 	}
 	printf("%ju of %ju huge pages\n", (uintmax_t)i, (uintmax_t)count);
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }

@@ -16,9 +16,9 @@
 const char *
 skip_reason(void)
 {
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
-	vmmem_fault_disable(VMMEM_FAULT_BUS);
+	vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS);
 	return NULL;
 }
 
@@ -54,13 +54,13 @@ setup(void)
 				     &slice));
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
 	signal(SIGBUS, on_bus);
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 }
 
 static void
 teardown(void)
 {
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	vmmem_region_unref(region);
 	close(fd);
 }
@@ -72,15 +72,15 @@ START_TEST(inlined)
 
 	if (sigsetjmp(out, 1) == 0 &&
 	    vmmem_slice_load_u64(&slice, page_size(), VMMEM_ORDER_RELAXED,
-				 &value) == VMMEM_EFAULT)
+				 &value) == VMMEM_EGONE)
 		caught++;
 	if (sigsetjmp(out, 1) == 0 &&
-	    vmmem_slice_write_le32(&slice, page_size(), 1) == VMMEM_EFAULT)
+	    vmmem_slice_write_le32(&slice, page_size(), 1) == VMMEM_EGONE)
 		caught++;
 	/* Where the compiler has made a call of it, the library catches it. */
 	printf("%u were inlined, %u were called\n", calls, caught);
 	ck_assert_uint_eq(calls + caught, 2);
-	ck_assert_uint_eq(vmmem_fault_count(region), caught);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), caught);
 }
 END_TEST
 
@@ -90,15 +90,15 @@ START_TEST(called)
 	uint64_t value;
 
 	assert_code(exported_load(&slice, page_size(), VMMEM_ORDER_RELAXED,
-				  &value), VMMEM_EFAULT);
-	assert_code(exported_write(&slice, page_size(), 1), VMMEM_EFAULT);
+				  &value), VMMEM_EGONE);
+	assert_code(exported_write(&slice, page_size(), 1), VMMEM_EGONE);
 	/* Misaligned: not one access, so it is left to the library. */
 	assert_code(vmmem_slice_read_u32(&slice, page_size() + 1, &word),
-		    VMMEM_EFAULT);
-	assert_code(vmmem_slice_fill(&slice, page_size(), 1, 8), VMMEM_EFAULT);
+		    VMMEM_EGONE);
+	assert_code(vmmem_slice_fill(&slice, page_size(), 1, 8), VMMEM_EGONE);
 	ck_assert_uint_eq(word, 7);
 	ck_assert_uint_eq(calls, 0);
-	ck_assert_uint_ge(vmmem_fault_count(region), 4);
+	ck_assert_uint_ge(vmmem_region_fault_count(region), 4);
 }
 END_TEST
 

@@ -24,9 +24,9 @@ static int fd;
 const char *
 skip_reason(void)
 {
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
-	vmmem_fault_disable(VMMEM_FAULT_BUS);
+	vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS);
 	return NULL;
 }
 
@@ -44,13 +44,13 @@ setup(void)
 	ck_assert_ptr_ne(bits, MAP_FAILED);
 	assert_ok(vmmem_bitmap_new_external(bits, log_len, log_len * STANDS_FOR,
 					    PAGE, NULL, NULL, &shared_log));
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 }
 
 static void
 teardown(void)
 {
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	shared_log = vmmem_bitmap_unref(shared_log);
 	munmap(bits, log_len);
 	close(fd);
@@ -154,7 +154,7 @@ START_TEST(writes)
 	assert_ok(vmmem_collection_read(map, PAGE - 1, back, 3, NULL));
 	ck_assert_mem_eq(data, back, 3);
 	/* The memory of the guest has met no fault. */
-	ck_assert_uint_eq(vmmem_fault_count(region), 0);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 0);
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }

@@ -26,9 +26,9 @@ skip_reason(void)
 	uint8_t *host;
 	int rc;
 
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
-	vmmem_fault_disable(VMMEM_FAULT_BUS);
+	vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS);
 	host = memory_of(MAP_PRIVATE);
 	if (host == NULL)
 		return "out of memory";
@@ -55,21 +55,21 @@ poisoned(int flags)
 	memset(host, 0x11, PAGES * page);
 	assert_ok(vmmem_region_new_external(0, PAGES * page, host, &region));
 	map = guest_of_one(vmmem_region_ref(region));
-	assert_ok(vmmem_fault_enable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 
 	ck_assert_int_eq(madvise(host + 2 * page, page, MADV_HWPOISON), 0);
 	assert_code(vmmem_collection_read(map, 2 * page - 7, buf, 64, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 7);
 	ck_assert_uint_eq(buf[6], 0x11);
 	ck_assert_uint_eq(buf[7], 0);
 	assert_code(vmmem_collection_write(map, 2 * page - 7, buf, 64, &done),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 7);
-	assert_ok(vmmem_fault_last(region, &offset, &kind));
-	ck_assert_uint_eq(kind, VMMEM_FAULT_POISON);
+	assert_ok(vmmem_region_fault_last(region, &offset, &kind));
+	ck_assert_uint_eq(kind, VMMEM_FAULT_KIND_POISON);
 	ck_assert_uint_eq(offset, 2 * page);
-	count = vmmem_fault_count(region);
+	count = vmmem_region_fault_count(region);
 	ck_assert_uint_ge(count, 2);
 	/* The other pages are as good as ever. */
 	assert_ok(vmmem_collection_read(map, 3 * page, buf, 64, &done));
@@ -79,13 +79,13 @@ poisoned(int flags)
 	ck_assert_int_eq(prctl(PR_MCE_KILL, PR_MCE_KILL_SET,
 			       PR_MCE_KILL_EARLY, 0, 0), 0);
 	ck_assert_int_eq(madvise(host + 4 * page, page, MADV_HWPOISON), 0);
-	assert_ok(vmmem_fault_last(region, &offset, &kind));
-	ck_assert_uint_eq(kind, VMMEM_FAULT_POISON_AHEAD);
+	assert_ok(vmmem_region_fault_last(region, &offset, &kind));
+	ck_assert_uint_eq(kind, VMMEM_FAULT_KIND_POISON_AHEAD);
 	ck_assert_uint_eq(offset, 4 * page);
-	ck_assert_uint_eq(vmmem_fault_count(region), count + 1);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), count + 1);
 	ck_assert_int_eq(prctl(PR_MCE_KILL, PR_MCE_KILL_CLEAR, 0, 0, 0), 0);
 
-	assert_ok(vmmem_fault_disable(VMMEM_FAULT_BUS));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 	munmap(host, PAGES * page);

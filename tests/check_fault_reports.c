@@ -3,7 +3,7 @@
 #include "slices.h"
 #include "suite.h"
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 #define LEN UINT64_C(0x8000)
 #define CUT UINT64_C(0x3000)
@@ -86,28 +86,28 @@ START_TEST(on_demand)
 	guest = guest_of_one(view);
 	ck_assert_int_eq(ftruncate(fd, (off_t)CUT), 0);
 	assert_code(vmmem_collection_read(guest, CUT - 0x1000 - 3, buf, 64,
-					  &done), VMMEM_EFAULT);
+					  &done), VMMEM_EGONE);
 	ck_assert_uint_eq(done, 3);
 	assert_code(vmmem_collection_write(guest, CUT - 0x1000 - 3, buf, 64,
-					   &done), VMMEM_EFAULT);
+					   &done), VMMEM_EGONE);
 	ck_assert_uint_eq(done, 3);
 	assert_code(vmmem_collection_fill(guest, CUT - 0x1000 - 3, 1, 64,
-					  &filled), VMMEM_EFAULT);
+					  &filled), VMMEM_EGONE);
 	ck_assert_uint_eq(filled, 3);
 	assert_code(vmmem_collection_copy(guest, CUT - 0x1000 - 8, 0x100, 64,
-					  &filled), VMMEM_EFAULT);
+					  &filled), VMMEM_EGONE);
 	ck_assert_uint_eq(filled, 8);
-	assert_code(vmmem_collection_write_u32(guest, CUT, 1), VMMEM_EFAULT);
+	assert_code(vmmem_collection_write_u32(guest, CUT, 1), VMMEM_EGONE);
 	ck_assert_uint_eq(mapped, 0);
-	ck_assert_uint_eq(vmmem_fault_count(region), 5);
-	assert_ok(vmmem_fault_first(region, &offset, &kind));
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 5);
+	assert_ok(vmmem_region_fault_first(region, &offset, &kind));
 	ck_assert_uint_eq(offset, CUT);
-	ck_assert_uint_eq(kind, VMMEM_FAULT_ON_DEMAND);
+	ck_assert_uint_eq(kind, VMMEM_FAULT_KIND_ON_DEMAND);
 
 	/* A slice is survived too; nobody can tell whose memory it was. */
 	assert_ok(vmmem_region_slice(region, 0, LEN, READ_WRITE, &slice));
-	assert_code(vmmem_slice_read(&slice, CUT - 1, buf, 2), VMMEM_EFAULT);
-	ck_assert_uint_eq(vmmem_fault_count(region), 5);
+	assert_code(vmmem_slice_read(&slice, CUT - 1, buf, 2), VMMEM_EGONE);
+	ck_assert_uint_eq(vmmem_region_fault_count(region), 5);
 	vmmem_slice_release(&slice);
 	vmmem_collection_unref(guest);
 	vmmem_region_unref(region);
@@ -123,11 +123,11 @@ expect_report(const struct vmmem_region *region, uint64_t count,
 	uint64_t offset = 99;
 	uint32_t kind = 99;
 
-	ck_assert_uint_eq(vmmem_fault_count(region), count);
-	assert_ok(vmmem_fault_first(region, &offset, &kind));
+	ck_assert_uint_eq(vmmem_region_fault_count(region), count);
+	assert_ok(vmmem_region_fault_first(region, &offset, &kind));
 	ck_assert_uint_eq(offset, first);
 	ck_assert_uint_eq(kind, first_kind);
-	assert_ok(vmmem_fault_last(region, &offset, &kind));
+	assert_ok(vmmem_region_fault_last(region, &offset, &kind));
 	ck_assert_uint_eq(offset, last);
 	ck_assert_uint_eq(kind, last_kind);
 }
@@ -150,46 +150,54 @@ START_TEST(reports)
 	assert_ok(vmmem_region_new_external(0x100000, 4 * page, host, &same));
 	assert_ok(vmmem_region_new_alias(0x200000, page, region, 2 * page,
 					 &alias));
-	expect_report(region, 0, 0, VMMEM_FAULT_NONE, 0, VMMEM_FAULT_NONE);
+	expect_report(region, 0, 0, VMMEM_FAULT_KIND_NONE, 0,
+		      VMMEM_FAULT_KIND_NONE);
 
 	ck_assert_int_eq(mprotect(host, 2 * page, PROT_READ), 0);
 	ck_assert_int_eq(munmap((uint8_t *)host + 2 * page, page), 0);
 	guest = guest_of_one(vmmem_region_ref(region));
 	assert_ok(vmmem_collection_read_u8(guest, 0, &byte));
 	assert_code(vmmem_collection_write_u8(guest, page + 7, 1),
-		    VMMEM_EFAULT);
-	expect_report(region, 1, page + 7, VMMEM_FAULT_DENIED, page + 7,
-		      VMMEM_FAULT_DENIED);
+		    VMMEM_EGONE);
+	expect_report(region, 1, page + 7, VMMEM_FAULT_KIND_DENIED, page + 7,
+		      VMMEM_FAULT_KIND_DENIED);
 	vmmem_collection_unref(guest);
 
 	guest = guest_of_one(vmmem_region_ref(alias));
 	assert_code(vmmem_collection_read_u8(guest, 0x200000 + 9, &byte),
-		    VMMEM_EFAULT);
+		    VMMEM_EGONE);
 	vmmem_collection_unref(guest);
-	expect_report(region, 2, page + 7, VMMEM_FAULT_DENIED, 2 * page + 9,
-		      VMMEM_FAULT_UNMAPPED);
-	expect_report(alias, 2, page + 7, VMMEM_FAULT_DENIED, 2 * page + 9,
-		      VMMEM_FAULT_UNMAPPED);
+	expect_report(region, 2, page + 7, VMMEM_FAULT_KIND_DENIED,
+		      2 * page + 9, VMMEM_FAULT_KIND_UNMAPPED);
+	expect_report(alias, 2, page + 7, VMMEM_FAULT_KIND_DENIED, 2 * page + 9,
+		      VMMEM_FAULT_KIND_UNMAPPED);
 	/* The other region of the same memory has lost it too. */
-	expect_report(same, 2, page + 7, VMMEM_FAULT_DENIED, 2 * page + 9,
-		      VMMEM_FAULT_UNMAPPED);
-	expect_report(ram, 0, 0, VMMEM_FAULT_NONE, 0, VMMEM_FAULT_NONE);
+	expect_report(same, 2, page + 7, VMMEM_FAULT_KIND_DENIED, 2 * page + 9,
+		      VMMEM_FAULT_KIND_UNMAPPED);
+	expect_report(ram, 0, 0, VMMEM_FAULT_KIND_NONE, 0,
+		      VMMEM_FAULT_KIND_NONE);
 
 	/* The next region at that place has a record of its own. */
 	vmmem_region_unref(same);
 	vmmem_region_unref(alias);
 	vmmem_region_unref(region);
 	assert_ok(vmmem_region_new_external(0, 4 * page, host, &region));
-	expect_report(region, 0, 0, VMMEM_FAULT_NONE, 0, VMMEM_FAULT_NONE);
+	expect_report(region, 0, 0, VMMEM_FAULT_KIND_NONE, 0,
+		      VMMEM_FAULT_KIND_NONE);
 	vmmem_region_unref(region);
 
-	ck_assert_uint_eq(vmmem_fault_count(NULL), 0);
-	assert_code(vmmem_fault_first(NULL, &offset, &kind), VMMEM_EINVAL);
-	assert_code(vmmem_fault_first(ram, NULL, &kind), VMMEM_EINVAL);
-	assert_code(vmmem_fault_first(ram, &offset, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_fault_last(NULL, &offset, &kind), VMMEM_EINVAL);
-	assert_code(vmmem_fault_last(ram, NULL, &kind), VMMEM_EINVAL);
-	assert_code(vmmem_fault_last(ram, &offset, NULL), VMMEM_EINVAL);
+	ck_assert_uint_eq(vmmem_region_fault_count(NULL), 0);
+	assert_code(vmmem_region_fault_first(NULL, &offset, &kind),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_fault_first(ram, NULL, &kind),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_fault_first(ram, &offset, NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_fault_last(NULL, &offset, &kind),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_fault_last(ram, NULL, &kind), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_fault_last(ram, &offset, NULL),
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(offset, 99);
 	ck_assert_uint_eq(kind, 99);
 	ck_assert_int_eq(munmap(host, 4 * page), 0);
@@ -218,15 +226,16 @@ START_TEST(many_regions)
 		for (i = 0; i < MANY; i += 1 + i % 3)
 			assert_code(vmmem_collection_read_u8(
 					    guest, i * page + i, &byte),
-				    VMMEM_EFAULT);
+				    VMMEM_EGONE);
 		for (i = 0; i < MANY; i++) {
 			if (i % 3 != 1)
 				continue;
-			ck_assert_uint_le(vmmem_fault_count(regions[i]), 1);
+			ck_assert_uint_le(vmmem_region_fault_count(regions[i]),
+					  1);
 		}
 		for (i = 0; i < MANY; i += 1 + i % 3)
-			expect_report(regions[i], 1, i, VMMEM_FAULT_DENIED, i,
-				      VMMEM_FAULT_DENIED);
+			expect_report(regions[i], 1, i, VMMEM_FAULT_KIND_DENIED,
+				      i, VMMEM_FAULT_KIND_DENIED);
 		vmmem_collection_unref(guest);
 		for (i = 0; i < MANY; i++)
 			vmmem_region_unref(regions[i]);

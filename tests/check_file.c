@@ -127,10 +127,10 @@ START_TEST(one_on_disk)
 	regions[1] = region_at(copy, 1);
 	files = open_files();
 	ck_assert_uint_ge(files, before + 1);
-	assert_ok(vmmem_foreign_same_file(fd, copy, &same));
+	assert_ok(vmmem_fd_same_file(fd, copy, &same));
 	ck_assert_uint_eq(files, before + (same ? 1 : 2));
 	again = reopen(fd, O_RDWR);
-	assert_ok(vmmem_foreign_same_file(fd, again, &same));
+	assert_ok(vmmem_fd_same_file(fd, again, &same));
 	regions[2] = region_at(again, 0);
 	close(again);
 	ck_assert_uint_eq(open_files(), files + (same ? 0 : 1));
@@ -183,7 +183,7 @@ START_TEST(devices)
 	for (i = 0; i < 3; i++) {
 		vmmem_region_builder_set_file(builder, fds[i], 0);
 		assert_ok(vmmem_region_builder_build(builder, &regions[i]));
-		assert_ok(vmmem_foreign_same_file(fds[0], fds[i], &same[i]));
+		assert_ok(vmmem_fd_same_file(fds[0], fds[i], &same[i]));
 	}
 	ck_assert_int_eq(same[0], 1);
 	ck_assert_int_eq(same[1], 0);

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 #include <vmmem/vhost.h>
 #include <vmmem/vmmem.h>
 
@@ -56,13 +56,14 @@ expect_file(void)
 }
 
 static struct vmmem_region *
-build(uint64_t gpa, uint64_t offset, uint64_t len, bool foreign)
+build(uint64_t gpa, uint64_t offset, uint64_t len, bool untrusted)
 {
 	struct vmmem_region *region = NULL;
 
 	vmmem_region_builder_set_range(builder, gpa, len);
-	if (foreign)
-		vmmem_region_builder_set_foreign(builder, file, offset, NULL);
+	if (untrusted)
+		vmmem_region_builder_set_untrusted_file(builder, file, offset,
+							NULL);
 	else
 		vmmem_region_builder_set_file(builder, file, offset);
 	assert_ok(vmmem_region_builder_build(builder, &region));
@@ -86,7 +87,7 @@ expect_bytes(const struct vmmem_region *region, uint64_t offset)
 /* Offsets and lengths of no order; shared and private, trusted or not. */
 START_TEST(any_offset)
 {
-	const bool private = (_i & 1) != 0, foreign = (_i & 2) != 0;
+	const bool private = (_i & 1) != 0, untrusted = (_i & 2) != 0;
 	struct vmmem_region *region;
 	uint64_t offset, len, gpa;
 	uint8_t *host;
@@ -97,7 +98,7 @@ START_TEST(any_offset)
 		for (len = 1; len < 4 * PAGE; len = 2 * len + 0x31) {
 			/* Below the offset in the page, and above it. */
 			gpa = (len % 2 != 0 ? GPA : 0) + offset % 16;
-			region = build(gpa, offset, len, foreign);
+			region = build(gpa, offset, len, untrusted);
 			expect_bytes(region, offset);
 			host = expect_host(region);
 			host[0] ^= 0xff;
@@ -155,12 +156,14 @@ START_TEST(refused)
 	vmmem_region_builder_set_range(builder, GPA, 0x11);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EPASTEOF);
-	vmmem_region_builder_set_foreign(builder, file, end - 0x10, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, file, end - 0x10,
+						NULL);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EPASTEOF);
-	vmmem_region_builder_set_foreign(builder, file, INT64_MAX - 0xf, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, file, INT64_MAX - 0xf,
+						NULL);
 	assert_code(vmmem_region_builder_build(builder, &region),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_uint_eq(open_files(), files);
 }
@@ -264,18 +267,18 @@ END_TEST
 /* What is not whole pages cannot be a slot of KVM; rows can be anything. */
 START_TEST(told_to_others)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options) };
+	struct vmmem_slot_table_options options = { .size = sizeof(options) };
 	struct vmmem_collection *map =
 		guest_of_one(build(GPA, 0x100, PAGE, false));
 	struct vmmem_vhost_region row;
-	struct vmmem_slots_plan *plan = NULL;
-	struct vmmem_slots *slots = NULL;
+	struct vmmem_slot_plan *plan = NULL;
+	struct vmmem_slot_table *slots = NULL;
 	size_t count = 0;
 	int fd;
 
-	assert_ok(vmmem_slots_new(&options, &slots));
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
-	vmmem_slots_free(slots);
+	assert_ok(vmmem_slot_table_new(&options, &slots));
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
+	vmmem_slot_table_free(slots);
 	assert_ok(vmmem_vhost_export(map, 0, &row, &fd, 1, &count, NULL));
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(row.gpa, GPA);

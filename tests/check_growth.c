@@ -91,11 +91,11 @@ seen(size_t count)
 	size_t i;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	for (i = 0; i < count; i++)
 		change(i);
 	ck_assert_uint_eq(vmmem_space_retired(space), count);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 }

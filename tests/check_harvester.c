@@ -26,19 +26,20 @@ START_TEST(refusals)
 	struct vmmem_bitmap *bitmap = new_bitmap(PAGE);
 	uint64_t pages = 7;
 
-	ck_assert_int_eq(vmmem_harvester_new(NULL, &harvester), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_harvester_new(NULL, &harvester),
+			 VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(harvester, none);
 	ck_assert_ptr_null(vmmem_harvester_free(NULL));
-	ck_assert_int_eq(vmmem_harvester_take(NULL, &pages), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_harvester_take(NULL, &pages), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(pages, 7);
 	ck_assert_ptr_null(vmmem_harvester_taken(NULL));
 	ck_assert_int_eq(vmmem_harvester_take_range(NULL, 0, 1, &pages),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	ck_assert_uint_eq(pages, 7);
-	ck_assert_int_eq(vmmem_harvester_confirm(NULL, 0, 1), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_harvester_confirm(NULL, 0, 1), VMMEM_EARGUMENT);
 	/* Nothing was started by a call that failed. */
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	vmmem_bitmap_unref(bitmap);
 }
 END_TEST
@@ -51,18 +52,18 @@ START_TEST(switches_logging)
 
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	/* A harvester's start is its own. */
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	second = new_harvester(bitmap);
 	ck_assert_ptr_null(vmmem_harvester_free(first));
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	/* What was started for itself goes on after the last one. */
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	vmmem_harvester_free(second);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), always);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	vmmem_bitmap_unref(bitmap);
 }
 END_TEST

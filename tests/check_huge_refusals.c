@@ -97,10 +97,11 @@ START_TEST(external_is_a_statement)
 	vmmem_region_builder_set_external(builder, memory, NULL, NULL);
 	vmmem_region_builder_set_huge_page_size(builder, 0x200000);
 	region = build();
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region),
+			  VMMEM_HUGE_PAGES_YES);
 	ck_assert_uint_eq(vmmem_region_page_size(region), 0x200000);
 	assert_ok(vmmem_region_new_alias(0, 0x1000, region, 0, &alias));
-	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_PAGES_YES);
 	ck_assert_uint_eq(vmmem_region_page_size(alias), 0x200000);
 	vmmem_region_unref(alias);
 	vmmem_region_unref(region);

@@ -43,7 +43,8 @@ build(void)
 	struct vmmem_region *region = NULL;
 
 	assert_ok(vmmem_region_builder_build(builder, &region));
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region),
+			  VMMEM_HUGE_PAGES_YES);
 	ck_assert_uint_eq(vmmem_region_page_size(region), HUGE);
 	return region;
 }
@@ -60,7 +61,7 @@ START_TEST(anonymous)
 	host[HUGE - 1] = 2;
 	assert_ok(vmmem_region_new_alias(0x10000000, 0x1000, region, 0x1000,
 					 &alias));
-	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(alias), VMMEM_HUGE_PAGES_YES);
 	ck_assert_uint_eq(vmmem_region_page_size(alias), HUGE);
 	vmmem_region_unref(alias);
 	vmmem_region_unref(region);

@@ -163,15 +163,15 @@ START_TEST(null_is_invalid)
 
 	if (form->side == RANGE) {
 		assert_code(form_range(form, NULL, GPA, 8, file, 0, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 	} else if (form->side == CHAIN) {
 		assert_code(form_ranges(form, NULL, &range, 1, file, 0, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 		assert_code(form_ranges(form, guest, NULL, 1, file, 0, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 	} else {
 		assert_code(form_part(form, NULL, 0, 8, file, 0, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 	}
 	ck_assert_uint_eq(done, 77);
 }
@@ -202,7 +202,7 @@ START_TEST(permission)
 
 	seek(file, 0);
 	assert_moved(form_call(form, guest, bad + 4, 8, file, 0, &done),
-		     VMMEM_EPERM, 0);
+		     VMMEM_EDENIED, 0);
 	ck_assert_uint_eq(position(file), 0);
 	assert_moved(form_call(form, guest, good + 4, 8, file, 0, &done), 0,
 		     8);
@@ -212,7 +212,7 @@ START_TEST(permission)
 	fill_guest(ROM - 5, 5, 90);
 	seek(file, 0);
 	assert_moved(form_call(form, guest, ROM - 5, 8, file, 0, &done),
-		     VMMEM_EPERM, form->some ? 5 : 0);
+		     VMMEM_EDENIED, form->some ? 5 : 0);
 	ck_assert_uint_eq(position(file), form->some && !form->at ? 5 : 0);
 	assert_guest(ROM - 5, 0, 5, form->some ? 3 : 90);
 	errno = EXDEV;
@@ -245,7 +245,7 @@ START_TEST(top_of_the_address_space)
 {
 	const struct form *form = &forms[_i];
 	const int code = form->side == SLICE ? VMMEM_EOUTOFRANGE :
-					       VMMEM_EOVERFLOW;
+					       VMMEM_EWRAPS;
 
 	seek(file, 0);
 	assert_moved(form_call(form, guest, TOP - 3, 4, file, 0, &done), 0, 4);
@@ -339,22 +339,22 @@ START_TEST(unknown_flags)
 	for (len = 0; len <= 8; len += 8) {
 		assert_code(vmmem_collection_from_fd(guest, GPA, len, file, 0,
 						     flags, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 		assert_code(vmmem_collection_to_fd(guest, GPA, len, file, 0,
 						   flags, &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 		assert_code(vmmem_collection_ranges_from_fd(
 				    guest, &range, 1, 0, len, file, 0, flags,
 				    &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 		assert_code(vmmem_collection_ranges_to_fd(
 				    guest, &range, 1, 0, len, file, 0, flags,
 				    &done),
-			    VMMEM_EINVAL);
+			    VMMEM_EARGUMENT);
 		assert_code(vmmem_slice_from_fd(&slice, 0, len, file, 0, flags,
-						&done), VMMEM_EINVAL);
+						&done), VMMEM_EARGUMENT);
 		assert_code(vmmem_slice_to_fd(&slice, 0, len, file, 0, flags,
-					      &done), VMMEM_EINVAL);
+					      &done), VMMEM_EARGUMENT);
 	}
 	ck_assert_uint_eq(done, 77);
 }
@@ -507,13 +507,13 @@ START_TEST(parts_that_are_not_there)
 		     0, 4);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 16, 5, file, 0,
-			     VMMEM_IO_SOME, &done), VMMEM_EOVERFLOW, 4);
+			     VMMEM_IO_SOME, &done), VMMEM_EWRAPS, 4);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 20, 1, file, 0,
-			     VMMEM_IO_SOME, &done), VMMEM_EOVERFLOW, 0);
+			     VMMEM_IO_SOME, &done), VMMEM_EWRAPS, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 20, half, file, 0, 0,
-			     &done), VMMEM_EOVERFLOW, 0);
+			     &done), VMMEM_EWRAPS, 0);
 }
 END_TEST
 

@@ -239,7 +239,7 @@ START_TEST(acquiring_fails)
 	grants.code = 0;
 	grants.null = 1;
 	assert_moved(form_call(form, guest, GRANTS, 0x100, file, 0, &done),
-		     VMMEM_EINVAL, 0);
+		     VMMEM_EARGUMENT, 0);
 	grants.null = 0;
 	grants.skew = 1;
 	assert_moved(form_call(form, guest, GRANTS, 0x100, file, 0, &done),
@@ -348,7 +348,7 @@ START_TEST(checks_come_first)
 		return;
 	/* Its length has 65 bits. */
 	assert_moved(form_ranges(form, guest, chain, 2, file, 0, &done),
-		     VMMEM_EOVERFLOW, 0);
+		     VMMEM_EWRAPS, 0);
 }
 END_TEST
 

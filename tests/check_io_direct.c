@@ -78,7 +78,7 @@ START_TEST(short_of_the_end)
 	host = expect_host(region);
 	one = guest_of_one(region);
 	assert_ok(vmmem_collection_fill(one, GPA, UNTOUCHED, LEN, NULL));
-	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_bitmap_start_logging(log));
 
 	/* The plain forms go on where nothing is aligned, and find the end. */
 	assert_code(form_call(form, one, GPA, LEN, unbuffered, 0, &done),
@@ -116,7 +116,7 @@ setup(void)
 	vmmem_region_builder_free(builder);
 	bitmap = vmmem_region_bitmap(region);
 	guest = guest_of_one(region);
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 }
 
 static void

@@ -81,8 +81,8 @@ open_world(struct vmmem_bitmap *log, size_t capacity)
 	assert_ok(vmmem_iotlb_new(capacity, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
-	assert_ok(vmmem_iommu_collection_new(iommu, physical, &seen));
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(ram)));
+	assert_ok(vmmem_collection_new_translated(iommu, physical, &seen));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(ram)));
 	asked = 0;
 	synchronizes = 0;
 	refused_from = TOP;
@@ -233,7 +233,7 @@ START_TEST(log_by_iova_is_too_short)
 
 	teardown();
 	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log_by_iova));
-	assert_ok(vmmem_bitmap_start(log_by_iova));
+	assert_ok(vmmem_bitmap_start_logging(log_by_iova));
 	open_world(log_by_iova, 64);
 	assert_ok(vmmem_collection_from_fd(seen, 0, 3 * PAGE, fd,
 					   VMMEM_IO_POSITION, 0, &done));

@@ -192,7 +192,7 @@ START_TEST(refused)
 					    VMMEM_IO_POSITION,
 					    VMMEM_IO_MESSAGE | VMMEM_IO_SOME,
 					    NULL),
-		     VMMEM_EINVAL, 77);
+		     VMMEM_EARGUMENT, 77);
 	errno = EXDEV;
 }
 END_TEST

@@ -283,7 +283,7 @@ START_TEST(marks)
 	map = map_of(region);
 	ck_assert_int_eq(pwrite(fd, "d", 1, 4 * (off_t)PAGE), 1);
 	assert_ok(vmmem_collection_write_u8(map, GPA + 20 * PAGE + 8, 1));
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	assert_ok(load(map, fd, 0, NULL));
 	for (at = 0; at < SIZE; at += PAGE)
 		ck_assert_int_eq(vmmem_bitmap_test(bitmap, at),
@@ -512,12 +512,12 @@ START_TEST(refusals)
 	assert_ok(vmmem_collection_slice(map, GPA, SIZE, VMMEM_PROT_READ |
 					 VMMEM_PROT_WRITE, &slice));
 	assert_code(vmmem_slice_to_fd(&slice, 0, 8, fd, 0, VMMEM_IO_SPARSE,
-				      &done), VMMEM_EINVAL);
+				      &done), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_from_fd(&slice, 0, 8, fd, 0, VMMEM_IO_SPARSE,
-					&done), VMMEM_EINVAL);
+					&done), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_to_fd(map, GPA, 8, fd, 0,
 					   VMMEM_IO_SPARSE | VMMEM_IO_MESSAGE,
-					   &done), VMMEM_EINVAL);
+					   &done), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(done, 77);
 	assert_code(vmmem_collection_to_fd(map, GPA, SIZE + 1, fd, 0,
 					   VMMEM_IO_SPARSE, &done),

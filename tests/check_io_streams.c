@@ -142,7 +142,7 @@ tracked_region(uint64_t gpa, uint64_t len)
 	vmmem_region_builder_set_tracking(builder, 0x1000);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)));
 	return region;
 }
 

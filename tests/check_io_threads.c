@@ -255,7 +255,7 @@ START_TEST(marked_after_it_came)
 			builder, GPA + (uint64_t)i * LEN, LEN);
 		vmmem_region_builder_set_tracking(builder, PAGE);
 		assert_ok(vmmem_region_builder_build(builder, &regions[i]));
-		assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(regions[i])));
+		assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(regions[i])));
 		vmmem_region_ref(regions[i]);
 	}
 	vmmem_region_builder_free(builder);

@@ -11,8 +11,8 @@ START_TEST(new_checks_its_arguments)
 	struct vmmem_iommu *none = (void *)0x5a5a5a50;
 	struct vmmem_bitmap *log;
 
-	assert_code(vmmem_iommu_new(NULL, NULL, &none), VMMEM_EINVAL);
-	assert_code(vmmem_iommu_new(see.iotlb, NULL, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_iommu_new(NULL, NULL, &none), VMMEM_EARGUMENT);
+	assert_code(vmmem_iommu_new(see.iotlb, NULL, NULL), VMMEM_EARGUMENT);
 	options.size = 8;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
 		    VMMEM_ESTRUCTSIZE);
@@ -21,12 +21,13 @@ START_TEST(new_checks_its_arguments)
 		    VMMEM_ESTRUCTSIZE);
 	options.size = sizeof(options);
 	options.log_start = 1;
-	assert_code(vmmem_iommu_new(see.iotlb, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
+		    VMMEM_EARGUMENT);
 	assert_ok(vmmem_bitmap_new(0x2000, 0, 0x1000, &log));
 	options.log = log;
 	options.log_start = TOP - 0x1ffe;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_ptr_eq(none, (void *)0x5a5a5a50);
 	/* One that ends with the last byte is good. */
 	options.log_start = TOP - 0x1fff;
@@ -59,26 +60,27 @@ START_TEST(null_is_refused_or_ignored)
 	ck_assert_ptr_null(vmmem_iommu_ref(NULL));
 	ck_assert_ptr_null(vmmem_iommu_unref(NULL));
 	ck_assert_ptr_null(vmmem_iommu_iotlb(NULL));
-	ck_assert_ptr_null(vmmem_iommu_physical(NULL));
-	ck_assert_ptr_null(vmmem_iommu_physical(see.physical));
-	assert_code(vmmem_iommu_set_enabled(NULL, 1), VMMEM_EINVAL);
+	ck_assert_ptr_null(vmmem_collection_physical(NULL));
+	ck_assert_ptr_null(vmmem_collection_physical(see.physical));
+	assert_code(vmmem_iommu_set_enabled(NULL, 1), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_iommu_is_enabled(NULL), 0);
 	vmmem_iommu_set_timeout(NULL, 1);
 	vmmem_iommu_retry(NULL);
 	ck_assert_uint_eq(vmmem_iommu_misses(NULL), 0);
 	ck_assert_uint_eq(vmmem_iommu_unlogged(NULL, NULL), 0);
-	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iommu_resolve(see.iommu, 0, 1, 8, 0, NULL),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_iommu_collection_new(NULL, see.physical, &map),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_iommu_collection_new(see.iommu, NULL, &map),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_iommu_collection_new(see.iommu, see.physical, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new_translated(NULL, see.physical, &map),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new_translated(see.iommu, NULL, &map),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new_translated(see.iommu, see.physical,
+						    NULL), VMMEM_EARGUMENT);
 	/* No IOMMU behind an IOMMU. */
-	assert_code(vmmem_iommu_collection_new(see.iommu, see.map, &map),
-		    VMMEM_EINVAL);
+	assert_code(vmmem_collection_new_translated(see.iommu, see.map, &map),
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -111,8 +113,8 @@ START_TEST(lifetimes)
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_iotlb(iommu), iotlb);
 	physical = guest_of_ranges(&range, 1);
-	assert_ok(vmmem_iommu_collection_new(iommu, physical, &map));
-	ck_assert_ptr_eq(vmmem_iommu_physical(map), physical);
+	assert_ok(vmmem_collection_new_translated(iommu, physical, &map));
+	ck_assert_ptr_eq(vmmem_collection_physical(map), physical);
 	vmmem_iotlb_unref(iotlb);
 	vmmem_collection_unref(physical);
 	ck_assert_ptr_null(vmmem_iommu_unref(iommu));
@@ -133,12 +135,12 @@ START_TEST(without_a_handler)
 	uint8_t byte;
 
 	assert_ok(vmmem_iommu_new(see.iotlb, NULL, &iommu));
-	assert_ok(vmmem_iommu_collection_new(iommu, see.physical, &map));
+	assert_ok(vmmem_collection_new_translated(iommu, see.physical, &map));
 	assert_code(vmmem_collection_read_u8(map, IOVA, &byte),
 		    VMMEM_EIOMMUMISS);
 	ck_assert_uint_eq(vmmem_iommu_misses(iommu), 1);
 	see_map(IOVA, 0, 0x1000, W);
-	assert_code(vmmem_collection_read_u8(map, IOVA, &byte), VMMEM_EPERM);
+	assert_code(vmmem_collection_read_u8(map, IOVA, &byte), VMMEM_EDENIED);
 	assert_ok(vmmem_collection_write_u8(map, IOVA, 1));
 	assert_code(vmmem_collection_check(map, IOVA, 0x1001, W, &bad),
 		    VMMEM_EIOMMUMISS);
@@ -234,7 +236,7 @@ START_TEST(handler_says_something_else)
 	ck_assert_int_lt(asked.count, 1000);
 	see_map(IOVA, 0, 0x1000, W);
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 }
 END_TEST
 
@@ -339,7 +341,7 @@ START_TEST(resolve)
 	ck_assert_uint_eq(asked.len[0], 0xf);
 	see_map(TOP - 0xf, 0, 0x10, R);
 	assert_code(vmmem_iommu_resolve(see.iommu, TOP - 7, 9, R, 0, &bad),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	/* While it is off nothing needs a translation. */
 	assert_ok(vmmem_iommu_set_enabled(see.iommu, 0));
 	assert_ok(vmmem_iommu_resolve(see.iommu, 0x77000, 5, RW, 0, &bad));
@@ -351,8 +353,8 @@ START_TEST(switched_on_and_off)
 	struct vmmem_collection *second;
 	uint64_t value;
 
-	assert_ok(vmmem_iommu_collection_new(see.iommu, see.physical,
-					     &second));
+	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
+						  &second));
 	see_map(0x1000, 0, 0x1000, RW);
 	assert_ok(vmmem_collection_write_u64(see.physical, 0, 1));
 	assert_ok(vmmem_collection_write_u64(see.physical, 0x1000, 2));
@@ -375,8 +377,8 @@ START_TEST(switched_on_and_off)
 	ck_assert_int_eq(asked.count, 0);
 	/* One that is made now is off too. */
 	vmmem_collection_unref(second);
-	assert_ok(vmmem_iommu_collection_new(see.iommu, see.physical,
-					     &second));
+	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
+						  &second));
 	assert_ok(vmmem_collection_read_u64(second, 0x1000, &value));
 	ck_assert_uint_eq(value, 2);
 
@@ -393,15 +395,15 @@ END_TEST
 START_TEST(log_of_the_target)
 {
 	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(
-		vmmem_collection_at(see.physical, 1));
+		vmmem_collection_region(see.physical, 1));
 
 	ck_assert_ptr_nonnull(bitmap);
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	see_map(IOVA, HALF + 0x1000, 0x1000, RW);
 	assert_ok(vmmem_collection_write_u32(see.map, IOVA + 0xffc, 1));
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x1000), 1);
-	assert_ok(vmmem_bitmap_stop(bitmap));
+	assert_ok(vmmem_bitmap_stop_logging(bitmap));
 	ck_assert_uint_eq(vmmem_iommu_unlogged(see.iommu, NULL), 0);
 }
 END_TEST

@@ -55,13 +55,13 @@ START_TEST(atomics_are_refused)
 	assert_code(vmmem_collection_load_u32(m, IOVA + 2, VMMEM_ORDER_ACQUIRE,
 					      &u32),
 		    VMMEM_EMISALIGNED);
-	answer = VMMEM_EPERM;
+	answer = VMMEM_EDENIED;
 	assert_code(vmmem_collection_store_u32(m, IOVA + 0x1000, 1,
 					       VMMEM_ORDER_RELEASE),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_fetch_add_u32(m, IOVA + 0x1000, 1,
 						   VMMEM_ORDER_RELAXED, NULL),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_collection_load_u64(m, IOVA + 0x2008,
 					      VMMEM_ORDER_ACQUIRE, &u64),
 		    VMMEM_ECONGRUENCE);
@@ -136,15 +136,15 @@ START_TEST(lookups)
 	void *host;
 
 	see_map(IOVA, HALF + 0x1000, 0x2000, R);
-	second = vmmem_collection_at(see.physical, 1);
+	second = vmmem_collection_region(see.physical, 1);
 	ck_assert_uint_eq(vmmem_collection_count(see.map), 2);
-	ck_assert_ptr_eq(vmmem_collection_at(see.map, 1), second);
-	ck_assert_ptr_null(vmmem_collection_at(see.map, 2));
+	ck_assert_ptr_eq(vmmem_collection_region(see.map, 1), second);
+	ck_assert_ptr_null(vmmem_collection_region(see.map, 2));
 	ck_assert_int_eq(vmmem_collection_for_each(see.map, visit, seen), 0);
 	ck_assert_ptr_eq(seen[1], second);
 	seen[0] = second;
 	ck_assert_int_eq(vmmem_collection_for_each(see.map, visit, seen), 77);
-	ck_assert_ptr_eq(seen[1], vmmem_collection_at(see.physical, 0));
+	ck_assert_ptr_eq(seen[1], vmmem_collection_region(see.physical, 0));
 	assert_ok(vmmem_collection_last(see.map, &value));
 	ck_assert_uint_eq(value, LEN - 1);
 
@@ -166,12 +166,12 @@ START_TEST(lookups)
 	ck_assert_uint_eq(value, 0x1005);
 	assert_code(vmmem_collection_locate(see.map, 5, &region, &value),
 		    VMMEM_EIOMMUMISS);
-	assert_ok(vmmem_collection_offset(see.map, IOVA - 5, 5, &value));
+	assert_ok(vmmem_collection_address_add(see.map, IOVA - 5, 5, &value));
 	ck_assert_uint_eq(value, IOVA);
-	assert_code(vmmem_collection_offset(see.map, IOVA, 0x2000, &value),
+	assert_code(vmmem_collection_address_add(see.map, IOVA, 0x2000, &value),
 		    VMMEM_EIOMMUMISS);
-	assert_code(vmmem_collection_offset(see.map, TOP, 1, &value),
-		    VMMEM_EOVERFLOW);
+	assert_code(vmmem_collection_address_add(see.map, TOP, 1, &value),
+		    VMMEM_EWRAPS);
 	assert_ok(vmmem_collection_host_address(see.map, IOVA + 0x800, R,
 						&host, &len));
 	ck_assert_ptr_eq(host, host_of(see.physical, HALF + 0x1800));
@@ -201,7 +201,7 @@ START_TEST(insert_and_remove)
 	assert_code(vmmem_collection_write_u8(see.map, IOVA, 1),
 		    VMMEM_EBADADDR);
 	assert_ok(vmmem_collection_insert(see.map, region, &larger));
-	ck_assert_ptr_nonnull(vmmem_iommu_physical(larger));
+	ck_assert_ptr_nonnull(vmmem_collection_physical(larger));
 	assert_ok(vmmem_collection_write_u8(larger, IOVA, 1));
 	assert_code(vmmem_collection_insert(larger, region, &smaller),
 		    VMMEM_EOVERLAP);
@@ -261,7 +261,7 @@ START_TEST(slices)
 	see_map(TOP, 0x10, 1, R);
 	assert_ok(vmmem_collection_next_slice(see.map, TOP, 1, R, &slice));
 	assert_code(vmmem_collection_next_slice(see.map, TOP, 2, R, &slice),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 }
 END_TEST
 
@@ -309,18 +309,18 @@ START_TEST(nothing_wraps)
 	ck_assert_mem_eq(bytes, host_of(see.physical, 0x1ff0), 0x10);
 	assert_code(vmmem_collection_read(see.map, TOP - 0xf, bytes, 0x20,
 					  &done),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0);
 	assert_code(vmmem_collection_read_some(see.map, TOP - 0xf, bytes, 0x20,
 					       &done),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0x10);
 	assert_code(vmmem_collection_fill(see.map, TOP, 1, UINT64_MAX, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_check(see.map, TOP, 2, R, &bad),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_copy(see.map, TOP - 7, 0, 0x10, NULL),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_ok(vmmem_collection_write(see.map, TOP, NULL, 0, &done));
 }
 END_TEST
@@ -369,7 +369,7 @@ open_logged(void)
 START_TEST(marks_after_the_translation_is_gone)
 {
 	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(
-		vmmem_collection_at(see.physical, 1));
+		vmmem_collection_region(see.physical, 1));
 	const struct vmmem_range chain[] = {
 		{ IOVA + 0xff0, 0x20 }, { IOVA + 0x3000, 0x1000 },
 	};
@@ -378,7 +378,7 @@ START_TEST(marks_after_the_translation_is_gone)
 	size_t count;
 
 	answer = VMMEM_IOMMU_LATER;
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	see_map(IOVA, HALF + 0x5000, 0x1000, RW);
 	see_map(IOVA + 0x1000, HALF + 0x2000, 0x1000, RW);
 	see_map(IOVA + 0x3000, HALF, 0x1000, RW);
@@ -397,7 +397,7 @@ START_TEST(marks_after_the_translation_is_gone)
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x5000), 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0x2000), 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 0), 1);
-	assert_ok(vmmem_bitmap_stop(bitmap));
+	assert_ok(vmmem_bitmap_stop_logging(bitmap));
 }
 END_TEST
 
@@ -405,9 +405,9 @@ END_TEST
 START_TEST(marks_behind_gaps)
 {
 	struct vmmem_bitmap *own = vmmem_region_bitmap(
-		vmmem_collection_at(see.physical, 1));
+		vmmem_collection_region(see.physical, 1));
 
-	assert_ok(vmmem_bitmap_start(own));
+	assert_ok(vmmem_bitmap_start_logging(own));
 	/* A page, a gap, a page that leads nowhere, the page behind it. */
 	see_map(IOVA, HALF, 0x1000, RW);
 	see_map(IOVA + 0x2000, LEN, 0x1000, RW);
@@ -453,10 +453,10 @@ START_TEST(marks_behind_holes)
 	regions[1] = tracked_region(high - 0x1000, 0x2000);
 	for (i = 0; i < 2; i++) {
 		logs[i] = vmmem_region_bitmap(regions[i]);
-		assert_ok(vmmem_bitmap_start(logs[i]));
+		assert_ok(vmmem_bitmap_start_logging(logs[i]));
 	}
 	holes = guest_of(regions, 2);
-	assert_ok(vmmem_iommu_collection_new(see.iommu, holes, &map));
+	assert_ok(vmmem_collection_new_translated(see.iommu, holes, &map));
 	see_map(0, 0, high, RW);
 	assert_code(vmmem_collection_mark(map, 0, high), VMMEM_EBADADDR);
 	ck_assert_uint_eq(vmmem_bitmap_count(logs[0]), 1);
@@ -467,7 +467,7 @@ START_TEST(marks_behind_holes)
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(vmmem_bitmap_count(logs[1]), 2);
 	assert_code(vmmem_collection_mark(map, high, 0x8000),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	vmmem_collection_unref(map);
 	vmmem_collection_unref(holes);
 }
@@ -477,7 +477,7 @@ START_TEST(log_by_iova)
 {
 	struct vmmem_bitmap *log = open_logged();
 	struct vmmem_bitmap *own = vmmem_region_bitmap(
-		vmmem_collection_at(see.physical, 1));
+		vmmem_collection_region(see.physical, 1));
 	uint64_t where = 7;
 
 	/* Logging is off at first. */
@@ -486,8 +486,8 @@ START_TEST(log_by_iova)
 	ck_assert_uint_eq(vmmem_bitmap_count(log), 0);
 	ck_assert_uint_eq(vmmem_iommu_unlogged(see.iommu, &where), 0);
 	ck_assert_uint_eq(where, 7);
-	assert_ok(vmmem_bitmap_start(log));
-	assert_ok(vmmem_bitmap_start(own));
+	assert_ok(vmmem_bitmap_start_logging(log));
+	assert_ok(vmmem_bitmap_start_logging(own));
 	assert_ok(vmmem_collection_write_u8(see.map, IOVA, 1));
 	ck_assert_int_eq(vmmem_bitmap_test(log, 0), 1);
 	assert_ok(vmmem_collection_write_u64(see.map, IOVA + 0xffc, 1));
@@ -530,7 +530,7 @@ START_TEST(copies_log_by_iova)
 	struct vmmem_bitmap *log = open_logged();
 	uint64_t page;
 
-	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_bitmap_start_logging(log));
 	assert_ok(vmmem_collection_copy(see.map, IOVA + 0x1ff8, IOVA + 0x1000,
 					0x1008, NULL));
 	for (page = 0; page < 4; page++)
@@ -557,7 +557,7 @@ START_TEST(slices_log_by_iova)
 	struct vmmem_bitmap *log = open_logged();
 	struct vmmem_slice slice = { .len = 99 };
 
-	assert_ok(vmmem_bitmap_start(log));
+	assert_ok(vmmem_bitmap_start_logging(log));
 	assert_ok(vmmem_collection_slice(see.map, IOVA + 0x1800, 0x1000, RW,
 					 &slice));
 	assert_ok(vmmem_slice_write_u8(&slice, 0xfff, 1));

@@ -51,7 +51,7 @@ miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	if (iova < BASE || frames[page] == NONE)
 		return VMMEM_EBADADDR;
 	if ((access & ~permits[page]) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return vmmem_iotlb_map(iotlb, BASE + page * PAGE, frames[page] * PAGE,
 			       PAGE, permits[page]);
 }
@@ -66,7 +66,7 @@ memory(void)
 	vmmem_region_builder_set_tracking(builder, 64);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)));
 	return region;
 }
 
@@ -110,7 +110,7 @@ make_aliases(void)
 			continue;
 		vmmem_region_builder_set_range(builder, BASE + i * PAGE, PAGE);
 		vmmem_region_builder_set_alias(
-			builder, vmmem_collection_at(physical[1], 0),
+			builder, vmmem_collection_region(physical[1], 0),
 			frames[i] * PAGE);
 		vmmem_region_builder_set_protection(builder, permits[i]);
 		assert_ok(vmmem_region_builder_build(builder,
@@ -135,7 +135,8 @@ open_both(void)
 	make_aliases();
 	assert_ok(vmmem_iotlb_new(1 + rng_below(&rng, 2 * PAGES), &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
-	assert_ok(vmmem_iommu_collection_new(iommu, physical[0], &guest[0]));
+	assert_ok(vmmem_collection_new_translated(iommu, physical[0],
+						  &guest[0]));
 }
 
 static void
@@ -309,7 +310,7 @@ one_slice(void)
 					       slices[i].len) == 0);
 	}
 	/* Whether it permits the access is found out first, through an iommu. */
-	if (rc[0] == VMMEM_EPERM && rc[1] != 0)
+	if (rc[0] == VMMEM_EDENIED && rc[1] != 0)
 		return;
 	HOLDS(rc[0] == rc[1]);
 	HOLDS(slices[0].len == slices[1].len);
@@ -340,7 +341,7 @@ compare(void)
 		     PAGES * PAGE) == 0);
 	for (i = 0; i < 2; i++)
 		logs[i] = vmmem_region_bitmap(
-			vmmem_collection_at(physical[i], 0));
+			vmmem_collection_region(physical[i], 0));
 	for (at = 0; at < PAGES * PAGE; at += 64)
 		HOLDS(vmmem_bitmap_test(logs[0], at) ==
 		      vmmem_bitmap_test(logs[1], at));

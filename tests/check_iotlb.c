@@ -65,11 +65,11 @@ START_TEST(new_checks_its_arguments)
 {
 	struct vmmem_iotlb *none = (void *)0x5a5a5a50;
 
-	assert_code(vmmem_iotlb_new(0, &none), VMMEM_EINVAL);
+	assert_code(vmmem_iotlb_new(0, &none), VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_new(VMMEM_IOTLB_CAPACITY_MAX + 1, &none),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_iotlb_new(SIZE_MAX, &none), VMMEM_EINVAL);
-	assert_code(vmmem_iotlb_new(1, NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_new(SIZE_MAX, &none), VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_new(1, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(none, (void *)0x5a5a5a50);
 }
 END_TEST
@@ -97,18 +97,18 @@ START_TEST(null_is_refused_or_ignored)
 {
 	ck_assert_ptr_null(vmmem_iotlb_ref(NULL));
 	ck_assert_ptr_null(vmmem_iotlb_unref(NULL));
-	assert_code(vmmem_iotlb_map(NULL, 0, 0, 1, RW), VMMEM_EINVAL);
-	assert_code(vmmem_iotlb_unmap(NULL, 0, 1), VMMEM_EINVAL);
+	assert_code(vmmem_iotlb_map(NULL, 0, 0, 1, RW), VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_unmap(NULL, 0, 1), VMMEM_EARGUMENT);
 	vmmem_iotlb_unmap_all(NULL);
 	assert_code(vmmem_iotlb_lookup(NULL, 0, 1, 0, pieces, 1, &found),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 0, NULL, 1, &found),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 0, pieces, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 8, pieces, 1, &found),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_iotlb_synchronize(NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_synchronize(NULL), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_iotlb_capacity(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_count(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_evicted(NULL), 0);
@@ -146,7 +146,7 @@ START_TEST(no_bytes_anywhere)
 	ck_assert_uint_eq(found, 0);
 	assert_ok(vmmem_iotlb_lookup(iotlb, 5, 0, RW, NULL, 0, &found));
 	/* But arguments are checked. */
-	assert_code(map(0, 0, 0, 4), VMMEM_EINVAL);
+	assert_code(map(0, 0, 0, 4), VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -187,11 +187,11 @@ START_TEST(every_failure_is_reported)
 	expect_hit(5, 50, 10, 700);
 	expect_miss(6, 60, 5);
 
-	assert_code(look(15, 10, R), VMMEM_EPERM);
+	assert_code(look(15, 10, R), VMMEM_EDENIED);
 	ck_assert_uint_eq(found, 2);
 	expect(0, VMMEM_IOTLB_HIT, 15, 5, 105, R);
 	expect(1, VMMEM_IOTLB_DENIED, 20, 5, 300, W);
-	assert_code(look(15, 10, W), VMMEM_EPERM);
+	assert_code(look(15, 10, W), VMMEM_EDENIED);
 	/* Asking for nothing, all that is mapped is a hit. */
 	assert_ok(look(12, 26, 0));
 	ck_assert_uint_eq(found, 3);
@@ -344,22 +344,22 @@ START_TEST(up_to_the_top)
 	assert_ok(look(0xfff, 1, RW));
 	expect_hit(0, 0xfff, 1, TOP);
 	/* All is there up to the top, but the range goes on. */
-	assert_code(look(TOP - 0xf, 0x20, RW), VMMEM_EOVERFLOW);
+	assert_code(look(TOP - 0xf, 0x20, RW), VMMEM_EWRAPS);
 	ck_assert_uint_eq(found, 1);
 	expect_hit(0, TOP - 0xf, 0x10, 0x1ff0);
 	assert_code(look(TOP - 0x1fff, UINT64_MAX, RW), VMMEM_EIOMMUMISS);
 	ck_assert_uint_eq(found, 2);
 	expect_miss(0, TOP - 0x1fff, 0x1000);
 
-	assert_code(map(TOP, 0, 2, RW), VMMEM_EOVERFLOW);
-	assert_code(map(0, TOP, 2, RW), VMMEM_EOVERFLOW);
+	assert_code(map(TOP, 0, 2, RW), VMMEM_EWRAPS);
+	assert_code(map(0, TOP, 2, RW), VMMEM_EWRAPS);
 	assert_ok(map(1, 0, UINT64_MAX, RW));
 	assert_ok(look(TOP, 1, RW));
 	expect_hit(0, TOP, 1, TOP - 1);
-	assert_code(map(2, 0, UINT64_MAX, RW), VMMEM_EOVERFLOW);
+	assert_code(map(2, 0, UINT64_MAX, RW), VMMEM_EWRAPS);
 	/* What lies below 2^64 is removed all the same. */
 	assert_code(vmmem_iotlb_unmap(iotlb, TOP - 0xff, 0x101),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(look(TOP - 0x1ff, 0x200, RW), VMMEM_EIOMMUMISS);
 	expect_miss(1, TOP - 0xff, 0x100);
 }
@@ -393,7 +393,7 @@ START_TEST(least_recently_used_goes_first)
 			(void)look(i * 0x2000, 1, R);
 	assert_ok(look(0x100000, 1, R));
 	assert_ok(look(0x200000, 1, R));
-	assert_code(look(0x2000, 1, W), VMMEM_EPERM);
+	assert_code(look(0x2000, 1, W), VMMEM_EDENIED);
 	assert_ok(map(0x300000, 0, 0x1000, RW));
 	assert_ok(look(0x2000, 1, R));
 	assert_code(look(5 * 0x2000, 1, R), VMMEM_EIOMMUMISS);

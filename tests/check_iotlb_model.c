@@ -153,7 +153,7 @@ compare(struct model *m, size_t from, size_t len, uint32_t access)
 		if (state == VMMEM_IOTLB_MISS)
 			want = VMMEM_EIOMMUMISS;
 		else if (state == VMMEM_IOTLB_DENIED && want == 0)
-			want = VMMEM_EPERM;
+			want = VMMEM_EDENIED;
 		HOLDS(m, n < found);
 		HOLDS(m, p->iova == m->base + start);
 		HOLDS(m, p->len == i - start);
@@ -205,7 +205,7 @@ step_map(struct model *m)
 	gpa = m->base + from + delta;
 	rc = vmmem_iotlb_map(m->iotlb, m->base + from, gpa, len, access);
 	if (len != 0 && len - 1 > UINT64_MAX - gpa)
-		want = VMMEM_EOVERFLOW;
+		want = VMMEM_EWRAPS;
 	HOLDS(m, rc == want);
 	if (want != 0 || len == 0)
 		return;
@@ -231,7 +231,7 @@ step_unmap(struct model *m)
 				       WINDOW - from + 1 +
 					       rng_below(&m->rng, 9999));
 		len = WINDOW - from;
-		want = VMMEM_EOVERFLOW;
+		want = VMMEM_EWRAPS;
 	} else {
 		rc = vmmem_iotlb_unmap(m->iotlb, m->base + from, len);
 	}
@@ -250,11 +250,11 @@ step_refused(struct model *m)
 	draw(m, &from, &len);
 	HOLDS(m, vmmem_iotlb_map(m->iotlb, UINT64_MAX - from, 0,
 				 from + 2 + len, READ_WRITE) ==
-			 VMMEM_EOVERFLOW);
+			 VMMEM_EWRAPS);
 	HOLDS(m, vmmem_iotlb_map(m->iotlb, m->base + from, UINT64_MAX - len,
-				 len + 2, READ_WRITE) == VMMEM_EOVERFLOW);
+				 len + 2, READ_WRITE) == VMMEM_EWRAPS);
 	HOLDS(m, vmmem_iotlb_map(m->iotlb, m->base + from, 0, len, 4) ==
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 }
 
 static void

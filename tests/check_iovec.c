@@ -49,7 +49,7 @@ external(uint64_t gpa, uint8_t *host, uint32_t protection, int tracked)
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	if (tracked)
-		assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(region)));
+		assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(region)));
 	return region;
 }
 
@@ -231,7 +231,7 @@ START_TEST(too_little_room)
 					   &count), VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(guest, A, 4 * SIZE,
 					   VMMEM_PROT_WRITE, iov, 1, &count),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(count, 77);
 }
 END_TEST
@@ -242,15 +242,15 @@ START_TEST(refusals)
 	size_t count = 77;
 
 	assert_code(vmmem_collection_iovec(guest, A, 5 * SIZE, READ_WRITE, iov,
-					   16, &count), VMMEM_EPERM);
+					   16, &count), VMMEM_EDENIED);
 	assert_code(vmmem_collection_iovec(guest, A, 5 * SIZE, VMMEM_PROT_READ,
 					   iov, 16, &count), VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(guest, 0, 1, 0, iov, 16, &count),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(guest, LAST, SIZE + 1, 0, iov, 16,
-					   &count), VMMEM_EOVERFLOW);
+					   &count), VMMEM_EWRAPS);
 	assert_code(vmmem_collection_iovec(guest, TOP, TOP, 0, iov, 16,
-					   &count), VMMEM_EOVERFLOW);
+					   &count), VMMEM_EWRAPS);
 	assert_code(vmmem_collection_iovec(guest, DEVICE, 1, READ_WRITE, iov,
 					   16, &count), VMMEM_ENOHOST);
 	assert_code(vmmem_collection_iovec(guest, GRANTS, 1, READ_WRITE, iov,
@@ -259,23 +259,23 @@ START_TEST(refusals)
 						  iov, 16, &count),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(NULL, A, 1, 0, iov, 16, &count),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_iovec(guest, A, 1, 8, iov, 16, &count),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_iovec(guest, A, 1, 0, NULL, 1, &count),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_iovec(guest, A, 1, 0, iov, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_iovec_ranges(guest, NULL, 1, 0, iov, 1,
-						  &count), VMMEM_EINVAL);
+						  &count), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_list_iovec(NULL, 1, 0, iov, 1, &count),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_collection_mark(NULL, A, 1), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_mark(NULL, A, 1), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_mark_ranges(NULL, bad, 1, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_mark_ranges(guest, NULL, 1, 1),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_slice_list_mark(NULL, 1, 1), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_list_mark(NULL, 1, 1), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 77);
 	ck_assert_uint_eq(grants.acquired, 0);
 	ck_assert_uint_eq(device.reads + device.writes, 0);
@@ -378,7 +378,7 @@ START_TEST(marks_ranges)
 	assert_code(vmmem_collection_mark(guest, A + 1, TOP), VMMEM_EBADADDR);
 	ck_assert_uint_eq(marked_in(0) + marked_in(1) + marked_in(2),
 			  3 * SIZE / PAGE);
-	assert_code(vmmem_collection_mark(guest, TOP, 2), VMMEM_EOVERFLOW);
+	assert_code(vmmem_collection_mark(guest, TOP, 2), VMMEM_EWRAPS);
 	assert_code(vmmem_collection_mark(guest, ROM + SIZE, 0x100),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_mark(guest, 0, 0x100), VMMEM_EBADADDR);
@@ -398,7 +398,7 @@ START_TEST(marks_ranges)
 	ck_assert_uint_eq(marked_in(0), 1);
 	ck_assert_uint_eq(marked_in(2), 1);
 	/* Off, nothing is marked. */
-	assert_ok(vmmem_bitmap_stop(vmmem_region_bitmap(logged[0])));
+	assert_ok(vmmem_bitmap_stop_logging(vmmem_region_bitmap(logged[0])));
 	if (!vmmem_bitmap_is_logging(vmmem_region_bitmap(logged[0]))) {
 		assert_ok(vmmem_collection_mark(guest, A, SIZE));
 		ck_assert_uint_eq(marked_in(0), 0);
@@ -458,10 +458,10 @@ START_TEST(of_slices)
 	slices[CHAIN] = slice_at(A, 1, VMMEM_PROT_READ);
 	count = 77;
 	assert_code(vmmem_slice_list_iovec(slices, CHAIN + 1, VMMEM_PROT_WRITE,
-					   iov, 16, &count), VMMEM_EPERM);
+					   iov, 16, &count), VMMEM_EDENIED);
 	ck_assert_uint_eq(count, 77);
 	assert_code(vmmem_slice_list_iovec(slices, CHAIN + 1, 4, iov, 16,
-					   &count), VMMEM_EINVAL);
+					   &count), VMMEM_EARGUMENT);
 	assert_ok(vmmem_slice_list_iovec(slices, CHAIN + 1, VMMEM_PROT_READ,
 					 iov, 16, &count));
 }
@@ -555,15 +555,15 @@ START_TEST(list_checks_its_arguments)
 	size_t count = 77;
 
 	assert_code(vmmem_collection_slice_list(NULL, chain, 1, 0, &slice, 1,
-						&count), VMMEM_EINVAL);
+						&count), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, NULL, 1, 0, &slice, 1,
-						&count), VMMEM_EINVAL);
+						&count), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 4, &slice, 1,
-						&count), VMMEM_EINVAL);
+						&count), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, NULL, 1,
-						&count), VMMEM_EINVAL);
+						&count), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, &slice, 1,
-						NULL), VMMEM_EINVAL);
+						NULL), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 77);
 	assert_ok(vmmem_collection_slice_list(guest, NULL, 0, 0, NULL, 0,
 					      &count));

@@ -266,7 +266,8 @@ START_TEST(as_many_slots_as_there_are)
 	assert_ok(vmmem_kvm_free(kvm));
 
 	options.first_slot = all;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm),
+		    VMMEM_EARGUMENT);
 	kvm = NULL;
 }
 END_TEST
@@ -515,8 +516,8 @@ START_TEST(what_is_wrong_is_refused)
 	struct vmmem_kvm *none = (void *)&options;
 	struct vmmem_slot slot;
 
-	assert_code(vmmem_kvm_new(NULL, vm.fd, NULL, &none), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_new(space, vm.fd, NULL, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(NULL, vm.fd, NULL, &none), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_new(space, vm.fd, NULL, NULL), VMMEM_EARGUMENT);
 	/* Another descriptor than a machine's, and none. */
 	assert_code(vmmem_kvm_new(space, fileno(stdin), NULL, &none), -ENOTTY);
 	assert_code(vmmem_kvm_new(space, -1, NULL, &none), -EBADF);
@@ -525,39 +526,44 @@ START_TEST(what_is_wrong_is_refused)
 		    VMMEM_ESTRUCTSIZE);
 	options.size = sizeof(options);
 	options.log = 4;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_EARGUMENT);
 	options.log = 0;
 	options.flags = 4;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_EARGUMENT);
 	options.flags = 0;
 	options.reserved = 1;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_EARGUMENT);
 	options.reserved = 0;
 	options.ring_entries = 3;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_EARGUMENT);
 	options.ring_entries = 0;
 	options.address_space = 0x10000;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
+		    VMMEM_EARGUMENT);
 	options.address_space = 0xffff;
 	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
 		    VMMEM_ENOSUPPORT);
 	ck_assert_ptr_eq(none, &options);
 
-	assert_code(vmmem_kvm_sync(NULL), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_slot_at(NULL, 0, &slot), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_slot_at(kvm, 0, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_sync(NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_slot_at(NULL, 0, &slot), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_slot_at(kvm, 0, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_kvm_slot_at(kvm, 0, &slot), VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_kvm_slot_find(NULL, 0, &slot), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_slot_find(kvm, 0, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_slot_find(NULL, 0, &slot), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_slot_find(kvm, 0, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_kvm_slot_find(kvm, 0, &slot), VMMEM_EBADADDR);
-	assert_code(vmmem_kvm_log_start(NULL, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_log_stop(NULL, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_log_stop(kvm, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_log_collect(NULL, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_add_vcpu(NULL, 0), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_add_vcpu(kvm, vm.vcpu), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_remove_vcpu(NULL, 0), VMMEM_EINVAL);
-	assert_code(vmmem_kvm_remove_vcpu(kvm, vm.vcpu), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_log_start(NULL, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_log_stop(NULL, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_log_stop(kvm, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_log_collect(NULL, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_add_vcpu(NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_add_vcpu(kvm, vm.vcpu), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_remove_vcpu(NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_remove_vcpu(kvm, vm.vcpu), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(NULL), 0);
 	ck_assert_int_eq(vmmem_kvm_is_pending(NULL), 0);
 	assert_ok(vmmem_kvm_free(NULL));

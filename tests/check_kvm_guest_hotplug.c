@@ -288,7 +288,7 @@ read_maps(void *opaque)
 	assert_ok(vmmem_reader_new(machine.space, &reader));
 	for (uint32_t turn = 1; !atomic_load(&machine.stop); turn++) {
 		uint32_t floor = atomic_load(&machine.published);
-		struct vmmem_collection *map = vmmem_reader_take(reader);
+		struct vmmem_collection *map = vmmem_reader_enter(reader);
 		uint32_t seen = expect_whole(map, rng_next(&rng));
 
 		NEED(seen >= floor, "map %u, but %u was there", seen, floor);
@@ -312,7 +312,7 @@ read_maps(void *opaque)
 			NEED(expect_whole(map, rng_next(&rng)) == seen,
 			     "the map changed within a section");
 		}
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 
 		/* One of them holds on to a map for long. */
 		if (number == 1 && turn % 64 == 0) {

@@ -78,7 +78,7 @@ START_TEST(what_is_logged_when_it_stops_is_collected)
 	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
 	EXPECT(region, 7);
 	assert_ok(vmmem_kvm_log_stop(kvm, NULL));
-	assert_code(vmmem_kvm_log_stop(kvm, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_log_stop(kvm, NULL), VMMEM_EARGUMENT);
 	vmmem_region_unref(region);
 }
 END_TEST
@@ -99,7 +99,7 @@ START_TEST(one_region_of_two)
 	expect_clean(one);
 	EXPECT(other, 2);
 	assert_code(vmmem_kvm_log_collect(kvm, one), VMMEM_ENOREGION);
-	assert_code(vmmem_kvm_log_stop(kvm, one), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_log_stop(kvm, one), VMMEM_EARGUMENT);
 	assert_ok(vmmem_kvm_log_stop(kvm, other));
 	write_page(PAGES + 3);
 	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
@@ -152,7 +152,7 @@ END_TEST
 START_TEST(removing_where_slots_cannot_move)
 {
 	struct vmmem_kvm_options options = { .size = sizeof(options),
-					     .flags = VMMEM_KVM_NO_MOVE };
+					     .flags = VMMEM_KVM_FLAG_NO_MOVE };
 	struct vmmem_region *region;
 
 	begin_with(&options);
@@ -315,7 +315,7 @@ START_TEST(starts_of_a_region_that_goes)
 	insert(region);
 	start(region, _i, region);
 	assert_ok(vmmem_space_remove(space, GPA, LEN, NULL));
-	assert_code(vmmem_kvm_log_stop(kvm, region), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_log_stop(kvm, region), VMMEM_EARGUMENT);
 	insert(region);
 	assert_code(vmmem_kvm_log_collect(kvm, region), VMMEM_ENOREGION);
 	vmmem_region_unref(region);
@@ -333,7 +333,7 @@ START_TEST(enabled_already)
 		options.ring_entries = 1024;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &second));
 	assert_ok(vmmem_kvm_free(second));
-	options.flags = VMMEM_KVM_LOG_ENABLED;
+	options.flags = VMMEM_KVM_FLAG_LOG_IS_ON;
 	begin_with(&options);
 }
 END_TEST

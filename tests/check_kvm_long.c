@@ -92,9 +92,11 @@ START_TEST(refused)
 	struct vmmem_kvm_options options = { .size = sizeof(options) };
 
 	options.max_slot_len = PAGE + 1;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm),
+		    VMMEM_EARGUMENT);
 	options.max_slot_len = (PAGE << 30) + PAGE;
-	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm),
+		    VMMEM_EARGUMENT);
 	options.max_slot_len = PAGE << 30;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
 }

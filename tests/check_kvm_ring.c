@@ -70,7 +70,7 @@ START_TEST(rings)
 	write_page(4);
 	assert_ok(vmmem_kvm_remove_vcpu(kvm, vm.vcpu));
 	EXPECT(region, 4);
-	assert_code(vmmem_kvm_remove_vcpu(kvm, vm.vcpu), VMMEM_EINVAL);
+	assert_code(vmmem_kvm_remove_vcpu(kvm, vm.vcpu), VMMEM_EARGUMENT);
 	slot.memory_size = 0;
 	ck_assert_int_eq(ioctl(vm.fd, KVM_SET_USER_MEMORY_REGION, &slot), 0);
 	vmmem_region_unref(region);

@@ -209,7 +209,7 @@ step(struct state *state, struct rng *rng, struct vmmem_update *update,
 					 VMMEM_ENOREGION);
 	}
 	if (rng_chance(rng, 10))
-		ck_assert_ptr_nonnull(vmmem_update_map(update));
+		ck_assert_ptr_nonnull(vmmem_update_collection(update));
 }
 
 /* several() makes a collection that differs in several regions. */
@@ -229,7 +229,7 @@ several(struct state *state, struct rng *rng)
 	while (steps-- > 0)
 		step(state, rng, update, state->has[to]);
 	state->collections[to] =
-		vmmem_collection_ref(vmmem_update_map(update));
+		vmmem_collection_ref(vmmem_update_collection(update));
 	vmmem_update_abort(update);
 	vmmem_space_unref(space);
 	state->latest = to;

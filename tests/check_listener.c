@@ -249,11 +249,11 @@ START_TEST(arguments)
 	struct vmmem_listener_ops older = all_ops;
 
 	assert_code(vmmem_listener_new(NULL, &all_ops, NULL, 0, &made),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_listener_new(space, NULL, NULL, 0, &made),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_listener_new(space, &all_ops, NULL, 0, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	older.size = 8;
 	assert_code(vmmem_listener_new(space, &older, NULL, 0, &made),
 		    VMMEM_ESTRUCTSIZE);
@@ -448,8 +448,8 @@ meddle(void *opaque, struct vmmem_region *region)
 	ck_assert_ptr_nonnull(map);
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_reader_new(space, &reader));
-	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
-	vmmem_reader_release(reader);
+	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
+	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	return 0;
@@ -507,7 +507,7 @@ START_TEST(random_updates)
 		update = begin();
 		for (i = (unsigned int)rng_below(&rng, 6); i > 0; i--) {
 			place = rng_below(&rng, PLACES);
-			if (vmmem_collection_contains(vmmem_update_map(update),
+			if (vmmem_collection_contains(vmmem_update_collection(update),
 						      place * PAGE))
 				take_out(update, place);
 			else

@@ -68,7 +68,7 @@ START_TEST(find_table)
 		ck_assert_uint_eq(len, 77);
 		return;
 	}
-	expected = vmmem_collection_at(guest, find_rows[_i].index);
+	expected = vmmem_collection_region(guest, find_rows[_i].index);
 	ck_assert_ptr_eq(vmmem_collection_find(guest, gpa), expected);
 	ck_assert_int_eq(vmmem_collection_contains(guest, gpa), 1);
 	assert_ok(vmmem_collection_locate(guest, gpa, &region, &offset));
@@ -93,9 +93,9 @@ START_TEST(next_table)
 	size_t i;
 
 	assert_ok(vmmem_collection_next(guest, gpa, &region));
-	for (i = 0; vmmem_region_last(vmmem_collection_at(guest, i)) < gpa;)
+	for (i = 0; vmmem_region_last(vmmem_collection_region(guest, i)) < gpa;)
 		i++;
-	ck_assert_ptr_eq(region, vmmem_collection_at(guest, i));
+	ck_assert_ptr_eq(region, vmmem_collection_region(guest, i));
 }
 END_TEST
 
@@ -109,7 +109,7 @@ START_TEST(next_above_all)
 	assert_code(vmmem_collection_next(low, TOP, &region), VMMEM_ENOREGION);
 	ck_assert_ptr_eq(region, NO_REGION);
 	assert_ok(vmmem_collection_next(low, 0x27ff, &region));
-	ck_assert_ptr_eq(region, vmmem_collection_at(low, 1));
+	ck_assert_ptr_eq(region, vmmem_collection_region(low, 1));
 	vmmem_collection_unref(low);
 }
 END_TEST
@@ -223,7 +223,7 @@ START_TEST(every_one_of_many_is_found)
 			uint64_t first = ranges[i].gpa;
 			uint64_t last = first + ranges[i].len - 1;
 			struct vmmem_region *region =
-				vmmem_collection_at(many, i);
+				vmmem_collection_region(many, i);
 
 			ck_assert_ptr_eq(vmmem_collection_find(many, first),
 					 region);
@@ -243,9 +243,9 @@ END_TEST
 START_TEST(at_and_count)
 {
 	ck_assert_uint_eq(vmmem_collection_count(guest), 3);
-	ck_assert_ptr_nonnull(vmmem_collection_at(guest, 2));
-	ck_assert_ptr_null(vmmem_collection_at(guest, 3));
-	ck_assert_ptr_null(vmmem_collection_at(guest, SIZE_MAX));
+	ck_assert_ptr_nonnull(vmmem_collection_region(guest, 2));
+	ck_assert_ptr_null(vmmem_collection_region(guest, 3));
+	ck_assert_ptr_null(vmmem_collection_region(guest, SIZE_MAX));
 }
 END_TEST
 
@@ -274,7 +274,7 @@ START_TEST(for_each_goes_in_order)
 	ck_assert_uint_eq(visits.count, 3);
 	for (i = 0; i < 3; i++)
 		ck_assert_ptr_eq(visits.seen[i],
-				 vmmem_collection_at(guest, i));
+				 vmmem_collection_region(guest, i));
 }
 END_TEST
 
@@ -339,10 +339,10 @@ static const struct {
 	{ 0x1000, TOP, VMMEM_EBADADDR, 0x2800 },
 	{ TOP - 0x1000, 2, VMMEM_EBADADDR, TOP - 0x1000 },
 	{ 0x3000, TOP, VMMEM_EBADADDR, 0x3000 },
-	{ TOP, 2, VMMEM_EOVERFLOW, 0 },
-	{ TOP - 0xfff, 0x1001, VMMEM_EOVERFLOW, 0 },
-	{ TOP - 0xfff, TOP, VMMEM_EOVERFLOW, 0 },
-	{ TOP, TOP, VMMEM_EOVERFLOW, 0 },
+	{ TOP, 2, VMMEM_EWRAPS, 0 },
+	{ TOP - 0xfff, 0x1001, VMMEM_EWRAPS, 0 },
+	{ TOP - 0xfff, TOP, VMMEM_EWRAPS, 0 },
+	{ TOP, TOP, VMMEM_EWRAPS, 0 },
 };
 
 START_TEST(check_table)
@@ -382,23 +382,23 @@ START_TEST(check_sees_permissions)
 	assert_ok(vmmem_collection_check(mixed, 0, 0x2000, VMMEM_PROT_READ,
 					 &bad));
 	assert_code(vmmem_collection_check(mixed, 0, 0x4000, VMMEM_PROT_READ,
-					   &bad), VMMEM_EPERM);
+					   &bad), VMMEM_EDENIED);
 	ck_assert_uint_eq(bad, 0x2000);
 	assert_code(vmmem_collection_check(mixed, 0x800, 0x4000,
 					   VMMEM_PROT_WRITE, &bad),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(bad, 0x1000);
 	assert_ok(vmmem_collection_check(mixed, 0x2000, 0x1000,
 					 VMMEM_PROT_WRITE, &bad));
 	assert_code(vmmem_collection_check(mixed, 0x2abc, 1,
 					   VMMEM_PROT_READ | VMMEM_PROT_WRITE,
-					   &bad), VMMEM_EPERM);
+					   &bad), VMMEM_EDENIED);
 	ck_assert_uint_eq(bad, 0x2abc);
 	assert_code(vmmem_collection_check(mixed, 0x3fff, 1, VMMEM_PROT_WRITE,
-					   NULL), VMMEM_EPERM);
+					   NULL), VMMEM_EDENIED);
 	/* The first byte that fails decides. */
 	assert_code(vmmem_collection_check(mixed, 0x3fff, 2, VMMEM_PROT_READ,
-					   &bad), VMMEM_EPERM);
+					   &bad), VMMEM_EDENIED);
 	ck_assert_uint_eq(bad, 0x3fff);
 	assert_code(vmmem_collection_check(mixed, 0x3fff, 2, 0, &bad),
 		    VMMEM_EBADADDR);
@@ -418,7 +418,7 @@ START_TEST(host_address_sees_permissions)
 	void *host = &len;
 
 	assert_code(vmmem_collection_host_address(rom, 0, VMMEM_PROT_WRITE,
-						  &host, &len), VMMEM_EPERM);
+						  &host, &len), VMMEM_EDENIED);
 	ck_assert_ptr_eq(host, &len);
 	ck_assert_uint_eq(len, 77);
 	assert_ok(vmmem_collection_host_address(rom, 0x10, VMMEM_PROT_READ,
@@ -443,10 +443,10 @@ static const struct {
 	{ 0, 0, VMMEM_EBADADDR },
 	{ 0x1000, 0x1800, VMMEM_EBADADDR },
 	{ 0x1000, 0x10000, VMMEM_EBADADDR },
-	{ TOP, 1, VMMEM_EOVERFLOW },
+	{ TOP, 1, VMMEM_EWRAPS },
 	/* Would wrap to 0x1000, which is mapped. */
-	{ TOP, 0x1001, VMMEM_EOVERFLOW },
-	{ 0x1001, TOP, VMMEM_EOVERFLOW },
+	{ TOP, 0x1001, VMMEM_EWRAPS },
+	{ 0x1001, TOP, VMMEM_EWRAPS },
 };
 
 START_TEST(offset_table)
@@ -454,7 +454,7 @@ START_TEST(offset_table)
 	uint64_t gpa = offset_rows[_i].gpa, offset = offset_rows[_i].offset;
 	uint64_t sum = 0x7777;
 
-	assert_code(vmmem_collection_offset(guest, gpa, offset, &sum),
+	assert_code(vmmem_collection_address_add(guest, gpa, offset, &sum),
 		    offset_rows[_i].code);
 	ck_assert_uint_eq(sum, offset_rows[_i].code == 0 ? gpa + offset :
 							   0x7777);
@@ -468,49 +468,51 @@ START_TEST(wrong_arguments)
 	void *host = &value;
 
 	ck_assert_uint_eq(vmmem_collection_count(NULL), 0);
-	ck_assert_ptr_null(vmmem_collection_at(NULL, 0));
+	ck_assert_ptr_null(vmmem_collection_region(NULL, 0));
 	ck_assert_ptr_null(vmmem_collection_find(NULL, 0));
 	ck_assert_int_eq(vmmem_collection_contains(NULL, 0), 0);
 	assert_code(vmmem_collection_for_each(NULL, visit, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_for_each(guest, NULL, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_locate(NULL, 0x1000, &region, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_locate(guest, 0x1000, NULL, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_locate(guest, 0x1000, &region, NULL),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_collection_last(NULL, &value), VMMEM_EINVAL);
-	assert_code(vmmem_collection_last(guest, NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_last(NULL, &value), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_last(guest, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_check(NULL, 0x1000, 1, 0, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_check(guest, 0x1000, 1, 8, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_check(guest, 0x1000, 1, VMMEM_PROT_EXEC,
-					   &value), VMMEM_EINVAL);
+					   &value), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_check(guest, 0x1000, 0, UINT32_MAX,
-					   &value), VMMEM_EINVAL);
-	assert_code(vmmem_collection_offset(NULL, 0x1000, 0, &value),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_collection_offset(guest, 0x1000, 0, NULL),
-		    VMMEM_EINVAL);
+					   &value), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_address_add(NULL, 0x1000, 0, &value),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_address_add(guest, 0x1000, 0, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_address(NULL, 0x1000, 0, &host,
-						  &value), VMMEM_EINVAL);
+						  &value), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_address(guest, 0x1000, 0, NULL,
-						  &value), VMMEM_EINVAL);
+						  &value), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_address(guest, 0x1000, 0, &host,
-						  NULL), VMMEM_EINVAL);
+						  NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_address(guest, 0x1000, 8, &host,
-						  &value), VMMEM_EINVAL);
-	assert_code(vmmem_collection_next(NULL, 0x1000, &region), VMMEM_EINVAL);
-	assert_code(vmmem_collection_next(guest, 0x1000, NULL), VMMEM_EINVAL);
+						  &value), VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_next(NULL, 0x1000, &region),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_next(guest, 0x1000, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_to_gpa(NULL, host, &value, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_to_gpa(guest, host, NULL, &value),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_host_to_gpa(guest, host, &value, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_ptr_eq(host, &value);
 	ck_assert_uint_eq(value, 77);

@@ -137,11 +137,11 @@ start(void)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		assert_ok(vmmem_bitmap_start(world.bitmaps[i]));
+		assert_ok(vmmem_bitmap_start_logging(world.bitmaps[i]));
 		ck_assert_int_eq(vmmem_bitmap_is_logging(world.bitmaps[i]),
 				 1);
 	}
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(world.source)));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(world.source)));
 }
 
 static void
@@ -150,8 +150,8 @@ stop(void)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++)
-		assert_ok(vmmem_bitmap_stop(world.bitmaps[i]));
-	assert_ok(vmmem_bitmap_stop(vmmem_region_bitmap(world.source)));
+		assert_ok(vmmem_bitmap_stop_logging(world.bitmaps[i]));
+	assert_ok(vmmem_bitmap_stop_logging(vmmem_region_bitmap(world.source)));
 }
 
 /* Where and how much is written; 'len' is for those that write any number. */
@@ -338,7 +338,7 @@ refuse_collection(const struct path *path)
 	place.gpa = TOP - 3;
 	refuse(path, &place, VMMEM_EBADADDR, 0);
 	place.gpa = ROM + 0x100;
-	refuse(path, &place, VMMEM_EPERM, 0);
+	refuse(path, &place, VMMEM_EDENIED, 0);
 	place.gpa = GPA + 0x101;
 	if (has(path, ALIGNED) && size > 1)
 		refuse(path, &place, VMMEM_EMISALIGNED, 0);
@@ -348,7 +348,7 @@ refuse_collection(const struct path *path)
 	}
 	place.map = NULL;
 	place.reader = NULL;
-	refuse(path, &place, VMMEM_EINVAL, 0);
+	refuse(path, &place, VMMEM_EARGUMENT, 0);
 	if (path->size == 0) {
 		place.map = world.map;
 		place.reader = world.reader;
@@ -396,7 +396,7 @@ refuse_slice(const struct path *path)
 	place.slice = &rom;
 	/* Whoever marks by hand has written by hand. */
 	if (!has(path, BY_HAND))
-		refuse(path, &place, VMMEM_EPERM, 0);
+		refuse(path, &place, VMMEM_EDENIED, 0);
 	place.slice = &slice;
 	if (has(path, ATOMIC)) {
 		place.offset = 1;
@@ -407,7 +407,7 @@ refuse_slice(const struct path *path)
 		refuse(path, &place, VMMEM_EORDER, 0);
 	}
 	place.slice = NULL;
-	refuse(path, &place, VMMEM_EINVAL, 0);
+	refuse(path, &place, VMMEM_EARGUMENT, 0);
 	if (path->size == 0) {
 		place.slice = &slice;
 		place.len = 0;

@@ -14,7 +14,7 @@ skip_reason(void)
 START_TEST(nothing_asked_for)
 {
 	struct vmmem_region *region = build();
-	struct vmmem_granted got = granted(region);
+	struct vmmem_policy_report got = granted(region);
 
 	ck_assert_uint_eq(got.page_size, page_size());
 	ck_assert_uint_eq(got.guard, 0);
@@ -225,16 +225,16 @@ END_TEST
 START_TEST(seals_refused)
 {
 	vmmem_policy_set_seals(policy, VMMEM_SEAL_SHRINK);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	set_kind(VMMEM_REGION_FILE);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	set_kind(VMMEM_REGION_MEMFD);
 	vmmem_policy_set_seals(policy, VMMEM_SEAL_WRITE);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_seals(policy, 64);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_seals(policy, UINT32_MAX);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -396,9 +396,9 @@ static const struct {
 START_TEST(unknown_values)
 {
 	bad_values[_i].set(bad_values[_i].first);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	bad_values[_i].set(UINT32_MAX - 1021);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -410,47 +410,47 @@ START_TEST(contradictions)
 	uint32_t node = 0;
 
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, NULL, 1);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, NULL, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_INTERLEAVE, &node, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_DEFAULT, &node, 1);
-	refuse(VMMEM_EINVAL);
-	node = VMMEM_NODES_MAX;
+	refuse(VMMEM_EARGUMENT);
+	node = VMMEM_NUMA_NODES_MAX;
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, &node, 1);
 	refuse(VMMEM_ENONODE);
 	/* mmap() would fill it from anywhere. */
 	node = 0;
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, &node, 1);
 	vmmem_region_builder_set_mapping_flags(builder, MAP_POPULATE);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_mapping_flags(builder, MAP_LOCKED);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_mapping_flags(builder, 0);
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_DEFAULT, NULL, 0);
 
 	vmmem_policy_set_thp(policy, VMMEM_THP_YES);
 	vmmem_region_builder_set_huge_page_size(builder, 0x200000);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_huge_page_size(builder, 0);
 	vmmem_policy_set_thp(policy, VMMEM_THP_DEFAULT);
 
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_EXEC);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_WRITE);
 	vmmem_region_builder_set_read_only(builder, 1);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_prefault(policy, 0);
 
 	/* What the library does not map, it makes no promise for. */
 	vmmem_region_builder_set_external(builder, memory, NULL, NULL);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_alias(builder, target, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_custom(builder, &ops, NULL);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_unref(target);
 }
 END_TEST
@@ -479,26 +479,28 @@ END_TEST
 START_TEST(size_of_granted)
 {
 	struct {
-		struct vmmem_granted known;
+		struct vmmem_policy_report known;
 		uint64_t more;
 	} newer;
 	struct vmmem_region *region = build();
-	struct vmmem_granted *known = &newer.known;
+	struct vmmem_policy_report *known = &newer.known;
 
 	memset(&newer, 0x5a, sizeof(newer));
 	known->size = sizeof(newer);
-	assert_ok(vmmem_region_granted(region, known));
+	assert_ok(vmmem_region_policy_report(region, known));
 	ck_assert_uint_eq(known->size, sizeof(newer));
 	ck_assert_uint_eq(newer.more, 0);
 	ck_assert_uint_eq(known->page_size, page_size());
 	known->page_size = 0x5a;
 	known->size = sizeof(*known) - 1;
-	assert_code(vmmem_region_granted(region, known), VMMEM_ESTRUCTSIZE);
+	assert_code(vmmem_region_policy_report(region, known),
+		    VMMEM_ESTRUCTSIZE);
 	known->size = 4097;
-	assert_code(vmmem_region_granted(region, known), VMMEM_ESTRUCTSIZE);
+	assert_code(vmmem_region_policy_report(region, known),
+		    VMMEM_ESTRUCTSIZE);
 	ck_assert_uint_eq(known->page_size, 0x5a);
-	assert_code(vmmem_region_granted(region, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_region_granted(NULL, known), VMMEM_EINVAL);
+	assert_code(vmmem_region_policy_report(region, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_policy_report(NULL, known), VMMEM_EARGUMENT);
 	vmmem_region_unref(region);
 }
 END_TEST
@@ -513,7 +515,7 @@ START_TEST(granted_of_others)
 				    void **))abort,
 	};
 	struct vmmem_region *region = NULL;
-	struct vmmem_granted got;
+	struct vmmem_policy_report got;
 
 	assert_ok(vmmem_region_new_external(0, 4096, memory, &region));
 	got = granted(region);

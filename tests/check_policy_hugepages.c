@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Policies, discards and foreign files of huge pages, skipped without any. */
+/* Policies, discards and untrusted files of huge pages, skipped without any. */
 #include <linux/magic.h>
 #include <linux/mman.h>
 
 #include <vmmem/discard.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/residency.h>
 
 #include "policy.h"
@@ -164,10 +164,10 @@ START_TEST(discard_of_private_file)
 }
 END_TEST
 
-START_TEST(foreign)
+START_TEST(untrusted)
 {
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_report report = { .size = sizeof(report) };
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.add = VMMEM_SEAL_SHRINK,
 		.page_size = HUGE,
@@ -175,28 +175,29 @@ START_TEST(foreign)
 	struct vmmem_region *region = NULL;
 	int fd = huge_file();
 
-	assert_code(vmmem_foreign_check(fd, 0, HUGE, NULL, NULL),
+	assert_code(vmmem_fd_check(fd, 0, HUGE, NULL, NULL),
 		    VMMEM_ESHRINKABLE);
-	assert_ok(vmmem_foreign_check(fd, HUGE, HUGE, &rules, &report));
-	ck_assert_uint_eq(report.type, VMMEM_FILE_HUGETLB);
+	assert_ok(vmmem_fd_check(fd, HUGE, HUGE, &rules, &report));
+	ck_assert_uint_eq(report.type, VMMEM_FD_TYPE_HUGETLB);
 	ck_assert_uint_eq(report.page_size, HUGE);
 	ck_assert_uint_eq(report.fs_type, HUGETLBFS_MAGIC);
 	ck_assert_uint_eq(report.len, PAGES * HUGE);
 	ck_assert_uint_eq(report.seals, VMMEM_SEAL_SHRINK);
-	assert_code(vmmem_foreign_check(fd, page_size(), 1, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, page_size(), 1, &rules, NULL),
 		    VMMEM_EFILEOFFSET);
-	assert_code(vmmem_foreign_check(fd, HUGE, PAGES * HUGE, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, HUGE, PAGES * HUGE, &rules, NULL),
 		    VMMEM_EPASTEOF);
 	rules.page_size = GIB;
-	assert_code(vmmem_foreign_check(fd, 0, HUGE, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, HUGE, &rules, NULL),
 		    VMMEM_EHUGEPAGE);
-	rules.types = VMMEM_FILE_MEMORY;
-	assert_code(vmmem_foreign_check(fd, 0, HUGE, &rules, NULL),
+	rules.types = VMMEM_FD_TYPE_MEMORY;
+	assert_code(vmmem_fd_check(fd, 0, HUGE, &rules, NULL),
 		    VMMEM_EFILETYPE);
 	vmmem_region_builder_set_range(builder, 0, HUGE);
-	vmmem_region_builder_set_foreign(builder, fd, HUGE, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, HUGE, NULL);
 	assert_ok(vmmem_region_builder_build(builder, &region));
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region),
+			  VMMEM_HUGE_PAGES_YES);
 	vmmem_region_unref(region);
 	close(fd);
 }
@@ -214,7 +215,7 @@ make_suite(void)
 	tcase_add_test(tcase, alignment_within_pages);
 	tcase_add_loop_test(tcase, discard, FIRST_KIND, END_OF_KINDS);
 	tcase_add_test(tcase, discard_of_private_file);
-	tcase_add_test(tcase, foreign);
+	tcase_add_test(tcase, untrusted);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -39,7 +39,7 @@ START_TEST(each_mode)
 				     VMMEM_REGION_MEMFD };
 	const uint32_t nodes[] = { 0, 0, 0 };
 	struct vmmem_region *region, *alias = NULL;
-	struct vmmem_granted got;
+	struct vmmem_policy_report got;
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -76,8 +76,8 @@ END_TEST
 
 START_TEST(nodes_that_are_not_there)
 {
-	const uint32_t missing[] = { 0, VMMEM_NODES_MAX - 1 };
-	const uint32_t beyond[] = { 0, VMMEM_NODES_MAX };
+	const uint32_t missing[] = { 0, VMMEM_NUMA_NODES_MAX - 1 };
+	const uint32_t beyond[] = { 0, VMMEM_NUMA_NODES_MAX };
 	uint32_t mode;
 
 	for (mode = VMMEM_NUMA_BIND; mode <= VMMEM_NUMA_INTERLEAVE; mode++) {
@@ -143,14 +143,14 @@ START_TEST(histogram_refuses)
 	uint64_t bytes = 5, rest = 5;
 
 	assert_code(vmmem_region_nodes(NULL, 0, 1, &bytes, 1, &rest),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_nodes(region, 0, 1, NULL, 1, &rest),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_nodes(region, 0, 1, &bytes, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_nodes(region, 0, 1, &bytes,
-				       VMMEM_NODES_MAX + 1, &rest),
-		    VMMEM_EINVAL);
+				       VMMEM_NUMA_NODES_MAX + 1, &rest),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_nodes(region, LEN, 1, &bytes, 1, &rest),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_nodes(region, 1, TOP, &bytes, 1, &rest),

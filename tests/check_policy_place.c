@@ -217,7 +217,7 @@ START_TEST(too_much_room)
 
 	for (i = 0; i < ARRAY_LEN(sizes); i++) {
 		vmmem_policy_set_guard(policy, sizes[i]);
-		refuse(VMMEM_EOVERFLOW);
+		refuse(VMMEM_EWRAPS);
 	}
 	/* More than any process has room for; valgrind has its own code. */
 	vmmem_policy_set_guard(policy, UINT64_C(1) << 60);
@@ -227,7 +227,7 @@ START_TEST(too_much_room)
 	ck_assert_ptr_eq(region, NO_REGION);
 	vmmem_policy_set_guard(policy, 0);
 	vmmem_policy_set_alignment(policy, UINT64_C(1) << 63);
-	refuse(VMMEM_EOVERFLOW);
+	refuse(VMMEM_EWRAPS);
 }
 END_TEST
 

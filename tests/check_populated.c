@@ -161,11 +161,11 @@ START_TEST(bounds)
 
 	start = len = 7;
 	assert_code(vmmem_region_next_populated(NULL, 0, 1, &start, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_next_populated(region, 0, 1, NULL, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_next_populated(region, 0, 1, &start, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_next_populated(region, 0, SIZE + 1, &start,
 						&len), VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_next_populated(region, SIZE, 1, &start, &len),
@@ -292,13 +292,13 @@ START_TEST(collections)
 	NEXT(0x666000, 0, 0x666000, 0);
 	NEXT(TOP - 2 * PAGE + 1, PAGE, TOP - PAGE + 1, 0);
 	assert_code(vmmem_collection_next_populated(guest, TOP, 2, &gpa, &len),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_next_populated(NULL, 0, 1, &gpa, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_next_populated(guest, 0, 1, NULL, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_next_populated(guest, 0, 1, &gpa, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	vmmem_collection_unref(guest);
 	assert_ok(vmmem_collection_new_empty(&none));
 	guest = none;

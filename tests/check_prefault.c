@@ -112,7 +112,7 @@ START_TEST(all_pages_are_there)
 	struct seen seen = { .thread = pthread_self() };
 	uint64_t len = rows[_i].len, pages, tasks = threads_before();
 	struct vmmem_region *region;
-	struct vmmem_granted got;
+	struct vmmem_policy_report got;
 
 	set_kind(rows[_i].kind);
 	vmmem_region_builder_set_range(builder, GPA, len);
@@ -154,7 +154,7 @@ static const struct {
 	int returned;
 	int code;
 } cancels[] = {
-	{ VMMEM_ECANCELED, VMMEM_ECANCELED },
+	{ VMMEM_ESTOPPED, VMMEM_ESTOPPED },
 	{ -EINTR, -EINTR },
 	{ 1, VMMEM_ECALLBACK },
 	{ INT32_MAX, VMMEM_ECALLBACK },
@@ -199,12 +199,12 @@ START_TEST(cancel_at_the_end)
 	struct seen seen = {
 		.thread = pthread_self(),
 		.cancel_at = 2,
-		.code = VMMEM_ECANCELED,
+		.code = VMMEM_ESTOPPED,
 	};
 
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_policy_set_progress(policy, watch, &seen);
-	refuse(VMMEM_ECANCELED);
+	refuse(VMMEM_ESTOPPED);
 	ck_assert_uint_eq(seen.done, seen.total);
 }
 END_TEST
@@ -215,7 +215,7 @@ START_TEST(three_terabytes)
 	struct seen seen = {
 		.thread = pthread_self(),
 		.cancel_at = 1,
-		.code = VMMEM_ECANCELED,
+		.code = VMMEM_ESTOPPED,
 	};
 	void *at = mmap(NULL, 3 * TIB, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -227,7 +227,7 @@ START_TEST(three_terabytes)
 	vmmem_region_builder_set_range(builder, 0, 3 * TIB);
 	vmmem_policy_set_prefault(policy, 2);
 	vmmem_policy_set_progress(policy, watch, &seen);
-	refuse(VMMEM_ECANCELED);
+	refuse(VMMEM_ESTOPPED);
 	ck_assert_uint_eq(seen.total, 3 * TIB);
 	ck_assert_uint_le(seen.done, 4 * 64 * MIB);
 }

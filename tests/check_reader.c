@@ -46,13 +46,13 @@ START_TEST(arguments)
 {
 	struct vmmem_reader *none = (void *)&none, *made = none;
 
-	assert_code(vmmem_reader_new(NULL, &made), VMMEM_EINVAL);
-	assert_code(vmmem_reader_new(space, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_reader_new(NULL, &made), VMMEM_EARGUMENT);
+	assert_code(vmmem_reader_new(space, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(made, none);
-	ck_assert_ptr_null(vmmem_reader_take(NULL));
-	ck_assert_ptr_null(vmmem_reader_take_slow(NULL));
-	vmmem_reader_release(NULL);
-	vmmem_reader_release_slow(NULL);
+	ck_assert_ptr_null(vmmem_reader_enter(NULL));
+	ck_assert_ptr_null(vmmem_reader_enter_slow(NULL));
+	vmmem_reader_leave(NULL);
+	vmmem_reader_leave_slow(NULL);
 	ck_assert_uint_eq(vmmem_reader_generation(NULL), 0);
 	ck_assert_ptr_null(vmmem_reader_free(NULL));
 }
@@ -62,15 +62,15 @@ START_TEST(take_gives_the_current_map)
 {
 	struct vmmem_collection *map = vmmem_space_get(space);
 
-	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
+	vmmem_reader_leave(reader);
 	replace();
-	ck_assert_ptr_ne(vmmem_reader_take(reader), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_ne(vmmem_reader_enter(reader), map);
+	vmmem_reader_leave(reader);
 	vmmem_collection_unref(map);
 	map = vmmem_space_get(space);
-	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
+	vmmem_reader_leave(reader);
 	vmmem_collection_unref(map);
 }
 END_TEST
@@ -78,7 +78,7 @@ END_TEST
 /* What a section sees stays as it is, and stays mapped, until it ends. */
 START_TEST(section_keeps_its_map)
 {
-	struct vmmem_collection *map = vmmem_reader_take(reader);
+	struct vmmem_collection *map = vmmem_reader_enter(reader);
 	uint8_t byte = 0;
 
 	replace();
@@ -92,7 +92,7 @@ START_TEST(section_keeps_its_map)
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
 
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	/* Not by the reader: by who asks for it. */
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
 	assert_ok(vmmem_space_synchronize(space, 0));
@@ -103,63 +103,63 @@ END_TEST
 
 START_TEST(sections_nest)
 {
-	struct vmmem_collection *map = vmmem_reader_take(reader);
+	struct vmmem_collection *map = vmmem_reader_enter(reader);
 	int i;
 
 	for (i = 0; i < 3; i++) {
 		replace();
-		ck_assert_ptr_eq(vmmem_reader_take(reader), map);
+		ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
 	}
 	for (i = 0; i < 3; i++) {
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 		assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
 		/* Still within: another one sees the same. */
-		ck_assert_ptr_eq(vmmem_reader_take(reader), map);
-		vmmem_reader_release(reader);
+		ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
+		vmmem_reader_leave(reader);
 		ck_assert_int_eq(owned_is_released(&first_owned), 0);
 	}
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	ck_assert_int_eq(owned_is_released(&first_owned), 1);
-	ck_assert_ptr_ne(vmmem_reader_take(reader), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_ne(vmmem_reader_enter(reader), map);
+	vmmem_reader_leave(reader);
 }
 END_TEST
 
 /* The out-of-line forms mix with the others. */
 START_TEST(slow_forms_do_the_same)
 {
-	struct vmmem_collection *map = vmmem_reader_take_slow(reader);
+	struct vmmem_collection *map = vmmem_reader_enter_slow(reader);
 
-	ck_assert_ptr_eq(map, vmmem_reader_take(reader));
-	vmmem_reader_release_slow(reader);
+	ck_assert_ptr_eq(map, vmmem_reader_enter(reader));
+	vmmem_reader_leave_slow(reader);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release_slow(reader);
+	vmmem_reader_leave_slow(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
-	ck_assert_ptr_ne(vmmem_reader_take(reader), NULL);
+	ck_assert_ptr_ne(vmmem_reader_enter(reader), NULL);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release_slow(reader);
+	vmmem_reader_leave_slow(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 }
 END_TEST
 
 START_TEST(release_without_take)
 {
-	vmmem_reader_release(reader);
-	vmmem_reader_release_slow(reader);
-	vmmem_reader_take(reader);
+	vmmem_reader_leave(reader);
+	vmmem_reader_leave_slow(reader);
+	vmmem_reader_enter(reader);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release(reader);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	/* And the next section counts again. */
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 }
 END_TEST
 
@@ -168,7 +168,7 @@ START_TEST(generation)
 	uint64_t noted, now;
 
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	noted = vmmem_reader_generation(reader);
 	ck_assert_uint_eq(noted, vmmem_space_generation(space));
 	ck_assert_uint_ne(noted, 0);
@@ -176,16 +176,16 @@ START_TEST(generation)
 	replace();
 	ck_assert_uint_eq(vmmem_reader_generation(reader), noted);
 	ck_assert_uint_gt(vmmem_space_generation(space), noted);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
 
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	now = vmmem_reader_generation(reader);
 	ck_assert_uint_gt(now, noted);
-	vmmem_reader_release(reader);
-	vmmem_reader_take(reader);
+	vmmem_reader_leave(reader);
+	vmmem_reader_enter(reader);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), now);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 }
 END_TEST
 
@@ -196,13 +196,13 @@ START_TEST(slices_are_kept_by_generation)
 	uint64_t noted;
 	uint8_t byte;
 
-	assert_ok(vmmem_collection_slice(vmmem_reader_take(reader), 0x100, 16,
+	assert_ok(vmmem_collection_slice(vmmem_reader_enter(reader), 0x100, 16,
 					 VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 					 &slice));
 	noted = vmmem_reader_generation(reader);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), noted);
 	/* A writer in the middle of the section takes nothing away. */
 	replace();
@@ -211,11 +211,11 @@ START_TEST(slices_are_kept_by_generation)
 	ck_assert_uint_eq(byte, 0x55);
 	ck_assert_uint_eq(first_owned.bytes[0x103], 0x55);
 	vmmem_slice_release(&slice);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 
-	vmmem_reader_take(reader);
+	vmmem_reader_enter(reader);
 	ck_assert_uint_ne(vmmem_reader_generation(reader), noted);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 }
 END_TEST
 
@@ -226,10 +226,10 @@ START_TEST(two_readers)
 	struct vmmem_collection *map;
 
 	assert_ok(vmmem_reader_new(space, &other));
-	map = vmmem_reader_take(reader);
+	map = vmmem_reader_enter(reader);
 	replace();
-	ck_assert_ptr_ne(vmmem_reader_take(other), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_ne(vmmem_reader_enter(other), map);
+	vmmem_reader_leave(reader);
 	/* The other one came later, and sees nothing that is retired. */
 	assert_ok(vmmem_space_synchronize(space, 0));
 	replace();
@@ -245,8 +245,8 @@ START_TEST(a_reference_outlives_the_section)
 	struct vmmem_collection *map;
 	uint8_t byte;
 
-	map = vmmem_collection_ref(vmmem_reader_take(reader));
-	vmmem_reader_release(reader);
+	map = vmmem_collection_ref(vmmem_reader_enter(reader));
+	vmmem_reader_leave(reader);
 	replace();
 	/* Nobody sees it, somebody holds it. */
 	assert_ok(vmmem_space_synchronize(space, -1));
@@ -266,8 +266,8 @@ START_TEST(the_last_reader_ends_the_space)
 {
 	vmmem_space_unref(space);
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
-	assert_ok(vmmem_collection_write_u8(vmmem_reader_take(reader), 0, 1));
-	vmmem_reader_release(reader);
+	assert_ok(vmmem_collection_write_u8(vmmem_reader_enter(reader), 0, 1));
+	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	ck_assert_int_eq(owned_is_released(&first_owned), 1);
 	setup();

@@ -34,9 +34,9 @@ static const struct {
 	{ 0, 0, VMMEM_EZEROLEN },
 	{ 0x1000, 0, VMMEM_EZEROLEN },
 	{ TOP, 0, VMMEM_EZEROLEN },
-	{ TOP, 2, VMMEM_EOVERFLOW },
-	{ TOP - 15, 17, VMMEM_EOVERFLOW },
-	{ 16, TOP, VMMEM_EOVERFLOW },
+	{ TOP, 2, VMMEM_EWRAPS },
+	{ TOP - 15, 17, VMMEM_EWRAPS },
+	{ 16, TOP, VMMEM_EWRAPS },
 };
 
 START_TEST(anonymous_range)
@@ -111,10 +111,10 @@ START_TEST(more_than_a_process_can_map)
 	struct vmmem_region *region = NO_REGION;
 
 	assert_code(vmmem_region_new_anonymous(0, TOP, &region),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_region_new_anonymous(1, TOP, &region),
-		    VMMEM_EOVERFLOW);
-	assert_code(vmmem_region_new_memfd(0, TOP, &region), VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
+	assert_code(vmmem_region_new_memfd(0, TOP, &region), VMMEM_EWRAPS);
 	ck_assert_ptr_eq(region, NO_REGION);
 }
 END_TEST
@@ -130,7 +130,7 @@ START_TEST(anonymous_queries)
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
 	ck_assert_uint_eq(vmmem_region_mapping_flags(region),
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_NO);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_PAGES_NO);
 	ck_assert_uint_eq(vmmem_region_page_size(region), page_size());
 	ck_assert_ptr_null(vmmem_region_alias_target(region));
 	ck_assert_uint_eq(vmmem_region_alias_offset(region), 0);
@@ -178,7 +178,7 @@ START_TEST(memfd_is_sealed)
 	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_MEMFD);
 	ck_assert_uint_eq(vmmem_region_mapping_flags(region),
 			  MAP_SHARED | MAP_NORESERVE);
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_NO);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_PAGES_NO);
 	ck_assert_uint_eq(vmmem_region_page_size(region), page_size());
 	assert_ok(vmmem_region_file(region, &fd, &offset));
 	ck_assert_uint_eq(offset, 0);
@@ -238,7 +238,7 @@ START_TEST(file_is_shared_and_duplicated)
 			  MAP_SHARED | MAP_NORESERVE);
 	ck_assert_uint_eq(vmmem_region_protection(region),
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
-	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_NO);
+	ck_assert_uint_eq(vmmem_region_huge_pages(region), VMMEM_HUGE_PAGES_NO);
 	ck_assert_uint_eq(vmmem_region_page_size(region), page);
 	ck_assert_uint_eq(open_files(), files + 1);
 	assert_ok(vmmem_region_file(region, &own, &offset));
@@ -296,9 +296,9 @@ START_TEST(file_refusals)
 	REFUSED(0, 6, fd, 2 * page, VMMEM_EPASTEOF);
 	REFUSED(0, 1, fd, 3 * page, VMMEM_EPASTEOF);
 	REFUSED(0, page - 1, fd, far, VMMEM_EPASTEOF);
-	REFUSED(0, page, fd, far, VMMEM_EOVERFLOW);
-	REFUSED(0, 1, fd, far + page, VMMEM_EOVERFLOW);
-	REFUSED(0, 1, fd, TOP + 1 - page, VMMEM_EOVERFLOW);
+	REFUSED(0, page, fd, far, VMMEM_EWRAPS);
+	REFUSED(0, 1, fd, far + page, VMMEM_EWRAPS);
+	REFUSED(0, 1, fd, TOP + 1 - page, VMMEM_EWRAPS);
 	REFUSED(8, page, fd, 0, VMMEM_ECONGRUENCE);
 	REFUSED(1, page, fd, 0, VMMEM_ECONGRUENCE);
 	REFUSED(0, page, -1, 0, -EBADF);
@@ -353,7 +353,7 @@ START_TEST(external_is_the_callers)
 	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_EXTERNAL);
 	ck_assert_uint_eq(vmmem_region_mapping_flags(region), 0);
 	ck_assert_uint_eq(vmmem_region_huge_pages(region),
-			  VMMEM_HUGE_UNKNOWN);
+			  VMMEM_HUGE_PAGES_UNKNOWN);
 	ck_assert_uint_eq(vmmem_region_page_size(region), 0);
 	ck_assert_uint_eq(vmmem_region_protection(region),
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
@@ -370,13 +370,13 @@ START_TEST(external_refusals)
 	uintptr_t high = UINTPTR_MAX - 15;
 
 	assert_code(vmmem_region_new_external(0, 16, NULL, &region),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_new_external(1, 16, memory, &region),
 		    VMMEM_ECONGRUENCE);
 	assert_code(vmmem_region_new_external(0, 16, memory + 8, &region),
 		    VMMEM_ECONGRUENCE);
 	assert_code(vmmem_region_new_external(0, 17, (void *)high, &region),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_ptr_eq(region, NO_REGION);
 }
 END_TEST
@@ -388,13 +388,13 @@ START_TEST(null_outputs_are_refused)
 	int fd = file_of(0x1000);
 	size_t files = open_files();
 
-	assert_code(vmmem_region_new_anonymous(0, 1, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_region_new_memfd(0, 1, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_region_new_file(0, 1, fd, 0, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_new_anonymous(0, 1, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_new_memfd(0, 1, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_new_file(0, 1, fd, 0, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_region_new_external(0, 16, memory, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_new_alias(0, 16, region, 0, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(open_files(), files);
 	close(fd);
 	vmmem_region_unref(region);
@@ -408,11 +408,11 @@ START_TEST(host_address_refusals)
 	void *host = &len;
 
 	assert_code(vmmem_region_host_address(NULL, 0, &host, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_host_address(region, 0, NULL, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_host_address(region, 0, &host, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_host_address(region, 0x1000, &host, &len),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_host_address(region, TOP, &host, &len),
@@ -430,9 +430,9 @@ START_TEST(file_query_refusals)
 	int fd = 77;
 
 	assert_ok(vmmem_region_new_memfd(0, 0x1000, &region));
-	assert_code(vmmem_region_file(NULL, &fd, &offset), VMMEM_EINVAL);
-	assert_code(vmmem_region_file(region, NULL, &offset), VMMEM_EINVAL);
-	assert_code(vmmem_region_file(region, &fd, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_file(NULL, &fd, &offset), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_file(region, NULL, &offset), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_file(region, &fd, NULL), VMMEM_EARGUMENT);
 	ck_assert_int_eq(fd, 77);
 	ck_assert_uint_eq(offset, 77);
 	vmmem_region_unref(region);

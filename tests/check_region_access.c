@@ -138,7 +138,7 @@ START_TEST(out_of_range)
 	size_t i, done;
 
 	for (i = 0; i < ARRAY_LEN(both); i++) {
-		assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(both[i])));
+		assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(both[i])));
 		done = 77;
 		assert_code(vmmem_region_read(both[i], rows[_i].offset, copy,
 					      rows[_i].len, &done),
@@ -167,17 +167,17 @@ START_TEST(not_permitted)
 	size_t done = 77;
 
 	assert_ok(vmmem_region_read(rom, 0, copy, PAGE, NULL));
-	assert_code(vmmem_region_write(rom, 0, buf, 1, &done), VMMEM_EPERM);
+	assert_code(vmmem_region_write(rom, 0, buf, 1, &done), VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
-	assert_code(vmmem_region_read(none, 0, copy, 1, &done), VMMEM_EPERM);
-	assert_code(vmmem_region_write(none, 0, buf, 1, &done), VMMEM_EPERM);
+	assert_code(vmmem_region_read(none, 0, copy, 1, &done), VMMEM_EDENIED);
+	assert_code(vmmem_region_write(none, 0, buf, 1, &done), VMMEM_EDENIED);
 	assert_ok(vmmem_region_write(none, 0, NULL, 0, &done));
 	vmmem_region_builder_set_range(builder, 0, PAGE);
 	vmmem_region_builder_set_custom(builder, &device_ops, &device);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_WRITE);
 	assert_ok(vmmem_region_builder_build(builder, &sink));
 	vmmem_region_builder_free(builder);
-	assert_code(vmmem_region_read(sink, 0, copy, 1, &done), VMMEM_EPERM);
+	assert_code(vmmem_region_read(sink, 0, copy, 1, &done), VMMEM_EDENIED);
 	assert_ok(vmmem_region_write(sink, 0, buf, 1, &done));
 	vmmem_region_unref(rom);
 	vmmem_region_unref(none);
@@ -193,7 +193,7 @@ START_TEST(failing_callbacks)
 	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(custom);
 	size_t done = 77;
 
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	device.fail_from = PAGE;
 	assert_code(vmmem_region_read(custom, PAGE - 1, copy, 2, &done), -EIO);
 	ck_assert_uint_eq(done, 0);
@@ -217,7 +217,7 @@ START_TEST(exactly_what_is_written_is_marked)
 		bitmap = vmmem_region_bitmap(both[i]);
 		assert_ok(vmmem_region_write(both[i], 0, buf, LEN, NULL));
 		ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
-		assert_ok(vmmem_bitmap_start(bitmap));
+		assert_ok(vmmem_bitmap_start_logging(bitmap));
 		assert_ok(vmmem_region_read(both[i], 0, copy, LEN, NULL));
 		ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
 		assert_ok(vmmem_region_write(both[i], PAGE - 1, buf, 1, NULL));
@@ -234,12 +234,14 @@ START_TEST(wrong_arguments)
 {
 	size_t done = 77;
 
-	assert_code(vmmem_region_read(NULL, 0, copy, 1, &done), VMMEM_EINVAL);
-	assert_code(vmmem_region_write(NULL, 0, buf, 1, &done), VMMEM_EINVAL);
+	assert_code(vmmem_region_read(NULL, 0, copy, 1, &done),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_write(NULL, 0, buf, 1, &done),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_read(region, 0, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_write(region, 0, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(done, 77);
 	assert_ok(vmmem_region_read(region, 0, NULL, 0, &done));
 	ck_assert_uint_eq(done, 0);

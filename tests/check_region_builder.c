@@ -84,9 +84,9 @@ START_TEST(range_must_be_set)
 	vmmem_region_builder_set_range(builder, 0x1000, 0);
 	refuse(VMMEM_EZEROLEN);
 	vmmem_region_builder_set_range(builder, TOP, 2);
-	refuse(VMMEM_EOVERFLOW);
+	refuse(VMMEM_EWRAPS);
 	vmmem_region_builder_set_range(builder, 0, TOP);
-	refuse(VMMEM_EOVERFLOW);
+	refuse(VMMEM_EWRAPS);
 	/* What was refused can be mended. */
 	vmmem_region_builder_set_range(builder, TOP, 1);
 	vmmem_region_unref(build());
@@ -122,7 +122,7 @@ START_TEST(last_backing_counts)
 	ck_assert(is_mapped(host, 0x4000));
 	vmmem_region_builder_set_custom(builder, &ops, NULL);
 	ck_assert(!is_mapped(host, 0x4000));
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_anonymous(builder);
 	expect_kind(VMMEM_REGION_ANONYMOUS);
 	close(fd);
@@ -184,8 +184,8 @@ START_TEST(null_builder)
 	vmmem_region_builder_set_cookie(NULL, NULL);
 	vmmem_region_builder_set_name(NULL, "name");
 	ck_assert_ptr_null(vmmem_region_builder_free(NULL));
-	assert_code(vmmem_region_builder_build(NULL, &region), VMMEM_EINVAL);
-	assert_code(vmmem_region_builder_build(builder, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_builder_build(NULL, &region), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_builder_build(builder, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
 	/* No reference was taken to the target by the setter that failed. */
 	vmmem_region_unref(target);
@@ -196,11 +196,11 @@ END_TEST
 START_TEST(null_backings_are_refused)
 {
 	vmmem_region_builder_set_external(builder, NULL, ignore, NULL);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_alias(builder, NULL, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_custom(builder, NULL, NULL);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -213,21 +213,21 @@ static const struct {
 	{ 0, 0, 0, 0 },
 	{ MAP_NORESERVE, 0, 0, 0 },
 	{ MAP_NORESERVE | MAP_POPULATE, 0, 0, 0 },
-	{ MAP_PRIVATE, 0, VMMEM_EINVAL, 0 },
-	{ MAP_PRIVATE | MAP_ANONYMOUS, 0, VMMEM_EINVAL, VMMEM_EINVAL },
-	{ MAP_SHARED, VMMEM_EINVAL, 0, 0 },
-	{ MAP_SHARED_VALIDATE, VMMEM_EINVAL, 0, 0 },
+	{ MAP_PRIVATE, 0, VMMEM_EARGUMENT, 0 },
+	{ MAP_PRIVATE | MAP_ANONYMOUS, 0, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
+	{ MAP_SHARED, VMMEM_EARGUMENT, 0, 0 },
+	{ MAP_SHARED_VALIDATE, VMMEM_EARGUMENT, 0, 0 },
 	{ MAP_FIXED, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED },
 	{ MAP_FIXED_NOREPLACE, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED,
 	  VMMEM_EMAPFIXED },
 	{ MAP_FIXED | MAP_NORESERVE, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED,
 	  VMMEM_EMAPFIXED },
-	{ MAP_GROWSDOWN, VMMEM_EINVAL, VMMEM_EINVAL, VMMEM_EINVAL },
-	{ MAP_HUGETLB, VMMEM_EINVAL, VMMEM_EINVAL, VMMEM_EINVAL },
-	{ UINT32_C(1) << 31, VMMEM_EINVAL, VMMEM_EINVAL, VMMEM_EINVAL },
-	{ UINT32_MAX & ~(uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE),
-	  VMMEM_EINVAL, VMMEM_EINVAL, VMMEM_EINVAL },
-};
+	{ MAP_GROWSDOWN, VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
+	{ MAP_HUGETLB, VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
+	{ UINT32_C(1) << 31, VMMEM_EARGUMENT, VMMEM_EARGUMENT,
+		VMMEM_EARGUMENT },
+		{ UINT32_MAX & ~(uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE),
+		VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT }, };
 
 static void
 expect_flags(int code, uint32_t flags)
@@ -383,9 +383,9 @@ END_TEST
 START_TEST(unknown_protection_is_refused)
 {
 	vmmem_region_builder_set_protection(builder, 8);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_protection(builder, UINT32_MAX);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -499,7 +499,7 @@ START_TEST(name_length)
 	memset(name, 'n', sizeof(name));
 	name[VMMEM_REGION_NAME_MAX + 1] = '\0';
 	vmmem_region_builder_set_name(builder, name);
-	refuse(VMMEM_ENAMETOOLONG);
+	refuse(VMMEM_ELONGNAME);
 	name[VMMEM_REGION_NAME_MAX] = '\0';
 	vmmem_region_builder_set_name(builder, name);
 	/* The longest name goes for a memfd too. */

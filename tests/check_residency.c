@@ -211,13 +211,14 @@ START_TEST(huge)
 		if (got.huge == 8 * MIB || got.huge == 0)
 			ck_assert_uint_eq(part, got.huge == 0 ? 0 : 3 * MIB);
 		else
-			ck_assert(part <= 3 * MIB || part == VMMEM_UNKNOWN);
+			ck_assert(part <= 3 * MIB ||
+				  part == VMMEM_RESIDENCY_UNKNOWN);
 		/* Of a part of a page no more than that. */
 		part = residency_of(region, MIB + 5, 7).huge;
 		if (got.huge == 8 * MIB || got.huge == 0)
 			ck_assert_uint_eq(part, got.huge == 0 ? 0 : 7);
 		else
-			ck_assert(part <= 7 || part == VMMEM_UNKNOWN);
+			ck_assert(part <= 7 || part == VMMEM_RESIDENCY_UNKNOWN);
 	}
 	vmmem_region_unref(region);
 
@@ -277,8 +278,9 @@ START_TEST(refusals)
 	struct vmmem_residency got = { .size = sizeof(got), .resident = 5 };
 	struct vmmem_region *region = build(), *custom = NULL;
 
-	assert_code(vmmem_region_residency(NULL, 0, 1, &got), VMMEM_EINVAL);
-	assert_code(vmmem_region_residency(region, 0, 1, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_residency(NULL, 0, 1, &got), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_residency(region, 0, 1, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_residency(region, LEN, 1, &got),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_region_residency(region, 0, LEN + 1, &got),

@@ -85,13 +85,13 @@ duel_reader(void *argument)
 				      memory_order_release);
 		wait_a_little(&random);
 		cold_stores(duel->cold, COLD_STORES, &random, (uint64_t)round);
-		map = vmmem_reader_take(duel->reader);
+		map = vmmem_reader_enter(duel->reader);
 		i = map == atomic_load_explicit(&duel->maps[1],
 						memory_order_relaxed);
 		wait_a_little(&random);
 		value = atomic_load_explicit(&duel->pieces[i].word,
 					     memory_order_relaxed);
-		vmmem_reader_release(duel->reader);
+		vmmem_reader_leave(duel->reader);
 		if (value == GONE)
 			atomic_store(&duel->lost, round);
 		atomic_store_explicit(&duel->over, round,

@@ -118,20 +118,20 @@ START_TEST(region_codes)
 	struct vmmem_slice slice;
 
 	slice_spoil(&slice);
-	assert_code(vmmem_region_slice(NULL, 0, 1, 0, &slice), VMMEM_EINVAL);
-	assert_code(vmmem_region_slice(NULL, 0, 0, 0, &slice), VMMEM_EINVAL);
+	assert_code(vmmem_region_slice(NULL, 0, 1, 0, &slice), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_slice(NULL, 0, 0, 0, &slice), VMMEM_EARGUMENT);
 	assert_code(vmmem_region_slice(region, 0, 1, VMMEM_PROT_EXEC, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_slice(region, 0, 0, 1U << 31, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_region_slice(rom, 0, 1, READ_WRITE, &slice),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_region_slice(rom, 0, 1, VMMEM_PROT_WRITE, &slice),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_region_slice(none, 0, 1, VMMEM_PROT_READ, &slice),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert(slice_is_spoilt(&slice));
-	assert_code(vmmem_region_slice(region, 0, 1, 0, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_region_slice(region, 0, 1, 0, NULL), VMMEM_EARGUMENT);
 	assert_ok(vmmem_region_slice(rom, 0, 1, VMMEM_PROT_READ, &slice));
 	assert_ok(vmmem_region_slice(none, 0, 1, 0, &slice));
 	vmmem_region_unref(rom);
@@ -165,12 +165,12 @@ START_TEST(collection_codes)
 		{ 0x1000, 2 * LEN, VMMEM_PROT_READ, VMMEM_ECROSS },
 		{ TOP - LEN, 2, 0, VMMEM_ECROSS },
 		{ TOP - (2 * LEN - 1), 2 * LEN, 0, VMMEM_ECROSS },
-		{ TOP - (2 * LEN - 1), 2 * LEN + 1, 0, VMMEM_EOVERFLOW },
-		{ TOP, 2, 0, VMMEM_EOVERFLOW },
-		{ TOP, TOP, 0, VMMEM_EOVERFLOW },
-		{ 0x2000, LEN, VMMEM_PROT_WRITE, VMMEM_EPERM },
-		{ 0x2000, LEN, VMMEM_PROT_EXEC, VMMEM_EINVAL },
-		{ 0x2000, 0, VMMEM_PROT_EXEC, VMMEM_EINVAL },
+		{ TOP - (2 * LEN - 1), 2 * LEN + 1, 0, VMMEM_EWRAPS },
+		{ TOP, 2, 0, VMMEM_EWRAPS },
+		{ TOP, TOP, 0, VMMEM_EWRAPS },
+		{ 0x2000, LEN, VMMEM_PROT_WRITE, VMMEM_EDENIED },
+		{ 0x2000, LEN, VMMEM_PROT_EXEC, VMMEM_EARGUMENT },
+		{ 0x2000, 0, VMMEM_PROT_EXEC, VMMEM_EARGUMENT },
 		{ 0x1000, LEN, READ_WRITE, 0 },
 		{ 0x2000, LEN, VMMEM_PROT_READ, 0 },
 		{ TOP, 1, READ_WRITE, 0 },
@@ -198,8 +198,9 @@ START_TEST(collection_codes)
 				     rows[i].len, rows[i].access);
 	}
 	assert_code(vmmem_collection_slice(NULL, 0, 0, 0, &slice),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_collection_slice(map, 0, 0, 0, NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_slice(map, 0, 0, 0, NULL),
+		    VMMEM_EARGUMENT);
 	vmmem_collection_unref(map);
 }
 END_TEST
@@ -270,7 +271,7 @@ START_TEST(parts)
 			slice_spoil(&part);
 			slice_spoil(&first);
 			slice_spoil(&second);
-			EXPECT_CODE(vmmem_slice_offset(&slice, offset, &part),
+			EXPECT_CODE(vmmem_slice_skip(&slice, offset, &part),
 				    good ? 0 : VMMEM_EOUTOFRANGE);
 			EXPECT_CODE(vmmem_slice_split(&slice, offset, &first,
 						      &second),
@@ -313,7 +314,7 @@ START_TEST(empty_slices)
 	expect_slice(&slice, NULL, 0, READ_WRITE);
 	assert_ok(vmmem_slice_sub(&whole, TOP, 0, &slice));
 	expect_slice(&slice, NULL, 0, READ_WRITE);
-	assert_ok(vmmem_slice_offset(&whole, 16, &slice));
+	assert_ok(vmmem_slice_skip(&whole, 16, &slice));
 	expect_slice(&slice, NULL, 0, READ_WRITE);
 	assert_ok(vmmem_slice_split(&whole, 0, &slice, &rest));
 	expect_slice(&slice, NULL, 0, READ_WRITE);
@@ -333,7 +334,7 @@ START_TEST(use_of_an_empty_slice)
 
 	assert_ok(vmmem_region_slice(region, 3, 0, READ_WRITE, &empties[0]));
 	assert_ok(vmmem_slice_sub(&whole, 8, 0, &empties[1]));
-	assert_ok(vmmem_slice_offset(&whole, 16, &empties[2]));
+	assert_ok(vmmem_slice_skip(&whole, 16, &empties[2]));
 	for (i = 0; i < ARRAY_LEN(empties); i++) {
 		const struct vmmem_slice *empty = &empties[i];
 
@@ -343,8 +344,8 @@ START_TEST(use_of_an_empty_slice)
 		assert_ok(vmmem_slice_mark(empty, TOP, 0));
 		assert_ok(vmmem_slice_copy(empty, 1, empty, 2, 0));
 		assert_ok(vmmem_slice_sub(empty, 1, 0, &part));
-		assert_ok(vmmem_slice_offset(empty, 0, &part));
-		assert_code(vmmem_slice_offset(empty, 1, &part),
+		assert_ok(vmmem_slice_skip(empty, 0, &part));
+		assert_code(vmmem_slice_skip(empty, 1, &part),
 			    VMMEM_EOUTOFRANGE);
 		assert_code(vmmem_slice_read(empty, 0, &byte, 1),
 			    VMMEM_EOUTOFRANGE);
@@ -380,7 +381,7 @@ START_TEST(part_of_itself)
 
 	assert_ok(vmmem_slice_sub(&slice, 8, 40, &slice));
 	expect_slice(&slice, host + 24, 40, READ_WRITE);
-	assert_ok(vmmem_slice_offset(&slice, 8, &slice));
+	assert_ok(vmmem_slice_skip(&slice, 8, &slice));
 	expect_slice(&slice, host + 32, 32, READ_WRITE);
 	assert_code(vmmem_slice_sub(&slice, 8, 25, &slice),
 		    VMMEM_EOUTOFRANGE);
@@ -396,10 +397,10 @@ START_TEST(parts_of_a_read_only_slice)
 
 	assert_ok(vmmem_slice_sub(&slice, 8, 8, &part));
 	ck_assert_uint_eq(part.access, VMMEM_PROT_READ);
-	assert_code(vmmem_slice_write(&part, 0, "x", 1), VMMEM_EPERM);
+	assert_code(vmmem_slice_write(&part, 0, "x", 1), VMMEM_EDENIED);
 	assert_ok(vmmem_slice_split(&slice, 8, &part, &rest));
-	assert_code(vmmem_slice_fill(&part, 0, 1, 1), VMMEM_EPERM);
-	assert_code(vmmem_slice_fill(&rest, 0, 1, 1), VMMEM_EPERM);
+	assert_code(vmmem_slice_fill(&part, 0, 1, 1), VMMEM_EDENIED);
+	assert_code(vmmem_slice_fill(&rest, 0, 1, 1), VMMEM_EDENIED);
 	ck_assert(all_are(host, 0, 64));
 }
 END_TEST
@@ -412,31 +413,31 @@ START_TEST(null_pointers)
 	size_t done = 7;
 
 	slice_spoil(&part);
-	assert_code(vmmem_slice_sub(NULL, 0, 0, &part), VMMEM_EINVAL);
-	assert_code(vmmem_slice_sub(&slice, 0, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slice_offset(NULL, 0, &part), VMMEM_EINVAL);
-	assert_code(vmmem_slice_offset(&slice, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slice_split(NULL, 0, &part, &part), VMMEM_EINVAL);
-	assert_code(vmmem_slice_split(&slice, 0, NULL, &part), VMMEM_EINVAL);
-	assert_code(vmmem_slice_split(&slice, 0, &part, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_slice_sub(NULL, 0, 0, &part), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_sub(&slice, 0, 0, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_skip(NULL, 0, &part), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_skip(&slice, 0, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_split(NULL, 0, &part, &part), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_split(&slice, 0, NULL, &part), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_split(&slice, 0, &part, NULL), VMMEM_EARGUMENT);
 	ck_assert(slice_is_spoilt(&part));
-	assert_code(vmmem_slice_mark(NULL, 0, 0), VMMEM_EINVAL);
-	assert_code(vmmem_slice_read(NULL, 0, &byte, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slice_read(&slice, 0, NULL, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slice_write(NULL, 0, &byte, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slice_write(&slice, 0, NULL, 1), VMMEM_EINVAL);
+	assert_code(vmmem_slice_mark(NULL, 0, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_read(NULL, 0, &byte, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_read(&slice, 0, NULL, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_write(NULL, 0, &byte, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_write(&slice, 0, NULL, 1), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_read_some(NULL, 0, &byte, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_read_some(&slice, 0, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_write_some(NULL, 0, &byte, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_write_some(&slice, 0, NULL, 1, &done),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(done, 7);
-	assert_code(vmmem_slice_fill(NULL, 0, 0, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slice_copy(NULL, 0, &slice, 0, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slice_copy(&slice, 0, NULL, 0, 1), VMMEM_EINVAL);
+	assert_code(vmmem_slice_fill(NULL, 0, 0, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_copy(NULL, 0, &slice, 0, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_copy(&slice, 0, NULL, 0, 1), VMMEM_EARGUMENT);
 	assert_ok(vmmem_slice_read_some(&slice, 0, &byte, 1, NULL));
 	assert_ok(vmmem_slice_write_some(&slice, 0, &byte, 1, NULL));
 }

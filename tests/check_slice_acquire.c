@@ -73,7 +73,7 @@ START_TEST(parts_are_not_released)
 	assert_ok(vmmem_slice_sub(&whole, 0, 64, &part));
 	ck_assert_ptr_null(part.owner);
 	vmmem_slice_release(&part);
-	assert_ok(vmmem_slice_offset(&whole, 0, &part));
+	assert_ok(vmmem_slice_skip(&whole, 0, &part));
 	ck_assert_ptr_null(part.owner);
 	vmmem_slice_release(&part);
 	assert_ok(vmmem_slice_split(&whole, 20, &first, &second));
@@ -116,11 +116,11 @@ static const struct {
 } failures[] = {
 	{ -EACCES, 0, 0, -EACCES, 0 },
 	{ -4095, 0, 0, -4095, 0 },
-	{ VMMEM_EPERM, 0, 0, VMMEM_EPERM, 0 },
+	{ VMMEM_EDENIED, 0, 0, VMMEM_EDENIED, 0 },
 	{ -1000000, 0, 0, -1000000, 0 },
 	{ 1, 0, 0, VMMEM_ECALLBACK, 0 },
 	{ INT32_MAX, 0, 0, VMMEM_ECALLBACK, 0 },
-	{ 0, 1, 0, VMMEM_EINVAL, 1 },
+	{ 0, 1, 0, VMMEM_EARGUMENT, 1 },
 	{ 0, 0, 1, VMMEM_ECONGRUENCE, 1 },
 	{ 0, 0, 8, VMMEM_ECONGRUENCE, 1 },
 	{ 0, 0, 15, VMMEM_ECONGRUENCE, 1 },
@@ -261,7 +261,7 @@ START_TEST(alias)
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	assert_code(vmmem_region_slice(rom, 0, 8, READ_WRITE, &slice),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	expect_grants(&grants, 2);
 	vmmem_region_unref(rom);
 }
@@ -281,7 +281,7 @@ START_TEST(tracked)
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0x1230);
 	assert_ok(vmmem_region_builder_build(builder, &log));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 
 	assert_ok(vmmem_region_slice(log, 0x40, 0x20, READ_WRITE, &slice));
 	assert_ok(vmmem_slice_store_u32(&slice, 0x1c, 1,

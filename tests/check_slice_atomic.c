@@ -353,7 +353,7 @@ START_TEST(permissions)
 			.seen = 0x77,
 		};
 		good = (needs(op->kind) & ~access) == 0;
-		assert_code(op->call(&call), good ? 0 : VMMEM_EPERM);
+		assert_code(op->call(&call), good ? 0 : VMMEM_EDENIED);
 		if (!good) {
 			ck_assert_uint_eq(call.seen, 0x77);
 			ck_assert(same());
@@ -375,10 +375,10 @@ START_TEST(first_of_several)
 	};
 
 	begin();
-	assert_code(op->call(&call), VMMEM_EINVAL);
+	assert_code(op->call(&call), VMMEM_EARGUMENT);
 	call.slice = &slice;
 	if (op->kind == LOAD || op->kind == COMPARE)
-		assert_code(op->call(&call), VMMEM_EINVAL);
+		assert_code(op->call(&call), VMMEM_EARGUMENT);
 	call.no_output = 0;
 	assert_code(op->call(&call), VMMEM_EORDER);
 	call.order = VMMEM_ORDER_RELAXED;
@@ -387,9 +387,9 @@ START_TEST(first_of_several)
 	assert_code(op->call(&call), VMMEM_EOUTOFRANGE);
 	call.offset = 17 - op->size;
 	assert_code(op->call(&call),
-		    op->size == 1 ? VMMEM_EPERM : VMMEM_EMISALIGNED);
+		    op->size == 1 ? VMMEM_EDENIED : VMMEM_EMISALIGNED);
 	call.offset = 8;
-	assert_code(op->call(&call), VMMEM_EPERM);
+	assert_code(op->call(&call), VMMEM_EDENIED);
 	ck_assert(same());
 }
 END_TEST

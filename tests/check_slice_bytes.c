@@ -322,26 +322,26 @@ START_TEST(permissions)
 	rom = slice_with(region, 0, 64, VMMEM_PROT_READ);
 	port = slice_with(region, 0, 64, VMMEM_PROT_WRITE);
 	begin();
-	assert_code(vmmem_slice_write(&rom, 0, buf, 8), VMMEM_EPERM);
+	assert_code(vmmem_slice_write(&rom, 0, buf, 8), VMMEM_EDENIED);
 	assert_code(vmmem_slice_write_some(&rom, 0, buf, 8, &done),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	done = 7;
 	assert_code(vmmem_slice_write_some(&rom, 60, buf, 8, &done),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	done = 7;
-	assert_code(vmmem_slice_fill(&rom, 0, 9, 8), VMMEM_EPERM);
-	assert_code(vmmem_slice_copy(&rom, 0, &slice, 8, 8), VMMEM_EPERM);
-	assert_code(vmmem_slice_write_u8(&rom, 0, 9), VMMEM_EPERM);
-	assert_code(vmmem_slice_write_u64(&rom, 8, 9), VMMEM_EPERM);
-	assert_code(vmmem_slice_write_be32(&rom, 3, 9), VMMEM_EPERM);
-	assert_code(vmmem_slice_read(&port, 0, buf, 8), VMMEM_EPERM);
+	assert_code(vmmem_slice_fill(&rom, 0, 9, 8), VMMEM_EDENIED);
+	assert_code(vmmem_slice_copy(&rom, 0, &slice, 8, 8), VMMEM_EDENIED);
+	assert_code(vmmem_slice_write_u8(&rom, 0, 9), VMMEM_EDENIED);
+	assert_code(vmmem_slice_write_u64(&rom, 8, 9), VMMEM_EDENIED);
+	assert_code(vmmem_slice_write_be32(&rom, 3, 9), VMMEM_EDENIED);
+	assert_code(vmmem_slice_read(&port, 0, buf, 8), VMMEM_EDENIED);
 	assert_code(vmmem_slice_read_some(&port, 0, buf, 8, &done),
-		    VMMEM_EPERM);
-	assert_code(vmmem_slice_copy(&slice, 0, &port, 8, 8), VMMEM_EPERM);
-	assert_code(vmmem_slice_read_u32(&port, 0, &value), VMMEM_EPERM);
-	assert_code(vmmem_slice_read_le32(&port, 5, &value), VMMEM_EPERM);
+		    VMMEM_EDENIED);
+	assert_code(vmmem_slice_copy(&slice, 0, &port, 8, 8), VMMEM_EDENIED);
+	assert_code(vmmem_slice_read_u32(&port, 0, &value), VMMEM_EDENIED);
+	assert_code(vmmem_slice_read_le32(&port, 5, &value), VMMEM_EDENIED);
 	ck_assert(same());
 	ck_assert_str_eq((char *)buf, "unread");
 	ck_assert_uint_eq(value, 7);
@@ -406,11 +406,11 @@ value_of(const uint8_t *bytes, unsigned int size, int is_big)
 			EXPECT(same());                                    \
 		}                                                          \
 		EXPECT_CODE(vmmem_slice_read_##type(NULL, 0, &value),      \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		EXPECT_CODE(vmmem_slice_read_##type(&slice, 0, NULL),      \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 		EXPECT_CODE(vmmem_slice_write_##type(NULL, 0, 0),          \
-			    VMMEM_EINVAL);                                 \
+			    VMMEM_EARGUMENT);                                 \
 	}
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

@@ -233,17 +233,17 @@ START_TEST(element_of_no_size)
 	uint8_t buf[8] = { 0 };
 
 	assert_code(vmmem_slice_read_elements(&slice, 0, 0, 1, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_write_elements(&slice, 0, 0, 1, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_copy_elements(&slice, 0, &slice, 0, 0, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_load_element(&slice, 0, 0, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_store_element(&slice, 0, 0, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_read_elements(&slice, 0, 0, 0, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 
@@ -274,34 +274,35 @@ START_TEST(pointers_and_permissions)
 	begin();
 	memset(buf, 0xee, sizeof(buf));
 	assert_code(vmmem_slice_read_elements(NULL, 0, 8, 1, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_read_elements(&slice, 0, 8, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_write_elements(NULL, 0, 8, 1, buf),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_write_elements(&slice, 0, 8, 1, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_copy_elements(NULL, 0, &slice, 0, 8, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_copy_elements(&slice, 0, NULL, 0, 8, 1),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_slice_load_element(NULL, 0, 8, buf), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_load_element(NULL, 0, 8, buf), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_load_element(&slice, 0, 8, NULL),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_slice_store_element(NULL, 0, 8, buf), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_store_element(NULL, 0, 8, buf),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_store_element(&slice, 0, 8, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 
 	assert_code(vmmem_slice_write_elements(&rom, 0, 8, 2, buf),
-		    VMMEM_EPERM);
-	assert_code(vmmem_slice_store_element(&rom, 0, 8, buf), VMMEM_EPERM);
+		    VMMEM_EDENIED);
+	assert_code(vmmem_slice_store_element(&rom, 0, 8, buf), VMMEM_EDENIED);
 	assert_code(vmmem_slice_read_elements(&port, 0, 8, 2, buf),
-		    VMMEM_EPERM);
-	assert_code(vmmem_slice_load_element(&port, 0, 8, buf), VMMEM_EPERM);
+		    VMMEM_EDENIED);
+	assert_code(vmmem_slice_load_element(&port, 0, 8, buf), VMMEM_EDENIED);
 	assert_code(vmmem_slice_copy_elements(&rom, 0, &slice, 1, 8, 1),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	assert_code(vmmem_slice_copy_elements(&slice, 0, &port, 1, 8, 1),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert(all_are(buf, 0xee, sizeof(buf)));
 	ck_assert(same());
 }

@@ -100,7 +100,7 @@ START_TEST(use_of_a_joined_slice)
 	assert_ok(vmmem_collection_next_slice(map, 0, 0x2000, READ_WRITE,
 					      &slice));
 	ck_assert_uint_eq(slice.len, 0x2000);
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	/* One access, where by guest address it would be two. */
 	assert_ok(vmmem_slice_store_u64(&slice, 0x1000, TOP,
 					VMMEM_ORDER_RELEASE));
@@ -222,7 +222,7 @@ check_from(const struct layout *layout, const struct model *model,
 		if (gpa - model[i].start < model[i].len)
 			break;
 	if (i == 4 || (access & ~model[i].access) != 0) {
-		EXPECT_CODE(rc, i == 4 ? VMMEM_EBADADDR : VMMEM_EPERM);
+		EXPECT_CODE(rc, i == 4 ? VMMEM_EBADADDR : VMMEM_EDENIED);
 		EXPECT(slice_is_spoilt(&slice));
 		return;
 	}
@@ -331,7 +331,7 @@ START_TEST(walking)
 	ck_assert_uint_eq(seen, 0x1000);
 	assert_code(walk(map, 0xfff, 2, &seen, &lowest), VMMEM_EBADADDR);
 	ck_assert_uint_eq(seen, 0);
-	assert_code(walk(map, 0x3000, 2, &seen, &lowest), VMMEM_EPERM);
+	assert_code(walk(map, 0x3000, 2, &seen, &lowest), VMMEM_EDENIED);
 	assert_ok(walk(map, 0, 0, &seen, &lowest));
 	vmmem_collection_unref(map);
 }
@@ -357,22 +357,22 @@ START_TEST(walking_past_the_top)
 	ck_assert_uint_eq(seen, 0x2000);
 	assert_ok(walk(map, TOP, 1, &seen, &lowest));
 	ck_assert_uint_eq(seen, 1);
-	assert_code(walk(map, TOP, 2, &seen, &lowest), VMMEM_EOVERFLOW);
+	assert_code(walk(map, TOP, 2, &seen, &lowest), VMMEM_EWRAPS);
 	ck_assert_uint_eq(seen, 0);
-	assert_code(walk(map, TOP, TOP, &seen, &lowest), VMMEM_EOVERFLOW);
+	assert_code(walk(map, TOP, TOP, &seen, &lowest), VMMEM_EWRAPS);
 	assert_code(walk(map, TOP - 0xfff, 0x1001, &seen, &lowest),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(seen, 0);
 	assert_code(walk(map, TOP - 0x1fff, 0x2001, &seen, &lowest),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_ge(lowest, TOP - 0x1fff);
 	assert_code(walk(map, TOP - 0x1000, TOP, &seen, &lowest),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_ge(lowest, TOP - 0x1000);
 
 	slice_spoil(&slice);
 	assert_code(vmmem_collection_next_slice(map, TOP - 7, 9, 0, &slice),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert(slice_is_spoilt(&slice));
 	vmmem_collection_unref(map);
 }
@@ -403,16 +403,16 @@ START_TEST(codes)
 
 	slice_spoil(&slice);
 	assert_code(vmmem_collection_next_slice(NULL, 0, 0, 0, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_next_slice(map, 0x1000, 1,
 						VMMEM_PROT_EXEC, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_next_slice(map, 0x1000, 1,
 						VMMEM_PROT_WRITE, &slice),
-		    VMMEM_EPERM);
+		    VMMEM_EDENIED);
 	ck_assert(slice_is_spoilt(&slice));
 	assert_code(vmmem_collection_next_slice(map, 0, 0, 0, NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_ok(vmmem_collection_next_slice(map, 0, 0, READ_WRITE, &slice));
 	ck_assert_uint_eq(slice.len, 0);
 	vmmem_collection_unref(map);

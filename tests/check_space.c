@@ -54,23 +54,23 @@ START_TEST(arguments)
 	struct vmmem_region *region = NO_REGION;
 	struct vmmem_collection *map = vmmem_space_get(space);
 
-	assert_code(vmmem_space_new(NULL, &made), VMMEM_EINVAL);
-	assert_code(vmmem_space_new(map, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_space_new(NULL, &made), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_new(map, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(made, none);
 	ck_assert_ptr_null(vmmem_space_ref(NULL));
 	ck_assert_ptr_null(vmmem_space_unref(NULL));
 	ck_assert_ptr_null(vmmem_space_get(NULL));
 	ck_assert_uint_eq(vmmem_space_generation(NULL), 0);
 	ck_assert_uint_eq(vmmem_space_retired(NULL), 0);
-	assert_code(vmmem_space_insert(NULL, vmmem_collection_at(map, 0)),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_space_insert(space, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_space_remove(NULL, 0, 1, &region), VMMEM_EINVAL);
-	assert_code(vmmem_space_replace(NULL, map), VMMEM_EINVAL);
-	assert_code(vmmem_space_replace(space, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_space_synchronize(NULL, 0), VMMEM_EINVAL);
-	assert_code(vmmem_space_synchronize(space, -2), VMMEM_EINVAL);
-	assert_code(vmmem_space_before_fork(NULL), VMMEM_EINVAL);
+	assert_code(vmmem_space_insert(NULL, vmmem_collection_region(map, 0)),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_space_insert(space, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_remove(NULL, 0, 1, &region), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_replace(NULL, map), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_replace(space, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_synchronize(NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_synchronize(space, -2), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_before_fork(NULL), VMMEM_EARGUMENT);
 	vmmem_space_after_fork_parent(NULL);
 	vmmem_space_after_fork_child(NULL);
 	ck_assert_ptr_eq(region, NO_REGION);
@@ -199,7 +199,7 @@ START_TEST(timeouts)
 	int64_t passed;
 
 	assert_ok(vmmem_reader_new(space, &reader));
-	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	replace(1);
 	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
 	assert_code(vmmem_space_synchronize(space, _i), -ETIMEDOUT);
@@ -208,7 +208,7 @@ START_TEST(timeouts)
 		 after.tv_nsec - before.tv_nsec;
 	ck_assert_int_ge(passed, _i * INT64_C(1000000));
 	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, _i));
 	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
 	vmmem_reader_free(reader);
@@ -397,7 +397,7 @@ START_TEST(back_from_many)
 	assert_ok(vmmem_reader_new(space, &reader));
 	for (i = 0; i < 100; i++) {
 		if (i == 50)
-			ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+			ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 		maps[i] = vmmem_space_get(space);
 		region = region_of((i + 1) * 0x10000, 0x1000);
 		assert_ok(vmmem_space_insert(space, region));
@@ -411,7 +411,7 @@ START_TEST(back_from_many)
 	}
 	for (i = 0; i < 100; i++)
 		vmmem_collection_unref(maps[i]);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	vmmem_reader_free(reader);

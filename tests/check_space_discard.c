@@ -185,9 +185,10 @@ START_TEST(not_asked)
 {
 	uint64_t count = 99;
 
-	assert_code(vmmem_space_discard(NULL, 0, 1, 0, &count), VMMEM_EINVAL);
+	assert_code(vmmem_space_discard(NULL, 0, 1, 0, &count),
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 0);
-	assert_code(vmmem_space_discard(space, 0, 1, 4, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_space_discard(space, 0, 1, 4, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_space_discard(space, 12 * PAGE, 1, 0, NULL),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_space_discard(space, PAGE, 12 * PAGE, 0, NULL),

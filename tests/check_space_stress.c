@@ -135,7 +135,7 @@ read_on(void *opaque)
 	uint64_t noted = 0, number, last = 0, value;
 
 	do {
-		map = vmmem_reader_take(reader);
+		map = vmmem_reader_enter(reader);
 		number = number_of(map);
 		/* Maps come in the order in which they are numbered, or so. */
 		REQUIRE(number + WRITERS >= last);
@@ -151,11 +151,11 @@ read_on(void *opaque)
 					     &value) == 0);
 		REQUIRE(value != POISON);
 		if (number % 3 == 0) {
-			REQUIRE(vmmem_reader_take(reader) == map);
+			REQUIRE(vmmem_reader_enter(reader) == map);
 			REQUIRE(number_of(map) == number);
-			vmmem_reader_release(reader);
+			vmmem_reader_leave(reader);
 		}
-		vmmem_reader_release(reader);
+		vmmem_reader_leave(reader);
 		REQUIRE(vmmem_reader_read_u64(reader, PAGE, &value) == 0);
 		REQUIRE(value != POISON);
 	} while (is_running());
@@ -284,8 +284,8 @@ child_reads(struct vmmem_reader *reader)
 
 	number_of(map);
 	vmmem_collection_unref(map);
-	number_of(vmmem_reader_take(reader));
-	vmmem_reader_release(reader);
+	number_of(vmmem_reader_enter(reader));
+	vmmem_reader_leave(reader);
 	return 0;
 }
 

@@ -191,8 +191,7 @@ static int
 copy_elements(const struct race *race, uint8_t value, size_t shift)
 {
 	struct vmmem_slice source;
-	int rc = vmmem_slice_offset(value == 0 ? &zeros : &ones, shift,
-				    &source);
+	int rc = vmmem_slice_skip(value == 0 ? &zeros : &ones, shift, &source);
 
 	return rc != 0 ? rc :
 			 vmmem_slice_copy_elements(&arena, race->offset,

@@ -115,7 +115,7 @@ START_TEST(page_size_refused)
 
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		vmmem_region_builder_set_tracking(builder, bad[i]);
-		refuse(VMMEM_EINVAL);
+		refuse(VMMEM_EARGUMENT);
 	}
 	vmmem_region_builder_set_tracking(builder, 0);
 	vmmem_region_unref(build());
@@ -216,7 +216,7 @@ START_TEST(growing_bitmap)
 	refuse(VMMEM_EOUTOFRANGE);
 	assert_ok(vmmem_bitmap_grow(bitmap, LEN));
 	region = build();
-	assert_ok(vmmem_bitmap_start(bitmap));
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
 	guest = guest_of_one(region);
 	assert_ok(vmmem_collection_write_u8(guest, GPA + LEN - 1, 1));
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, LEN - 1), 1);
@@ -273,7 +273,7 @@ START_TEST(alias_with_a_log)
 	refuse(VMMEM_EOUTOFRANGE);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
 	vmmem_region_builder_set_alias(builder, view, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 
 	vmmem_region_builder_set_alias(builder, target, 0);
 	vmmem_region_builder_set_bitmap(builder, NULL, 0);
@@ -296,13 +296,13 @@ START_TEST(contradictions)
 	target = build();
 	vmmem_region_builder_set_tracking(builder, 64);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_alias(builder, target, 0);
 	vmmem_region_builder_set_tracking(builder, 0);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_bitmap(builder, NULL, 0);
 	vmmem_region_builder_set_tracking(builder, 64);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_region_builder_set_tracking(builder, 0);
 	vmmem_region_unref(build());
 	vmmem_region_unref(target);

@@ -65,20 +65,20 @@ START_TEST(arguments)
 	struct vmmem_region *region = NO_REGION;
 	struct vmmem_collection *map = vmmem_space_get(space);
 
-	assert_code(vmmem_update_begin(NULL, &update), VMMEM_EINVAL);
-	assert_code(vmmem_update_begin(space, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_update_begin(NULL, &update), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_begin(space, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(update, none);
-	ck_assert_ptr_null(vmmem_update_map(NULL));
-	assert_code(vmmem_update_insert(NULL, region), VMMEM_EINVAL);
-	assert_code(vmmem_update_remove(NULL, 0, 1, &region), VMMEM_EINVAL);
-	assert_code(vmmem_update_replace(NULL, map), VMMEM_EINVAL);
-	assert_code(vmmem_update_commit(NULL), VMMEM_EINVAL);
+	ck_assert_ptr_null(vmmem_update_collection(NULL));
+	assert_code(vmmem_update_insert(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_remove(NULL, 0, 1, &region), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_replace(NULL, map), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_commit(NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_null(vmmem_update_abort(NULL));
 	update = begin();
-	assert_code(vmmem_update_insert(update, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_update_replace(update, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_update_insert(update, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_replace(update, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
-	ck_assert_ptr_eq(vmmem_update_map(update), map);
+	ck_assert_ptr_eq(vmmem_update_collection(update), map);
 	ck_assert_ptr_null(vmmem_update_abort(update));
 	vmmem_collection_unref(map);
 }
@@ -105,7 +105,7 @@ START_TEST(steps)
 	vmmem_region_unref(region);
 	insert(update, 5 * PAGE);
 	insert(update, 0);
-	ck_assert_uint_eq(vmmem_collection_count(vmmem_update_map(update)),
+	ck_assert_uint_eq(vmmem_collection_count(vmmem_update_collection(update)),
 			  3);
 	ck_assert_uint_eq(current_count(), 2);
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
@@ -227,7 +227,7 @@ START_TEST(replace_then_go_on)
 
 	insert(update, 0);
 	assert_ok(vmmem_update_replace(update, map));
-	ck_assert_ptr_eq(vmmem_update_map(update), map);
+	ck_assert_ptr_eq(vmmem_update_collection(update), map);
 	insert(update, 7 * PAGE);
 	assert_ok(vmmem_update_commit(update));
 	vmmem_collection_unref(map);
@@ -323,11 +323,10 @@ write_regions(void *opaque)
 		if (vmmem_region_new_anonymous(base + i * PAGE, PAGE,
 					       &region) != 0 ||
 		    vmmem_update_begin(space, &update) != 0 ||
-		    vmmem_collection_insert(vmmem_update_map(update), region,
-					    &map) != 0 ||
-		    vmmem_update_replace(update, map) != 0 ||
-		    vmmem_update_commit(update) != 0)
-			return opaque;
+		    vmmem_collection_insert(vmmem_update_collection(update),
+					    region, &map) != 0 ||
+			    vmmem_update_replace(update, map) != 0 ||
+			    vmmem_update_commit(update) != 0) return opaque;
 		vmmem_collection_unref(map);
 		vmmem_region_unref(region);
 	}

@@ -45,15 +45,15 @@ START_TEST(arguments)
 {
 	struct vmmem_vhost *none = (void *)&none, *other = none;
 	struct vmmem_vhost_region row = row_of(0, PAGE, 0);
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	struct vmmem_vhost_options options = { .size = sizeof(options) };
 	struct {
 		struct vmmem_vhost_options options;
 		uint64_t more;
 	} newer = { .options.size = sizeof(newer), .more = 1 };
 
-	assert_code(vmmem_vhost_new(NULL, NULL, &other), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_new(space, NULL, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_new(NULL, NULL, &other), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_new(space, NULL, NULL), VMMEM_EARGUMENT);
 	options.size = 31;
 	assert_code(vmmem_vhost_new(space, &options, &other),
 		    VMMEM_ESTRUCTSIZE);
@@ -61,14 +61,14 @@ START_TEST(arguments)
 		    VMMEM_ESTRUCTNEWER);
 	options.size = sizeof(options);
 	options.reserved = 1;
-	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
 	options.reserved = 0;
 	options.regions_max = VMMEM_VHOST_REGIONS_MAX + 1;
-	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
 	options.regions_max = 0;
 	options.rules = &rules;
 	rules.flags = UINT32_MAX;
-	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
 	rules.flags = 0;
 	rules.size = 1;
 	assert_code(vmmem_vhost_new(space, &options, &other),
@@ -80,20 +80,20 @@ START_TEST(arguments)
 
 	ck_assert_ptr_null(vmmem_vhost_free(NULL));
 	assert_code(vmmem_vhost_set_table(NULL, &row, 1, &file, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_set_table(vhost, NULL, 1, &file, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_set_table(vhost, &row, 1, NULL, 1),
-		    VMMEM_EINVAL);
-	assert_code(vmmem_vhost_add(NULL, &row, file), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_add(vhost, NULL, file), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_remove(NULL, &row), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_remove(vhost, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_set_log(NULL, file, 0, 8), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_clear_log(NULL), VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_add(NULL, &row, file), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_add(vhost, NULL, file), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_remove(NULL, &row), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_remove(vhost, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_set_log(NULL, file, 0, 8), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_clear_log(NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_null(vmmem_vhost_log(NULL));
 	ck_assert_uint_eq(vmmem_vhost_count(NULL), 0);
-	assert_code(vmmem_vhost_at(NULL, 0, NULL, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_at(NULL, 0, NULL, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_at(vhost, 0, NULL, NULL), VMMEM_EOUTOFRANGE);
 }
 END_TEST
@@ -323,16 +323,16 @@ START_TEST(hostile_rows)
 		int code;
 	} lies[] = {
 		{ { 0, 0, 0, 0 }, VMMEM_EZEROLEN },
-		{ { end, 2, 0, 0 }, VMMEM_EOVERFLOW },
-		{ { 0, end, 2, 0 }, VMMEM_EOVERFLOW },
-		{ { end - PAGE + 2, PAGE, 0, 0 }, VMMEM_EOVERFLOW },
-		{ { 0, PAGE, end - PAGE + 2, 0 }, VMMEM_EOVERFLOW },
-		{ { 0, PAGE, 0, end & ~(PAGE - 1) }, VMMEM_EOVERFLOW },
-		{ { 0, PAGE, 0, INT64_MAX & ~(PAGE - 1) }, VMMEM_EOVERFLOW },
+		{ { end, 2, 0, 0 }, VMMEM_EWRAPS },
+		{ { 0, end, 2, 0 }, VMMEM_EWRAPS },
+		{ { end - PAGE + 2, PAGE, 0, 0 }, VMMEM_EWRAPS },
+		{ { 0, PAGE, end - PAGE + 2, 0 }, VMMEM_EWRAPS },
+		{ { 0, PAGE, 0, end & ~(PAGE - 1) }, VMMEM_EWRAPS },
+		{ { 0, PAGE, 0, INT64_MAX & ~(PAGE - 1) }, VMMEM_EWRAPS },
 		{ { 0x200000, end >> 1, 0x7f0000200000, 0 },
 		  VMMEM_EPASTEOF },
 		{ { 0x200000, (end >> 1) + 1, 0x7f0000200000, 0 },
-		  VMMEM_EOVERFLOW },
+		  VMMEM_EWRAPS },
 		{ { 0, PAGE, 0, FILE_LEN }, VMMEM_EPASTEOF },
 		{ { 0, FILE_LEN + 1, 0, 0 }, VMMEM_EPASTEOF },
 		{ { 0, FILE_LEN, 0, PAGE }, VMMEM_EPASTEOF },
@@ -434,8 +434,8 @@ END_TEST
 /* Rules can permit what the strictest ones do not; they are copied. */
 START_TEST(rules)
 {
-	struct vmmem_foreign_rules lenient = {
-		.size = sizeof(lenient), .flags = VMMEM_FOREIGN_MAY_SHRINK,
+	struct vmmem_fd_rules lenient = {
+		.size = sizeof(lenient), .flags = VMMEM_FD_MAY_SHRINK,
 	};
 	struct vmmem_vhost_options options = { .size = sizeof(options),
 					       .rules = &lenient };
@@ -462,9 +462,9 @@ END_TEST
 /* A device does not say what it is mapped in: then it is the system's pages. */
 START_TEST(devices)
 {
-	const struct vmmem_foreign_rules any = {
+	const struct vmmem_fd_rules any = {
 		.size = sizeof(any),
-		.types = VMMEM_FILE_DEVICE,
+		.types = VMMEM_FD_TYPE_DEVICE,
 	};
 	const struct vmmem_vhost_options options = { .size = sizeof(options),
 						     .rules = &any };
@@ -500,14 +500,14 @@ START_TEST(mappings_go_on)
 	assert_ok(vmmem_vhost_set_table(vhost, rows, 1, fds, 1));
 	map = vmmem_space_get(space);
 	host = host_of(map, 0);
-	before = vmmem_collection_at(map, 0);
+	before = vmmem_collection_region(map, 0);
 	fds[0] = duplicate;
 	assert_ok(vmmem_vhost_set_table(vhost, rows, 2, fds, 2));
 	vmmem_collection_unref(map);
 	map = vmmem_space_get(space);
 	ck_assert_ptr_eq(host_of(map, 0), host);
 	/* The very region: listeners are told of the second only. */
-	after = vmmem_collection_at(map, 0);
+	after = vmmem_collection_region(map, 0);
 	ck_assert_ptr_eq(after, before);
 	vmmem_collection_unref(map);
 
@@ -530,8 +530,8 @@ END_TEST
  */
 START_TEST(openings_of_a_device)
 {
-	struct vmmem_foreign_rules any = { .size = sizeof(any),
-					   .types = VMMEM_FILE_DEVICE };
+	struct vmmem_fd_rules any = { .size = sizeof(any),
+					   .types = VMMEM_FD_TYPE_DEVICE };
 	struct vmmem_vhost_options options = { .size = sizeof(options),
 					       .rules = &any };
 	struct vmmem_vhost_region row = row_of(0, PAGE, 0), got[2];
@@ -625,14 +625,14 @@ START_TEST(under_a_reader)
 
 	set_one(0, PAGE, 0);
 	assert_ok(vmmem_reader_new(space, &reader));
-	map = vmmem_reader_take(reader);
+	map = vmmem_reader_enter(reader);
 	host = host_of(map, 0);
 	assert_ok(vmmem_vhost_remove(vhost, &row));
 	assert_ok(vmmem_collection_read_u8(map, 0, &byte));
 	ck_assert_uint_eq(byte, 1);
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
 	ck_assert_int_eq(is_mapped(host, PAGE), 1);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	ck_assert_int_eq(is_mapped(host, PAGE), 0);
 	vmmem_reader_free(reader);

@@ -52,16 +52,16 @@ START_TEST(exported)
 	void *host;
 
 	assert_code(vmmem_vhost_export(NULL, 0, rows, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, 0, rows, fds, 8, NULL, &out),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, 0, NULL, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, 4, rows, fds, 8, &count, &out),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, VMMEM_VHOST_EXPORT_PRIVATE, rows,
 				       fds, 8, &count, &out),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 77);
 	assert_code(vmmem_vhost_export(map, 0, NULL, NULL, 0, &count, NULL),
 		    VMMEM_ENOROOM);
@@ -74,7 +74,7 @@ START_TEST(exported)
 	ck_assert_uint_eq(out, 2);
 	for (i = 0; i < count; i++) {
 		ck_assert_uint_eq(rows[i].user_address, rows[i].gpa);
-		assert_ok(vmmem_foreign_same_file(fds[i], file, &same));
+		assert_ok(vmmem_fd_same_file(fds[i], file, &same));
 		ck_assert_int_eq(same, 1);
 	}
 	ck_assert_uint_eq(rows[0].gpa, 0);

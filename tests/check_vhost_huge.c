@@ -112,7 +112,8 @@ expect_row(size_t index, const struct vmmem_vhost_region *row)
 	assert_ok(vmmem_vhost_at(vhost, index, &got, &mapping));
 	ck_assert_mem_eq(&got, row, sizeof(got));
 	ck_assert_uint_eq(vmmem_region_len(mapping), row->len);
-	ck_assert_uint_eq(vmmem_region_huge_pages(mapping), VMMEM_HUGE_YES);
+	ck_assert_uint_eq(vmmem_region_huge_pages(mapping),
+			  VMMEM_HUGE_PAGES_YES);
 	ck_assert_uint_eq(vmmem_region_page_size(mapping), HUGE);
 	host = expect_host(mapping);
 	ck_assert_uint_eq((uintptr_t)host % HUGE, before);
@@ -300,10 +301,10 @@ START_TEST(refused)
 		{ HUGE_LEN, 0x10, VMMEM_EPASTEOF },
 		{ 0x20, HUGE_LEN - 0x10, VMMEM_EPASTEOF },
 		{ INT64_MAX, 0, VMMEM_EPASTEOF },
-		{ (uint64_t)INT64_MAX - 0x10 + 1, 0x10, VMMEM_EOVERFLOW },
-		{ HUGE, INT64_MAX & ~(HUGE - 1), VMMEM_EOVERFLOW },
-		{ PAGE, UINT64_MAX & ~(HUGE - 1), VMMEM_EOVERFLOW },
-		{ PAGE, UINT64_MAX & ~UINT64_C(15), VMMEM_EOVERFLOW },
+		{ (uint64_t)INT64_MAX - 0x10 + 1, 0x10, VMMEM_EWRAPS },
+		{ HUGE, INT64_MAX & ~(HUGE - 1), VMMEM_EWRAPS },
+		{ PAGE, UINT64_MAX & ~(HUGE - 1), VMMEM_EWRAPS },
+		{ PAGE, UINT64_MAX & ~UINT64_C(15), VMMEM_EWRAPS },
 		{ PAGE, HUGE - 8, VMMEM_ECONGRUENCE },
 	};
 	const struct vmmem_vhost_region good = row_of(GPA, STEP, PAGE);
@@ -328,7 +329,7 @@ END_TEST
 /* The rules, for a hugetlb file as for any other. */
 START_TEST(by_rules)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	struct vmmem_vhost_options options = { .size = sizeof(options),
 					       .rules = &rules };
 	struct vmmem_vhost_region row = row_of(GPA, STEP, HUGE - PAGE);
@@ -372,7 +373,7 @@ START_TEST(by_rules)
 
 	/* Who may shrink is taken; who is to be sealed is sealed. */
 	rules.page_size = 0;
-	rules.flags = VMMEM_FOREIGN_MAY_SHRINK;
+	rules.flags = VMMEM_FD_MAY_SHRINK;
 	assert_ok(vmmem_vhost_new(space, &options, &other));
 	assert_ok(vmmem_vhost_add(other, &row, never));
 	ck_assert_int_eq(byte_at(GPA), 0);
@@ -440,7 +441,7 @@ START_TEST(exported)
 	ck_assert_uint_eq(out[1].gpa, GPA + HUGE);
 	ck_assert_uint_eq(out[1].len, 0x30);
 	ck_assert_uint_eq(out[1].offset, 0x40);
-	assert_ok(vmmem_foreign_same_file(fds[0], file, &same));
+	assert_ok(vmmem_fd_same_file(fds[0], file, &same));
 	ck_assert_int_eq(same, 1);
 	/* Each is mapped by itself, so in the host they are two. */
 	assert_ok(vmmem_vhost_export(map, VMMEM_VHOST_EXPORT_HOST, out, fds, 4,

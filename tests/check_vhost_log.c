@@ -144,7 +144,7 @@ START_TEST(behind_an_iommu)
 				  VMMEM_PROT_READ | VMMEM_PROT_WRITE));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
 	map = vmmem_space_get(space);
-	assert_ok(vmmem_iommu_collection_new(iommu, map, &seen));
+	assert_ok(vmmem_collection_new_translated(iommu, map, &seen));
 	assert_ok(vmmem_collection_write_u32(seen, iova + 0x10, 42));
 	expect_pages(bits, 0x105, 0x105);
 	assert_ok(vmmem_collection_fill(seen, iova + PAGE - 1, 1, 2, NULL));
@@ -167,13 +167,14 @@ START_TEST(replaced_while_running)
 
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_reader_new(space, &reader));
-	map = vmmem_reader_take(reader);
+	map = vmmem_reader_enter(reader);
 	for (i = 0; i < 100; i++)
 		assert_ok(vmmem_vhost_set_log(vhost, log_file,
 					      i % 2 * PAGE, LOG_LEN));
 	/* The section's map has no log, and is as good as before. */
-	ck_assert_ptr_null(vmmem_region_bitmap(vmmem_collection_at(map, 0)));
-	vmmem_reader_release(reader);
+	ck_assert_ptr_null(vmmem_region_bitmap(vmmem_collection_region(map,
+								       0)));
+	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, -1));
 	ck_assert_uint_eq(open_files(), before + 1);
 	map = vmmem_space_get(space);
@@ -203,10 +204,10 @@ START_TEST(hostile)
 					LOG_LEN),
 		    VMMEM_EPASTEOF);
 	assert_code(vmmem_vhost_set_log(vhost, log_file, 0, UINT64_MAX),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_vhost_set_log(vhost, log_file,
 					UINT64_MAX & ~UINT64_C(7), 8),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	assert_code(vmmem_vhost_set_log(vhost, -1, 0, LOG_LEN), -EBADF);
 	assert_code(vmmem_vhost_set_log(vhost, shrinkable, 0, LOG_LEN),
 		    VMMEM_ESHRINKABLE);

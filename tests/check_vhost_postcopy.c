@@ -307,7 +307,7 @@ by_write(uint8_t *buf, size_t len)
 		rc = vmmem_collection_read(map, AT, buf, len, NULL);
 	for (i = 0; i < len && rc == 0; i += PAGE) {
 		if (buf[i + 0x10] != 0)
-			return VMMEM_EFAULT;
+			return VMMEM_EGONE;
 		buf[i + 0x10] = byte_of(AT - GPA + OFFSET + i + 0x10);
 	}
 	return rc;
@@ -421,7 +421,7 @@ START_TEST(accesses_wait)
 	struct reader reader = { .access = (size_t)_i / 4 };
 	const size_t len = accesses[reader.access].len;
 	const bool by_wake = (_i & 1) != 0, surviving = (_i & 2) != 0;
-	const uint32_t signals = VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV;
+	const uint32_t signals = VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV;
 	const uint64_t first = AT - GPA + OFFSET;
 	uint64_t i, pages = 0;
 	pthread_t thread;
@@ -445,7 +445,9 @@ START_TEST(accesses_wait)
 	for (i = 0; i < len; i++)
 		ck_assert_uint_eq(reader.buf[i], byte_of(first + i));
 	/* Waiting is no fault that the region would tell of. */
-	ck_assert_uint_eq(vmmem_fault_count(vmmem_collection_at(map, 0)), 0);
+	ck_assert_uint_eq(vmmem_region_fault_count(vmmem_collection_region(map,
+									   0)),
+			  0);
 	if (surviving)
 		assert_ok(vmmem_fault_disable(signals));
 }

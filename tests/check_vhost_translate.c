@@ -47,8 +47,9 @@ START_TEST(user_addresses)
 {
 	uint64_t gpa = 77, len = 77;
 
-	assert_code(vmmem_vhost_user_to_gpa(NULL, 0, 1, &gpa), VMMEM_EINVAL);
-	assert_code(vmmem_vhost_user_to_gpa(vhost, 0, 1, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_user_to_gpa(NULL, 0, 1, &gpa), VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_user_to_gpa(vhost, 0, 1, NULL),
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_to_gpa(vhost, 0, 1, &gpa),
 		    VMMEM_EUSERADDR);
 	set_rows();
@@ -63,7 +64,7 @@ START_TEST(user_addresses)
 	assert_code(vmmem_vhost_user_to_gpa(vhost, 8 * PAGE, TOP, &gpa),
 		    VMMEM_EUSERADDR);
 	assert_code(vmmem_vhost_user_to_gpa(vhost, TOP, 2, &gpa),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(gpa, 77);
 	assert_ok(vmmem_vhost_user_to_gpa(vhost, 8 * PAGE, 2 * PAGE, &gpa));
 	ck_assert_uint_eq(gpa, 0);
@@ -80,7 +81,7 @@ START_TEST(user_addresses)
 	ck_assert_uint_eq(gpa, 2 * PAGE);
 
 	assert_code(vmmem_vhost_user_piece(NULL, 0, 1, &gpa, &len),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_piece(vhost, 0, 1, &gpa, &len),
 		    VMMEM_EUSERADDR);
 	ck_assert_uint_eq(len, 77);
@@ -113,15 +114,15 @@ START_TEST(user_slices)
 	map = vmmem_space_get(space);
 	assert_code(vmmem_vhost_user_slice(NULL, map, 8 * PAGE, 1, READ_WRITE,
 					   &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_slice(vhost, NULL, 8 * PAGE, 1,
 					   READ_WRITE, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_slice(vhost, map, 8 * PAGE, 1, READ_WRITE,
 					   NULL),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_slice(vhost, map, 8 * PAGE, 1, 8, &slice),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_user_slice(vhost, map, 7 * PAGE, PAGE + 1,
 					   READ_WRITE, &slice),
 		    VMMEM_EUSERADDR);
@@ -175,7 +176,7 @@ START_TEST(guest_addresses)
 	assert_code(vmmem_vhost_gpa_to_user(vhost, PAGE, PAGE + 1, &user),
 		    VMMEM_ECROSS);
 	assert_code(vmmem_vhost_gpa_to_user(vhost, TOP, 2, &user),
-		    VMMEM_EOVERFLOW);
+		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(user, 77);
 	assert_ok(vmmem_vhost_gpa_to_user(vhost, 0, 2 * PAGE, &user));
 	ck_assert_uint_eq(user, 8 * PAGE);
@@ -214,12 +215,12 @@ START_TEST(iotlb_messages)
 	uint64_t gpa = 0;
 
 	/* Without an iotlb there is nowhere to put it. */
-	assert_code(vmmem_vhost_iotlb_message(vhost, &update), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_iotlb_message(vhost, &update), VMMEM_EARGUMENT);
 	drop_vhost();
 	assert_ok(vmmem_iotlb_new(64, &iotlb));
 	options.iotlb = iotlb;
 	make_vhost(&options);
-	assert_code(vmmem_vhost_iotlb_message(vhost, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_vhost_iotlb_message(vhost, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_iotlb_message(vhost, &update), VMMEM_EUSERADDR);
 	set_rows();
 
@@ -240,13 +241,13 @@ START_TEST(iotlb_messages)
 	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EUSERADDR);
 	assert_code(looked_up(iotlb, 0x20000, &gpa), VMMEM_EIOMMUMISS);
 	message.len = TOP;
-	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EOVERFLOW);
+	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EWRAPS);
 	message.len = 2;
 	message.iova = TOP;
-	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EOVERFLOW);
+	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EWRAPS);
 	message.iova = 0;
 	message.user_address = TOP;
-	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EOVERFLOW);
+	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EWRAPS);
 	message = update;
 	message.access = 4;
 	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EMESSAGE);
@@ -262,7 +263,7 @@ START_TEST(iotlb_messages)
 	assert_code(looked_up(iotlb, 0x10000, &gpa), VMMEM_EIOMMUMISS);
 	assert_ok(looked_up(iotlb, 0x10000 + PAGE, &gpa));
 	message.iova = TOP;
-	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EOVERFLOW);
+	assert_code(vmmem_vhost_iotlb_message(vhost, &message), VMMEM_EWRAPS);
 	/* No bytes anywhere are none; from 0 on they are all. */
 	message.iova = 0x10000 + PAGE;
 	message.len = 0;
@@ -348,15 +349,15 @@ START_TEST(raw_messages)
 		    VMMEM_EDESCRIPTORS);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, payload,
 					32, NULL, 0),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_message(vhost, 0, payload, 0, NULL, 0),
 		    VMMEM_EMESSAGE);
 	assert_code(vmmem_vhost_message(NULL, 5, payload, 8, NULL, 0),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_message(vhost, 5, NULL, 8, NULL, 0),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_message(vhost, 5, payload, 8, NULL, 1),
-		    VMMEM_EINVAL);
+		    VMMEM_EARGUMENT);
 }
 END_TEST
 

@@ -57,7 +57,7 @@ library_sources() {
 library_headers() {
 	for header in "$tree"/include/vmmem/*.h; do
 		case ${header##*/} in
-		kvm.h | slots.h) owner=vmmem-kvm ;;
+		kvm.h | slot_table.h) owner=vmmem-kvm ;;
 		vhost.h) owner=vmmem-vhost ;;
 		*) owner=vmmem ;;
 		esac

@@ -65,7 +65,7 @@ migrate_start(struct migration *migration, struct machine *machine,
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		struct vmmem_region *region =
-			vmmem_collection_at(migration->from, i);
+			vmmem_collection_region(migration->from, i);
 
 		/* An alias has the bitmap of its target, which is no ROM. */
 		if (vmmem_region_bitmap(region) != NULL)
@@ -208,7 +208,7 @@ migrate_compare(const struct migration *migration, bool *ret_same,
 
 	for (size_t i = 0; i < vmmem_collection_count(migration->from); i++) {
 		struct vmmem_region *region =
-			vmmem_collection_at(migration->from, i);
+			vmmem_collection_region(migration->from, i);
 		uint64_t gpa = vmmem_region_start(region);
 		uint64_t len = vmmem_region_len(region);
 		size_t chunk;

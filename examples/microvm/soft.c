@@ -130,7 +130,7 @@ bus_write(struct bus *bus, uint64_t address, unsigned int len, uint16_t value)
 {
 	int rc = store(bus->map, address, len, value);
 
-	if (rc == VMMEM_EBADADDR || rc == VMMEM_EPERM)
+	if (rc == VMMEM_EBADADDR || rc == VMMEM_EDENIED)
 		bus_exit(bus, EXIT_MEMORY_WRITE, address, len, value);
 	else if (rc < 0)
 		bus_error(bus, "write of", address, rc);
@@ -154,9 +154,9 @@ step(struct soft_machine *soft)
 {
 	enum i8086_event event;
 
-	soft->bus.map = vmmem_reader_take(soft->reader);
+	soft->bus.map = vmmem_reader_enter(soft->reader);
 	event = i8086_step(&soft->cpu, &soft->bus);
-	vmmem_reader_release(soft->reader);
+	vmmem_reader_leave(soft->reader);
 	return event;
 }
 

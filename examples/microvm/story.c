@@ -95,7 +95,7 @@ check_rom(const struct host *host)
 		     "it reads what was there before");
 
 	rc = vmmem_reader_write_u8(host->reader, low, POKE_BYTE);
-	screen_check(rc == VMMEM_EPERM, "the host's write returns %s: %s",
+	screen_check(rc == VMMEM_EDENIED, "the host's write returns %s: %s",
 		     vmmem_error_name(rc), vmmem_strerror(rc));
 
 	rc = vmmem_reader_read(host->reader, low, at_low, 8, NULL);
@@ -246,8 +246,8 @@ halt(struct host *host)
 static void
 show_map(const char *title, const struct host *host)
 {
-	screen_map(title, vmmem_reader_take(host->reader));
-	vmmem_reader_release(host->reader);
+	screen_map(title, vmmem_reader_enter(host->reader));
+	vmmem_reader_leave(host->reader);
 }
 
 bool

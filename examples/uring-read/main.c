@@ -72,7 +72,7 @@ make_guest(struct vmmem_collection **ret_map)
 		vmmem_region_builder_set_tracking(builder, PAGE);
 		rc = vmmem_region_builder_build(builder, &regions[i]);
 		if (rc == 0)
-			rc = vmmem_bitmap_start(
+			rc = vmmem_bitmap_start_logging(
 				vmmem_region_bitmap(regions[i]));
 	}
 	if (rc == 0)
@@ -237,7 +237,7 @@ verify(const struct disk *disk)
 	}
 	for (i = 0; i < vmmem_collection_count(disk->map); i++)
 		marked += vmmem_bitmap_count(vmmem_region_bitmap(
-			vmmem_collection_at(disk->map, i)));
+			vmmem_collection_region(disk->map, i)));
 	printf("%ju bytes, %ju pages marked\n", (uintmax_t)disk->read,
 	       (uintmax_t)marked);
 	if (marked != want) {

@@ -72,7 +72,7 @@ begin(struct device *device, int fd)
 }
 
 void
-close_foreign(struct device *device, int fd)
+close_theirs(struct device *device, int fd)
 {
 	if (!is_harmless(device, fd)) {
 		/* Before the thread, which may be done at once. */

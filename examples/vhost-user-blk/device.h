@@ -206,8 +206,8 @@ void eventfds_signal(const struct device *device, int fd);
 
 /* ---- closing.c: descriptors that may be anything ------------------------- */
 
-/* close_foreign() closes one that came from the front end, and never waits. */
-void close_foreign(struct device *device, int fd);
+/* close_theirs() closes one that came from the front end, and never waits. */
+void close_theirs(struct device *device, int fd);
 
 /* ---- say.c: the log ------------------------------------------------------- */
 

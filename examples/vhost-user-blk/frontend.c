@@ -48,7 +48,7 @@ has_lost(const struct vmmem_collection *old,
 	size_t i;
 
 	for (i = 0; i < vmmem_collection_count(old); i++) {
-		region = vmmem_collection_at(old, i);
+		region = vmmem_collection_region(old, i);
 		if (vmmem_collection_check(map, vmmem_region_start(region),
 					   vmmem_region_len(region), 0,
 					   NULL) != 0)
@@ -66,13 +66,13 @@ show(struct device *device)
 {
 	struct vmmem_collection *map = vmmem_space_get(device->memory), *seen;
 	struct vmmem_collection *old = vmmem_space_get(device->space);
-	struct vmmem_collection *physical = vmmem_iommu_physical(old);
+	struct vmmem_collection *physical = vmmem_collection_physical(old);
 	bool lost = has_lost(physical != NULL ? physical : old, map);
 	int rc;
 
 	vmmem_collection_unref(old);
 	if (device->iommu != NULL) {
-		rc = vmmem_iommu_collection_new(device->iommu, map, &seen);
+		rc = vmmem_collection_new_translated(device->iommu, map, &seen);
 		vmmem_collection_unref(map);
 		if (rc != 0)
 			return rc;
@@ -146,7 +146,7 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 
 	(void)reason;
 	if (queue_is_ending())
-		return VMMEM_ECANCELED;
+		return VMMEM_ESTOPPED;
 	/*
 	 * An invalidation waits for the section to end, so the answer may have
 	 * to wait too.  The queue asks when it is out of it, and once: a second

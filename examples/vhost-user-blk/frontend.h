@@ -24,7 +24,7 @@ int handle(struct device *device, struct message *message);
 
 /* device_rules() says what a descriptor of memory must be, as in 'rules'. */
 void device_rules(const struct device *device,
-		  struct vmmem_foreign_rules *rules);
+		  struct vmmem_fd_rules *rules);
 
 /* ---- inflight.c: memory that outlives us -------------------------------- */
 

@@ -128,12 +128,12 @@ run(void *opaque)
 
 /*
  * survive() tells whether memory that a front end cuts short can be taken: then
- * functions of the library return VMMEM_EFAULT, and the system -EFAULT.
+ * functions of the library return VMMEM_EGONE, and the system -EFAULT.
  */
 static bool
 survive(void)
 {
-	int rc = vmmem_fault_enable(VMMEM_FAULT_BUS);
+	int rc = vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS);
 
 	if (rc != 0)
 		fprintf(stderr, "only sealed memory is taken: %s\n",

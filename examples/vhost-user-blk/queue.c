@@ -222,7 +222,7 @@ enter(struct queue *queue)
 	pthread_mutex_lock(&device->map_lock);
 	queue->map_seen = device->map_changes;
 	pthread_mutex_unlock(&device->map_lock);
-	queue->map = vmmem_reader_take(queue->reader);
+	queue->map = vmmem_reader_enter(queue->reader);
 	if (device->iommu != NULL)
 		queue->section = vmmem_iotlb_enter(device->iotlb);
 }
@@ -232,7 +232,7 @@ leave(struct queue *queue)
 {
 	if (queue->device->iommu != NULL)
 		vmmem_iotlb_leave(queue->device->iotlb, queue->section);
-	vmmem_reader_release(queue->reader);
+	vmmem_reader_leave(queue->reader);
 	queue->map = NULL;
 }
 
@@ -430,7 +430,7 @@ translate(struct queue *queue)
 					 queue->missing_access, TRANSLATION_NS,
 					 NULL);
 	/* Without its data a request can still be told that it failed. */
-	if (rc != 0 && rc != VMMEM_ECANCELED && data && !queue->gives_up) {
+	if (rc != 0 && rc != VMMEM_ESTOPPED && data && !queue->gives_up) {
 		queue->gives_up = true;
 		rc = 0;
 	}
@@ -445,13 +445,13 @@ static int
 make_good(struct queue *queue, int rc)
 {
 	bool gone = rc == VMMEM_EBADADDR || rc == -EAGAIN ||
-		    rc == VMMEM_EFAULT;
+		    rc == VMMEM_EGONE;
 
 	if (rc == VMMEM_EIOMMUMISS && queue->missing_count != 0)
 		rc = translate(queue);
 	else if (gone && (wait_for_map(queue, false) || rc == -EAGAIN))
 		rc = 0;
-	if (rc == 0 || rc == VMMEM_ECANCELED)
+	if (rc == 0 || rc == VMMEM_ESTOPPED)
 		return rc;
 	/* The driver must reset the device. */
 	report(queue, "the ring is broken", rc);

@@ -138,7 +138,7 @@ find_memory(struct queue *queue, struct request *request)
 	}
 	if (rc == VMMEM_EBADADDR && queue_may_come(queue))
 		return -EAGAIN;
-	return rc == VMMEM_ECANCELED ? rc : VMMEM_EBADADDR;
+	return rc == VMMEM_ESTOPPED ? rc : VMMEM_EBADADDR;
 }
 
 static int

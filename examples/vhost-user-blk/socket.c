@@ -145,7 +145,7 @@ close_descriptors(struct device *device, struct message *message)
 
 	for (i = 0; i < message->fd_count; i++) {
 		if (message->fds[i] >= 0)
-			close_foreign(device, message->fds[i]);
+			close_theirs(device, message->fds[i]);
 	}
 	message->fd_count = 0;
 }
@@ -309,29 +309,29 @@ receive(struct device *device, struct message *message)
 }
 
 void
-device_rules(const struct device *device, struct vmmem_foreign_rules *rules)
+device_rules(const struct device *device, struct vmmem_fd_rules *rules)
 {
 	if (!device->sealed) {
-		rules->types = VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB;
+		rules->types = VMMEM_FD_TYPE_MEMORY | VMMEM_FD_TYPE_HUGETLB;
 		/* One of a front end's own file system need never answer. */
 		if (device->files)
-			rules->types |= VMMEM_FILE_REGULAR;
-		rules->flags = VMMEM_FOREIGN_MAY_SHRINK;
+			rules->types |= VMMEM_FD_TYPE_REGULAR;
+		rules->flags = VMMEM_FD_MAY_SHRINK;
 		return;
 	}
 	/*
 	 * No seal keeps huge pages: their sender may give them back, and take
 	 * all that there are.
 	 */
-	rules->types = VMMEM_FILE_MEMORY;
+	rules->types = VMMEM_FD_TYPE_MEMORY;
 	if (device->survives)
-		rules->types |= VMMEM_FILE_HUGETLB;
+		rules->types |= VMMEM_FD_TYPE_HUGETLB;
 }
 
 static int
 connect_device(struct device *device, int socket)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	struct vmmem_vhost_options options = {
 		.size = sizeof(options),
 		.rules = &rules,

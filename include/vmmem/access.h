@@ -11,16 +11,16 @@
  *
  * Codes that all of them return:
  *   VMMEM_EBADADDR   a byte of the range lies in no region
- *   VMMEM_EPERM      a byte of the range does not permit the access
- *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
- *   VMMEM_EINVAL     'collection', or another pointer that must not be, is NULL
- *   VMMEM_EFAULT     the memory is gone; only after vmmem_fault_enable() (see
+ *   VMMEM_EDENIED    a byte of the range does not permit the access
+ *   VMMEM_EWRAPS     the range passes 2^64 and is mapped up to there
+ *   VMMEM_EARGUMENT  'collection', or another pointer that must not be, is NULL
+ *   VMMEM_EGONE      the memory is gone; only after vmmem_fault_enable() (see
  *                    vmmem/fault.h), else a signal is raised
  *   VMMEM_ECALLBACK  a custom region's callback returned a positive value
- *   VMMEM_ECONGRUENCE, VMMEM_EINVAL
+ *   VMMEM_ECONGRUENCE, VMMEM_EARGUMENT
  *                    a custom region's acquire() stored a host address that
  *                    differs from the guest address modulo 16, or NULL
- *   what a custom region's callback returned.  This and VMMEM_EFAULT are the
+ *   what a custom region's callback returned.  This and VMMEM_EGONE are the
  *   two ways in which a plain form can stop part-way.  Bytes before have then
  *   been moved, and 'ret_done' tells how many.
  *

@@ -20,17 +20,17 @@ VMMEM_BEGIN_DECLS
  * vmmem_address_checked_add() stores 'address' + 'offset'.
  *
  * Returns 0, or
- *   VMMEM_EOVERFLOW  the sum is 2^64 or more
- *   VMMEM_EINVAL     'ret_sum' is NULL
+ *   VMMEM_EWRAPS     the sum is 2^64 or more
+ *   VMMEM_EARGUMENT  'ret_sum' is NULL
  */
 VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_checked_add(uint64_t address, uint64_t offset,
 			  uint64_t *ret_sum)
 {
 	if (ret_sum == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (offset > UINT64_MAX - address)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	*ret_sum = address + offset;
 	return 0;
 }
@@ -40,17 +40,17 @@ vmmem_address_checked_add(uint64_t address, uint64_t offset,
  * far an address lies above a base: pass the base as 'offset'.
  *
  * Returns 0, or
- *   VMMEM_EOVERFLOW  'offset' is greater than 'address'
- *   VMMEM_EINVAL     'ret_difference' is NULL
+ *   VMMEM_EWRAPS     'offset' is greater than 'address'
+ *   VMMEM_EARGUMENT  'ret_difference' is NULL
  */
 VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_checked_sub(uint64_t address, uint64_t offset,
 			  uint64_t *ret_difference)
 {
 	if (ret_difference == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (offset > address)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	*ret_difference = address - offset;
 	return 0;
 }
@@ -87,9 +87,9 @@ vmmem_address_overflowing_sub(uint64_t address, uint64_t offset,
  * at the very top of the address space too.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'alignment' is not a power of two (0 is none), or
+ *   VMMEM_EARGUMENT  'alignment' is not a power of two (0 is none), or
  *                    'ret_aligned' is NULL
- *   VMMEM_EOVERFLOW  the multiple would be 2^64
+ *   VMMEM_EWRAPS     the multiple would be 2^64
  */
 VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_align_up(uint64_t address, uint64_t alignment,
@@ -98,9 +98,9 @@ vmmem_address_align_up(uint64_t address, uint64_t alignment,
 	uint64_t low = alignment - 1;
 
 	if (alignment == 0 || (alignment & low) != 0 || ret_aligned == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if ((address & low) != 0 && (address | low) == UINT64_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	*ret_aligned = (address + low) & ~low;
 	return 0;
 }
@@ -110,8 +110,8 @@ vmmem_address_align_up(uint64_t address, uint64_t alignment,
  * is not above 'address'.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'alignment' is not a power of two (0 is none), or
- *                 'ret_aligned' is NULL
+ *   VMMEM_EARGUMENT  'alignment' is not a power of two (0 is none), or
+ *                    'ret_aligned' is NULL
  */
 VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_align_down(uint64_t address, uint64_t alignment,
@@ -120,7 +120,7 @@ vmmem_address_align_down(uint64_t address, uint64_t alignment,
 	uint64_t low = alignment - 1;
 
 	if (alignment == 0 || (alignment & low) != 0 || ret_aligned == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	*ret_aligned = address & ~low;
 	return 0;
 }
@@ -150,18 +150,18 @@ vmmem_address_mask(uint64_t address, uint64_t mask)
  *
  * Returns 0, or
  *   VMMEM_EZEROLEN   'len' is 0: the range has no last address
- *   VMMEM_EOVERFLOW  the range would pass 2^64
- *   VMMEM_EINVAL     'ret_last' is NULL
+ *   VMMEM_EWRAPS     the range would pass 2^64
+ *   VMMEM_EARGUMENT  'ret_last' is NULL
  */
 VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_range_last(uint64_t address, uint64_t len, uint64_t *ret_last)
 {
 	if (ret_last == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return VMMEM_EZEROLEN;
 	if (len - 1 > UINT64_MAX - address)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	*ret_last = address + (len - 1);
 	return 0;
 }

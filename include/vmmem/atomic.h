@@ -11,16 +11,16 @@
  *   VMMEM_EBADADDR     a byte of the value lies in no region
  *   VMMEM_EMISALIGNED  'gpa' is not a multiple of the size
  *   VMMEM_ECROSS       the value is mapped, but not by one region alone
- *   VMMEM_EPERM        the region does not permit the access: loading needs
+ *   VMMEM_EDENIED      the region does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_ENOHOST      a custom region without a host address
- *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable()
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  *   VMMEM_EORDER       the order is unknown, or not one that the operation can
  *                      have
- *   VMMEM_EOVERFLOW    the value would pass 2^64
- *   VMMEM_EINVAL       a pointer is NULL
- * Where several apply, the first of EINVAL, EORDER, EBADADDR, EOVERFLOW,
- * ECROSS, EMISALIGNED, EPERM, ENOHOST, EFAULT is returned.  On failure memory and
+ *   VMMEM_EWRAPS       the value would pass 2^64
+ *   VMMEM_EARGUMENT    a pointer is NULL
+ * Where several apply, the first of EARGUMENT, EORDER, EBADADDR, EWRAPS,
+ * ECROSS, EMISALIGNED, EDENIED, ENOHOST, EGONE is returned.  On failure memory and
  * outputs are untouched.
  *
  * Any thread that holds a reference to the collection, also in a signal

@@ -40,10 +40,10 @@ struct vmmem_bitmap;
  * that.  The caller owns one reference.
  *
  * Returns 0, or
- *   VMMEM_EINVAL    'page_size' is not a power of two or below 64; 'max_len'
- *                   is below 'len'; 'ret_bitmap' is NULL
- *   VMMEM_EZEROLEN  'len' and 'max_len' are 0
- *   -errno          what mmap(2) said; -ENOMEM also from the allocator
+ *   VMMEM_EARGUMENT  'page_size' is not a power of two or below 64; 'max_len'
+ *                    is below 'len'; 'ret_bitmap' is NULL
+ *   VMMEM_EZEROLEN   'len' and 'max_len' are 0
+ *   -errno           what mmap(2) said; -ENOMEM also from the allocator
  */
 VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
 				     uint64_t page_size,
@@ -63,8 +63,8 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  * its length.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'page_size' is not a power of two or below 64; 'bits'
- *                      or 'ret_bitmap' is NULL
+ *   VMMEM_EARGUMENT    'page_size' is not a power of two or below 64; 'bits' or
+ *                      'ret_bitmap' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_EOUTOFRANGE  'bits' is too short for 'len'
  *   -ENOMEM            from the allocator
@@ -100,7 +100,7 @@ uint64_t vmmem_bitmap_page_size(const struct vmmem_bitmap *bitmap);
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  the range reaches past the bitmap's length; the pages
  *                      within it are marked all the same
- *   VMMEM_EINVAL       'bitmap' is NULL
+ *   VMMEM_EARGUMENT    'bitmap' is NULL
  */
 int vmmem_bitmap_mark(struct vmmem_bitmap *bitmap, uint64_t offset,
 		      uint64_t len);
@@ -121,8 +121,8 @@ int vmmem_bitmap_test(const struct vmmem_bitmap *bitmap, uint64_t offset);
  * bitmap's lock.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'bitmap' is NULL
- *   -errno        what membarrier(2) said; all these pages are marked then
+ *   VMMEM_EARGUMENT  'bitmap' is NULL
+ *   -errno           what membarrier(2) said; all these pages are marked then
  */
 VMMEM_NODISCARD int vmmem_bitmap_clear(struct vmmem_bitmap *bitmap,
 				       uint64_t offset, uint64_t len);
@@ -142,7 +142,7 @@ uint64_t vmmem_bitmap_count(const struct vmmem_bitmap *bitmap);
  *                  len != 0; at = start + len)
  *
  * Returns 0, or
- *   VMMEM_EINVAL  a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_bitmap_next(const struct vmmem_bitmap *bitmap,
 				      uint64_t offset, uint64_t *ret_offset,
@@ -160,7 +160,7 @@ VMMEM_NODISCARD int vmmem_bitmap_next(const struct vmmem_bitmap *bitmap,
  * array of vmmem_le64 is one.  All of a bitmap is [0, vmmem_bitmap_len()).
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
+ *   VMMEM_EARGUMENT    'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
  *                      'page_size' is not a power of two or below 64
  *   VMMEM_EOUTOFRANGE  the range reaches past the bitmap's length, or 'bytes'
  *                      bytes are too few for it; nothing is written
@@ -177,7 +177,7 @@ VMMEM_NODISCARD int vmmem_bitmap_export(const struct vmmem_bitmap *bitmap,
  * past the range are not looked at.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
+ *   VMMEM_EARGUMENT    'bitmap' is NULL, or 'bits' is and 'bytes' is not 0;
  *                      'page_size' is not a power of two or below 64
  *   VMMEM_EOUTOFRANGE  'bytes' bytes are too few for the range, and nothing is
  *                      marked; or a bit is set for a page that begins past the
@@ -193,14 +193,14 @@ VMMEM_NODISCARD int vmmem_bitmap_merge(struct vmmem_bitmap *bitmap,
  * and harvest.  What is added is clean.  Takes the bitmap's lock.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'bitmap' is NULL, or 'len' is below what it is
+ *   VMMEM_EARGUMENT    'bitmap' is NULL, or 'len' is below what it is
  *   VMMEM_EOUTOFRANGE  'len' is more than the maximum it was made with
  */
 VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 				      uint64_t len);
 
 /*
- * vmmem_bitmap_start() switches logging on: from its return, whatever the
+ * vmmem_bitmap_start_logging() switches logging on: from its return, whatever the
  * library writes to a region with this bitmap is marked; and whatever it wrote
  * before without a mark is in memory for all to see.  So a copy of all memory
  * made after this, and the marks since, miss nothing.  Devices keep running.
@@ -210,20 +210,20 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
  * with vmmem_bitmap_mark() are made in any case.  Takes the bitmap's lock.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'bitmap' is NULL
- *   -errno        what membarrier(2) said; logging is as it was
+ *   VMMEM_EARGUMENT  'bitmap' is NULL
+ *   -errno           what membarrier(2) said; logging is as it was
  */
-VMMEM_NODISCARD int vmmem_bitmap_start(struct vmmem_bitmap *bitmap);
+VMMEM_NODISCARD int vmmem_bitmap_start_logging(struct vmmem_bitmap *bitmap);
 
 /*
- * vmmem_bitmap_stop() takes one vmmem_bitmap_start() back.  With the last one,
+ * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With the last one,
  * and no harvester, writes are no longer marked; marks that are there stay.
  * Takes the bitmap's lock.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'bitmap' is NULL, or there is no start to take back
+ *   VMMEM_EARGUMENT  'bitmap' is NULL, or there is no start to take back
  */
-int vmmem_bitmap_stop(struct vmmem_bitmap *bitmap);
+int vmmem_bitmap_stop_logging(struct vmmem_bitmap *bitmap);
 
 /*
  * vmmem_bitmap_is_logging() returns 1 if writes are marked, else 0.  On a

@@ -58,7 +58,7 @@ struct vmmem_file_range {
  *   VMMEM_ENOREGION  'count' is 0; see vmmem_collection_new_empty()
  *   VMMEM_EUNSORTED  a region starts below the one before it
  *   VMMEM_EOVERLAP   a region starts within the one before it
- *   VMMEM_EINVAL     'regions', one of them, or 'ret_collection' is NULL
+ *   VMMEM_EARGUMENT  'regions', one of them, or 'ret_collection' is NULL
  *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
@@ -80,8 +80,8 @@ vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
  * into.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'ret_collection' is NULL
- *   -ENOMEM       from the allocator
+ *   VMMEM_EARGUMENT  'ret_collection' is NULL
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
@@ -105,8 +105,8 @@ vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
  *
  * Returns 0, or what vmmem_region_new_file(), vmmem_region_new_anonymous()
  * and vmmem_collection_new() return, and
- *   VMMEM_EINVAL  a 'reserved' is not 0, or an 'fd' is -1 and its 'offset' is
- *                 not 0
+ *   VMMEM_EARGUMENT  a 'reserved' is not 0, or an 'fd' is -1 and its 'offset'
+ *                    is not 0
  */
 VMMEM_NODISCARD int
 vmmem_collection_new_file_ranges(const struct vmmem_file_range *ranges,
@@ -134,9 +134,9 @@ vmmem_collection_unref(struct vmmem_collection *collection);
  * references stay the caller's.
  *
  * Returns 0, or
- *   VMMEM_EOVERLAP  'region' shares an address with a region that is there
- *   VMMEM_EINVAL    'collection', 'region' or 'ret_collection' is NULL
- *   -ENOMEM         from the allocator
+ *   VMMEM_EOVERLAP   'region' shares an address with a region that is there
+ *   VMMEM_EARGUMENT  'collection', 'region' or 'ret_collection' is NULL
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_collection_insert(const struct vmmem_collection *collection,
@@ -151,7 +151,7 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
  *
  * Returns 0, or
  *   VMMEM_ENOREGION  no region has exactly this start and length
- *   VMMEM_EINVAL     'collection' or 'ret_collection' is NULL
+ *   VMMEM_EARGUMENT  'collection' or 'ret_collection' is NULL
  *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
@@ -169,17 +169,18 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 size_t vmmem_collection_count(const struct vmmem_collection *collection);
 
 /*
- * vmmem_collection_at() returns the region at 'index', in ascending order of
+ * vmmem_collection_region() returns the region at 'index', in ascending order of
  * address from 0 on; NULL if 'index' is not below the count, or 'collection' is
  * NULL.
  */
 struct vmmem_region *
-vmmem_collection_at(const struct vmmem_collection *collection, size_t index);
+vmmem_collection_region(const struct vmmem_collection *collection,
+			size_t index);
 
 /*
  * vmmem_collection_for_each() calls visit(region, opaque) for each region in
  * ascending order, until it returns something other than 0, and returns that;
- * 0 if it never did; VMMEM_EINVAL if 'collection' or 'visit' is NULL.
+ * 0 if it never did; VMMEM_EARGUMENT if 'collection' or 'visit' is NULL.
  */
 int vmmem_collection_for_each(const struct vmmem_collection *collection,
 			      int (*visit)(struct vmmem_region *region,
@@ -207,7 +208,7 @@ vmmem_collection_find(const struct vmmem_collection *collection,
  *
  * Returns 0, or
  *   VMMEM_ENOREGION  there is no region at 'gpa' nor above
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int
 vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
@@ -218,8 +219,8 @@ vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
  * into it 'gpa' lies, in bytes.
  *
  * Returns 0, or
- *   VMMEM_EBADADDR  'gpa' lies in no region
- *   VMMEM_EINVAL    a pointer is NULL
+ *   VMMEM_EBADADDR   'gpa' lies in no region
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int
 vmmem_collection_locate(const struct vmmem_collection *collection,
@@ -231,7 +232,7 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
  *
  * Returns 0, or
  *   VMMEM_ENOREGION  the collection is empty
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int
 vmmem_collection_last(const struct vmmem_collection *collection,
@@ -249,15 +250,15 @@ int vmmem_collection_contains(const struct vmmem_collection *collection,
  * in one region or in several that touch, and permits 'access': a set of
  * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to ask only for mapped.
  *
- * With VMMEM_EBADADDR and VMMEM_EPERM it stores the address of the first byte
+ * With VMMEM_EBADADDR and VMMEM_EDENIED it stores the address of the first byte
  * that fails.  So after any access function returned one of the two, the same
  * range and access asked here tell where.  'ret_bad' may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   a byte lies in no region
- *   VMMEM_EPERM      a byte does not permit the access
- *   VMMEM_EOVERFLOW  all bytes up to 2^64 - 1 are good, but the range goes on
- *   VMMEM_EINVAL     'collection' is NULL, or 'access' has an unknown bit
+ *   VMMEM_EDENIED    a byte does not permit the access
+ *   VMMEM_EWRAPS     all bytes up to 2^64 - 1 are good, but the range goes on
+ *   VMMEM_EARGUMENT  'collection' is NULL, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int
 vmmem_collection_check(const struct vmmem_collection *collection,
@@ -265,17 +266,17 @@ vmmem_collection_check(const struct vmmem_collection *collection,
 		       uint64_t *ret_bad);
 
 /*
- * vmmem_collection_offset() stores gpa + offset if that address is mapped.
+ * vmmem_collection_address_add() stores gpa + offset if that address is mapped.
  * What lies between the two is not looked at.
  *
  * Returns 0, or
- *   VMMEM_EOVERFLOW  gpa + offset passes 2^64
+ *   VMMEM_EWRAPS     gpa + offset passes 2^64
  *   VMMEM_EBADADDR   gpa + offset lies in no region
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int
-vmmem_collection_offset(const struct vmmem_collection *collection,
-			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa);
+vmmem_collection_address_add(const struct vmmem_collection *collection,
+			     uint64_t gpa, uint64_t offset, uint64_t *ret_gpa);
 
 /*
  * vmmem_collection_host_address() stores the host address of the byte at
@@ -285,10 +286,10 @@ vmmem_collection_offset(const struct vmmem_collection *collection,
  * reference to the collection; nothing written through it is noted as dirty.
  *
  * Returns 0, or
- *   VMMEM_EBADADDR  'gpa' lies in no region
- *   VMMEM_EPERM     the region does not permit 'access'
- *   VMMEM_ENOHOST   a custom region without a host address
- *   VMMEM_EINVAL    a pointer is NULL, or 'access' has an unknown bit
+ *   VMMEM_EBADADDR   'gpa' lies in no region
+ *   VMMEM_EDENIED    the region does not permit 'access'
+ *   VMMEM_ENOHOST    a custom region without a host address
+ *   VMMEM_EARGUMENT  a pointer is NULL, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int
 vmmem_collection_host_address(const struct vmmem_collection *collection,
@@ -303,8 +304,8 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
  * proportion to the number of regions.
  *
  * Returns 0, or
- *   VMMEM_EBADADDR  no region has that host address
- *   VMMEM_EINVAL    'collection', 'ret_gpa' or 'ret_len' is NULL
+ *   VMMEM_EBADADDR   no region has that host address
+ *   VMMEM_EARGUMENT  'collection', 'ret_gpa' or 'ret_len' is NULL
  */
 VMMEM_NODISCARD int
 vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
@@ -312,15 +313,15 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 			     uint64_t *ret_len);
 
 /*
- * vmmem_collection_start_logging() is vmmem_bitmap_start() for the bitmap of
+ * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the bitmap of
  * each region that has one, all at once: one membarrier(2) for all of them, as
  * for one.  A bitmap that several regions have is started for each.  Harvesters
  * that are made afterwards need no barrier of their own.  Takes the bitmaps'
  * locks, one by one: not in a signal handler.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'collection' is NULL
- *   -errno        what membarrier(2) said; logging is as it was
+ *   VMMEM_EARGUMENT  'collection' is NULL
+ *   -errno           what membarrier(2) said; logging is as it was
  */
 VMMEM_NODISCARD int
 vmmem_collection_start_logging(const struct vmmem_collection *collection);
@@ -330,8 +331,8 @@ vmmem_collection_start_logging(const struct vmmem_collection *collection);
  * vmmem_collection_start_logging() of a collection of the same regions.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'collection' is NULL; or a bitmap has no start to take back,
- *                 and all others are stopped
+ *   VMMEM_EARGUMENT  'collection' is NULL; or a bitmap has no start to take
+ *                    back, and all others are stopped
  */
 int vmmem_collection_stop_logging(const struct vmmem_collection *collection);
 

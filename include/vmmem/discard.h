@@ -66,11 +66,12 @@ struct vmmem_region;
  * fork.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region' is NULL, or an unknown bit in 'flags'
+ *   VMMEM_EARGUMENT    'region' is NULL, or an unknown bit in 'flags'
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
- *   VMMEM_EPERM        the region does not permit writing
- *   VMMEM_EFAULT       a part of a page is gone; only after vmmem_fault_enable()
+ *   VMMEM_EDENIED      the region does not permit writing
+ *   VMMEM_EGONE        a part of a page is gone; only after
+ *                      vmmem_fault_enable()
  *   VMMEM_ENODISCARD   there is no means: external memory that is a private
  *                      mapping of a file, or locked, or not writable; a file
  *                      system without holes; a private mapping of hugetlbfs; a
@@ -96,10 +97,10 @@ VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
  * addresses all the same: what is given back is memory, not a mapping.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'collection' is NULL, or an unknown bit in 'flags'
+ *   VMMEM_EARGUMENT  'collection' is NULL, or an unknown bit in 'flags'
  *   VMMEM_EBADADDR   a byte of the range is in no region
- *   VMMEM_EOVERFLOW  the range passes 2^64
- *   VMMEM_EPERM      a region of the range does not permit writing
+ *   VMMEM_EWRAPS     the range passes 2^64
+ *   VMMEM_EDENIED    a region of the range does not permit writing
  *   what vmmem_region_discard() returned; the regions before were discarded
  */
 VMMEM_NODISCARD int

@@ -19,7 +19,7 @@
 VMMEM_BEGIN_DECLS
 
 /* An argument is wrong in itself: a NULL handle, an unknown flag bit. */
-#define VMMEM_EINVAL (-4097)
+#define VMMEM_EARGUMENT (-4097)
 /* There is no such region, or there is no region at all. */
 #define VMMEM_ENOREGION (-4098)
 /* Two regions share at least one guest address. */
@@ -31,13 +31,13 @@ VMMEM_BEGIN_DECLS
 /* An offset or range lies outside of the object it was asked of. */
 #define VMMEM_EOUTOFRANGE (-4102)
 /* A range passes 2^64, or an address calculation does. */
-#define VMMEM_EOVERFLOW (-4103)
+#define VMMEM_EWRAPS (-4103)
 /* A transfer ended early, with neither an error nor the end of the file. */
 #define VMMEM_EPARTIAL (-4104)
 /* The memory has no host address: it is reached by callbacks only. */
 #define VMMEM_ENOHOST (-4105)
 /* The region does not permit this access. */
-#define VMMEM_EPERM (-4106)
+#define VMMEM_EDENIED (-4106)
 /* The guest address is not a multiple of the size of an atomic access. */
 #define VMMEM_EMISALIGNED (-4107)
 /* An access that must be one piece crosses from one region into the next. */
@@ -71,7 +71,7 @@ VMMEM_BEGIN_DECLS
 /* The region has no file behind it. */
 #define VMMEM_ENOFILE (-4122)
 /* The name is longer than VMMEM_REGION_NAME_MAX bytes. */
-#define VMMEM_ENAMETOOLONG (-4123)
+#define VMMEM_ELONGNAME (-4123)
 /* The hypervisor has no memory slot left. */
 #define VMMEM_ENOSLOT (-4124)
 /* A memory slot would not consist of whole pages. */
@@ -83,7 +83,7 @@ VMMEM_BEGIN_DECLS
 /* The array is too small for what would go into it. */
 #define VMMEM_ENOROOM (-4128)
 /* A callback of the caller ended it. */
-#define VMMEM_ECANCELED (-4129)
+#define VMMEM_ESTOPPED (-4129)
 /* The system, KVM or the processor has no means to do what was asked for. */
 #define VMMEM_ENOSUPPORT (-4130)
 /* The system has too little memory of the kind that was asked for. */
@@ -101,7 +101,7 @@ VMMEM_BEGIN_DECLS
 /* The descriptor is not open for the access that is needed. */
 #define VMMEM_EFILEACCESS (-4137)
 /* The memory behind the guest address is gone: see vmmem/fault.h. */
-#define VMMEM_EFAULT (-4138)
+#define VMMEM_EGONE (-4138)
 /* Handlers of signals were put on top of the library's too often. */
 #define VMMEM_EHANDLERS (-4139)
 /* The caller is in a section that it would wait for. */
@@ -137,7 +137,7 @@ const char *vmmem_strerror(int code);
  * vmmem_error_name() returns the name of 'code' as it is written in C:
  * "VMMEM_EOVERLAP" for a code of this list, "ENOMEM" for a -errno, "0" for 0.
  * NULL for any other value, so that a binding can walk the list from
- * VMMEM_EINVAL downwards until it ends.  The string is constant.
+ * VMMEM_EARGUMENT downwards until it ends.  The string is constant.
  *
  * Any thread, any time.  Since: 0.1.
  */

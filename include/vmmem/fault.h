@@ -6,7 +6,7 @@
  * not be had when it is first touched, a cell of memory may break.  Touching
  * such memory raises SIGBUS, which kills the process.  A program that asks for
  * it with vmmem_fault_enable() survives: the function that touched the memory
- * returns VMMEM_EFAULT, and the region tells what happened.
+ * returns VMMEM_EGONE, and the region tells what happened.
  *
  * That holds for every function of the library that moves guest bytes: those of
  * vmmem/access.h, vmmem/atomic.h, vmmem/slice.h and vmmem/slice_atomic.h.
@@ -40,27 +40,27 @@
 VMMEM_BEGIN_DECLS
 
 /* Which signals are caught. */
-#define VMMEM_FAULT_BUS 1U  /* SIGBUS: there is no memory to be had */
-#define VMMEM_FAULT_SEGV 2U /* SIGSEGV: unmapped, or the access is denied */
+#define VMMEM_FAULT_SIGNAL_BUS 1U  /* SIGBUS: there is no memory to be had */
+#define VMMEM_FAULT_SIGNAL_SEGV 2U /* SIGSEGV: unmapped, or the access is denied */
 
 /* What happened to memory. */
-#define VMMEM_FAULT_NONE 0	   /* nothing yet */
-#define VMMEM_FAULT_BACKING 1	   /* nothing behind it: file, huge page */
-#define VMMEM_FAULT_POISON 2	   /* touched, and the hardware had lost it */
-#define VMMEM_FAULT_POISON_AHEAD 3 /* lost, but not touched yet */
-#define VMMEM_FAULT_UNMAPPED 4	   /* not mapped in this process */
-#define VMMEM_FAULT_DENIED 5	   /* mapped without that access */
-#define VMMEM_FAULT_ON_DEMAND 6	   /* mapped on demand: not told apart */
+#define VMMEM_FAULT_KIND_NONE 0	   /* nothing yet */
+#define VMMEM_FAULT_KIND_BACKING 1	   /* nothing behind it: file, huge page */
+#define VMMEM_FAULT_KIND_POISON 2	   /* touched, and the hardware had lost it */
+#define VMMEM_FAULT_KIND_POISON_AHEAD 3 /* lost, but not touched yet */
+#define VMMEM_FAULT_KIND_UNMAPPED 4	   /* not mapped in this process */
+#define VMMEM_FAULT_KIND_DENIED 5	   /* mapped without that access */
+#define VMMEM_FAULT_KIND_ON_DEMAND 6	   /* mapped on demand: not told apart */
 
 /*
  * vmmem_fault_enable() makes access functions survive faults that raise
- * 'signals', a set of VMMEM_FAULT_BUS and VMMEM_FAULT_SEGV.  It installs a
+ * 'signals', a set of VMMEM_FAULT_SIGNAL_BUS and VMMEM_FAULT_SIGNAL_SEGV.  It installs a
  * handler for each and keeps the one that was there: a signal that is not
  * about an access of the library's to guest memory reaches that one as if the
  * library were not there, with its flags and its mask, also where it is to
  * kill the process.
  *
- * Take VMMEM_FAULT_SEGV only if no other handler is to resolve such faults,
+ * Take VMMEM_FAULT_SIGNAL_SEGV only if no other handler is to resolve such faults,
  * as one that tracks writes with mprotect(2) would.
  *
  * Calls are counted, per signal.  Each makes sure that the handler is in place
@@ -77,13 +77,13 @@ VMMEM_BEGIN_DECLS
  * vmmem_fault_disable(), on another thread: then it must not call either.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'signals' is 0, or has an unknown bit
- *   VMMEM_ENOSUPPORT    not on this processor, or not in this build of the
- *                       library (ThreadSanitizer; or a static one of which
- *                       the linker has taken out the table)
- *   VMMEM_EHANDLERS     handlers were put on top of the library's, and left
- *                       there, eight times
- *   -errno              what sigaction(2) said
+ *   VMMEM_EARGUMENT   'signals' is 0, or has an unknown bit
+ *   VMMEM_ENOSUPPORT  not on this processor, or not in this build of the
+ *                     library (ThreadSanitizer; or a static one of which the
+ *                     linker has taken out the table)
+ *   VMMEM_EHANDLERS   handlers were put on top of the library's, and left
+ *                     there, eight times
+ *   -errno            what sigaction(2) said
  * On failure nothing has changed.
  */
 VMMEM_NODISCARD int vmmem_fault_enable(uint32_t signals);
@@ -97,9 +97,9 @@ VMMEM_NODISCARD int vmmem_fault_enable(uint32_t signals);
  * Threads and fork() as for vmmem_fault_enable().
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'signals' is 0, has an unknown bit, or is not enabled
- *   -errno        what sigaction(2) said of one signal; that one, and what
- *                 comes after it in the list above, stays enabled
+ *   VMMEM_EARGUMENT  'signals' is 0, has an unknown bit, or is not enabled
+ *   -errno           what sigaction(2) said of one signal; that one, and what
+ *                    comes after it in the list above, stays enabled
  */
 int vmmem_fault_disable(uint32_t signals);
 
@@ -110,26 +110,27 @@ int vmmem_fault_disable(uint32_t signals);
  */
 
 /*
- * vmmem_fault_count() returns how many faults there were; 0 for NULL.  An
+ * vmmem_region_fault_count() returns how many faults there were; 0 for NULL.  An
  * access that failed has met at least one.
  */
-uint64_t vmmem_fault_count(const struct vmmem_region *region);
+uint64_t vmmem_region_fault_count(const struct vmmem_region *region);
 
 /*
- * vmmem_fault_first() stores where in the region the first fault was, in bytes,
- * and its kind, one of VMMEM_FAULT_...: VMMEM_FAULT_NONE at 0 if there was
+ * vmmem_region_fault_first() stores where in the region the first fault was, in bytes,
+ * and its kind, one of VMMEM_FAULT_...: VMMEM_FAULT_KIND_NONE at 0 if there was
  * none.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'region', 'ret_offset' or 'ret_kind' is NULL
+ *   VMMEM_EARGUMENT  'region', 'ret_offset' or 'ret_kind' is NULL
  */
-VMMEM_NODISCARD int vmmem_fault_first(const struct vmmem_region *region,
-				      uint64_t *ret_offset,
-				      uint32_t *ret_kind);
+VMMEM_NODISCARD int vmmem_region_fault_first(const struct vmmem_region *region,
+					     uint64_t *ret_offset,
+					     uint32_t *ret_kind);
 
-/* vmmem_fault_last() is the same for the last fault. */
-VMMEM_NODISCARD int vmmem_fault_last(const struct vmmem_region *region,
-				     uint64_t *ret_offset, uint32_t *ret_kind);
+/* vmmem_region_fault_last() is the same for the last fault. */
+VMMEM_NODISCARD int vmmem_region_fault_last(const struct vmmem_region *region,
+					    uint64_t *ret_offset,
+					    uint32_t *ret_kind);
 
 VMMEM_END_DECLS
 

@@ -31,14 +31,14 @@ struct vmmem_harvester;
 
 /*
  * vmmem_harvester_new() makes a harvester of 'bitmap' and switches logging on,
- * as vmmem_bitmap_start() says.  It sees every mark made from now on; marks
+ * as vmmem_bitmap_start_logging() says.  It sees every mark made from now on; marks
  * that nobody took yet may come with its first harvest.  It holds a reference
  * to the bitmap.  The caller frees it.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'bitmap' or 'ret_harvester' is NULL
- *   -errno        what mmap(2) or membarrier(2) said; -ENOMEM also from the
- *                 allocator
+ *   VMMEM_EARGUMENT  'bitmap' or 'ret_harvester' is NULL
+ *   -errno           what mmap(2) or membarrier(2) said; -ENOMEM also from the
+ *                    allocator
  */
 VMMEM_NODISCARD int vmmem_harvester_new(struct vmmem_bitmap *bitmap,
 					struct vmmem_harvester **ret_harvester);
@@ -66,9 +66,9 @@ vmmem_harvester_free(struct vmmem_harvester *harvester);
  * Costs in proportion to what is marked, times the number of harvesters.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'harvester' is NULL
- *   -errno        what membarrier(2) said; no mark is lost, what is taken is as
- *                 it was, and the call can be made again
+ *   VMMEM_EARGUMENT  'harvester' is NULL
+ *   -errno           what membarrier(2) said; no mark is lost, what is taken is
+ *                    as it was, and the call can be made again
  */
 VMMEM_NODISCARD int vmmem_harvester_take(struct vmmem_harvester *harvester,
 					 uint64_t *ret_pages);
@@ -101,7 +101,7 @@ vmmem_harvester_taken(const struct vmmem_harvester *harvester);
  * Other harvesters are not touched.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'harvester' is NULL
+ *   VMMEM_EARGUMENT  'harvester' is NULL
  */
 int vmmem_harvester_confirm(struct vmmem_harvester *harvester, uint64_t offset,
 			    uint64_t len);

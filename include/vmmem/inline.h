@@ -96,7 +96,7 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		struct vmmem_slice *ret_slice)
 {
 	if (slice == NULL || ret_slice == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0 && !vmmem_inline_is_within(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	*ret_slice = *slice;
@@ -242,7 +242,7 @@ VMMEM_INLINE_ALL(64)
 #define VMMEM_INLINE_CHECK(orders_good, pointers_good, bits, need)         \
 	do {                                                               \
 		if (slice == NULL || !(pointers_good))                     \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!(orders_good))                                        \
 			return VMMEM_EORDER;                               \
 		if (!vmmem_inline_is_within(slice, offset, (bits) / 8))    \
@@ -251,7 +251,7 @@ VMMEM_INLINE_ALL(64)
 		     ((bits) / 8 - 1)) != 0)                               \
 			return VMMEM_EMISALIGNED;                          \
 		if (((need) & ~slice->access) != 0)                        \
-			return VMMEM_EPERM;                                \
+			return VMMEM_EDENIED;                                \
 	} while (0)
 
 #define VMMEM_INLINE_ATOMIC(bits)                                          \
@@ -367,7 +367,7 @@ VMMEM_INLINE_ALL(64)
 		int rc;                                                    \
 									   \
 		if (slice == NULL || ret_value == NULL)                    \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_is_within(slice, offset, (bits) / 8))    \
 			return VMMEM_EOUTOFRANGE;                          \
 		if (((uintptr_t)vmmem_inline_at(slice, offset) &           \
@@ -394,7 +394,7 @@ VMMEM_INLINE_ALL(64)
 		int rc;                                                    \
 									   \
 		if (slice == NULL)                                         \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_is_within(slice, offset, (bits) / 8))    \
 			return VMMEM_EOUTOFRANGE;                          \
 		set(&stored, value);                                       \
@@ -445,7 +445,7 @@ VMMEM_INLINE_INTEGER(be64, vmmem_be64, 64, vmmem_be64_get, vmmem_be64_set)
  * docs/models/section.pml checks it.
  */
 VMMEM_INLINE struct vmmem_collection *
-vmmem_reader_take(struct vmmem_reader *reader)
+vmmem_reader_enter(struct vmmem_reader *reader)
 {
 	const struct vmmem_reader_view *view;
 	struct vmmem_collection *map;
@@ -453,7 +453,7 @@ vmmem_reader_take(struct vmmem_reader *reader)
 
 	/* Only its own thread stores 'section': no order is needed here. */
 	if (reader == NULL || reader->section != 0)
-		return vmmem_reader_take_slow(reader);
+		return vmmem_reader_enter_slow(reader);
 	view = reader->view;
 	/*
 	 * Relaxed, and no instruction for the fence, which only keeps the
@@ -476,12 +476,12 @@ vmmem_reader_take(struct vmmem_reader *reader)
 }
 
 VMMEM_INLINE void
-vmmem_reader_release(struct vmmem_reader *reader)
+vmmem_reader_leave(struct vmmem_reader *reader)
 {
 	/* Relaxed: a writer may ask for barriers by it, to be noticed later. */
 	if (reader == NULL ||
 	    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) != 0) {
-		vmmem_reader_release_slow(reader);
+		vmmem_reader_leave_slow(reader);
 		return;
 	}
 	/* Release: what the section saw comes before its end. */

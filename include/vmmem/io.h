@@ -24,7 +24,7 @@
  *
  * In both cases it returns 0 only if all bytes were moved.  'ret_done', which
  * may be NULL, gets the number of bytes that were, with 0 and with any code
- * except VMMEM_EINVAL for one of its arguments.  So a transfer that has ended
+ * except VMMEM_EARGUMENT for one of its arguments.  So a transfer that has ended
  * can be resumed at the byte *ret_done: add it to the address, the offset or
  * 'skip', and to 'file_offset', and take it from 'len'.
  *
@@ -36,21 +36,21 @@
  *                     gave no reason
  *   VMMEM_EFILERANGE  the range of the file passes 2^63 - 1, the last offset
  *                     that a file can have
- *   VMMEM_EFAULT      the memory of a region is gone, for example because its
- *                     file was cut short.  The kernel finds it out, also without
- *                     vmmem_fault_enable(); but not where bytes go through a
- *                     buffer of the library: what that copies is as what
- *                     vmmem/access.h does
+ *   VMMEM_EGONE       the memory of a region is gone, for example because its
+ *                     file was cut short.  The kernel finds it out, also
+ *                     without vmmem_fault_enable(); but not where bytes go
+ *                     through a buffer of the library: what that copies is as
+ *                     what vmmem/access.h does
  *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
  *                     -EINTR, as the call is repeated
- *   VMMEM_EINVAL      the collection or slice is NULL, or 'flags' has an
+ *   VMMEM_EARGUMENT   the collection or slice is NULL, or 'flags' has an
  *                     unknown bit
  * and of the guest's memory:
- *   VMMEM_EBADADDR, VMMEM_EPERM, VMMEM_EOVERFLOW
+ *   VMMEM_EBADADDR, VMMEM_EDENIED, VMMEM_EWRAPS
  *                     as vmmem/access.h says
- *   VMMEM_EOUTOFRANGE, VMMEM_EPERM
+ *   VMMEM_EOUTOFRANGE, VMMEM_EDENIED
  *                     of a slice, as vmmem/slice.h says
- *   VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, VMMEM_EINVAL, and what a custom
+ *   VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, VMMEM_EARGUMENT, and what a custom
  *   region's callback returned, as vmmem/access.h says
  *
  * Zero bytes succeed: neither the descriptor nor the address is looked at.
@@ -117,8 +117,8 @@ VMMEM_BEGIN_DECLS
  * device that would make each of them a message.
  *
  * More codes:
- *   VMMEM_ENOROOM   the message was longer than 'len'.  'ret_done' is 'len'; the
- *                   rest of the message is lost.  A pipe does not tell.
+ *   VMMEM_ENOROOM   the message was longer than 'len'.  'ret_done' is 'len';
+ *                   the rest of the message is lost.  A pipe does not tell.
  *   VMMEM_ETOOBIG   more than 1 GiB to write, or more than 16 MiB that would go
  *                   through the buffer: nothing was moved
  *   VMMEM_EEOF      no bytes came, except from a socket without a connection:
@@ -192,8 +192,8 @@ vmmem_collection_to_fd(const struct vmmem_collection *collection, uint64_t gpa,
  *
  * More codes:
  *   VMMEM_EOUTOFRANGE  the chain has less than 'skip', or 'skip' + 'len', bytes
- *   VMMEM_EOVERFLOW    also if the rest of the chain is 2^64 bytes or more
- *   VMMEM_EINVAL       also if 'ranges' is NULL and 'count' is not 0
+ *   VMMEM_EWRAPS       also if the rest of the chain is 2^64 bytes or more
+ *   VMMEM_EARGUMENT    also if 'ranges' is NULL and 'count' is not 0
  */
 VMMEM_NODISCARD int
 vmmem_collection_ranges_from_fd(const struct vmmem_collection *collection,

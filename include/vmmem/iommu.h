@@ -9,7 +9,7 @@
  *
  *   - A range is translated piece by piece.  It needs the permission of its
  *     entry in the iotlb and that of the region it leads to.
- *   - VMMEM_EIOMMUMISS: a byte has no translation.  VMMEM_EPERM: its entry, or
+ *   - VMMEM_EIOMMUMISS: a byte has no translation.  VMMEM_EDENIED: its entry, or
  *     the region, does not permit the access.  VMMEM_EBADADDR: it leads to
  *     where no region is.  And what the miss handler returned, or -ETIMEDOUT.
  *   - VMMEM_ECROSS: an access that must be one piece crosses from one entry of
@@ -118,9 +118,9 @@ struct vmmem_iommu_options {
  * reference.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'iotlb' or 'ret_iommu' is NULL; there is no log and
+ *   VMMEM_EARGUMENT     'iotlb' or 'ret_iommu' is NULL; there is no log and
  *                       'log_start' is not 0
- *   VMMEM_EOVERFLOW     the log, from 'log_start' on, passes 2^64
+ *   VMMEM_EWRAPS        the log, from 'log_start' on, passes 2^64
  *   VMMEM_ESTRUCTSIZE   the size of 'options' is that of no version
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this version does not
  *                       know
@@ -145,25 +145,25 @@ struct vmmem_iommu *vmmem_iommu_unref(struct vmmem_iommu *iommu);
 struct vmmem_iotlb *vmmem_iommu_iotlb(const struct vmmem_iommu *iommu);
 
 /*
- * vmmem_iommu_collection_new() makes the collection of what is seen of
+ * vmmem_collection_new_translated() makes the collection of what is seen of
  * 'physical' through 'iommu'.  It takes a reference to both.  The caller owns
  * one to the collection.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  a pointer is NULL, or 'physical' is translated itself
- *   -ENOMEM       from the allocator
+ *   VMMEM_EARGUMENT  a pointer is NULL, or 'physical' is translated itself
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
-vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
-			   struct vmmem_collection *physical,
-			   struct vmmem_collection **ret_collection);
+vmmem_collection_new_translated(struct vmmem_iommu *iommu,
+				struct vmmem_collection *physical,
+				struct vmmem_collection **ret_collection);
 
 /*
- * vmmem_iommu_physical() returns the collection behind a translated one,
+ * vmmem_collection_physical() returns the collection behind a translated one,
  * borrowed; NULL if 'collection' is not translated, or NULL.
  */
 struct vmmem_collection *
-vmmem_iommu_physical(const struct vmmem_collection *collection);
+vmmem_collection_physical(const struct vmmem_collection *collection);
 
 /*
  * vmmem_iommu_set_enabled() switches translation on, or off if 'enabled' is 0,
@@ -177,7 +177,7 @@ vmmem_iommu_physical(const struct vmmem_collection *collection);
  * device before its accesses begin to be translated.  Not in a signal handler.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'iommu' is NULL
+ *   VMMEM_EARGUMENT  'iommu' is NULL
  */
 int vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled);
 
@@ -199,14 +199,15 @@ void vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout);
  * range needs more entries than the iotlb has, the first are gone in the end.
  *
  * 'ret_bad', which may be NULL, gets the address of the first byte that fails,
- * with any code but VMMEM_EOVERFLOW and VMMEM_EINVAL.
+ * with any code but VMMEM_EWRAPS and VMMEM_EARGUMENT.
  *
  * Returns 0, also while the iommu is off, or
- *   VMMEM_EIOMMUMISS, VMMEM_EPERM  as for accesses, if there is no handler, or
- *                    one that says 0 again and again but maps nothing
+ *   VMMEM_EIOMMUMISS, VMMEM_EDENIED
+ *                    as for accesses, if there is no handler, or one that says
+ *                    0 again and again but maps nothing
  *   VMMEM_ECALLBACK  the handler returned a positive value of no meaning
- *   VMMEM_EOVERFLOW  all is there up to 2^64 - 1, but the range goes on
- *   VMMEM_EINVAL     'iommu' is NULL, or 'access' has an unknown bit
+ *   VMMEM_EWRAPS     all is there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EARGUMENT  'iommu' is NULL, or 'access' has an unknown bit
  *   -errno           -ETIMEDOUT, or another of futex(2)
  *   what the handler returned
  */

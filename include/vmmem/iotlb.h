@@ -63,10 +63,10 @@ struct vmmem_iotlb_piece {
  * owns one reference.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'capacity' is 0 or above VMMEM_IOTLB_CAPACITY_MAX;
- *                 'ret_iotlb' is NULL
- *   -errno        -ENOMEM from the allocator, or what pthread_mutex_init(3)
- *                 said
+ *   VMMEM_EARGUMENT  'capacity' is 0 or above VMMEM_IOTLB_CAPACITY_MAX;
+ *                    'ret_iotlb' is NULL
+ *   -errno           -ENOMEM from the allocator, or what pthread_mutex_init(3)
+ *                    said
  */
 VMMEM_NODISCARD int vmmem_iotlb_new(size_t capacity,
 				    struct vmmem_iotlb **ret_iotlb);
@@ -87,8 +87,8 @@ struct vmmem_iotlb *vmmem_iotlb_unref(struct vmmem_iotlb *iotlb);
  * translation look again.  Not in a signal handler.
  *
  * Returns 0, or
- *   VMMEM_EOVERFLOW  one of the two ranges passes 2^64; nothing is changed
- *   VMMEM_EINVAL     'iotlb' is NULL, or 'access' has an unknown bit
+ *   VMMEM_EWRAPS     one of the two ranges passes 2^64; nothing is changed
+ *   VMMEM_EARGUMENT  'iotlb' is NULL, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova,
 				    uint64_t gpa, uint64_t len,
@@ -100,9 +100,9 @@ VMMEM_NODISCARD int vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova,
  * in a signal handler.
  *
  * Returns 0, or
- *   VMMEM_EOVERFLOW  the range passes 2^64; what lies below it is removed all
+ *   VMMEM_EWRAPS     the range passes 2^64; what lies below it is removed all
  *                    the same
- *   VMMEM_EINVAL     'iotlb' is NULL
+ *   VMMEM_EARGUMENT  'iotlb' is NULL
  */
 int vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len);
 
@@ -119,15 +119,15 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * 'access' 0 all that is mapped is a hit.
  *
  * It stores as many pieces as there are, up to 'count', and in 'ret_count' how
- * many there are in all, whatever it returns but VMMEM_EINVAL.  'pieces' may
+ * many there are in all, whatever it returns but VMMEM_EARGUMENT.  'pieces' may
  * be NULL if 'count' is 0.  If others change the iotlb meanwhile, each piece
  * is what was true at one moment of the call.
  *
  * Returns 0 if all pieces are hits, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
- *   VMMEM_EPERM       none is a miss, but one is denied
- *   VMMEM_EOVERFLOW   all pieces are hits up to 2^64 - 1, but the range goes on
- *   VMMEM_EINVAL      'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
+ *   VMMEM_EDENIED     none is a miss, but one is denied
+ *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
+ *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
  *                     'count' is not 0, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb,
@@ -162,7 +162,7 @@ void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
  *
  * Returns 0, or
  *   VMMEM_EUNDERWAY  the calling thread is itself in a section, and has a slot
- *   VMMEM_EINVAL     'iotlb' is NULL
+ *   VMMEM_EARGUMENT  'iotlb' is NULL
  *   -errno           what membarrier(2) or futex(2) said; nothing is known then
  */
 VMMEM_NODISCARD int vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb);

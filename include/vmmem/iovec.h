@@ -60,10 +60,10 @@ struct iovec;
  * Returns 0, or
  *   VMMEM_ENOROOM    more than 'capacity' elements are needed
  *   VMMEM_EBADADDR   a byte of the range lies in no region
- *   VMMEM_EPERM      a byte of the range does not permit 'access'
- *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_EDENIED    a byte of the range does not permit 'access'
+ *   VMMEM_EWRAPS     the range passes 2^64 and is mapped up to there
  *   VMMEM_ENOHOST    a byte lies in a custom region without a host address
- *   VMMEM_EINVAL     'collection' or 'ret_count' is NULL, 'iov' is NULL and
+ *   VMMEM_EARGUMENT  'collection' or 'ret_count' is NULL, 'iov' is NULL and
  *                    'capacity' is not 0, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int
@@ -73,7 +73,7 @@ vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * vmmem_collection_iovec_ranges() is vmmem_collection_iovec() for a chain of
- * 'count' ranges, one after the other.  VMMEM_EINVAL also if 'ranges' is NULL
+ * 'count' ranges, one after the other.  VMMEM_EARGUMENT also if 'ranges' is NULL
  * and 'count' is not 0.
  */
 VMMEM_NODISCARD int
@@ -94,10 +94,10 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
  * any code nothing is held, and the contents of 'slices' are not defined.
  *
  * Returns 0, or
- *   VMMEM_ENOROOM     more than 'capacity' slices are needed
- *   VMMEM_EINVAL      'collection' or 'ret_count' is NULL, 'ranges' is NULL and
- *                     'count' is not 0, 'slices' is NULL and 'capacity' is not
- *                     0, or 'access' has an unknown bit
+ *   VMMEM_ENOROOM    more than 'capacity' slices are needed
+ *   VMMEM_EARGUMENT  'collection' or 'ret_count' is NULL, 'ranges' is NULL and
+ *                    'count' is not 0, 'slices' is NULL and 'capacity' is not
+ *                    0, or 'access' has an unknown bit
  *   what vmmem_collection_next_slice() returns, for the first member where
  *   that fails
  */
@@ -117,9 +117,9 @@ void vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count);
  * vmmem_slice_list_iovec() is the same for a chain of 'count' slices.
  *
  * Returns 0, or
- *   VMMEM_ENOROOM  more than 'capacity' elements are needed
- *   VMMEM_EPERM    a slice does not permit 'access'
- *   VMMEM_EINVAL   as for vmmem_collection_iovec_ranges()
+ *   VMMEM_ENOROOM    more than 'capacity' elements are needed
+ *   VMMEM_EDENIED    a slice does not permit 'access'
+ *   VMMEM_EARGUMENT  as for vmmem_collection_iovec_ranges()
  */
 VMMEM_NODISCARD int
 vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
@@ -137,10 +137,10 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
  * asked for a translation that is gone.  A log by iova needs none.
  *
  * Returns 0, or
- *   VMMEM_EIOMMUMISS a byte of the range has no translation: it is not marked
- *   VMMEM_EBADADDR   a byte of the range lies in no region
- *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
- *   VMMEM_EINVAL     'collection' is NULL
+ *   VMMEM_EIOMMUMISS  a byte of the range has no translation: it is not marked
+ *   VMMEM_EBADADDR    a byte of the range lies in no region
+ *   VMMEM_EWRAPS      the range passes 2^64 and is mapped up to there
+ *   VMMEM_EARGUMENT   'collection' is NULL
  */
 int vmmem_collection_mark(const struct vmmem_collection *collection,
 			  uint64_t gpa, uint64_t len);
@@ -153,7 +153,7 @@ int vmmem_collection_mark(const struct vmmem_collection *collection,
  * Returns 0, what vmmem_collection_mark() returns for the first member where
  * that fails, or
  *   VMMEM_EOUTOFRANGE  the chain has less than 'len' bytes; all are marked
- *   VMMEM_EINVAL       'ranges' is NULL and 'count' is not 0
+ *   VMMEM_EARGUMENT    'ranges' is NULL and 'count' is not 0
  */
 int vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
 				 const struct vmmem_range *ranges,
@@ -164,7 +164,7 @@ int vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  the chain has less than 'len' bytes; all are marked
- *   VMMEM_EINVAL       'slices' is NULL and 'count' is not 0
+ *   VMMEM_EARGUMENT    'slices' is NULL and 'count' is not 0
  */
 int vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
 			  uint64_t len);

@@ -5,7 +5,7 @@
  *
  * A kvm object is a listener of a space (vmmem/listener.h).  When an update is
  * committed, it makes the virtual machine's slots those of the new map, by the
- * fewest calls of KVM_SET_USER_MEMORY_REGION (vmmem/slots.h), all in one go
+ * fewest calls of KVM_SET_USER_MEMORY_REGION (vmmem/slot_table.h), all in one go
  * when it is told of the commit.  If one of them fails, it undoes the others
  * and refuses the update with the code.  If undoing fails as well, or another
  * listener refuses and undoing fails then, work is left over: the table of
@@ -45,7 +45,7 @@
 
 #include <vmmem/base.h>
 #include <vmmem/region.h>
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 #include <vmmem/space.h>
 
 VMMEM_BEGIN_DECLS
@@ -59,8 +59,8 @@ struct vmmem_kvm;
 #define VMMEM_KVM_LOG_RING 3 /* a ring per vCPU: costs what is dirty */
 
 /* struct vmmem_kvm_options' flags. */
-#define VMMEM_KVM_LOG_ENABLED 1U /* 'log' is enabled on the machine already */
-#define VMMEM_KVM_NO_MOVE 2U /* delete and make slots instead of moving them */
+#define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* 'log' is enabled on the machine already */
+#define VMMEM_KVM_FLAG_NO_MOVE 2U /* delete and make slots instead of moving them */
 
 /*
  * struct vmmem_kvm_options is how to keep slots.  'size' is
@@ -81,7 +81,7 @@ struct vmmem_kvm_options {
 	uint32_t reserved;	/* 0 */
 
 	/*
-	 * As struct vmmem_slots_options says: excludes regions, or gives them
+	 * As struct vmmem_slot_table_options says: excludes regions, or gives them
 	 * a guest_memfd.  Asked again when logging starts or stops.
 	 * VMMEM_SLOT_LOG that it sets has the region logged at all times.  May
 	 * run on any thread that calls functions of this header or updates the
@@ -114,11 +114,11 @@ struct vmmem_kvm_options {
  * VMMEM_KVM_LOG_RING.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'space' or 'ret_kvm' is NULL; 'log' or a flag is
- *                       unknown; 'address_space' is above 65535;
- *                       'ring_entries' is no power of two; 'max_slot_len' is
- *                       not whole pages, or too many; 'reserved' is not 0; no
- *                       number from 'first_slot' on is a slot's
+ *   VMMEM_EARGUMENT     'space' or 'ret_kvm' is NULL; 'log' or a flag is
+ *                       unknown; 'address_space' is above 65535; 'ring_entries'
+ *                       is no power of two; 'max_slot_len' is not whole pages,
+ *                       or too many; 'reserved' is not 0; no number from
+ *                       'first_slot' on is a slot's
  *   VMMEM_ENOSUPPORT    KVM does not have this way of logging, this many ring
  *                       entries, or this address space
  *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
@@ -126,8 +126,8 @@ struct vmmem_kvm_options {
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
  *                       know
  *   -ENOTTY             'vm_fd' is not a virtual machine
- *   -EDEADLK            this thread is in an update or in a listener's
- *                       callback of 'space'
+ *   -EDEADLK            this thread is in an update or in a listener's callback
+ *                       of 'space'
  *   -ENOMEM             from the allocator
  *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
  *   what an update can be refused with, see below, for the current map
@@ -140,8 +140,8 @@ struct vmmem_kvm_options {
  *                     no such slots; or one with a guest_memfd is also
  *                     read-only, or to be logged, which KVM cannot do
  *   VMMEM_ENOBITMAP   a region is to be logged and has no bitmap
- *   VMMEM_EINVAL, VMMEM_ENOHOST, VMMEM_ECALLBACK
- *                     describe() did what vmmem_slots_plan_new() refuses
+ *   VMMEM_EARGUMENT, VMMEM_ENOHOST, VMMEM_ECALLBACK
+ *                     describe() did what vmmem_slot_plan_new() refuses
  *   -ENOMEM           from the allocator
  *   -errno            what KVM said: -EEXIST if a slot of the caller's own is
  *                     in the way, -EINVAL for addresses beyond those of the
@@ -171,7 +171,7 @@ int vmmem_kvm_free(struct vmmem_kvm *kvm);
  * otherwise, and does nothing then.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'kvm' is NULL
+ *   VMMEM_EARGUMENT  'kvm' is NULL
  *   what an update can be refused with; the rest is still left over
  */
 VMMEM_NODISCARD int vmmem_kvm_sync(struct vmmem_kvm *kvm);
@@ -191,7 +191,7 @@ size_t vmmem_kvm_slot_count(struct vmmem_kvm *kvm);
  * the next update.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EARGUMENT    'kvm' or 'ret_slot' is NULL
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
 VMMEM_NODISCARD int vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
@@ -202,8 +202,8 @@ VMMEM_NODISCARD int vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
  * the same way.
  *
  * Returns 0, or
- *   VMMEM_EINVAL    'kvm' or 'ret_slot' is NULL
- *   VMMEM_EBADADDR  no slot holds 'gpa'
+ *   VMMEM_EARGUMENT  'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EBADADDR   no slot holds 'gpa'
  */
 VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
 					struct vmmem_slot *ret_slot);
@@ -218,12 +218,12 @@ VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
  * writes is logged as vmmem/bitmap.h says: make the harvester first.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'kvm' is NULL
- *   VMMEM_ENOREGION  no slot shows the region
- *   VMMEM_ENOBITMAP  a region has no bitmap
- *   VMMEM_ENOSUPPORT a region has a guest_memfd
- *   -ENOMEM          from the allocator
- *   -errno           what KVM said
+ *   VMMEM_EARGUMENT   'kvm' is NULL
+ *   VMMEM_ENOREGION   no slot shows the region
+ *   VMMEM_ENOBITMAP   a region has no bitmap
+ *   VMMEM_ENOSUPPORT  a region has a guest_memfd
+ *   -ENOMEM           from the allocator
+ *   -errno            what KVM said
  *   what describe() returned, and what else an update can be refused with
  * After a failure nothing was started.
  */
@@ -235,9 +235,9 @@ VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
  * NULL, back.  What was logged is collected before logging ends; marks stay.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'kvm' is NULL, or there is no start to take back
- *   -ENOMEM       from the allocator
- *   -errno        what KVM said
+ *   VMMEM_EARGUMENT  'kvm' is NULL, or there is no start to take back
+ *   -ENOMEM          from the allocator
+ *   -errno           what KVM said
  *   what describe() returned, and what else an update can be refused with
  * After any but the first the start is taken back, but slots may go on logging
  * until vmmem_kvm_sync() or the next update.
@@ -256,7 +256,7 @@ int vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region);
  * for the last time after all vCPUs have left KVM_RUN.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'kvm' is NULL
+ *   VMMEM_EARGUMENT  'kvm' is NULL
  *   VMMEM_ENOREGION  no slot that logs shows the region
  *   -errno           what KVM said.  All that could be collected was, nothing
  *                    was lost: marks that are missing come with the next time
@@ -271,10 +271,10 @@ VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
  * VMMEM_KVM_LOG_RING only.  The descriptor stays the caller's.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'kvm' is NULL, or does not log with rings
- *   -EEXIST       this descriptor was added already
- *   -ENOMEM       from the allocator
- *   -errno        what mmap(2) said
+ *   VMMEM_EARGUMENT  'kvm' is NULL, or does not log with rings
+ *   -EEXIST          this descriptor was added already
+ *   -ENOMEM          from the allocator
+ *   -errno           what mmap(2) said
  */
 VMMEM_NODISCARD int vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
 
@@ -283,8 +283,8 @@ VMMEM_NODISCARD int vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
  * run again, and unmaps its ring.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'kvm' is NULL, or the descriptor was not added
- *   -errno        what KVM said; the vCPU is still there
+ *   VMMEM_EARGUMENT  'kvm' is NULL, or the descriptor was not added
+ *   -errno           what KVM said; the vCPU is still there
  */
 VMMEM_NODISCARD int vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
 

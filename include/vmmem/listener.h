@@ -87,12 +87,12 @@ struct vmmem_listener_ops {
  * listener, which holds a reference to the space.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'space', 'ops' or 'ret_listener' is NULL
+ *   VMMEM_EARGUMENT     'space', 'ops' or 'ret_listener' is NULL
  *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
  *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
  *   VMMEM_ECALLBACK     a callback returned a positive value
- *   -EDEADLK            this thread is in an update or in a listener's
- *                       callback of this space
+ *   -EDEADLK            this thread is in an update or in a listener's callback
+ *                       of this space
  *   -ENOMEM             from the allocator
  *   what the listener refused the current map with
  */

@@ -44,7 +44,7 @@ struct vmmem_region;
 #define VMMEM_NUMA_INTERLEAVE 3 /* from these nodes in turn */
 
 /* A node's number is below this. */
-#define VMMEM_NODES_MAX 1024
+#define VMMEM_NUMA_NODES_MAX 1024
 
 /* Whether memory is put by beforehand: vmmem_policy_set_reserve(). */
 #define VMMEM_RESERVE_DEFAULT 0 /* of the huge page pool yes, else no */
@@ -160,7 +160,7 @@ void vmmem_policy_set_prefault(struct vmmem_policy *policy, uint32_t threads);
  * are there; 'done' never falls.  The pages are not yet the guest's, and their
  * number is rounded up to whole pages.  If it returns a negative code, the
  * threads stop after the piece they are at, all is unmapped, and build returns
- * that code; VMMEM_ECANCELED is there for it.  A positive value is passed on
+ * that code; VMMEM_ESTOPPED is there for it.  A positive value is passed on
  * as VMMEM_ECALLBACK.  NULL, the default, for none.
  */
 void vmmem_policy_set_progress(struct vmmem_policy *policy,
@@ -169,11 +169,11 @@ void vmmem_policy_set_progress(struct vmmem_policy *policy,
 			       void *opaque);
 
 /*
- * struct vmmem_granted is what a region really has.  The caller sets 'size' to
- * sizeof(struct vmmem_granted).  Members are only ever added at the end; those
+ * struct vmmem_policy_report is what a region really has.  The caller sets 'size' to
+ * sizeof(struct vmmem_policy_report).  Members are only ever added at the end; those
  * that the library does not know become 0.
  */
-struct vmmem_granted {
+struct vmmem_policy_report {
 	size_t size;
 	uint64_t page_size;  /* as vmmem_region_page_size() */
 	uint64_t guard;	     /* bytes before, and after, the pages */
@@ -191,7 +191,7 @@ struct vmmem_granted {
 };
 
 /*
- * vmmem_region_granted() stores what 'region' was given.  An alias answers for
+ * vmmem_region_policy_report() stores what 'region' was given.  An alias answers for
  * its target, but for the alignment.  Of external memory and custom regions
  * only 'page_size', 'alignment', 'nodes' and 'numa' are known.  Without a host
  * address 'alignment' is 0; where they agree in all 64 bits it is 2^63.  A
@@ -200,14 +200,14 @@ struct vmmem_granted {
  * Any thread that holds a reference.  Makes system calls.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region' or 'ret_granted' is NULL
+ *   VMMEM_EARGUMENT    'region' or 'ret_granted' is NULL
  *   VMMEM_ESTRUCTSIZE  ret_granted->size is below that of version 0.1 or above
  *                      4096
  *   -errno             what fcntl(2) or get_mempolicy(2) said
  */
 VMMEM_NODISCARD int
-vmmem_region_granted(const struct vmmem_region *region,
-		     struct vmmem_granted *ret_granted);
+vmmem_region_policy_report(const struct vmmem_region *region,
+			   struct vmmem_policy_report *ret_granted);
 
 VMMEM_END_DECLS
 

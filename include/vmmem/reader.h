@@ -5,11 +5,11 @@
  * A thread that reads a space often makes a reader once.  Between take and
  * release it is in a section, and sees one map, whole, whatever writers do:
  *
- *     map = vmmem_reader_take(reader);
+ *     map = vmmem_reader_enter(reader);
  *     rc = vmmem_collection_read_le16(map, gpa, &index);
  *     if (rc == 0)
  *             rc = vmmem_collection_read(map, ...);
- *     vmmem_reader_release(reader);
+ *     vmmem_reader_leave(reader);
  *
  * Neither waits, whatever writers do.  A section keeps every map alive that it
  * could see, so keep it short: one access, one request.  To hold on to a map
@@ -63,8 +63,8 @@ struct vmmem_reader {
  * longer than it takes to walk over the readers.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'space' or 'ret_reader' is NULL
- *   -ENOMEM       from the allocator
+ *   VMMEM_EARGUMENT  'space' or 'ret_reader' is NULL
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int vmmem_reader_new(struct vmmem_space *space,
 				     struct vmmem_reader **ret_reader);
@@ -77,18 +77,18 @@ VMMEM_NODISCARD int vmmem_reader_new(struct vmmem_space *space,
 struct vmmem_reader *vmmem_reader_free(struct vmmem_reader *reader);
 
 /*
- * vmmem_reader_take() begins a section and returns the map it sees, which is
+ * vmmem_reader_enter() begins a section and returns the map it sees, which is
  * good until the release, and longer for whoever takes a reference.  Within a
  * section it begins one that sees the same map; each take wants a release.
  * NULL for NULL.
  */
-struct vmmem_collection *vmmem_reader_take(struct vmmem_reader *reader);
+struct vmmem_collection *vmmem_reader_enter(struct vmmem_reader *reader);
 
 /*
- * vmmem_reader_release() ends the section that the last take began.  NULL is a
+ * vmmem_reader_leave() ends the section that the last take began.  NULL is a
  * no-op, and so is a release without a take.
  */
-void vmmem_reader_release(struct vmmem_reader *reader);
+void vmmem_reader_leave(struct vmmem_reader *reader);
 
 /*
  * vmmem_reader_generation() returns the generation of the section's map: as
@@ -99,12 +99,12 @@ void vmmem_reader_release(struct vmmem_reader *reader);
 uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
 
 /*
- * What vmmem_reader_take() and vmmem_reader_release() do where the inline forms
+ * What vmmem_reader_enter() and vmmem_reader_leave() do where the inline forms
  * do not suffice: within a section, and on systems without membarrier(2).  For
  * <vmmem/inline.h>; they do the same as those.
  */
-struct vmmem_collection *vmmem_reader_take_slow(struct vmmem_reader *reader);
-void vmmem_reader_release_slow(struct vmmem_reader *reader);
+struct vmmem_collection *vmmem_reader_enter_slow(struct vmmem_reader *reader);
+void vmmem_reader_leave_slow(struct vmmem_reader *reader);
 
 VMMEM_END_DECLS
 

@@ -4,9 +4,9 @@
  *
  * Each function is the one of vmmem/access.h or vmmem/atomic.h with
  * vmmem_collection_ in the place of vmmem_reader_, made on the map that
- * vmmem_reader_take() gives, between that and vmmem_reader_release(): see
+ * vmmem_reader_enter() gives, between that and vmmem_reader_leave(): see
  * there for what it does and returns.  Within a section of the reader it is
- * made on the section's map.  A NULL reader is VMMEM_EINVAL.
+ * made on the section's map.  A NULL reader is VMMEM_EARGUMENT.
  *
  * As a section of its own each call sees the current map, old or new.  What
  * takes several accesses to make sense takes the map once for all of them.

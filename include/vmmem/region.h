@@ -49,9 +49,9 @@ struct vmmem_region;
 #define VMMEM_PROT_EXEC 4U
 
 /* Whether huge pages back a region: vmmem_region_huge_pages(). */
-#define VMMEM_HUGE_UNKNOWN 0 /* nobody said, and it cannot be found out */
-#define VMMEM_HUGE_NO 1
-#define VMMEM_HUGE_YES 2
+#define VMMEM_HUGE_PAGES_UNKNOWN 0 /* nobody said, and it cannot be found out */
+#define VMMEM_HUGE_PAGES_NO 1
+#define VMMEM_HUGE_PAGES_YES 2
 
 /* The longest name of a region, in bytes, without the final zero byte. */
 #define VMMEM_REGION_NAME_MAX 63
@@ -133,9 +133,9 @@ struct vmmem_region_ops {
  * behind and 'ret_region' is not written.  Any thread.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'ret_region' is NULL
+ *   VMMEM_EARGUMENT  'ret_region' is NULL
  *   VMMEM_EZEROLEN   'len' is 0
- *   VMMEM_EOVERFLOW  gpa + len passes 2^64 (it may end at 2^64 - 1), or 'len'
+ *   VMMEM_EWRAPS     gpa + len passes 2^64 (it may end at 2^64 - 1), or 'len'
  *                    is more than a process can map
  *   -errno           what mmap(2) said; -ENOMEM also from the allocator
  */
@@ -175,14 +175,14 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'ret_region' is NULL
+ *   VMMEM_EARGUMENT    'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or offset + len passes 2^63 - 1
+ *   VMMEM_EWRAPS       gpa + len passes 2^64, or offset + len passes 2^63 - 1
  *   VMMEM_EPASTEOF     a regular file ends before offset + len
  *   VMMEM_ECONGRUENCE  'gpa' and 'offset' differ modulo 16
  *   -errno             what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said:
- *                      -EBADF for a bad 'fd', -EACCES for one not open for
- *                      both reading and writing
+ *                      -EBADF for a bad 'fd', -EACCES for one not open for both
+ *                      reading and writing
  */
 VMMEM_NODISCARD int
 vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
@@ -197,9 +197,9 @@ vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'host' or 'ret_region' is NULL
+ *   VMMEM_EARGUMENT    'host' or 'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EOVERFLOW    gpa + len passes 2^64, or host + len does
+ *   VMMEM_EWRAPS       gpa + len passes 2^64, or host + len does
  *   VMMEM_ECONGRUENCE  'gpa' and 'host' differ modulo 16
  *   -ENOMEM            from the allocator
  */
@@ -217,9 +217,9 @@ vmmem_region_new_external(uint64_t gpa, uint64_t len, void *host,
  * its reference to 'target'.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'target' or 'ret_region' is NULL
+ *   VMMEM_EARGUMENT    'target' or 'ret_region' is NULL
  *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EOVERFLOW    gpa + len passes 2^64
+ *   VMMEM_EWRAPS       gpa + len passes 2^64
  *   VMMEM_EOUTOFRANGE  [offset, offset + len) is not within 'target'
  *   VMMEM_ECONGRUENCE  'gpa' and the host address of the target's byte at
  *                      'offset' differ modulo 16
@@ -237,11 +237,11 @@ vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'ops' or 'ret_region' is NULL; or there is no host
+ *   VMMEM_EARGUMENT     'ops' or 'ret_region' is NULL; or there is no host
  *                       address and neither read() nor acquire(); or host()
  *                       stored NULL
  *   VMMEM_EZEROLEN      'len' is 0
- *   VMMEM_EOVERFLOW     gpa + len passes 2^64, or host address + len does
+ *   VMMEM_EWRAPS        gpa + len passes 2^64, or host address + len does
  *   VMMEM_ECONGRUENCE   'gpa' and the host address differ modulo 16
  *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
  *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
@@ -298,9 +298,9 @@ uint32_t vmmem_region_protection(const struct vmmem_region *region);
 uint32_t vmmem_region_mapping_flags(const struct vmmem_region *region);
 
 /*
- * vmmem_region_huge_pages() returns VMMEM_HUGE_YES if the memory is mapped
- * from the huge page pool (hugetlb), VMMEM_HUGE_NO if it is known not to be,
- * else VMMEM_HUGE_UNKNOWN: external memory whose owner said nothing, files
+ * vmmem_region_huge_pages() returns VMMEM_HUGE_PAGES_YES if the memory is mapped
+ * from the huge page pool (hugetlb), VMMEM_HUGE_PAGES_NO if it is known not to be,
+ * else VMMEM_HUGE_PAGES_UNKNOWN: external memory whose owner said nothing, files
  * that are devices, custom regions.  Transparent huge pages are not told by
  * this.
  */
@@ -320,7 +320,7 @@ uint64_t vmmem_region_page_size(const struct vmmem_region *region);
  * that is written through it is noted as dirty.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region', 'ret_host' or 'ret_len' is NULL
+ *   VMMEM_EARGUMENT    'region', 'ret_host' or 'ret_len' is NULL
  *   VMMEM_EOUTOFRANGE  'offset' is not below the length
  *   VMMEM_ENOHOST      a custom region without a host address
  */
@@ -338,10 +338,10 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  * is 0.  For atomics and single values make a slice (vmmem/slice.h).
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region' is NULL, or 'buf' is and 'len' is not 0
+ *   VMMEM_EARGUMENT    'region' is NULL, or 'buf' is and 'len' is not 0
  *   VMMEM_EOUTOFRANGE  the range reaches past the region's end
- *   VMMEM_EPERM        the region does not permit it
- *   VMMEM_EFAULT, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
+ *   VMMEM_EDENIED      the region does not permit it
+ *   VMMEM_EGONE, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
  *                      as of the functions of a collection
  */
 VMMEM_NODISCARD int vmmem_region_read(const struct vmmem_region *region,
@@ -358,9 +358,9 @@ VMMEM_NODISCARD int vmmem_region_write(struct vmmem_region *region,
  * least as long as the region: duplicate it to keep it.
  *
  * Returns 0, or
- *   VMMEM_EINVAL   'region', 'ret_fd' or 'ret_offset' is NULL
- *   VMMEM_ENOFILE  there is no file: anonymous, external, custom, or an alias
- *                  of such
+ *   VMMEM_EARGUMENT  'region', 'ret_fd' or 'ret_offset' is NULL
+ *   VMMEM_ENOFILE    there is no file: anonymous, external, custom, or an alias
+ *                    of such
  */
 VMMEM_NODISCARD int vmmem_region_file(const struct vmmem_region *region,
 				      int *ret_fd, uint64_t *ret_offset);

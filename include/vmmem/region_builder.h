@@ -203,44 +203,39 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  * written, and the builder is as it was: it may be changed and built again.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'builder' or 'ret_region' is NULL; an unknown bit in
- *                       the protection or the mapping flags; flags that
- *                       contradict the backing (MAP_SHARED for anonymous
- *                       memory, MAP_PRIVATE for a memfd, MAP_ANONYMOUS for
- *                       a memfd or a file); a NULL target, host address or
- *                       ops; neither read nor acquire callback; both tracking
- *                       and a bitmap, or either for an alias of a region that
- *                       has one; a page size to track that is no power of two
- *                       or below 64; a policy
- *                       for external memory, an alias or a custom region, with
- *                       seals for what is no memfd, with an unknown value, or
- *                       one that contradicts itself or another setting: huge
- *                       pages and THP; nodes that no mode takes, or with
- *                       MAP_POPULATE; prefaulting what may not be accessed
- *   VMMEM_EZEROLEN      the length is 0, or the range was never set
- *   VMMEM_EOVERFLOW     the range passes 2^64; file offset + length passes
- *                       2^63 - 1; host address + length passes 2^64; or the
- *                       length is more than a process can map
- *   VMMEM_EMAPFIXED     the mapping flags say MAP_FIXED or
- *                       MAP_FIXED_NOREPLACE
- *   VMMEM_EPASTEOF      a regular file ends before offset + length
- *   VMMEM_ECONGRUENCE   guest and host address would differ modulo 16, or
- *                       modulo the policy's alignment; guest address and file
- *                       offset do
- *   VMMEM_EOUTOFRANGE   an alias reaches past the end of its target, or a
- *                       region past the end of its bitmap
- *   VMMEM_EHUGEPAGE     the huge page size is not a power of two above the
- *                       page size, the length is not a multiple of it, the
- *                       system has no such pages, or the file is not on such
- *                       a hugetlbfs
- *   VMMEM_ENAMETOOLONG  the name is longer than VMMEM_REGION_NAME_MAX
- *   VMMEM_ENOSUPPORT    the system does not have what the policy asks for:
- *                       transparent huge pages, NUMA, a seal, locks on
- *                       fault, prefaulting (Linux 5.14), or allocation in
- *                       that file
- *   VMMEM_ENONODE       the policy's nodes are not all there, or not for this
- *                       process
- *   VMMEM_ESHORTAGE     a page could not be had while prefaulting
+ *   VMMEM_EARGUMENT    'builder' or 'ret_region' is NULL; an unknown bit in the
+ *                      protection or the mapping flags; flags that contradict
+ *                      the backing (MAP_SHARED for anonymous memory,
+ *                      MAP_PRIVATE for a memfd, MAP_ANONYMOUS for a memfd or a
+ *                      file); a NULL target, host address or ops; neither read
+ *                      nor acquire callback; both tracking and a bitmap, or
+ *                      either for an alias of a region that has one; a page
+ *                      size to track that is no power of two or below 64; a
+ *                      policy for external memory, an alias or a custom region,
+ *                      with seals for what is no memfd, with an unknown value,
+ *                      or one that contradicts itself or another setting: huge
+ *                      pages and THP; nodes that no mode takes, or with
+ *                      MAP_POPULATE; prefaulting what may not be accessed
+ *   VMMEM_EZEROLEN     the length is 0, or the range was never set
+ *   VMMEM_EWRAPS       the range passes 2^64; file offset + length passes 2^63
+ *                      - 1; host address + length passes 2^64; or the length is
+ *                      more than a process can map
+ *   VMMEM_EMAPFIXED    the mapping flags say MAP_FIXED or MAP_FIXED_NOREPLACE
+ *   VMMEM_EPASTEOF     a regular file ends before offset + length
+ *   VMMEM_ECONGRUENCE  guest and host address would differ modulo 16, or modulo
+ *                      the policy's alignment; guest address and file offset do
+ *   VMMEM_EOUTOFRANGE  an alias reaches past the end of its target, or a region
+ *                      past the end of its bitmap
+ *   VMMEM_EHUGEPAGE    the huge page size is not a power of two above the page
+ *                      size, the length is not a multiple of it, the system has
+ *                      no such pages, or the file is not on such a hugetlbfs
+ *   VMMEM_ELONGNAME    the name is longer than VMMEM_REGION_NAME_MAX
+ *   VMMEM_ENOSUPPORT   the system does not have what the policy asks for:
+ *                      transparent huge pages, NUMA, a seal, locks on fault,
+ *                      prefaulting (Linux 5.14), or allocation in that file
+ *   VMMEM_ENONODE      the policy's nodes are not all there, or not for this
+ *                      process
+ *   VMMEM_ESHORTAGE    a page could not be had while prefaulting
  *   what the policy's progress callback returned, if it canceled
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER, VMMEM_ECALLBACK
  *                       as vmmem_region_new_custom() says

@@ -21,7 +21,7 @@ struct vmmem_collection;
 struct vmmem_region;
 
 /* What cannot be told. */
-#define VMMEM_UNKNOWN UINT64_MAX
+#define VMMEM_RESIDENCY_UNKNOWN UINT64_MAX
 
 /*
  * struct vmmem_residency counts bytes of a range.  The caller sets 'size' to
@@ -38,7 +38,7 @@ struct vmmem_residency {
 	/*
 	 * In huge pages, of the pool or transparent ones, that this process
 	 * has mapped as such.  Before Linux 6.7 the system tells the number of
-	 * transparent ones for whole mappings only: VMMEM_UNKNOWN if that is
+	 * transparent ones for whole mappings only: VMMEM_RESIDENCY_UNKNOWN if that is
 	 * more than the range.  With guard pages on both sides
 	 * (vmmem_policy_set_guard()) it can be told of a whole region.
 	 */
@@ -53,10 +53,10 @@ struct vmmem_residency {
  *
  * It needs /proc/self for the number of transparent huge pages, and for that of
  * locked bytes where some of the range are: where the system has none, those
- * are VMMEM_UNKNOWN.
+ * are VMMEM_RESIDENCY_UNKNOWN.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region' or 'ret_residency' is NULL
+ *   VMMEM_EARGUMENT    'region' or 'ret_residency' is NULL
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   VMMEM_ENOHOST      the region has no host address
@@ -75,12 +75,12 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
  * not mapped, because nobody touched them, or that are on other nodes.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'region' or 'ret_rest' is NULL, or 'ret_bytes' is and
- *                      'count' is not 0; 'count' is above VMMEM_NODES_MAX
+ *   VMMEM_EARGUMENT   'region' or 'ret_rest' is NULL, or 'ret_bytes' is and
+ *                     'count' is not 0; 'count' is above VMMEM_NUMA_NODES_MAX
  *   VMMEM_EOUTOFRANGE, VMMEM_ENOHOST
- *                      as for vmmem_region_residency()
- *   VMMEM_ENOSUPPORT   the system has no NUMA
- *   -errno             what move_pages(2) said
+ *                     as for vmmem_region_residency()
+ *   VMMEM_ENOSUPPORT  the system has no NUMA
+ *   -errno            what move_pages(2) said
  */
 VMMEM_NODISCARD int
 vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
@@ -121,7 +121,7 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
  * descriptor, and stands elsewhere for the time of the call.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       a pointer is NULL
+ *   VMMEM_EARGUMENT    a pointer is NULL
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   -errno             what lseek(2), fstat(2) or asking /proc/self said
@@ -139,8 +139,8 @@ vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
  * same.
  *
  * Returns 0, what vmmem_region_next_populated() returned, or
- *   VMMEM_EINVAL     a pointer is NULL
- *   VMMEM_EOVERFLOW  the range passes 2^64
+ *   VMMEM_EARGUMENT  a pointer is NULL
+ *   VMMEM_EWRAPS     the range passes 2^64
  */
 VMMEM_NODISCARD int
 vmmem_collection_next_populated(const struct vmmem_collection *collection,

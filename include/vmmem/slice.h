@@ -16,11 +16,11 @@
  * from the slice's start; zero bytes at any offset succeed and do nothing.
  * Codes that the functions on a slice return:
  *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
- *   VMMEM_EPERM        the slice does not permit the access
- *   VMMEM_EINVAL       a pointer that must not be is NULL
- *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable(), and
+ *   VMMEM_EDENIED      the slice does not permit the access
+ *   VMMEM_EARGUMENT    a pointer that must not be is NULL
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable(), and
  *                      not where <vmmem/inline.h> has been compiled in
- * On failure nothing is moved and no output is written; but VMMEM_EFAULT may
+ * On failure nothing is moved and no output is written; but VMMEM_EGONE may
  * come after bytes before were moved.
  *
  * No access tears, as vmmem/access.h says: an aligned group of 1, 2, 4 or 8
@@ -65,12 +65,12 @@ struct vmmem_slice {
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  the range does not lie within the region
- *   VMMEM_EPERM        the region does not permit 'access'
+ *   VMMEM_EDENIED      the region does not permit 'access'
  *   VMMEM_ENOHOST      a custom region that has no host address to give
  *   VMMEM_ECONGRUENCE  acquire() stored a host address that differs from the
  *                      guest address modulo 16
  *   VMMEM_ECALLBACK    acquire() returned a positive value
- *   VMMEM_EINVAL       'region' or 'ret_slice' is NULL, 'access' has an unknown
+ *   VMMEM_EARGUMENT    'region' or 'ret_slice' is NULL, 'access' has an unknown
  *                      bit, or acquire() stored NULL
  *   what acquire() returned
  */
@@ -83,9 +83,9 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
  * which must lie within one region.
  *
  * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
- *   VMMEM_EBADADDR   a byte of the range lies in no region
- *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
- *   VMMEM_ECROSS     the range is mapped, but not by one region alone
+ *   VMMEM_EBADADDR  a byte of the range lies in no region
+ *   VMMEM_EWRAPS    the range passes 2^64 and is mapped up to there
+ *   VMMEM_ECROSS    the range is mapped, but not by one region alone
  */
 VMMEM_NODISCARD int
 vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
@@ -107,8 +107,8 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
  *     }
  *
  * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
- *   VMMEM_EBADADDR   the byte at 'gpa' lies in no region
- *   VMMEM_EOVERFLOW  the range passes 2^64 and is mapped up to there
+ *   VMMEM_EBADADDR  the byte at 'gpa' lies in no region
+ *   VMMEM_EWRAPS    the range passes 2^64 and is mapped up to there
  */
 VMMEM_NODISCARD int
 vmmem_collection_next_slice(const struct vmmem_collection *collection,
@@ -132,10 +132,10 @@ VMMEM_NODISCARD int vmmem_slice_sub(const struct vmmem_slice *slice,
 				    uint64_t offset, uint64_t len,
 				    struct vmmem_slice *ret_slice);
 
-/* vmmem_slice_offset() gives what follows the first 'offset' bytes. */
-VMMEM_NODISCARD int vmmem_slice_offset(const struct vmmem_slice *slice,
-				       uint64_t offset,
-				       struct vmmem_slice *ret_slice);
+/* vmmem_slice_skip() gives what follows the first 'offset' bytes. */
+VMMEM_NODISCARD int vmmem_slice_skip(const struct vmmem_slice *slice,
+				     uint64_t offset,
+				     struct vmmem_slice *ret_slice);
 
 /* vmmem_slice_split() gives the first 'at' bytes, and what follows them. */
 VMMEM_NODISCARD int vmmem_slice_split(const struct vmmem_slice *slice,
@@ -162,7 +162,7 @@ VMMEM_NODISCARD int vmmem_slice_write(const struct vmmem_slice *slice,
 /*
  * vmmem_slice_read_some() copies what there is from 'offset' on, up to 'len'
  * bytes.  'ret_done', which may be NULL, gets the count, whatever is returned
- * but VMMEM_EINVAL.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
+ * but VMMEM_EARGUMENT.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
  */
 VMMEM_NODISCARD int vmmem_slice_read_some(const struct vmmem_slice *slice,
 					  uint64_t offset, void *buf,
@@ -193,9 +193,9 @@ VMMEM_NODISCARD int vmmem_slice_copy(const struct vmmem_slice *target,
  * The slice as an array of elements of 'element_size' bytes each, from its
  * start on: integers, descriptors, any struct.  These move elements [index,
  * index + count), and besides the codes above return
- *   VMMEM_EINVAL   'element_size' is 0
- *   VMMEM_ETOOBIG  'count' is not 0, and (index + count) * element_size is
- *                  2^64 or more
+ *   VMMEM_EARGUMENT  'element_size' is 0
+ *   VMMEM_ETOOBIG    'count' is not 0, and (index + count) * element_size is
+ *                    2^64 or more
  * An element of 1, 2, 4 or 8 bytes at an aligned address is one access.
  */
 VMMEM_NODISCARD int

@@ -12,13 +12,13 @@
  *   VMMEM_EOUTOFRANGE  the value does not lie within the slice
  *   VMMEM_EMISALIGNED  the guest address of the value is not a multiple of its
  *                      size
- *   VMMEM_EPERM        the slice does not permit the access: loading needs
+ *   VMMEM_EDENIED      the slice does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
- *   VMMEM_EINVAL       a pointer that must not be is NULL
- *   VMMEM_EFAULT       the memory is gone; only after vmmem_fault_enable(), and
+ *   VMMEM_EARGUMENT    a pointer that must not be is NULL
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable(), and
  *                      not where <vmmem/inline.h> has been compiled in
- * Where several apply, the first of EINVAL, EORDER, EOUTOFRANGE, EMISALIGNED,
- * EPERM is returned.  On failure memory and outputs are untouched.
+ * Where several apply, the first of EARGUMENT, EORDER, EOUTOFRANGE,
+ * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are untouched.
  *
  * Since: 0.1, all of it.
  */

@@ -45,9 +45,9 @@ struct vmmem_space;
  * takes a reference.  The caller owns one reference to the space.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'map' or 'ret_space' is NULL
- *   -ENOMEM       from the allocator
- *   -errno        what pthread_mutex_init(3) said
+ *   VMMEM_EARGUMENT  'map' or 'ret_space' is NULL
+ *   -ENOMEM          from the allocator
+ *   -errno           what pthread_mutex_init(3) said
  */
 VMMEM_NODISCARD int vmmem_space_new(struct vmmem_collection *map,
 				    struct vmmem_space **ret_space);
@@ -91,8 +91,8 @@ uint64_t vmmem_space_generation(const struct vmmem_space *space);
  * vmmem_collection_insert(), as an update of one step.
  *
  * Returns 0, or
- *   VMMEM_EINVAL    'space' or 'region' is NULL
- *   VMMEM_EOVERLAP  'region' overlaps with one that is there
+ *   VMMEM_EARGUMENT  'space' or 'region' is NULL
+ *   VMMEM_EOVERLAP   'region' overlaps with one that is there
  *   what vmmem_update_begin() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
@@ -106,7 +106,7 @@ VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
  * vmmem_space_synchronize() waits for those who see one.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'space' is NULL
+ *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ENOREGION  no region is exactly that range
  *   what vmmem_update_begin() and vmmem_update_commit() return
  */
@@ -120,7 +120,7 @@ VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
  * change of another writer is lost.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'space' or 'map' is NULL
+ *   VMMEM_EARGUMENT  'space' or 'map' is NULL
  *   what vmmem_update_begin() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
@@ -134,7 +134,7 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
  * everybody has agreed, before the first byte goes.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'space' is NULL
+ *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ECALLBACK  a callback returned a positive value
  *   -EDEADLK         this thread is in an update or in a listener's callback of
  *                    this space
@@ -158,13 +158,13 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  * thread that waits here can be cancelled (pthread_cancel(3)).
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'space' is NULL or 'timeout_ms' is below -1
- *   -ETIMEDOUT    a reader still sees an older map; what nobody sees any more
- *                 was dropped all the same
- *   -errno        what membarrier(2) said, in place of -ETIMEDOUT and with
- *                 'timeout_ms' -1 within a second: it is not known whether a
- *                 reader is in a section.  Each reader makes barriers of its
- *                 own when its next section is over, and then this returns 0
+ *   VMMEM_EARGUMENT  'space' is NULL or 'timeout_ms' is below -1
+ *   -ETIMEDOUT       a reader still sees an older map; what nobody sees any
+ *                    more was dropped all the same
+ *   -errno           what membarrier(2) said, in place of -ETIMEDOUT and with
+ *                    'timeout_ms' -1 within a second: it is not known whether a
+ *                    reader is in a section.  Each reader makes barriers of its
+ *                    own when its next section is over, and then this returns 0
  */
 VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 					    int timeout_ms);
@@ -194,9 +194,9 @@ size_t vmmem_space_retired(struct vmmem_space *space);
  * space are no-ops.
  *
  * vmmem_space_before_fork() returns 0, or
- *   VMMEM_EINVAL  'space' is NULL
- *   -EDEADLK      this thread is in an update or in a listener's callback of
- *                 this space; then fork without it
+ *   VMMEM_EARGUMENT  'space' is NULL
+ *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *                    this space; then fork without it
  */
 VMMEM_NODISCARD int vmmem_space_before_fork(struct vmmem_space *space);
 void vmmem_space_after_fork_parent(struct vmmem_space *space);

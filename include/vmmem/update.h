@@ -37,15 +37,15 @@ struct vmmem_update;
  * vmmem_update_begin() waits for other writers and begins an update.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'space' or 'ret_update' is NULL
- *   -EDEADLK      this thread is in an update or in a listener's callback of
- *                 this space
+ *   VMMEM_EARGUMENT  'space' or 'ret_update' is NULL
+ *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *                    this space
  */
 VMMEM_NODISCARD int vmmem_update_begin(struct vmmem_space *space,
 				       struct vmmem_update **ret_update);
 
 /*
- * vmmem_update_map() returns the map as the steps so far make it: the current
+ * vmmem_update_collection() returns the map as the steps so far make it: the current
  * one at first.  It is good until the next step or the end of the update; take
  * a reference to keep it.  NULL for NULL, and if there is no memory to make it;
  * the update is as before then.
@@ -53,15 +53,15 @@ VMMEM_NODISCARD int vmmem_update_begin(struct vmmem_space *space,
  * The map is made when it is asked for, and at the commit.  So steps are cheap,
  * however many there are, and asking after each of them is not.
  */
-struct vmmem_collection *vmmem_update_map(struct vmmem_update *update);
+struct vmmem_collection *vmmem_update_collection(struct vmmem_update *update);
 
 /*
  * vmmem_update_insert() adds 'region'.
  *
  * Returns 0, or
- *   VMMEM_EINVAL    'update' or 'region' is NULL
- *   VMMEM_EOVERLAP  'region' overlaps with one that is there
- *   -ENOMEM         from the allocator
+ *   VMMEM_EARGUMENT  'update' or 'region' is NULL
+ *   VMMEM_EOVERLAP   'region' overlaps with one that is there
+ *   -ENOMEM          from the allocator
  * After a failure the update is as before the step, and may go on.
  */
 VMMEM_NODISCARD int vmmem_update_insert(struct vmmem_update *update,
@@ -73,7 +73,7 @@ VMMEM_NODISCARD int vmmem_update_insert(struct vmmem_update *update,
  * caller.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'update' is NULL
+ *   VMMEM_EARGUMENT  'update' is NULL
  *   VMMEM_ENOREGION  no region is exactly that range
  *   -ENOMEM          from the allocator
  * After a failure the update is as before the step, and may go on.
@@ -87,7 +87,7 @@ VMMEM_NODISCARD int vmmem_update_remove(struct vmmem_update *update,
  * commit publishes.  It takes a reference.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'update' or 'map' is NULL
+ *   VMMEM_EARGUMENT  'update' or 'map' is NULL
  */
 VMMEM_NODISCARD int vmmem_update_replace(struct vmmem_update *update,
 					 struct vmmem_collection *map);
@@ -104,7 +104,7 @@ VMMEM_NODISCARD int vmmem_update_replace(struct vmmem_update *update,
  * of those that somebody held, some by this commit and the rest by later ones.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'update' is NULL
+ *   VMMEM_EARGUMENT  'update' is NULL
  *   VMMEM_ECALLBACK  a listener returned a positive value
  *   -ENOMEM          from the allocator; no listener was told
  *   what a listener refused with

@@ -28,7 +28,7 @@
 
 #include <vmmem/base.h>
 #include <vmmem/collection.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/iotlb.h>
 #include <vmmem/slice.h>
 #include <vmmem/space.h>
@@ -97,9 +97,9 @@ struct vmmem_vhost_options {
 	size_t size;
 	/*
 	 * What descriptors must be, of memory and of the log; copied.  NULL:
-	 * the strictest of vmmem/foreign.h, memory that cannot be cut short.
+	 * the strictest of vmmem/fd.h, memory that cannot be cut short.
 	 */
-	const struct vmmem_foreign_rules *rules;
+	const struct vmmem_fd_rules *rules;
 	/* Where IOTLB messages go; a reference is taken.  NULL: refused. */
 	struct vmmem_iotlb *iotlb;
 	/* The most rows; 0: VMMEM_VHOST_REGIONS_MAX, which is the most. */
@@ -121,13 +121,13 @@ struct vmmem_vhost_options {
  * caller frees the object.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'space' or 'ret_vhost' is NULL; 'regions_max' is above
- *                 VMMEM_VHOST_REGIONS_MAX; 'reserved' is not 0; the rules have
- *                 unknown bits
+ *   VMMEM_EARGUMENT  'space' or 'ret_vhost' is NULL; 'regions_max' is above
+ *                    VMMEM_VHOST_REGIONS_MAX; 'reserved' is not 0; the rules
+ *                    have unknown bits
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
- *                 the size of 'options' or of the rules, or members that this
- *                 library does not know
- *   -ENOMEM       from the allocator
+ *                    the size of 'options' or of the rules, or members that
+ *                    this library does not know
+ *   -ENOMEM          from the allocator
  */
 VMMEM_NODISCARD int
 vmmem_vhost_new(struct vmmem_space *space,
@@ -152,18 +152,18 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * made in the order of the codes, over all rows, before the next.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'vhost' is NULL, or an array is NULL that is needed
+ *   VMMEM_EARGUMENT     'vhost' is NULL, or an array is NULL that is needed
  *   VMMEM_EREGIONCOUNT  there are more rows than permitted
  *   VMMEM_EDESCRIPTORS  'fd_count' is not 'count'
  *   VMMEM_EZEROLEN      a row has no bytes
- *   VMMEM_EOVERFLOW     guest or user addresses of a row pass 2^64
+ *   VMMEM_EWRAPS        guest or user addresses of a row pass 2^64
  *   VMMEM_EOVERLAP      rows share a guest address
  *   VMMEM_EUSEROVERLAP  rows share a user address
  *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
  *   VMMEM_ECONGRUENCE   guest address and file offset differ modulo 16
  *   -ENOMEM             from the allocator
  * for a file, in the order of the rows,
- *   what vmmem_foreign_check() returns, VMMEM_EOVERFLOW, VMMEM_EPASTEOF
+ *   what vmmem_fd_check() returns, VMMEM_EWRAPS, VMMEM_EPASTEOF
  *   VMMEM_EREGIONBYTES  with it, more bytes would be mapped than permitted
  *   -errno              what fcntl(2), fstat(2), fstatfs(2) or mmap(2) said
  * and then
@@ -188,7 +188,7 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
  * length and user address.  The offset is not looked at.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  *   VMMEM_ENOREGION  there is no such row
  *   -ENOMEM          from the allocator
  *   what vmmem_update_begin() and vmmem_update_commit() return
@@ -208,12 +208,13 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  * the old log, or not at all, until vmmem_space_synchronize() has returned 0.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'vhost' is NULL
- *   VMMEM_EZEROLEN     'len' is 0
- *   VMMEM_EREGIONBYTES with the rows, more bytes would be mapped than permitted
- *   VMMEM_ELOGSHORT    a row lies beyond what the log covers
- *   -ENOMEM            from the allocator
- *   what vmmem_foreign_check(), vmmem_update_begin() and vmmem_update_commit()
+ *   VMMEM_EARGUMENT     'vhost' is NULL
+ *   VMMEM_EZEROLEN      'len' is 0
+ *   VMMEM_EREGIONBYTES  with the rows, more bytes would be mapped than
+ *                       permitted
+ *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
+ *   -ENOMEM             from the allocator
+ *   what vmmem_fd_check(), vmmem_update_begin() and vmmem_update_commit()
  *   return; -errno of the system calls that map
  */
 VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
@@ -224,8 +225,8 @@ VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
  * is done if there is no log.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'vhost' is NULL
- *   -ENOMEM       from the allocator
+ *   VMMEM_EARGUMENT  'vhost' is NULL
+ *   -ENOMEM          from the allocator
  *   what vmmem_update_begin() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_vhost_clear_log(struct vmmem_vhost *vhost);
@@ -241,10 +242,10 @@ struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
  * call vmmem_iotlb_synchronize() before the reply.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     a pointer is NULL, or the object was made without an iotlb
+ *   VMMEM_EARGUMENT  a pointer is NULL, or the object was made without an iotlb
  *   VMMEM_EMESSAGE   an unknown type or access, or a type that only a back end
  *                    sends
- *   VMMEM_EOVERFLOW  I/O virtual or user addresses pass 2^64
+ *   VMMEM_EWRAPS     I/O virtual or user addresses pass 2^64
  *   VMMEM_EUSERADDR  a user address is in no row; nothing is mapped
  */
 VMMEM_NODISCARD int
@@ -263,7 +264,7 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
  *   VMMEM_EMESSAGE      another request; or the payload's length is not what
  *                       its contents say
  *   VMMEM_EDESCRIPTORS  the wrong number of descriptors
- *   VMMEM_EINVAL        'vhost' is NULL, or an array is NULL that is needed
+ *   VMMEM_EARGUMENT     'vhost' is NULL, or an array is NULL that is needed
  */
 VMMEM_NODISCARD int vmmem_vhost_message(struct vmmem_vhost *vhost,
 					uint32_t request, const void *payload,
@@ -284,7 +285,7 @@ size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
- *   VMMEM_EINVAL       'vhost' is NULL
+ *   VMMEM_EARGUMENT    'vhost' is NULL
  */
 VMMEM_NODISCARD int vmmem_vhost_at(const struct vmmem_vhost *vhost,
 				   size_t index,
@@ -299,8 +300,8 @@ VMMEM_NODISCARD int vmmem_vhost_at(const struct vmmem_vhost *vhost,
  * Returns 0, or
  *   VMMEM_EUSERADDR  a byte is in no row
  *   VMMEM_ECROSS     all bytes are in rows, but not in one piece of the guest
- *   VMMEM_EOVERFLOW  all bytes are there up to 2^64 - 1, but the range goes on
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EWRAPS     all bytes are there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_vhost_user_to_gpa(const struct vmmem_vhost *vhost,
 					    uint64_t user_address,
@@ -312,7 +313,7 @@ VMMEM_NODISCARD int vmmem_vhost_user_to_gpa(const struct vmmem_vhost *vhost,
  *
  * Returns 0, or
  *   VMMEM_EUSERADDR  'user_address' is in no row, and 'len' is not 0
- *   VMMEM_EINVAL     a pointer is NULL
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_vhost_user_piece(const struct vmmem_vhost *vhost,
 					   uint64_t user_address, uint64_t len,
@@ -359,11 +360,11 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  * which may be NULL, gets the number of regions in no row.
  *
  * Returns 0, or
- *   VMMEM_ENOROOM  there are more than 'capacity' rows
- *   VMMEM_EINVAL   'map' or 'ret_count' is NULL, or an array is and 'capacity'
- *                  is not 0; an unknown bit in 'flags', or EXPORT_PRIVATE
- *                  alone; a translated collection
- *   -errno         what fstat(2) or fstatfs(2) said
+ *   VMMEM_ENOROOM    there are more than 'capacity' rows
+ *   VMMEM_EARGUMENT  'map' or 'ret_count' is NULL, or an array is and
+ *                    'capacity' is not 0; an unknown bit in 'flags', or
+ *                    EXPORT_PRIVATE alone; a translated collection
+ *   -errno           what fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,

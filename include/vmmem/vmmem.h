@@ -16,11 +16,11 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/harvester.h>
+#include <vmmem/io.h>
 #include <vmmem/iommu.h>
 #include <vmmem/iotlb.h>
-#include <vmmem/io.h>
 #include <vmmem/iovec.h>
 #include <vmmem/listener.h>
 #include <vmmem/policy.h>

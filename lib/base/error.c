@@ -16,22 +16,22 @@ struct text {
 	int nearest; /* errno */
 };
 
-#define INDEX(code) (VMMEM_EINVAL - (code))
+#define INDEX(code) (VMMEM_EARGUMENT - (code))
 #define CODE(code, nearest, sentence)                                      \
 	[INDEX(code)] = { #code, sentence, nearest }
 
 static const struct text texts[] = {
-	CODE(VMMEM_EINVAL, EINVAL, "Invalid argument"),
+	CODE(VMMEM_EARGUMENT, EINVAL, "Invalid argument"),
 	CODE(VMMEM_ENOREGION, ENOENT, "No such region, or no region at all"),
 	CODE(VMMEM_EOVERLAP, EEXIST, "Regions overlap"),
 	CODE(VMMEM_EUNSORTED, EINVAL, "Regions are not sorted by address"),
 	CODE(VMMEM_EBADADDR, EFAULT, "Guest address is not mapped"),
 	CODE(VMMEM_EOUTOFRANGE, EINVAL, "Range is outside of its object"),
-	CODE(VMMEM_EOVERFLOW, EOVERFLOW,
+	CODE(VMMEM_EWRAPS, EOVERFLOW,
 	     "Range passes the end of the address space"),
 	CODE(VMMEM_EPARTIAL, EIO, "Transfer ended early"),
 	CODE(VMMEM_ENOHOST, EOPNOTSUPP, "Memory has no host address"),
-	CODE(VMMEM_EPERM, EACCES, "Region does not permit this access"),
+	CODE(VMMEM_EDENIED, EACCES, "Region does not permit this access"),
 	CODE(VMMEM_EMISALIGNED, EINVAL,
 	     "Guest address is misaligned for the access"),
 	CODE(VMMEM_ECROSS, EFAULT,
@@ -56,14 +56,14 @@ static const struct text texts[] = {
 	     "I/O virtual address has no translation"),
 	CODE(VMMEM_ECALLBACK, EIO, "Callback returned an invalid value"),
 	CODE(VMMEM_ENOFILE, EBADF, "Region has no file"),
-	CODE(VMMEM_ENAMETOOLONG, ENAMETOOLONG, "Name is too long"),
+	CODE(VMMEM_ELONGNAME, ENAMETOOLONG, "Name is too long"),
 	CODE(VMMEM_ENOSLOT, ENOSPC, "No memory slot is left"),
 	CODE(VMMEM_ESLOTALIGN, EINVAL, "Memory slot is not aligned to pages"),
 	CODE(VMMEM_ENOBITMAP, EOPNOTSUPP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, EOVERFLOW,
 	     "Range passes the last offset of a file"),
 	CODE(VMMEM_ENOROOM, ENOBUFS, "Array is too small"),
-	CODE(VMMEM_ECANCELED, ECANCELED, "Canceled by the caller"),
+	CODE(VMMEM_ESTOPPED, ECANCELED, "Stopped by the caller"),
 	CODE(VMMEM_ENOSUPPORT, EOPNOTSUPP,
 	     "System cannot do what was asked for"),
 	CODE(VMMEM_ESHORTAGE, ENOMEM,
@@ -75,7 +75,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ESHRINKABLE, EPERM, "File could be cut short"),
 	CODE(VMMEM_EFILEACCESS, EACCES,
 	     "Descriptor does not permit the access"),
-	CODE(VMMEM_EFAULT, EFAULT, "Memory behind the guest address is gone"),
+	CODE(VMMEM_EGONE, EFAULT, "Memory behind the guest address is gone"),
 	CODE(VMMEM_EHANDLERS, EBUSY, "Signal handlers were replaced too often"),
 	CODE(VMMEM_EUNDERWAY, EDEADLK,
 	     "Caller is in a section that it would wait for"),
@@ -97,10 +97,10 @@ find(int code)
 {
 	size_t i;
 
-	if (code > VMMEM_EINVAL)
+	if (code > VMMEM_EARGUMENT)
 		return NULL;
 	/* In 64 bits, so that INT_MIN does not overflow. */
-	i = (size_t)((int64_t)VMMEM_EINVAL - code);
+	i = (size_t)((int64_t)VMMEM_EARGUMENT - code);
 	return i < sizeof(texts) / sizeof(texts[0]) ? &texts[i] : NULL;
 }
 

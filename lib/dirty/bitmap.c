@@ -93,7 +93,7 @@ vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
 
 	if (ret_bitmap == NULL || !page_size_is_good(page_size) ||
 	    (max_len != 0 && max_len < len))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (max_len == 0)
 		max_len = len;
 	if (max_len == 0)
@@ -137,7 +137,7 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	int rc;
 
 	if (bits == NULL || ret_bitmap == NULL || !page_size_is_good(page_size))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return VMMEM_EZEROLEN;
 	shift = (unsigned int)__builtin_ctzll(page_size);
@@ -217,7 +217,7 @@ mark_slowly(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 	int rc = 0;
 
 	if (bitmap == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	size = vmmem_bitmap_len_now(bitmap);
@@ -273,7 +273,7 @@ vmmem_bitmap_next(const struct vmmem_bitmap *bitmap, uint64_t offset,
 	unsigned int shift;
 
 	if (bitmap == NULL || ret_offset == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	len = vmmem_bitmap_len_now(bitmap);
 	shift = bitmap->page_shift;
 	*ret_offset = len;
@@ -366,7 +366,7 @@ vmmem_bitmap_clear(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 	int rc;
 
 	if (bitmap == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&bitmap->lock);
 	rc = clear_locked(bitmap, offset, len);
 	pthread_mutex_unlock(&bitmap->lock);
@@ -380,12 +380,12 @@ vmmem_bitmap_grow(struct vmmem_bitmap *bitmap, uint64_t len)
 	int rc = 0;
 
 	if (bitmap == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len > bitmap->max_len)
 		return VMMEM_EOUTOFRANGE;
 	pthread_mutex_lock(&bitmap->lock);
 	if (len < bitmap->len) {
-		rc = VMMEM_EINVAL;
+		rc = VMMEM_EARGUMENT;
 	} else {
 		/* Relaxed: the bits are there, and clear, from the start. */
 		__atomic_store_n(&bitmap->len, len, __ATOMIC_RELAXED);
@@ -450,12 +450,12 @@ vmmem_bitmap_start_settle(struct vmmem_bitmap *bitmap, bool started)
 }
 
 VMMEM_API int
-vmmem_bitmap_start(struct vmmem_bitmap *bitmap)
+vmmem_bitmap_start_logging(struct vmmem_bitmap *bitmap)
 {
 	int rc;
 
 	if (bitmap == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&bitmap->lock);
 	rc = vmmem_bitmap_start_locked(bitmap);
 	if (rc == 0)
@@ -473,12 +473,12 @@ vmmem_bitmap_stop_locked(struct vmmem_bitmap *bitmap)
 }
 
 VMMEM_API int
-vmmem_bitmap_stop(struct vmmem_bitmap *bitmap)
+vmmem_bitmap_stop_logging(struct vmmem_bitmap *bitmap)
 {
-	int rc = VMMEM_EINVAL;
+	int rc = VMMEM_EARGUMENT;
 
 	if (bitmap == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&bitmap->lock);
 	/* A harvester's start is not for others to take back. */
 	if (bitmap->other_starts != 0) {

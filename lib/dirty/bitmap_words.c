@@ -55,7 +55,7 @@ vmmem_bitmap_export(const struct vmmem_bitmap *bitmap, uint64_t offset,
 	uint64_t size, end, first, last, at, start, stop;
 
 	if (bitmap == NULL || (bits == NULL && bytes != 0) || shift < 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	size = vmmem_bitmap_len_now(bitmap);
 	if (len != 0 && (offset >= size || len > size - offset))
 		return VMMEM_EOUTOFRANGE;
@@ -132,7 +132,7 @@ vmmem_bitmap_merge(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len,
 	size_t at;
 
 	if (bitmap == NULL || (bits == NULL && bytes != 0) || shift < 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pages = vmmem_bitmap_pages(len, (unsigned int)shift);
 	if (!has_room(bytes, pages))
 		return VMMEM_EOUTOFRANGE;

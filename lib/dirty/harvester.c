@@ -17,7 +17,7 @@ vmmem_harvester_new(struct vmmem_bitmap *bitmap,
 	int rc;
 
 	if (bitmap == NULL || ret_harvester == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	harvester = calloc(1, sizeof(*harvester));
 	if (harvester == NULL)
 		return -ENOMEM;
@@ -148,7 +148,7 @@ vmmem_harvester_take_range(struct vmmem_harvester *harvester, uint64_t offset,
 	int rc;
 
 	if (harvester == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	bitmap = harvester->bitmap;
 	pthread_mutex_lock(&bitmap->lock);
 	rc = vmmem_bitmap_drain(bitmap);
@@ -187,7 +187,7 @@ vmmem_harvester_confirm(struct vmmem_harvester *harvester, uint64_t offset,
 	struct vmmem_bits *taken;
 
 	if (harvester == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	taken = &harvester->taken.bits;
 	size = vmmem_bitmap_len_now(&harvester->taken);
 	vmmem_bitmap_whole_pages(&harvester->taken, size, offset, len, &first,

@@ -475,7 +475,7 @@ read_host(void *context, uint64_t position, void *buf, size_t len)
 	const struct host_ranges *ranges = context;
 
 	if (vmmem_copy_from_guest_any(buf, ranges->source + position, len) != 0)
-		return VMMEM_EFAULT;
+		return VMMEM_EGONE;
 	return 0;
 }
 
@@ -490,7 +490,7 @@ write_host(void *context, uint64_t position, const void *buf, size_t len,
 	left = ranges->upwards ? vmmem_copy_to_guest_any(guest, buf, len) :
 				 vmmem_copy_to_guest_downwards(guest, buf, len);
 	*done += len - left;
-	return left != 0 ? VMMEM_EFAULT : 0;
+	return left != 0 ? VMMEM_EGONE : 0;
 }
 
 /* Also where groups must not be cut: see vmmem_transfer(). */

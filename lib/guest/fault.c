@@ -22,7 +22,7 @@
 
 #define SIGNALS 2
 static const int signal_numbers[SIGNALS] = { SIGBUS, SIGSEGV };
-#define SIGNALS_KNOWN (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define SIGNALS_KNOWN (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 /* Of the kernel's signal set, which is shorter than the C library's. */
 #define MASK_SIZE sizeof(uint64_t)
@@ -165,7 +165,7 @@ take_way_out(ucontext_t *context)
 #endif
 
 /*
- * kind_of() tells what an instruction has met; VMMEM_FAULT_NONE if it is none
+ * kind_of() tells what an instruction has met; VMMEM_FAULT_KIND_NONE if it is none
  * of our affair, or if no instruction has met anything: somebody has sent the
  * signal.
  */
@@ -176,21 +176,21 @@ kind_of(const siginfo_t *info)
 		switch (info->si_code) {
 		case BUS_ADRERR:
 		case BUS_OBJERR:
-			return VMMEM_FAULT_BACKING;
+			return VMMEM_FAULT_KIND_BACKING;
 		case BUS_MCEERR_AR:
-			return VMMEM_FAULT_POISON;
+			return VMMEM_FAULT_KIND_POISON;
 		default:
-			return VMMEM_FAULT_NONE;
+			return VMMEM_FAULT_KIND_NONE;
 		}
 	}
 	switch (info->si_code) {
 	case SEGV_MAPERR:
-		return VMMEM_FAULT_UNMAPPED;
+		return VMMEM_FAULT_KIND_UNMAPPED;
 	case SEGV_ACCERR:
 	case SEGV_PKUERR:
-		return VMMEM_FAULT_DENIED;
+		return VMMEM_FAULT_KIND_DENIED;
 	default:
-		return VMMEM_FAULT_NONE;
+		return VMMEM_FAULT_KIND_NONE;
 	}
 }
 
@@ -324,13 +324,13 @@ handle(unsigned int which, int number, siginfo_t *info, void *context)
 	/* Relaxed: who disables does not wait for faults under way. */
 	if (atomic_load_explicit(&catching[index], memory_order_relaxed)) {
 		kind = kind_of(info);
-		if (kind != VMMEM_FAULT_NONE && take_way_out(context)) {
+		if (kind != VMMEM_FAULT_KIND_NONE && take_way_out(context)) {
 			vmmem_fault_log_add(address, 1, kind);
 			return;
 		}
 		if (is_ahead(info))
 			knows = vmmem_fault_log_add(address, lost(info),
-						    VMMEM_FAULT_POISON_AHEAD);
+						    VMMEM_FAULT_KIND_POISON_AHEAD);
 	}
 	pass_on(&layers[which][index], number, info, context, knows);
 }
@@ -515,7 +515,7 @@ vmmem_fault_enable(uint32_t signals)
 	int rc = 0;
 
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (!has_table())
 		return VMMEM_ENOSUPPORT;
 	pthread_mutex_lock(&lock);
@@ -537,11 +537,11 @@ vmmem_fault_disable(uint32_t signals)
 	int rc = 0;
 
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&lock);
 	for (index = 0; index < SIGNALS; index++) {
 		if ((signals & 1U << index) != 0 && enabled[index] == 0)
-			rc = VMMEM_EINVAL;
+			rc = VMMEM_EARGUMENT;
 	}
 	for (index = 0; index < SIGNALS && rc == 0; index++) {
 		if ((signals & 1U << index) != 0)

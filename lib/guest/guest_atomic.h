@@ -24,7 +24,7 @@
 #define VMMEM_GUEST_IS_ORDERED 0
 #endif
 
-#define VMMEM_GUEST_CODE(there) ((there) ? 0 : VMMEM_EFAULT)
+#define VMMEM_GUEST_CODE(there) ((there) ? 0 : VMMEM_EGONE)
 
 #define VMMEM_GUEST_VALUE(bits)                                            \
 	VMMEM_INLINE_PART int vmmem_inline_load_u##bits(                   \
@@ -84,13 +84,13 @@
                                                                            \
 		(void)order;                                               \
 		if (!vmmem_guest_load_##bits(host, &old))                  \
-			return VMMEM_EFAULT;                               \
+			return VMMEM_EGONE;                               \
 		for (;; old = seen) {                                      \
 			if (!vmmem_guest_compare_exchange_##bits(          \
 				    host, old,                             \
 				    (uint##bits##_t)(old operator operand), \
 				    &seen))                                \
-				return VMMEM_EFAULT;                       \
+				return VMMEM_EGONE;                       \
 			if (seen == old)                                   \
 				break;                                     \
 		}                                                          \

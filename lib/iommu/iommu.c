@@ -32,7 +32,7 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 	int rc;
 
 	if (iotlb == NULL || ret_iommu == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
 				       sizeof(known));
@@ -40,12 +40,12 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 			return rc;
 	}
 	if (known.log == NULL && known.log_start != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* A bitmap that has no bytes yet may get some. */
 	if (known.log != NULL &&
 	    vmmem_address_range_last(known.log_start, known.log->max_len,
 				     &last) != 0)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 
 	iommu = calloc(1, sizeof(*iommu));
 	if (iommu == NULL)
@@ -126,7 +126,7 @@ vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled)
 	const struct vmmem_iommu_word *word;
 
 	if (iommu == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&iommu->lock);
 	/* Release: what was mapped before is found by who finds it on. */
 	__atomic_store_n(&iommu->enabled, enabled != 0, __ATOMIC_RELEASE);
@@ -274,7 +274,7 @@ ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
 	}
 	if (rc == 0 && ++wait->answers > ANSWERS_MAX)
 		return reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
-						    VMMEM_EPERM;
+						    VMMEM_EDENIED;
 	return rc > 0 ? VMMEM_ECALLBACK : rc;
 }
 
@@ -289,7 +289,7 @@ vmmem_iommu_miss(struct vmmem_iommu *iommu,
 	__atomic_fetch_add(&iommu->misses, 1, __ATOMIC_RELAXED);
 	if (iommu->miss == NULL)
 		return reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
-						    VMMEM_EPERM;
+						    VMMEM_EDENIED;
 	/*
 	 * No more of the access than is all missing, or all of one entry; which
 	 * ends at 2^64 - 1 at the latest.
@@ -311,7 +311,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 	int rc = 0;
 
 	if (iommu == NULL || (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	while (len != 0 && vmmem_iommu_is_on(iommu)) {
 		vmmem_iotlb_find(&iommu->iotlb->table, iova, &entry);
 		if (why(&entry, access) != VMMEM_IOTLB_HIT) {
@@ -326,7 +326,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 		if (len - 1 <= entry.last - iova)
 			break;
 		if (entry.last == UINT64_MAX)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		len -= entry.last - iova + 1;
 		iova = entry.last + 1;
 	}

@@ -26,7 +26,7 @@ vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
 
 	if (ret_iotlb == NULL || capacity == 0 ||
 	    capacity > VMMEM_IOTLB_CAPACITY_MAX)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* Each thread's slot has a cache line of its own. */
 	rc = posix_memalign(&memory, _Alignof(struct vmmem_iotlb),
 			    sizeof(*iotlb));
@@ -174,12 +174,12 @@ vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 	uint64_t last, gpa_last, evicted;
 
 	if (iotlb == NULL || (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	if (vmmem_address_range_last(iova, len, &last) != 0 ||
 	    vmmem_address_range_last(gpa, len, &gpa_last) != 0)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	pthread_mutex_lock(&iotlb->lock);
 	evicted = iotlb->table.evicted;
 	vmmem_iotlb_table_set(&iotlb->table, iova, last, gpa - iova, access);
@@ -198,7 +198,7 @@ vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 	int rc;
 
 	if (iotlb == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	rc = vmmem_address_range_last(iova, len, &last);
@@ -257,7 +257,7 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 
 	if (iotlb == NULL || ret_count == NULL ||
 	    (pieces == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)
 		return 0;
@@ -279,7 +279,7 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	*ret_count = found;
 	if (missing)
 		return VMMEM_EIOMMUMISS;
-	return denied ? VMMEM_EPERM : rc;
+	return denied ? VMMEM_EDENIED : rc;
 }
 
 /* A section as one number: which slot, from 1 on, or 0; and what it said. */
@@ -313,7 +313,7 @@ VMMEM_API int
 vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb)
 {
 	return iotlb != NULL ? vmmem_underway_wait(&iotlb->underway) :
-			       VMMEM_EINVAL;
+			       VMMEM_EARGUMENT;
 }
 
 VMMEM_API size_t

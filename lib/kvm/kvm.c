@@ -11,7 +11,7 @@
 #include "kvm/kvm_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN (VMMEM_KVM_LOG_ENABLED | VMMEM_KVM_NO_MOVE)
+#define FLAGS_KNOWN (VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE)
 
 /* What version 0.1 had. */
 #define OPTIONS_FIRST_SIZE                                                 \
@@ -61,14 +61,14 @@ describe(void *opaque, const struct vmmem_region *region,
 
 /* reserve() makes room to collect whatever slot of the plan logs. */
 static int
-reserve(struct vmmem_kvm *kvm, const struct vmmem_slots_plan *plan)
+reserve(struct vmmem_kvm *kvm, const struct vmmem_slot_plan *plan)
 {
-	size_t i, count = vmmem_slots_plan_count(plan);
+	size_t i, count = vmmem_slot_plan_count(plan);
 	struct vmmem_slot_op op;
 	int rc;
 
 	for (i = 0; i < count; i++) {
-		rc = vmmem_slots_plan_at(plan, i, &op);
+		rc = vmmem_slot_plan_at(plan, i, &op);
 		if (rc == 0 && (op.slot.flags & VMMEM_SLOT_LOG) != 0)
 			rc = vmmem_kvm_log_reserve(kvm, op.slot.len);
 		if (rc != 0)
@@ -84,9 +84,9 @@ carry_out(struct vmmem_kvm *kvm, const struct vmmem_slot_op *op)
 	int rc = 0;
 
 	switch (op->kind) {
-	case VMMEM_SLOT_KEEP:
+	case VMMEM_SLOT_OP_KEEP:
 		return 0;
-	case VMMEM_SLOT_DELETE:
+	case VMMEM_SLOT_OP_DELETE:
 		return vmmem_kvm_delete(kvm, &op->slot);
 	default:
 		/* With the flag goes what was logged. */
@@ -99,27 +99,27 @@ carry_out(struct vmmem_kvm *kvm, const struct vmmem_slot_op *op)
 int
 vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map)
 {
-	struct vmmem_slots_plan *plan;
+	struct vmmem_slot_plan *plan;
 	struct vmmem_slot_op op;
 	size_t i, count;
 	int rc;
 
 	kvm->touched = false;
-	rc = vmmem_slots_plan_new(kvm->slots, map, &plan);
+	rc = vmmem_slot_plan_new(kvm->slots, map, &plan);
 	if (rc != 0)
 		return rc;
 	rc = reserve(kvm, plan);
-	count = vmmem_slots_plan_count(plan);
+	count = vmmem_slot_plan_count(plan);
 	for (i = 0; i < count && rc == 0; i++) {
-		rc = vmmem_slots_plan_at(plan, i, &op);
+		rc = vmmem_slot_plan_at(plan, i, &op);
 		if (rc == 0)
 			rc = carry_out(kvm, &op);
 		if (rc != 0)
 			break;
 		kvm->touched = true;
-		rc = vmmem_slots_done(kvm->slots, plan, i);
+		rc = vmmem_slot_table_done(kvm->slots, plan, i);
 	}
-	vmmem_slots_plan_free(plan);
+	vmmem_slot_plan_free(plan);
 	return rc;
 }
 
@@ -238,7 +238,7 @@ find_out(struct vmmem_kvm *kvm)
 	    kvm->options.address_space >= has[4])
 		return VMMEM_ENOSUPPORT;
 	if (kvm->options.first_slot >= slots)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	left = slots - kvm->options.first_slot;
 	if (kvm->options.max_slots == 0 || kvm->options.max_slots > left)
 		kvm->options.max_slots = left;
@@ -263,14 +263,14 @@ take_options(struct vmmem_kvm *kvm, const struct vmmem_kvm_options *options)
 	    known->max_slot_len % kvm->page_size != 0 ||
 	    known->max_slot_len / kvm->page_size > SLOT_PAGES ||
 	    (known->ring_entries & (known->ring_entries - 1)) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return 0;
 }
 
 static int
 make_slots(struct vmmem_kvm *kvm)
 {
-	struct vmmem_slots_options options = {
+	struct vmmem_slot_table_options options = {
 		.size = sizeof(options),
 		.first = kvm->options.first_slot,
 		.max = kvm->options.max_slots,
@@ -283,10 +283,10 @@ make_slots(struct vmmem_kvm *kvm)
 	};
 
 #ifndef __s390x__ /* where KVM moves none */
-	if ((kvm->options.flags & VMMEM_KVM_NO_MOVE) == 0)
-		options.flags = VMMEM_SLOTS_CAN_MOVE;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) == 0)
+		options.flags = VMMEM_SLOT_TABLE_CAN_MOVE;
 #endif
-	return vmmem_slots_new(&options, &kvm->slots);
+	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 
 /* destroy() frees everything but what the machine can still reach. */
@@ -299,8 +299,8 @@ destroy(struct vmmem_kvm *kvm)
 	 * Slots that could not be deleted keep their regions for ever.  If the
 	 * memory went, the machine would see what is mapped there next.
 	 */
-	if (vmmem_slots_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
-		vmmem_slots_free(kvm->slots);
+	if (vmmem_slot_table_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
+		vmmem_slot_table_free(kvm->slots);
 	free(kvm->region_starts);
 	free(kvm->words);
 	/* A thread that a child does not have may hold its lock. */
@@ -324,7 +324,7 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 	int rc;
 
 	if (space == NULL || ret_kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	kvm = calloc(1, sizeof(*kvm));
 	if (kvm == NULL)
 		return -ENOMEM;
@@ -387,7 +387,8 @@ vmmem_kvm_free(struct vmmem_kvm *kvm)
 		}
 		kvm->listener = NULL;
 	}
-	if (vmmem_slots_count(kvm->slots) != 0 && !vmmem_kvm_is_child(kvm)) {
+	if (vmmem_slot_table_count(kvm->slots) != 0 &&
+	    !vmmem_kvm_is_child(kvm)) {
 		/* The map is the empty one by now. */
 		rc = vmmem_kvm_sync(kvm);
 		if (rc != 0)
@@ -403,7 +404,7 @@ vmmem_kvm_sync(struct vmmem_kvm *kvm)
 	int rc = 0;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
@@ -434,7 +435,7 @@ vmmem_kvm_slot_count(struct vmmem_kvm *kvm)
 	if (kvm == NULL || vmmem_kvm_is_child(kvm))
 		return 0;
 	vmmem_kvm_lock(kvm);
-	count = vmmem_slots_count(kvm->slots);
+	count = vmmem_slot_table_count(kvm->slots);
 	vmmem_kvm_unlock(kvm);
 	return count;
 }
@@ -446,11 +447,11 @@ vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
-	rc = vmmem_slots_at(kvm->slots, index, ret_slot);
+	rc = vmmem_slot_table_at(kvm->slots, index, ret_slot);
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }
@@ -462,11 +463,11 @@ vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
-	rc = vmmem_slots_find(kvm->slots, gpa, ret_slot);
+	rc = vmmem_slot_table_find(kvm->slots, gpa, ret_slot);
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }

@@ -36,7 +36,7 @@ enable(const struct vmmem_kvm *kvm, uint32_t capability, uint64_t argument)
 		.args = { argument },
 	};
 
-	if ((kvm->options.flags & VMMEM_KVM_LOG_ENABLED) != 0)
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_LOG_IS_ON) != 0)
 		return 0;
 	return vmmem_kvm_ioctl(kvm, KVM_ENABLE_CAP, &enable);
 }
@@ -245,11 +245,11 @@ static bool
 shows(const struct vmmem_kvm *kvm, const struct vmmem_region *root,
       uint32_t flags)
 {
-	size_t i, count = vmmem_slots_count(kvm->slots);
+	size_t i, count = vmmem_slot_table_count(kvm->slots);
 	struct vmmem_slot slot;
 
 	for (i = 0; i < count; i++)
-		if (vmmem_slots_at(kvm->slots, i, &slot) == 0 &&
+		if (vmmem_slot_table_at(kvm->slots, i, &slot) == 0 &&
 		    (slot.flags & flags) == flags &&
 		    root_of(slot.region) == root)
 			return true;
@@ -302,16 +302,16 @@ take_back(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 
 	if (region == NULL) {
 		if (kvm->starts == 0)
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		kvm->starts--;
 	} else {
 		start = find_start(kvm, region);
 		if (start == NULL)
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		if (--start->count == 0)
 			remove_start(kvm, start);
 	}
-	vmmem_slots_redescribe(kvm->slots);
+	vmmem_slot_table_redescribe(kvm->slots);
 	return 0;
 }
 
@@ -326,7 +326,7 @@ start_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 		rc = add_start(kvm, region);
 	if (rc != 0)
 		return rc;
-	vmmem_slots_redescribe(kvm->slots);
+	vmmem_slot_table_redescribe(kvm->slots);
 	rc = vmmem_kvm_run(kvm, kvm->map);
 	if (rc == 0) {
 		kvm->pending = false;
@@ -343,7 +343,7 @@ vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
@@ -358,7 +358,7 @@ vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
@@ -373,7 +373,7 @@ static int
 collect_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 {
 	const struct vmmem_region *root = NULL;
-	size_t i, count = vmmem_slots_count(kvm->slots);
+	size_t i, count = vmmem_slot_table_count(kvm->slots);
 	struct vmmem_slot slot;
 	int rc = 0, failed;
 
@@ -385,7 +385,7 @@ collect_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 	if (vmmem_kvm_has_rings(kvm))
 		return vmmem_kvm_harvest(kvm);
 	for (i = 0; i < count; i++) {
-		failed = vmmem_slots_at(kvm->slots, i, &slot);
+		failed = vmmem_slot_table_at(kvm->slots, i, &slot);
 		if (failed == 0 && (slot.flags & VMMEM_SLOT_LOG) != 0 &&
 		    (root == NULL || root_of(slot.region) == root))
 			failed = vmmem_kvm_fetch(kvm, &slot, true);
@@ -400,7 +400,7 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);

@@ -69,7 +69,7 @@ struct vmmem_kvm {
 	int fd;
 	pid_t pid; /* whose memory the machine sees */
 	struct vmmem_kvm_options options;
-	struct vmmem_slots *slots;
+	struct vmmem_slot_table *slots;
 	struct vmmem_listener *listener;
 	uint64_t page_size;
 	bool read_only;	  /* what KVM has */

@@ -46,7 +46,8 @@ mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 	struct vmmem_slot slot;
 
 	if (id >> 16 == kvm->options.address_space &&
-	    vmmem_slots_by_number(kvm->slots, id & UINT16_MAX, &slot) == 0) {
+	    vmmem_slot_table_by_number(kvm->slots, id & UINT16_MAX,
+				       &slot) == 0) {
 		/* An entry of a slot that is gone may be beyond this one. */
 		if (page < slot.len / kvm->page_size &&
 		    vmmem_region_bitmap(slot.region) != NULL)
@@ -174,11 +175,11 @@ resume(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 static void
 mark_all(const struct vmmem_kvm *kvm)
 {
-	size_t i, count = vmmem_slots_count(kvm->slots);
+	size_t i, count = vmmem_slot_table_count(kvm->slots);
 	struct vmmem_slot slot;
 
 	for (i = 0; i < count; i++)
-		if (vmmem_slots_at(kvm->slots, i, &slot) == 0 &&
+		if (vmmem_slot_table_at(kvm->slots, i, &slot) == 0 &&
 		    (slot.flags & VMMEM_SLOT_LOG) != 0)
 			(void)vmmem_kvm_mark(&slot, 0, slot.len);
 }
@@ -272,7 +273,7 @@ vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 	int rc;
 
 	if (kvm == NULL || !vmmem_kvm_has_rings(kvm))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);
@@ -288,7 +289,7 @@ remove_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 	int rc;
 
 	if (ring == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_kvm_harvest(kvm);
 	if (rc != 0)
 		return rc;
@@ -304,7 +305,7 @@ vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 	int rc;
 
 	if (kvm == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_kvm_is_child(kvm))
 		return -EIO;
 	vmmem_kvm_lock(kvm);

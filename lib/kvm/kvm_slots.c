@@ -83,7 +83,7 @@ park(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	int rc = -EINVAL;
 	size_t i;
 
-	if ((kvm->options.flags & VMMEM_KVM_NO_MOVE) != 0)
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) != 0)
 		return rc;
 	for (i = 0; i < sizeof(widths) && is_no_place(rc); i++) {
 		uint64_t end = UINT64_C(1) << widths[i];
@@ -139,7 +139,7 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	rc = vmmem_kvm_unset(kvm, slot);
 	/* Back, and if that fails too, it is not what the table says. */
 	if (rc != 0 && vmmem_kvm_set(kvm, slot) != 0) {
-		(void)vmmem_slots_spoil(kvm->slots, slot->number);
+		(void)vmmem_slot_table_spoil(kvm->slots, slot->number);
 		kvm->touched = true;
 	}
 	return rc;

@@ -15,7 +15,7 @@
 /*
  * A step moves the bytes [offset, offset + len) of one entry, which are those
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
- * 0, VMMEM_EFAULT if memory is gone, or what a callback returned.  'seen' is
+ * 0, VMMEM_EGONE if memory is gone, or what a callback returned.  'seen' is
  * how the bytes were found in a translated collection, or NULL.
  */
 typedef int (*step_fn)(const struct vmmem_entry *entry, uint64_t offset,
@@ -38,7 +38,7 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 
 	while (rc == 0 && done < len) {
 		if (done != 0 && iova + done == 0) {
-			rc = VMMEM_EOVERFLOW;
+			rc = VMMEM_EWRAPS;
 			break;
 		}
 		rc = vmmem_see(collection, iova + done, len - done, access,
@@ -86,7 +86,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		return VMMEM_EBADADDR;
 	while (rc == 0) {
 		if ((access & ~entry->access) != 0) {
-			rc = VMMEM_EPERM;
+			rc = VMMEM_EDENIED;
 			break;
 		}
 		piece = len - done;
@@ -98,7 +98,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 
 		/* On to the region that begins at gpa + done, if one does. */
 		if (gpa + done == 0) {
-			rc = VMMEM_EOVERFLOW;
+			rc = VMMEM_EWRAPS;
 			break;
 		}
 		offset = 0;
@@ -142,7 +142,7 @@ step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 					      buf + *done, len, done);
 	left = vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
 	*done += len - left;
-	return left != 0 ? VMMEM_EFAULT : 0;
+	return left != 0 ? VMMEM_EGONE : 0;
 }
 
 static int
@@ -164,7 +164,7 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	if (left != len)
 		vmmem_step_written(entry, offset, len - left, seen, 0);
 	*done += len - left;
-	return left != 0 ? VMMEM_EFAULT : 0;
+	return left != 0 ? VMMEM_EGONE : 0;
 }
 
 static int
@@ -183,7 +183,7 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		if (left != len)
 			vmmem_step_written(entry, offset, len - left, seen, 0);
 		*done += len - left;
-		return left != 0 ? VMMEM_EFAULT : 0;
+		return left != 0 ? VMMEM_EGONE : 0;
 	}
 	region = vmmem_region_of(entry);
 	memset(buf, *value, sizeof(buf));
@@ -292,7 +292,7 @@ read_slow(const struct vmmem_collection *collection, uint64_t gpa, void *buf,
 		else
 			left += len - at.first;
 		report(ret_done, len - left);
-		return likely(left == 0) ? 0 : VMMEM_EFAULT;
+		return likely(left == 0) ? 0 : VMMEM_EGONE;
 	}
 	rc = vmmem_read_slow(collection, gpa, buf, len, &done);
 	report(ret_done, done);
@@ -308,7 +308,7 @@ vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (likely(len != 0)) {
 		entry = vmmem_find_direct(collection, gpa, len,
 					  VMMEM_PROT_READ, &offset);
@@ -316,7 +316,7 @@ vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 			left = vmmem_copy_from_guest(
 				buf, entry->host + offset, len);
 			report(ret_done, len - left);
-			return likely(left == 0) ? 0 : VMMEM_EFAULT;
+			return likely(left == 0) ? 0 : VMMEM_EGONE;
 		}
 	}
 	return read_slow(collection, gpa, buf, len, ret_done);
@@ -331,7 +331,7 @@ vmmem_collection_read_some(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_read_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
@@ -369,7 +369,7 @@ write_cut_short(const struct vmmem_entry *entry, uint64_t offset, size_t moved,
 	if (moved != 0)
 		vmmem_written(entry, offset, moved);
 	report(ret_done, moved);
-	return VMMEM_EFAULT;
+	return VMMEM_EGONE;
 }
 
 VMMEM_API int
@@ -381,7 +381,7 @@ vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (likely(len != 0)) {
 		entry = vmmem_find_direct(collection, gpa, len,
 					  VMMEM_PROT_WRITE, &offset);
@@ -408,7 +408,7 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_write_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
@@ -421,7 +421,7 @@ vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
 	uint64_t done;
 
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_fill,
 			&value, ret_done != NULL ? ret_done : &done);
 }
@@ -434,7 +434,7 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
 	uint64_t done;
 
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
 		    ret_done != NULL ? ret_done : &done);
 }

@@ -54,7 +54,7 @@ write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 	if (left != len)
 		vmmem_step_written(entry, offset, len - left, seen, left);
 	*done += len - left;
-	return left != 0 ? VMMEM_EFAULT : 0;
+	return left != 0 ? VMMEM_EGONE : 0;
 }
 
 /* write_seen_downwards() is write_guest_downwards(), translated. */
@@ -170,7 +170,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 	int rc = 0;
 
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0) {
 		from = vmmem_find_direct(collection, source, len,
 					 VMMEM_PROT_READ, &from_offset);
@@ -182,7 +182,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 					       from->host + from_offset, len);
 		done = len - left;
 		if (!likely(left == 0))
-			rc = VMMEM_EFAULT;
+			rc = VMMEM_EGONE;
 		/* Of a copy that is not upwards the last bytes are done. */
 		if (vmmem_transfer_is_upwards(
 			    (uintptr_t)to->host + to_offset,

@@ -32,7 +32,7 @@
 					    seen.entry->host +             \
 						    seen.offset,           \
 					    sizeof(value)) == 0))          \
-				rc = VMMEM_EFAULT;                         \
+				rc = VMMEM_EGONE;                         \
 			vmmem_unsee(&seen);                                \
 		} else {                                                   \
 			rc = vmmem_read_slow(collection, gpa, &value,      \
@@ -52,7 +52,7 @@
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (collection->translation != NULL)                       \
 			return see_##name(collection, gpa, ret_value);     \
 		rc = vmmem_read_slow(collection, gpa, &value,              \
@@ -83,7 +83,7 @@
 						   ret_value);             \
 		if (!likely(vmmem_copy_aligned_from_guest(                 \
 			    &value, entry->host + offset, sizeof(value)))) \
-			return VMMEM_EFAULT;                               \
+			return VMMEM_EGONE;                               \
 		*ret_value = from(&value);                                 \
 		return 0;                                                  \
 	}
@@ -110,7 +110,7 @@
 			vmmem_seen_written(&seen, 0,                       \
 					   sizeof(stored) - left);         \
 		vmmem_unsee(&seen);                                        \
-		return likely(left == 0) ? 0 : VMMEM_EFAULT;               \
+		return likely(left == 0) ? 0 : VMMEM_EGONE;               \
 	}                                                                  \
                                                                            \
 	static VMMEM_COLD int write_##name(                                \
@@ -121,7 +121,7 @@
 		type stored;                                               \
                                                                            \
 		if (collection == NULL)                                    \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (collection->translation != NULL)                       \
 			return see_to_##name(collection, gpa, value);      \
 		to(&stored, value);                                        \
@@ -152,7 +152,7 @@
 		if (!likely(vmmem_copy_aligned_to_guest(                   \
 			    entry->host + offset, &stored,                 \
 			    sizeof(stored))))                              \
-			return VMMEM_EFAULT;                               \
+			return VMMEM_EGONE;                               \
 		return vmmem_written_all(entry, offset,                    \
 					 sizeof(stored));                  \
 	}

@@ -52,7 +52,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 	if ((gpa & (size - 1)) != 0)
 		return VMMEM_EMISALIGNED;
 	if ((access & ~entry->access) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return VMMEM_ENOHOST;
 }
 
@@ -67,7 +67,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_LOADS))  \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8,                \
@@ -93,7 +93,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_STORES)) \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8,                \
@@ -121,7 +121,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_ORDERS)) \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
@@ -152,7 +152,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_previous == NULL)            \
-			return VMMEM_EINVAL;                               \
+			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_inline_order_is_in(success,                     \
 					      VMMEM_INLINE_ORDERS) ||      \
 		    !vmmem_inline_order_is_in(failure, VMMEM_INLINE_LOADS)) \

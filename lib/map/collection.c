@@ -97,14 +97,14 @@ vmmem_collection_new(struct vmmem_region *const *regions, size_t count,
 	int rc;
 
 	if (ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (count == 0)
 		return VMMEM_ENOREGION;
 	if (regions == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
 		if (regions[i] == NULL)
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		if (i == 0)
 			continue;
 		if (regions[i]->start < regions[i - 1]->start)
@@ -143,18 +143,18 @@ vmmem_collection_new_unsorted(struct vmmem_region *const *regions,
 	int rc;
 
 	if (ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (count == 0)
 		return VMMEM_ENOREGION;
 	if (regions == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	sorted = reallocarray(NULL, count, sizeof(*sorted));
 	if (sorted == NULL)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
 		if (regions[i] == NULL) {
 			free(sorted);
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		}
 		sorted[i] = regions[i];
 	}
@@ -171,7 +171,7 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
 	int rc;
 
 	if (ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_collection_allocate(0, 0);
 	if (collection == NULL)
 		return -ENOMEM;
@@ -271,7 +271,7 @@ vmmem_collection_count(const struct vmmem_collection *collection)
 }
 
 VMMEM_API struct vmmem_region *
-vmmem_collection_at(const struct vmmem_collection *collection, size_t index)
+vmmem_collection_region(const struct vmmem_collection *collection, size_t index)
 {
 	if (collection == NULL)
 		return NULL;
@@ -289,7 +289,7 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 	int rc = 0;
 
 	if (collection == NULL || visit == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	for (i = 0; i < collection->count && rc == 0; i++)
 		rc = visit(collection->regions[i], opaque);
@@ -324,7 +324,7 @@ vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
 	size_t at;
 
 	if (collection == NULL || ret_region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	at = vmmem_first_after(collection, gpa);
 	if (at > 0 && last_of(collection, at - 1) >= gpa)
@@ -345,7 +345,7 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 	size_t i;
 
 	if (collection == NULL || ret_gpa == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	for (i = 0; i < collection->count; i++) {
 		entry = &collection->regions[i]->entry;
@@ -371,7 +371,7 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || ret_region == NULL || ret_offset == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL) {
 		rc = vmmem_see_one(collection, gpa, 0, &seen);
 		if (rc != 0)
@@ -393,7 +393,7 @@ vmmem_collection_last(const struct vmmem_collection *collection,
 		      uint64_t *ret_last)
 {
 	if (collection == NULL || ret_last == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	if (collection->count == 0)
 		return VMMEM_ENOREGION;
@@ -424,7 +424,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 	while (entry != NULL) {
 		if ((access & ~entry->access) != 0) {
 			*ret_bad = gpa;
-			return VMMEM_EPERM;
+			return VMMEM_EDENIED;
 		}
 		if (vmmem_range_within(entry->span, offset, len))
 			return 0;
@@ -432,7 +432,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 		len -= entry->span - offset + 1;
 		gpa += entry->span - offset;
 		if (gpa == UINT64_MAX)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		gpa++;
 		offset = 0;
 		entry = vmmem_next(collection, entry);
@@ -448,21 +448,21 @@ vmmem_collection_check(const struct vmmem_collection *collection, uint64_t gpa,
 	uint64_t bad;
 
 	if (collection == NULL || (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return vmmem_check(collection, gpa, len, access,
 			   ret_bad != NULL ? ret_bad : &bad);
 }
 
 VMMEM_API int
-vmmem_collection_offset(const struct vmmem_collection *collection,
-			uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
+vmmem_collection_address_add(const struct vmmem_collection *collection,
+			     uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
 {
 	struct vmmem_seen seen;
 	uint64_t sum;
 	int rc;
 
 	if (collection == NULL || ret_gpa == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_address_checked_add(gpa, offset, &sum);
 	if (rc != 0)
 		return rc;
@@ -486,7 +486,7 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 
 	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
 	    (access & ~ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL)
 		return vmmem_see_host(collection, gpa, access, ret_host,
 				      ret_len);
@@ -494,7 +494,7 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	if ((access & ~entry->access) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	if (entry->host == NULL)
 		return VMMEM_ENOHOST;
 	*ret_host = entry->host + offset;

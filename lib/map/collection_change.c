@@ -92,7 +92,7 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || region == NULL || ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL)
 		return vmmem_translate_insert(collection, region,
 					      ret_collection);
@@ -127,7 +127,7 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL)
 		return vmmem_translate_remove(collection, gpa, len,
 					      ret_collection, ret_region);

@@ -22,7 +22,7 @@ vmmem_collection_discard(const struct vmmem_collection *collection,
 		ret_discarded = &unused;
 	*ret_discarded = 0;
 	if (collection == NULL || (flags & ~VMMEM_DISCARD_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* It is memory that is given back, however devices see it. */
 	collection = vmmem_physical(collection);
 	rc = vmmem_check(collection, gpa, len, VMMEM_PROT_WRITE, &offset);

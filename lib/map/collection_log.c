@@ -31,7 +31,7 @@ vmmem_collection_start_logging(const struct vmmem_collection *collection)
 	size_t i;
 
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	/* All of them, then one barrier, and only then is it so. */
 	for (i = 0; i < collection->count; i++) {
@@ -53,13 +53,13 @@ vmmem_collection_stop_logging(const struct vmmem_collection *collection)
 	size_t i;
 
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	for (i = 0; i < collection->count; i++) {
 		bitmap = collection->regions[i]->bitmap;
 		if (bitmap == NULL)
 			continue;
-		failed = vmmem_bitmap_stop(bitmap);
+		failed = vmmem_bitmap_stop_logging(bitmap);
 		rc = rc != 0 ? rc : failed;
 	}
 	return rc;

@@ -17,9 +17,9 @@ vmmem_collection_next_populated(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || ret_gpa == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0 && len - 1 > UINT64_MAX - gpa)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	last = gpa + (len - 1);
 	/* It is memory that is asked about, however devices see it. */
 	collection = vmmem_physical(collection);

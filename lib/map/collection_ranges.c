@@ -53,15 +53,15 @@ vmmem_collection_new_file_ranges(const struct vmmem_file_range *ranges,
 	int rc = 0;
 
 	if (ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (count == 0)
 		return VMMEM_ENOREGION;
 	if (ranges == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
 		if (ranges[i].reserved != 0 ||
 		    (ranges[i].fd == -1 && ranges[i].offset != 0))
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		rc = check(ranges[i].gpa, ranges[i].len, i == 0,
 			   i == 0 ? 0 : ranges[i - 1].gpa, &last);
 		if (rc != 0)
@@ -93,11 +93,11 @@ vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
 	int rc;
 
 	if (ret_collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (count == 0)
 		return VMMEM_ENOREGION;
 	if (ranges == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	file_ranges = reallocarray(NULL, count, sizeof(*file_ranges));
 	if (file_ranges == NULL)
 		return -ENOMEM;

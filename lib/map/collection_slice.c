@@ -20,7 +20,7 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (collection == NULL || ret_slice == NULL ||
 	    (access & ~VMMEM_SLICE_ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0) {
 		vmmem_slice_set_empty(ret_slice, access);
 		return 0;
@@ -81,7 +81,7 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	more = entry->span - offset;
 	/* There are no bytes behind the last address. */
 	if (len - 1 > UINT64_MAX - gpa && more == UINT64_MAX - gpa)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	region = vmmem_region_of(entry);
 	joined = len - 1 > more ? more + 1 : len;
 	if (!likely(vmmem_slice_is_direct(entry, access))) {
@@ -101,7 +101,7 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	}
 	/* The same, if it was joined up to the last address. */
 	if (joined < len && gpa + joined == 0)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	/* Last, as a copy of a slice that was just made has to wait for it. */
 	vmmem_slice_set_direct(ret_piece, region, offset, joined, access);
 	return 0;
@@ -122,7 +122,7 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 {
 	if (collection == NULL || ret_slice == NULL ||
 	    (access & ~VMMEM_SLICE_ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0) {
 		vmmem_slice_set_empty(ret_slice, access);
 		return 0;

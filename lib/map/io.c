@@ -96,11 +96,11 @@ check_part(const struct vmmem_collection *collection, uint32_t access,
 	if (len == 0)
 		return 0;
 	if (at > UINT64_MAX - gpa)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	gpa += at;
 	rc = vmmem_check(collection, gpa, len, access, &bad);
 	*ret_good = rc == 0		  ? len :
-		    rc == VMMEM_EOVERFLOW ? 0 - gpa :
+		    rc == VMMEM_EWRAPS ? 0 - gpa :
 					    bad - gpa;
 	return rc;
 }
@@ -137,7 +137,7 @@ prefix(const struct vmmem_collection *collection, uint32_t access,
 			return rc;
 		/* More than can be counted. */
 		if (cut && rest)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 	}
 	return rest || *ret_len == len ? 0 : VMMEM_EOUTOFRANGE;
 }
@@ -211,7 +211,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		len = more;
 	}
 	if ((access_of(io) & ~slice->access) != 0)
-		return report(ret_done, 0, VMMEM_EPERM);
+		return report(ret_done, 0, VMMEM_EDENIED);
 	part = *slice;
 	part.host = vmmem_inline_at(slice, offset);
 	part.len = len;
@@ -243,11 +243,11 @@ any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
 	if ((flags & ~FLAGS_KNOWN) != 0 ||
 	    (io->message && (io->some || io->sparse)) ||
 	    (io->sparse && guest->slice != NULL))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (guest->slice == NULL &&
 	    (guest->collection == NULL ||
 	     (guest->chain.range == NULL && guest->chain.count != 0)))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (guest->len == 0)
 		return report(ret_done, 0, 0);
 	if ((flags & VMMEM_IO_NO_SIGNAL) == 0)

@@ -78,7 +78,7 @@ ready(const struct vmmem_io *io)
 int
 vmmem_io_code(int64_t moved)
 {
-	return moved == -EFAULT ? VMMEM_EFAULT : (int)moved;
+	return moved == -EFAULT ? VMMEM_EGONE : (int)moved;
 }
 
 /*

@@ -78,7 +78,7 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 	if (collection == NULL || (ranges == NULL && count != 0) ||
 	    (access & ~ACCESS_KNOWN) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
 		rc = put_range(&list, collection, ranges[i].gpa, ranges[i].len,
 			       access);
@@ -109,12 +109,12 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 
 	if ((slices == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
 		if (slices[i].len == 0)
 			continue;
 		if ((access & ~slices[i].access) != 0)
-			return VMMEM_EPERM;
+			return VMMEM_EDENIED;
 		put(&list, &slices[i]);
 	}
 	return finish(&list, ret_count);
@@ -158,7 +158,7 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 	if (collection == NULL || (ranges == NULL && count != 0) ||
 	    (access & ~ACCESS_KNOWN) != 0 ||
 	    (slices == NULL && capacity != 0) || ret_count == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && rc == 0; i++)
 		rc = add_slices(collection, ranges[i].gpa, ranges[i].len,
 				access, slices, capacity, &found);
@@ -186,7 +186,7 @@ vmmem_collection_mark(const struct vmmem_collection *collection, uint64_t gpa,
 		      uint64_t len)
 {
 	if (collection == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return vmmem_mark_guest(collection, gpa, len);
 }
 
@@ -200,7 +200,7 @@ vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
 	int rc = 0, failed;
 
 	if (collection == NULL || (ranges == NULL && count != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* All the rest is marked too: better a page too many than lost. */
 	for (i = 0; i < count && len != 0; i++) {
 		piece = ranges[i].len < len ? ranges[i].len : len;
@@ -220,7 +220,7 @@ vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
 	size_t i;
 
 	if (slices == NULL && count != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && len != 0; i++) {
 		piece = slices[i].len < len ? slices[i].len : len;
 		vmmem_inline_written(&slices[i], 0, piece);

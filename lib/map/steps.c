@@ -148,7 +148,7 @@ vmmem_steps_insert(struct vmmem_steps *steps, struct vmmem_region *region)
 	struct vmmem_step *step;
 
 	if (region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (overlaps_added(steps, region) || overlaps_map(steps, region))
 		return VMMEM_EOVERLAP;
 	/* What was taken out and comes back has never gone. */

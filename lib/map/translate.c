@@ -10,16 +10,16 @@
 #include "dirty/bitmap_priv.h"
 
 VMMEM_API int
-vmmem_iommu_collection_new(struct vmmem_iommu *iommu,
-			   struct vmmem_collection *physical,
-			   struct vmmem_collection **ret_collection)
+vmmem_collection_new_translated(struct vmmem_iommu *iommu,
+				struct vmmem_collection *physical,
+				struct vmmem_collection **ret_collection)
 {
 	struct vmmem_translation *translation;
 	struct vmmem_collection *collection;
 
 	if (iommu == NULL || physical == NULL || ret_collection == NULL ||
 	    physical->translation != NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	translation = calloc(1, sizeof(*translation));
 	if (translation == NULL)
 		return -ENOMEM;
@@ -47,8 +47,8 @@ vmmem_translate_like(const struct vmmem_collection *collection,
 {
 	int rc;
 
-	rc = vmmem_iommu_collection_new(collection->translation->iommu,
-					physical, ret_collection);
+	rc = vmmem_collection_new_translated(collection->translation->iommu,
+					     physical, ret_collection);
 	vmmem_collection_unref(physical);
 	return rc;
 }
@@ -100,7 +100,7 @@ vmmem_translation_free(struct vmmem_translation *translation)
 }
 
 VMMEM_API struct vmmem_collection *
-vmmem_iommu_physical(const struct vmmem_collection *collection)
+vmmem_collection_physical(const struct vmmem_collection *collection)
 {
 	return collection != NULL && collection->translation != NULL ?
 		       collection->translation->physical :
@@ -126,7 +126,7 @@ place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
 	if (seen->entry == NULL)
 		return VMMEM_EBADADDR;
 	if ((access & ~seen->entry->access) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	/* Fits: no region has 2^64 bytes. */
 	seen->reach = least(span, seen->entry->span - seen->offset) + 1;
 	seen->len = least(len, seen->reach);
@@ -256,7 +256,7 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 			vmmem_iommu_mark(translation->log, iova,
 					 UINT64_MAX - iova);
 		vmmem_iommu_mark(translation->log, UINT64_MAX, 1);
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	}
 	/* What comes behind bytes that have no memory is marked, too. */
 	while (vmmem_iommu_is_on(translation->iommu)) {
@@ -276,7 +276,7 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 		if (piece == len)
 			return rc;
 		if (piece - 1 == UINT64_MAX - iova)
-			return rc != 0 ? rc : VMMEM_EOVERFLOW;
+			return rc != 0 ? rc : VMMEM_EWRAPS;
 		iova += piece;
 		len -= piece;
 	}
@@ -322,7 +322,7 @@ vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
 		if (seen.len == len)
 			break;
 		if (seen.len - 1 == UINT64_MAX - iova)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		iova += seen.len;
 		len -= seen.len;
 	}
@@ -391,7 +391,7 @@ seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 	if (len - 1 > UINT64_MAX - seen->iova &&
 	    seen->len - 1 == UINT64_MAX - seen->iova) {
 		vmmem_unsee(seen);
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	}
 	/*
 	 * A slice that is acquired is given back by its place in the region's

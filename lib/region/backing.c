@@ -68,7 +68,7 @@ plan(const struct vmmem_region *region, uint64_t page_size, uint64_t shift,
 				      &len) != 0 ||
 	    vmmem_address_align_up(len, page_size, &len) != 0 ||
 	    len > PTRDIFF_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	*ret_len = (size_t)len;
 	return 0;
 }
@@ -95,7 +95,7 @@ alignment(const struct vmmem_region *region)
 
 	if (region->policy.alignment != 0)
 		return region->policy.alignment;
-	if (region->huge_pages != VMMEM_HUGE_NO ||
+	if (region->huge_pages != VMMEM_HUGE_PAGES_NO ||
 	    region->policy.thp == VMMEM_THP_NO ||
 	    region->start % (uint64_t)sysconf(_SC_PAGESIZE) != 0)
 		return 0;
@@ -130,7 +130,7 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 	if (region->policy.guard == 0 && align <= small)
 		return 0;
 	if (vmmem_address_align_up(region->policy.guard, small, &guard) != 0)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	/* Whole huge pages lie at multiples of their size, wherever else. */
 	if (align < page_size)
 		align = page_size;
@@ -143,7 +143,7 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 	    vmmem_address_checked_add(total, len, &total) != 0 ||
 	    vmmem_address_checked_add(total, align, &total) != 0 ||
 	    total > PTRDIFF_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 
 	room = mmap(NULL, (size_t)total, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -215,7 +215,7 @@ static uint32_t
 flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
 {
 	const uint32_t no_reserve = MAP_NORESERVE;
-	uint32_t flags = huge_pages == VMMEM_HUGE_YES ? 0 : no_reserve;
+	uint32_t flags = huge_pages == VMMEM_HUGE_PAGES_YES ? 0 : no_reserve;
 
 	if (settings->mapping_flags_set)
 		flags = settings->mapping_flags;
@@ -236,7 +236,7 @@ new_memory(struct vmmem_region *region,
 {
 	uint64_t huge = settings->huge_page_size;
 
-	region->huge_pages = huge != 0 ? VMMEM_HUGE_YES : VMMEM_HUGE_NO;
+	region->huge_pages = huge != 0 ? VMMEM_HUGE_PAGES_YES : VMMEM_HUGE_PAGES_NO;
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
 		return VMMEM_EHUGEPAGE;
@@ -254,7 +254,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	int rc;
 
 	if (type != 0 && type != MAP_PRIVATE)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
@@ -336,7 +336,7 @@ seal(const struct vmmem_region *region)
 static uint64_t
 hole_before(const struct vmmem_region *region, size_t shift)
 {
-	if (region->huge_pages != VMMEM_HUGE_NO ||
+	if (region->huge_pages != VMMEM_HUGE_PAGES_NO ||
 	    alignment(region) < large_page())
 		return 0;
 	return (region->start - shift) & (large_page() - 1);
@@ -350,7 +350,7 @@ set_len(int fd, uint64_t len)
 	int rc;
 
 	if (len > INT64_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	vmmem_quiet_begin(&quiet);
 	rc = ftruncate(fd, (off_t)len) != 0 ? -errno : 0;
 	vmmem_quiet_end(&quiet, rc);
@@ -384,7 +384,7 @@ vmmem_backing_memfd(struct vmmem_region *region,
 
 	if (type == MAP_PRIVATE ||
 	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
@@ -429,25 +429,25 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 
 	region->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (!S_ISREG(status->st_mode)) {
-		region->huge_pages = VMMEM_HUGE_UNKNOWN;
+		region->huge_pages = VMMEM_HUGE_PAGES_UNKNOWN;
 		return 0;
 	}
 	if (fstatfs(region->fd, &fs) != 0)
 		return -errno;
-	region->huge_pages = VMMEM_HUGE_NO;
+	region->huge_pages = VMMEM_HUGE_PAGES_NO;
 	if (fs.f_type == HUGETLBFS_MAGIC) {
-		region->huge_pages = VMMEM_HUGE_YES;
+		region->huge_pages = VMMEM_HUGE_PAGES_YES;
 		region->page_size = (uint64_t)fs.f_bsize;
 	}
 	return 0;
 }
 
-/* judge() sees whether a foreign file may be mapped as it is to be. */
+/* judge() sees whether an untrusted file may be mapped as it is to be. */
 static int
 judge(const struct vmmem_region *region,
       const struct vmmem_region_settings *settings)
 {
-	struct vmmem_foreign_report report = { 0 };
+	struct vmmem_fd_report report = { 0 };
 	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
 		      MAP_PRIVATE;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
@@ -456,11 +456,10 @@ judge(const struct vmmem_region *region,
 	/* Of a file that is mapped privately only copies are written. */
 	if (shared)
 		access |= region->protection & VMMEM_PROT_WRITE;
-	rc = vmmem_foreign_judge(settings->fd, &settings->rules, access,
-				 &report);
+	rc = vmmem_fd_judge(settings->fd, &settings->rules, access, &report);
 	if (rc == 0)
-		rc = vmmem_foreign_range(&report, &settings->rules,
-					 settings->offset, settings->len);
+		rc = vmmem_fd_range(&report, &settings->rules, settings->offset,
+				    settings->len);
 	return rc;
 }
 
@@ -468,8 +467,8 @@ judge(const struct vmmem_region *region,
 static bool
 may_end_early(const struct vmmem_region_settings *settings)
 {
-	return settings->foreign && (settings->rules.flags &
-				     VMMEM_FOREIGN_MAY_END_EARLY) != 0;
+	return settings->untrusted && (settings->rules.flags &
+				     VMMEM_FD_MAY_END_EARLY) != 0;
 }
 
 /* keep_replaced() prepares for pages that are discarded, and then no file's. */
@@ -477,7 +476,7 @@ static int
 keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 {
 	if ((flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE ||
-	    region->huge_pages != VMMEM_HUGE_NO)
+	    region->huge_pages != VMMEM_HUGE_PAGES_NO)
 		return 0;
 	region->replaced = vmmem_replaced_new(len / (size_t)region->page_size);
 	return region->replaced == NULL ? -ENOMEM : 0;
@@ -494,9 +493,9 @@ comes_empty(const struct vmmem_region *region,
 	const uint32_t wanted = MAP_POPULATE | MAP_LOCKED;
 
 	/* What a device maps it may want to know the access of. */
-	return settings->foreign && (flags & wanted) == 0 &&
+	return settings->untrusted && (flags & wanted) == 0 &&
 	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
-	       region->huge_pages != VMMEM_HUGE_UNKNOWN;
+	       region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN;
 }
 
 /* has_pages() tells whether the file is of the huge pages that were asked for. */
@@ -505,7 +504,7 @@ has_pages(const struct vmmem_region *region,
 	  const struct vmmem_region_settings *settings)
 {
 	return settings->huge_page_size == 0 ||
-	       (region->huge_pages == VMMEM_HUGE_YES &&
+	       (region->huge_pages == VMMEM_HUGE_PAGES_YES &&
 		region->page_size == settings->huge_page_size &&
 		settings->len % region->page_size == 0);
 }
@@ -522,16 +521,16 @@ vmmem_backing_file(struct vmmem_region *region,
 	int rc;
 
 	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 
 	/*
 	 * Before there is one of our own, that would have to be closed: then a
 	 * file system is asked, and one that a peer runs need not answer.
 	 */
-	if (settings->foreign) {
+	if (settings->untrusted) {
 		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
@@ -571,7 +570,7 @@ vmmem_backing_file(struct vmmem_region *region,
 		rc = map(region, len, (size_t)shift, flags, region->fd,
 			 offset - shift, comes_empty(region, settings, flags));
 	/* What a device maps with is its own affair. */
-	if (region->huge_pages == VMMEM_HUGE_UNKNOWN)
+	if (region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN)
 		region->page_size = 0;
 	return rc != 0 ? rc : share(region);
 }

@@ -117,11 +117,11 @@ drop(const struct vmmem_region *region, unsigned char *address, size_t len)
 		return drop_private(address, len);
 	if (region->kind == VMMEM_REGION_EXTERNAL ||
 	    (region->kind == VMMEM_REGION_FILE &&
-	     region->huge_pages == VMMEM_HUGE_UNKNOWN))
+	     region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN))
 		return drop_unknown(address, len);
 	if (is_shared(region))
 		return punch_hole(region, address, len);
-	if (region->huge_pages == VMMEM_HUGE_YES)
+	if (region->huge_pages == VMMEM_HUGE_PAGES_YES)
 		return VMMEM_ENODISCARD;
 	return replace(region, address, len);
 }
@@ -136,7 +136,7 @@ punches_parts(const struct vmmem_region *region)
 {
 	return (region->kind == VMMEM_REGION_MEMFD ||
 		region->kind == VMMEM_REGION_FILE) &&
-	       region->huge_pages == VMMEM_HUGE_NO && is_shared(region);
+	       region->huge_pages == VMMEM_HUGE_PAGES_NO && is_shared(region);
 }
 
 /* discard_pages() discards [from, from + len) of a region's memory. */
@@ -235,13 +235,13 @@ vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
 		ret_discarded = &unused;
 	*ret_discarded = 0;
 	if (region == NULL || (flags & ~VMMEM_DISCARD_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	span = region->last - region->start;
 	if (offset > span || !vmmem_range_within(span, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	if ((region->protection & VMMEM_PROT_WRITE) == 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return vmmem_discard_checked(region, offset, len, flags, ret_discarded);
 }

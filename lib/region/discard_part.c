@@ -117,11 +117,12 @@ is_zero_already(const struct vmmem_region *region, const unsigned char *from,
 		uint64_t len)
 {
 	if (region->kind == VMMEM_REGION_ANONYMOUS)
-		return !is_there(from, region->huge_pages == VMMEM_HUGE_YES);
+		return !is_there(from,
+				 region->huge_pages == VMMEM_HUGE_PAGES_YES);
 	if (region->kind == VMMEM_REGION_EXTERNAL)
 		return external_is_zero(from);
 	/* Devices may do as they like. */
-	return region->huge_pages != VMMEM_HUGE_UNKNOWN &&
+	return region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN &&
 	       file_is_zero(region, from, len);
 }
 
@@ -131,5 +132,5 @@ vmmem_discard_part(const struct vmmem_region *region, unsigned char *from,
 {
 	if (len == 0 || is_zero_already(region, from, len))
 		return 0;
-	return vmmem_fill_guest(from, 0, (size_t)len) != 0 ? VMMEM_EFAULT : 0;
+	return vmmem_fill_guest(from, 0, (size_t)len) != 0 ? VMMEM_EGONE : 0;
 }

@@ -77,7 +77,7 @@ vmmem_policy_set_numa(struct vmmem_policy *policy, uint32_t mode,
 	for (i = 0; i < count && nodes != NULL; i++) {
 		unsigned long *word, bit;
 
-		if (nodes[i] >= VMMEM_NODES_MAX) {
+		if (nodes[i] >= VMMEM_NUMA_NODES_MAX) {
 			settings->nodes_too_high = true;
 			return;
 		}
@@ -169,13 +169,13 @@ static int
 check_nodes(const struct vmmem_policy_settings *policy)
 {
 	if (policy->nodes_missing || policy->numa > VMMEM_NUMA_INTERLEAVE)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (policy->nodes_too_high)
 		return VMMEM_ENONODE;
 	if (policy->numa == VMMEM_NUMA_DEFAULT)
-		return policy->node_count == 0 ? 0 : VMMEM_EINVAL;
+		return policy->node_count == 0 ? 0 : VMMEM_EARGUMENT;
 	if (policy->numa != VMMEM_NUMA_PREFERRED && policy->node_count == 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return 0;
 }
 
@@ -189,27 +189,27 @@ vmmem_policy_check(const struct vmmem_region_settings *settings)
 	if (!policy->set)
 		return 0;
 	if (settings->kind > VMMEM_REGION_FILE)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (policy->seals_set && (settings->kind != VMMEM_REGION_MEMFD ||
 				  (policy->seals & ~SEALS_KNOWN) != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (policy->thp > VMMEM_THP_NO ||
 	    policy->reserve > VMMEM_RESERVE_YES ||
 	    policy->lock > VMMEM_LOCK_ON_FAULT ||
 	    policy->threads > VMMEM_PREFAULT_THREADS_MAX)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (policy->thp != VMMEM_THP_DEFAULT && settings->huge_page_size != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if ((policy->alignment & (policy->alignment - 1)) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (policy->numa != VMMEM_NUMA_DEFAULT &&
 	    (settings->mapping_flags & filling) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* What may not be touched cannot be filled. */
 	if (policy->threads != 0 &&
 	    ((settings->protection & VMMEM_PROT_READ) == 0 &&
 	     ((settings->protection & VMMEM_PROT_WRITE) == 0 ||
 	      settings->read_only)))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return check_nodes(policy);
 }

@@ -57,7 +57,7 @@ bind_nodes(const struct vmmem_policy_settings *policy, void *address,
 	   size_t len)
 {
 	/* One more than there are bits: the system subtracts one. */
-	unsigned long max = VMMEM_NODES_MAX + 1;
+	unsigned long max = VMMEM_NUMA_NODES_MAX + 1;
 	bool empty = policy->node_count == 0;
 
 	/* glibc has no wrapper. */
@@ -150,7 +150,7 @@ put_by(const struct vmmem_region *region)
 	int rc;
 
 	if (region->policy.reserve != VMMEM_RESERVE_YES || !shared ||
-	    region->huge_pages != VMMEM_HUGE_NO)
+	    region->huge_pages != VMMEM_HUGE_PAGES_NO)
 		return 0;
 	/* Prefaulting does as much, and where it may takes huge pages. */
 	if (region->policy.threads != 0 &&
@@ -227,7 +227,7 @@ static int
 nodes_of(const struct vmmem_region *region, uint32_t *ret_numa,
 	 uint64_t *ret_nodes)
 {
-	unsigned long nodes[VMMEM_NODES_MAX / VMMEM_NODE_BITS] = { 0 };
+	unsigned long nodes[VMMEM_NUMA_NODES_MAX / VMMEM_NODE_BITS] = { 0 };
 	int mode;
 
 	*ret_numa = VMMEM_NUMA_DEFAULT;
@@ -235,7 +235,7 @@ nodes_of(const struct vmmem_region *region, uint32_t *ret_numa,
 	if (region->host == NULL)
 		return 0;
 	if (syscall(SYS_get_mempolicy, &mode, nodes,
-		    (unsigned long)VMMEM_NODES_MAX, region->host,
+		    (unsigned long)VMMEM_NUMA_NODES_MAX, region->host,
 		    (unsigned long)MPOL_F_ADDR) != 0)
 		return errno == ENOSYS ? 0 : -errno;
 	switch (mode & MODE_MASK) {
@@ -267,7 +267,7 @@ reserve_of(const struct vmmem_region *region)
 		return VMMEM_RESERVE_DEFAULT;
 	if ((flags & (uint32_t)MAP_NORESERVE) != 0)
 		return VMMEM_RESERVE_NO;
-	if (region->huge_pages == VMMEM_HUGE_YES || !shared)
+	if (region->huge_pages == VMMEM_HUGE_PAGES_YES || !shared)
 		return VMMEM_RESERVE_YES;
 	/* mmap() reserves nothing of a file; put_by() did if it was asked. */
 	return region->policy.reserve == VMMEM_RESERVE_YES ? VMMEM_RESERVE_YES :
@@ -286,15 +286,15 @@ agreement(uint64_t gpa, const unsigned char *host)
 }
 
 VMMEM_API int
-vmmem_region_granted(const struct vmmem_region *region,
-		     struct vmmem_granted *ret_granted)
+vmmem_region_policy_report(const struct vmmem_region *region,
+			   struct vmmem_policy_report *ret_granted)
 {
-	struct vmmem_granted granted = { 0 };
+	struct vmmem_policy_report granted = { 0 };
 	const struct vmmem_region *owner;
 	int rc;
 
 	if (region == NULL || ret_granted == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	owner = region->target != NULL ? region->target : region;
 	rc = seals_of(owner, &granted.seals);
 	if (rc == 0)
@@ -313,5 +313,6 @@ vmmem_region_granted(const struct vmmem_region *region,
 	granted.dont_dump = owner->policy.dont_dump;
 	granted.dont_fork = owner->policy.dont_fork;
 	return vmmem_struct_give(&granted, sizeof(granted),
-				 sizeof(struct vmmem_granted), ret_granted);
+				 sizeof(struct vmmem_policy_report),
+				 ret_granted);
 }

@@ -29,7 +29,7 @@ struct vmmem_policy_settings {
 	uint64_t alignment;
 	int (*progress)(void *opaque, uint64_t done, uint64_t total);
 	void *opaque;
-	unsigned long nodes[VMMEM_NODES_MAX / VMMEM_NODE_BITS];
+	unsigned long nodes[VMMEM_NUMA_NODES_MAX / VMMEM_NODE_BITS];
 };
 
 struct vmmem_policy {

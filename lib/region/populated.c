@@ -267,7 +267,7 @@ vmmem_populated_open(const struct vmmem_region *owner,
 		     struct vmmem_populated *ret_walk)
 {
 	struct vmmem_populated walk = { .owner = owner };
-	const bool pool = owner->huge_pages == VMMEM_HUGE_YES;
+	const bool pool = owner->huge_pages == VMMEM_HUGE_PAGES_YES;
 	const bool has_file = owner->kind == VMMEM_REGION_MEMFD ||
 			      owner->kind == VMMEM_REGION_FILE;
 	int rc = 0;
@@ -275,12 +275,12 @@ vmmem_populated_open(const struct vmmem_region *owner,
 	if (owner->kind == VMMEM_REGION_ANONYMOUS ||
 	    owner->kind == VMMEM_REGION_EXTERNAL ||
 	    (has_file && pool == is_shared(owner) &&
-	     owner->huge_pages != VMMEM_HUGE_UNKNOWN))
+	     owner->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN))
 		rc = open_tables(&walk);
 	if (rc == 0 && has_file && pool && walk.tables)
 		rc = has_hidden(&walk, &walk.hidden);
 	/* Of a private file both must tell. */
-	if (rc == 0 && has_file && owner->huge_pages == VMMEM_HUGE_NO &&
+	if (rc == 0 && has_file && owner->huge_pages == VMMEM_HUGE_PAGES_NO &&
 	    (is_shared(owner) || walk.tables))
 		rc = open_file(&walk);
 	if (rc == 0 && has_file && !pool && !walk.file && walk.tables) {
@@ -315,7 +315,7 @@ vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
 	int rc;
 
 	if (region == NULL || ret_offset == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0 && (offset > region->last - region->start ||
 			 !vmmem_range_within(region->last - region->start,
 					     offset, len)))

@@ -237,7 +237,7 @@ vmmem_region_mapping_flags(const struct vmmem_region *region)
 VMMEM_API uint32_t
 vmmem_region_huge_pages(const struct vmmem_region *region)
 {
-	return region != NULL ? region->huge_pages : VMMEM_HUGE_UNKNOWN;
+	return region != NULL ? region->huge_pages : VMMEM_HUGE_PAGES_UNKNOWN;
 }
 
 VMMEM_API uint64_t
@@ -253,7 +253,7 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
 	uint64_t span;
 
 	if (region == NULL || ret_host == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	span = region->last - region->start;
 	if (offset > span)
 		return VMMEM_EOUTOFRANGE;
@@ -271,7 +271,7 @@ vmmem_region_file(const struct vmmem_region *region, int *ret_fd,
 	const struct vmmem_region *owner;
 
 	if (region == NULL || ret_fd == NULL || ret_offset == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	owner = region->target != NULL ? region->target : region;
 	if (owner->fd < 0)
 		return VMMEM_ENOFILE;

@@ -19,7 +19,7 @@ check(const struct vmmem_region *region, uint64_t offset, size_t len,
 	if (offset > entry->span ||
 	    !vmmem_range_within(entry->span, offset, len))
 		return VMMEM_EOUTOFRANGE;
-	return (access & ~entry->access) != 0 ? VMMEM_EPERM : 0;
+	return (access & ~entry->access) != 0 ? VMMEM_EDENIED : 0;
 }
 
 VMMEM_API int
@@ -30,13 +30,13 @@ vmmem_region_read(const struct vmmem_region *region, uint64_t offset,
 	int rc = 0;
 
 	if (region == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0)
 		rc = check(region, offset, len, VMMEM_PROT_READ);
 	if (rc == 0 && len != 0 && region->host != NULL) {
 		done = len - vmmem_copy_from_guest(buf, region->host + offset,
 						   len);
-		rc = done != len ? VMMEM_EFAULT : 0;
+		rc = done != len ? VMMEM_EGONE : 0;
 	} else if (rc == 0 && len != 0) {
 		rc = vmmem_region_call_read(region, offset, buf, len, &done);
 	}
@@ -53,14 +53,14 @@ vmmem_region_write(struct vmmem_region *region, uint64_t offset,
 	int rc = 0;
 
 	if (region == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0)
 		rc = check(region, offset, len, VMMEM_PROT_WRITE);
 	if (rc == 0 && len != 0) {
 		if (region->host != NULL) {
 			done = len - vmmem_copy_to_guest(region->host + offset,
 							 buf, len);
-			rc = done != len ? VMMEM_EFAULT : 0;
+			rc = done != len ? VMMEM_EGONE : 0;
 			marked = done;
 		} else {
 			rc = vmmem_region_call_write(region, offset, buf, len,

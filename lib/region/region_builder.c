@@ -88,7 +88,7 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings->kind = kind;
 	settings->fd = -1;
 	settings->offset = 0;
-	settings->foreign = false;
+	settings->untrusted = false;
 	settings->rules_code = 0;
 	settings->target = vmmem_region_unref(settings->target);
 	settings->host = NULL;
@@ -124,9 +124,9 @@ vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
 }
 
 VMMEM_API void
-vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
-				 uint64_t offset,
-				 const struct vmmem_foreign_rules *rules)
+vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,
+					int fd, uint64_t offset,
+					const struct vmmem_fd_rules *rules)
 {
 	struct vmmem_region_settings *settings;
 
@@ -134,8 +134,8 @@ vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
 	if (builder == NULL)
 		return;
 	settings = &builder->settings;
-	settings->foreign = true;
-	settings->rules_code = vmmem_foreign_take(rules, &settings->rules);
+	settings->untrusted = true;
+	settings->rules_code = vmmem_fd_take(rules, &settings->rules);
 }
 
 VMMEM_API void
@@ -283,14 +283,14 @@ check(const struct vmmem_region_settings *settings)
 	uint32_t flags = settings->mapping_flags;
 
 	if (settings->name_too_long)
-		return VMMEM_ENAMETOOLONG;
+		return VMMEM_ELONGNAME;
 	if ((flags & FLAGS_FIXED) != 0)
 		return VMMEM_EMAPFIXED;
 	if ((flags & ~(FLAGS_TYPE | FLAGS_KNOWN)) != 0 ||
 	    (flags & FLAGS_TYPE) > (uint32_t)MAP_SHARED_VALIDATE)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* Sizes of pages are powers of two, and huge ones above the page's. */
 	if (settings->huge_page_size != 0 &&
 	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
@@ -314,10 +314,10 @@ back_external(struct vmmem_region *region,
 	      const struct vmmem_region_settings *settings)
 {
 	if (settings->host == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	region->host = settings->host;
 	if (settings->huge_page_size != 0) {
-		region->huge_pages = VMMEM_HUGE_YES;
+		region->huge_pages = VMMEM_HUGE_PAGES_YES;
 		region->page_size = settings->huge_page_size;
 	}
 	return 0;
@@ -332,7 +332,7 @@ back_alias(struct vmmem_region *region,
 	uint64_t span;
 
 	if (target == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	span = target->last - target->start;
 	if (settings->offset > span ||
 	    region->last - region->start > span - settings->offset)
@@ -367,7 +367,7 @@ back_custom(struct vmmem_region *region,
 	int rc;
 
 	if (settings->ops == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
 			       sizeof(struct vmmem_region_ops));
 	if (rc != 0)
@@ -379,7 +379,7 @@ back_custom(struct vmmem_region *region,
 		return VMMEM_ECALLBACK;
 	if (rc == 0) {
 		if (host == NULL)
-			return VMMEM_EINVAL;
+			return VMMEM_EARGUMENT;
 		region->host = host;
 		return 0;
 	}
@@ -387,7 +387,7 @@ back_custom(struct vmmem_region *region,
 		return rc;
 
 	if (ops->read == NULL && ops->acquire == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (ops->write == NULL && ops->acquire == NULL)
 		region->protection &= ~VMMEM_PROT_WRITE;
 	return 0;
@@ -424,7 +424,7 @@ track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 	/* One log for each byte: an alias of what is tracked has its target's. */
 	if (region->bitmap != NULL ||
 	    (settings->tracking != 0 && settings->bitmap != NULL))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (settings->tracking != 0)
 		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
 					&region->bitmap);
@@ -447,7 +447,7 @@ check_host(const struct vmmem_region *region)
 	if (region->host == NULL)
 		return 0;
 	if (region->last - region->start > UINTPTR_MAX - host)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	if ((region->start ^ host) % VMMEM_CONGRUENCE != 0)
 		return VMMEM_ECONGRUENCE;
 	return 0;
@@ -488,7 +488,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	int rc, cancel;
 
 	if (ret_region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_address_range_last(settings->gpa, settings->len, &last);
 	if (rc != 0)
 		return rc;
@@ -544,6 +544,6 @@ vmmem_region_builder_build(const struct vmmem_region_builder *builder,
 			   struct vmmem_region **ret_region)
 {
 	if (builder == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return vmmem_region_make(&builder->settings, ret_region);
 }

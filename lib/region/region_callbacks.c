@@ -36,7 +36,7 @@ vmmem_region_acquire(const struct vmmem_region *region, uint64_t offset,
 	if (rc != 0)
 		return rc;
 	if (host == NULL)
-		rc = VMMEM_EINVAL;
+		rc = VMMEM_EARGUMENT;
 	else if (((region->start + offset) ^ (uintptr_t)host) %
 			 VMMEM_CONGRUENCE != 0)
 		rc = VMMEM_ECONGRUENCE;
@@ -73,8 +73,8 @@ moved(const struct vmmem_region *region, uint64_t offset, size_t len,
 	/* The handler knows nothing of memory that was mapped for this. */
 	vmmem_fault_record_add(owner->faults,
 			       region->target_offset + offset + (len - left),
-			       VMMEM_FAULT_ON_DEMAND);
-	return VMMEM_EFAULT;
+			       VMMEM_FAULT_KIND_ON_DEMAND);
+	return VMMEM_EGONE;
 }
 
 int

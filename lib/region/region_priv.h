@@ -10,7 +10,7 @@
 #include <vmmem/region.h>
 
 #include "region/file.h"
-#include "region/foreign_priv.h"
+#include "region/fd_priv.h"
 #include "region/policy_priv.h"
 struct vmmem_fault_record;
 struct vmmem_replaced;
@@ -123,9 +123,9 @@ struct vmmem_region_settings {
 
 	int fd;
 	uint64_t offset; /* in the file, or in the target */
-	bool foreign;	 /* the file is subject to rules */
+	bool untrusted;  /* the file is subject to rules */
 	int rules_code;	 /* what is wrong with them */
-	struct vmmem_foreign_rules rules;
+	struct vmmem_fd_rules rules;
 	struct vmmem_region *target;
 	void *host;
 	void (*release)(void *opaque);

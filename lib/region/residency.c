@@ -150,7 +150,7 @@ read_huge(const struct vmmem_region *owner, const struct pages *pages,
 	rc = vmmem_smaps_huge(pages->first & -page_size,
 			      pages->last | (page_size - 1), ret_bytes);
 	if (rc == -ENOENT)
-		*ret_bytes = VMMEM_UNKNOWN;
+		*ret_bytes = VMMEM_RESIDENCY_UNKNOWN;
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -163,9 +163,9 @@ count_huge(const struct vmmem_region *owner, const struct pages *pages,
 	int rc;
 
 	*ret_bytes = 0;
-	if (owner->huge_pages == VMMEM_HUGE_YES)
+	if (owner->huge_pages == VMMEM_HUGE_PAGES_YES)
 		*ret_bytes = resident;
-	if (owner->huge_pages == VMMEM_HUGE_YES || resident == 0 ||
+	if (owner->huge_pages == VMMEM_HUGE_PAGES_YES || resident == 0 ||
 	    is_small(owner, pages->page_size))
 		return 0;
 	rc = vmmem_pagemap_open(&pagemap);
@@ -213,7 +213,7 @@ count_locked(const struct pages *pages, uint64_t *ret_bytes)
 	for (; at < end; at = mapping.last + 1) {
 		rc = vmmem_mapping_at(at, &mapping);
 		if (rc == VMMEM_ENOSUPPORT)
-			*ret_bytes = VMMEM_UNKNOWN;
+			*ret_bytes = VMMEM_RESIDENCY_UNKNOWN;
 		if (rc == VMMEM_ENOSUPPORT || rc == VMMEM_ENOREGION)
 			return 0;
 		if (rc != 0)
@@ -260,7 +260,7 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
 	int rc;
 
 	if (region == NULL || ret_residency == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0) {
 		rc = find(region, offset, len,
 			  (uint64_t)sysconf(_SC_PAGESIZE), &pages);
@@ -270,7 +270,7 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
 			return rc;
 	}
 	/* Less than was counted in pages, if the range is less. */
-	if (residency.huge != VMMEM_UNKNOWN && residency.huge > len)
+	if (residency.huge != VMMEM_RESIDENCY_UNKNOWN && residency.huge > len)
 		residency.huge = len;
 	return vmmem_struct_give(&residency, sizeof(residency),
 				 sizeof(struct vmmem_residency), ret_residency);
@@ -313,19 +313,19 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 		   uint64_t len, uint64_t *ret_bytes, size_t count,
 		   uint64_t *ret_rest)
 {
-	uint64_t sums[VMMEM_NODES_MAX] = { 0 };
+	uint64_t sums[VMMEM_NUMA_NODES_MAX] = { 0 };
 	uint64_t page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t rest = 0;
 	struct pages pages;
 	size_t i;
 	int rc;
 
-	if (region == NULL || ret_rest == NULL || count > VMMEM_NODES_MAX ||
+	if (region == NULL || ret_rest == NULL || count > VMMEM_NUMA_NODES_MAX ||
 	    (ret_bytes == NULL && count != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0) {
 		/* Huge pages of the pool are on one node each. */
-		if (region->huge_pages == VMMEM_HUGE_YES)
+		if (region->huge_pages == VMMEM_HUGE_PAGES_YES)
 			page_size = region->page_size;
 		rc = find(region, offset, len, page_size, &pages);
 		if (rc == 0)

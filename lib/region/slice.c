@@ -32,7 +32,7 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 
 	if (region == NULL || ret_slice == NULL ||
 	    (access & ~VMMEM_SLICE_ACCESS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0) {
 		vmmem_slice_set_empty(ret_slice, access);
 		return 0;
@@ -41,7 +41,7 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	if (offset > span || !vmmem_range_within(span, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	if ((access & ~region->protection) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	if (region->host != NULL) {
 		vmmem_slice_set_direct(ret_slice, region, offset, len, access);
 		return 0;
@@ -71,11 +71,11 @@ vmmem_slice_release(const struct vmmem_slice *slice)
 }
 
 VMMEM_API int
-vmmem_slice_offset(const struct vmmem_slice *slice, uint64_t offset,
-		   struct vmmem_slice *ret_slice)
+vmmem_slice_skip(const struct vmmem_slice *slice, uint64_t offset,
+		 struct vmmem_slice *ret_slice)
 {
 	if (slice == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (offset > slice->len)
 		return VMMEM_EOUTOFRANGE;
 	return vmmem_slice_sub(slice, offset, slice->len - offset, ret_slice);
@@ -90,8 +90,8 @@ vmmem_slice_split(const struct vmmem_slice *slice, uint64_t at,
 	int rc;
 
 	if (ret_first == NULL || ret_second == NULL)
-		return VMMEM_EINVAL;
-	rc = vmmem_slice_offset(slice, at, &second);
+		return VMMEM_EARGUMENT;
+	rc = vmmem_slice_skip(slice, at, &second);
 	if (rc == 0)
 		rc = vmmem_slice_sub(slice, 0, at, &first);
 	if (rc != 0)
@@ -108,7 +108,7 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 	struct vmmem_bitmap *bitmap;
 
 	if (slice == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	if (!vmmem_inline_is_within(slice, offset, len))

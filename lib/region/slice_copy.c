@@ -15,7 +15,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	if (!vmmem_inline_is_within(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	if ((access & ~slice->access) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return 0;
 }
 
@@ -33,7 +33,7 @@ written(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	}
 	if (left != len)
 		vmmem_inline_written(slice, offset, len - left);
-	return VMMEM_EFAULT;
+	return VMMEM_EGONE;
 }
 
 /* read_bytes() and write_bytes() also store how many bytes were moved. */
@@ -46,7 +46,7 @@ read_bytes(const struct vmmem_slice *slice, uint64_t offset, void *buf,
 
 	*ret_done = 0;
 	if (slice == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	rc = check(slice, offset, len, VMMEM_PROT_READ);
@@ -54,7 +54,7 @@ read_bytes(const struct vmmem_slice *slice, uint64_t offset, void *buf,
 		return rc;
 	left = vmmem_copy_from_guest(buf, vmmem_inline_at(slice, offset), len);
 	*ret_done = len - left;
-	return likely(left == 0) ? 0 : VMMEM_EFAULT;
+	return likely(left == 0) ? 0 : VMMEM_EGONE;
 }
 
 static inline int
@@ -66,7 +66,7 @@ write_bytes(const struct vmmem_slice *slice, uint64_t offset, const void *buf,
 
 	*ret_done = 0;
 	if (slice == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
@@ -112,7 +112,7 @@ vmmem_slice_read_some(const struct vmmem_slice *slice, uint64_t offset,
 	int rc;
 
 	if (slice == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	most = clip(slice, offset, len);
 	rc = read_bytes(slice, offset, buf, most, &done);
 	if (rc == 0 && most < len)
@@ -130,7 +130,7 @@ vmmem_slice_write_some(const struct vmmem_slice *slice, uint64_t offset,
 	int rc;
 
 	if (slice == NULL || (buf == NULL && len != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	most = clip(slice, offset, len);
 	rc = write_bytes(slice, offset, buf, most, &done);
 	if (rc == 0 && most < len)
@@ -148,7 +148,7 @@ vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
 	int rc;
 
 	if (slice == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
@@ -169,7 +169,7 @@ vmmem_slice_copy(const struct vmmem_slice *target, uint64_t target_offset,
 	int rc;
 
 	if (target == NULL || source == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	rc = check(source, source_offset, len, VMMEM_PROT_READ);
@@ -199,7 +199,7 @@ elements(uint64_t index, size_t element_size, size_t count,
 	*ret_offset = 0;
 	*ret_len = 0;
 	if (element_size == 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* None of them are nowhere, whatever the index. */
 	if (count == 0)
 		return 0;

@@ -47,8 +47,8 @@ difference(const struct change *change, struct vmmem_region **removed,
 	*ret_removed = 0;
 	*ret_added = 0;
 	for (;;) {
-		old_region = vmmem_collection_at(change->old_map, i);
-		new_region = vmmem_collection_at(change->new_map, j);
+		old_region = vmmem_collection_region(change->old_map, i);
+		new_region = vmmem_collection_region(change->new_map, j);
 		if (old_region == new_region) {
 			/* Of thousands, nearly all. */
 			if (old_region == NULL)
@@ -340,7 +340,7 @@ vmmem_listener_new(struct vmmem_space *space,
 	int rc, cancel;
 
 	if (space == NULL || ops == NULL || ret_listener == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	listener = calloc(1, sizeof(*listener));
 	if (listener == NULL)
 		return -ENOMEM;
@@ -391,8 +391,9 @@ take_leave(struct vmmem_space *space, struct vmmem_listener *listener)
 		(void)listener->ops.begin(listener->opaque, map, space->empty);
 	for (i = vmmem_collection_count(map); i-- > 0;) {
 		if (listener->ops.removed != NULL)
-			(void)listener->ops.removed(
-				listener->opaque, vmmem_collection_at(map, i));
+			(void)listener->ops.removed(listener->opaque,
+						    vmmem_collection_region(map,
+									    i));
 	}
 	if (listener->ops.commit != NULL)
 		(void)listener->ops.commit(listener->opaque, map,

@@ -20,7 +20,7 @@ vmmem_reader_new(struct vmmem_space *space, struct vmmem_reader **ret_reader)
 	void *memory;
 
 	if (space == NULL || ret_reader == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*reader)) != 0)
 		return -ENOMEM;
 	reader = memory;
@@ -49,7 +49,7 @@ vmmem_reader_free(struct vmmem_reader *reader)
 }
 
 VMMEM_API struct vmmem_collection *
-vmmem_reader_take_slow(struct vmmem_reader *reader)
+vmmem_reader_enter_slow(struct vmmem_reader *reader)
 {
 	uint64_t generation;
 
@@ -62,7 +62,7 @@ vmmem_reader_take_slow(struct vmmem_reader *reader)
 		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
 		return reader->map;
 	}
-	/* What vmmem_reader_take() does, with a barrier of its own. */
+	/* What vmmem_reader_enter() does, with a barrier of its own. */
 	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
 			 __ATOMIC_RELAXED);
 	/* Pairs with the fence in vmmem_epoch_horizon(). */
@@ -77,7 +77,7 @@ vmmem_reader_take_slow(struct vmmem_reader *reader)
 }
 
 VMMEM_API void
-vmmem_reader_release_slow(struct vmmem_reader *reader)
+vmmem_reader_leave_slow(struct vmmem_reader *reader)
 {
 	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
 
@@ -85,7 +85,7 @@ vmmem_reader_release_slow(struct vmmem_reader *reader)
 		return;
 	if (whole->depth != 0) {
 		whole->depth--;
-		/* Relaxed: see vmmem_reader_take_slow(). */
+		/* Relaxed: see vmmem_reader_enter_slow(). */
 		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
 		return;
 	}

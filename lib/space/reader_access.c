@@ -14,10 +14,10 @@
 #define IN_SECTION(name, parameters, arguments)                            \
 	VMMEM_API int vmmem_reader_##name parameters                       \
 	{                                                                  \
-		struct vmmem_collection *map = vmmem_reader_take(reader);  \
+		struct vmmem_collection *map = vmmem_reader_enter(reader);  \
 		int rc = vmmem_collection_##name arguments;                \
                                                                            \
-		vmmem_reader_release(reader);                              \
+		vmmem_reader_leave(reader);                              \
 		return rc;                                                 \
 	}
 

@@ -54,7 +54,7 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	int rc;
 
 	if (map == NULL || ret_space == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*space)) != 0)
 		return -ENOMEM;
 	space = memory;
@@ -301,7 +301,7 @@ vmmem_space_insert(struct vmmem_space *space, struct vmmem_region *region)
 	int rc;
 
 	if (space == NULL || region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_update_begin(space, &update);
 	if (rc != 0)
 		return rc;
@@ -322,7 +322,7 @@ vmmem_space_remove(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 	int rc;
 
 	if (space == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_update_begin(space, &update);
 	if (rc != 0)
 		return rc;
@@ -347,7 +347,7 @@ vmmem_space_replace(struct vmmem_space *space, struct vmmem_collection *map)
 	int rc;
 
 	if (space == NULL || map == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_update_begin(space, &update);
 	if (rc != 0)
 		return rc;
@@ -394,7 +394,7 @@ vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
 	int rc;
 
 	if (space == NULL || timeout_ms < -1)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	end = timeout_ms > 0 ? now_ns() + timeout_ms * NS_PER_MS : 0;
 	wanted = vmmem_space_generation(space);
 	for (;;) {
@@ -431,7 +431,7 @@ vmmem_space_before_fork(struct vmmem_space *space)
 	int rc;
 
 	if (space == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/*
 	 * In the order in which writers take them; so what the call for another
 	 * space has locked last is locked last again.

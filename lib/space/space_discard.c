@@ -78,7 +78,7 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 	if (ret_discarded != NULL)
 		*ret_discarded = 0;
 	if (space == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	/* So that the map stays, and those who were asked. */
 	rc = vmmem_space_lock_writers(space);

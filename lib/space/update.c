@@ -19,7 +19,7 @@ vmmem_update_begin(struct vmmem_space *space, struct vmmem_update **ret_update)
 	int rc;
 
 	if (space == NULL || ret_update == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_space_lock_writers(space);
 	if (rc != 0)
 		return rc;
@@ -31,7 +31,7 @@ vmmem_update_begin(struct vmmem_space *space, struct vmmem_update **ret_update)
 }
 
 VMMEM_API struct vmmem_collection *
-vmmem_update_map(struct vmmem_update *update)
+vmmem_update_collection(struct vmmem_update *update)
 {
 	if (update == NULL || vmmem_steps_settle(&update->steps) != 0)
 		return NULL;
@@ -44,7 +44,7 @@ vmmem_update_insert(struct vmmem_update *update, struct vmmem_region *region)
 	int rc, cancel;
 
 	if (update == NULL || region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = vmmem_steps_insert(&update->steps, region);
 	vmmem_cancel_back(cancel);
@@ -58,7 +58,7 @@ vmmem_update_remove(struct vmmem_update *update, uint64_t gpa, uint64_t len,
 	int rc, cancel;
 
 	if (update == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = vmmem_steps_remove(&update->steps, gpa, len, ret_region);
 	vmmem_cancel_back(cancel);
@@ -72,7 +72,7 @@ vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 	int cancel;
 
 	if (update == NULL || map == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	vmmem_steps_end(&update->steps, &steps);
 	vmmem_steps_begin(&update->steps, map);
@@ -143,7 +143,7 @@ vmmem_update_commit(struct vmmem_update *update)
 	int rc, cancel;
 
 	if (update == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = commit(update);
 	vmmem_cancel_back(cancel);

@@ -27,17 +27,17 @@
 
 /* copy_rules() checks rules and copies them, of whatever size they are. */
 static int
-copy_rules(const struct vmmem_foreign_rules *rules,
-	   struct vmmem_foreign_rules **ret_rules)
+copy_rules(const struct vmmem_fd_rules *rules,
+	   struct vmmem_fd_rules **ret_rules)
 {
-	struct vmmem_foreign_rules *copy;
+	struct vmmem_fd_rules *copy;
 	int rc;
 
 	*ret_rules = NULL;
 	if (rules == NULL)
 		return 0;
 	/* Rules come before the descriptor, and there is none. */
-	rc = vmmem_foreign_check(-1, 0, 0, rules, NULL);
+	rc = vmmem_fd_check(-1, 0, 0, rules, NULL);
 	if (rc != -EBADF)
 		return rc;
 	copy = malloc(rules->size);
@@ -68,12 +68,12 @@ vmmem_vhost_new(struct vmmem_space *space,
 		struct vmmem_vhost **ret_vhost)
 {
 	struct vmmem_vhost_options known = { 0 };
-	struct vmmem_foreign_rules *rules;
+	struct vmmem_fd_rules *rules;
 	struct vmmem_vhost *vhost;
 	int rc;
 
 	if (space == NULL || ret_vhost == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
 				       OPTIONS_FIRST_SIZE);
@@ -81,7 +81,7 @@ vmmem_vhost_new(struct vmmem_space *space,
 			return rc;
 	}
 	if (known.regions_max > VMMEM_VHOST_REGIONS_MAX || known.reserved != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = copy_rules(known.rules, &rules);
 	if (rc != 0)
 		return rc;
@@ -189,7 +189,7 @@ vmmem_vhost_set_table(struct vmmem_vhost *vhost,
 
 	if (vhost == NULL || (count != 0 && regions == NULL) ||
 	    (fd_count != 0 && fds == NULL))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (count > vhost->regions_max)
 		return VMMEM_EREGIONCOUNT;
 	if (fd_count != count)
@@ -246,7 +246,7 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
 	int rc;
 
 	if (vhost == NULL || region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	count = vhost->table->count;
 	if (count >= vhost->regions_max)
 		return VMMEM_EREGIONCOUNT;
@@ -277,7 +277,7 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
 	int rc;
 
 	if (vhost == NULL || region == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < vhost->table->count; i++) {
 		const struct vmmem_vhost_region *row =
 			&vhost->table->rows[i].wire;
@@ -327,7 +327,7 @@ vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd, uint64_t offset,
 		    uint64_t len)
 {
 	if (vhost == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return len == 0 ? VMMEM_EZEROLEN : use_log(vhost, fd, offset, len);
 }
 
@@ -335,7 +335,7 @@ VMMEM_API int
 vmmem_vhost_clear_log(struct vmmem_vhost *vhost)
 {
 	if (vhost == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	return vhost->table->log != NULL ? use_log(vhost, -1, 0, 0) : 0;
 }
 

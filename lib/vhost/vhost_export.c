@@ -66,9 +66,7 @@ continues(const struct row *row, const struct row *next, int *ret_continues)
 			 high->offset - low->offset == low->len;
 	/* Regions of one file have one descriptor as a rule. */
 	return *ret_continues && next->fd != row->fd ?
-		       vmmem_foreign_same_file(row->fd, next->fd,
-					       ret_continues) :
-		       0;
+		       vmmem_fd_same_file(row->fd, next->fd, ret_continues) : 0;
 }
 
 VMMEM_API int
@@ -83,10 +81,10 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 	if (map == NULL || ret_count == NULL ||
 	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
 	    (flags & ~FLAGS) != 0 || flags == VMMEM_VHOST_EXPORT_PRIVATE ||
-	    vmmem_iommu_physical(map) != NULL)
-		return VMMEM_EINVAL;
+	    vmmem_collection_physical(map) != NULL)
+		return VMMEM_EARGUMENT;
 	for (i = 0; i < vmmem_collection_count(map); i++) {
-		if (!look(vmmem_collection_at(map, i), flags, &next)) {
+		if (!look(vmmem_collection_region(map, i), flags, &next)) {
 			left_out++;
 			continue;
 		}

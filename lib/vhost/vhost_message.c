@@ -99,7 +99,7 @@ vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
 
 	if (vhost == NULL || (payload == NULL && len != 0) ||
 	    (fds == NULL && fd_count != 0))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	/* Of more than these, none is looked at. */
 	if (fd_count != 0 && fd_count <= VMMEM_VHOST_REGIONS_MAX)
 		memcpy(copy, fds, fd_count * sizeof(copy[0]));

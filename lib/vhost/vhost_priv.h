@@ -36,7 +36,7 @@ struct vmmem_vhost_table {
 struct vmmem_vhost {
 	struct vmmem_space *space;
 	struct vmmem_iotlb *iotlb;
-	struct vmmem_foreign_rules *rules; /* NULL: the strictest */
+	struct vmmem_fd_rules *rules; /* NULL: the strictest */
 	size_t regions_max;
 	uint64_t bytes_max; /* UINT64_MAX: any */
 	struct vmmem_vhost_table *table;

@@ -113,7 +113,7 @@ vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
 		low = &rows[i].wire;
 		if (low->len - 1 > UINT64_MAX - low->gpa ||
 		    low->len - 1 > UINT64_MAX - low->user_address)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 	}
 	qsort(rows, table->count, sizeof(rows[0]), compare_gpa);
 	for (i = 1; i < table->count; i++) {
@@ -139,7 +139,7 @@ is_of_file(const struct vmmem_region *region, int fd, int *ret_is)
 	int own, rc;
 
 	rc = vmmem_region_file(region, &own, &offset);
-	return rc != 0 ? rc : vmmem_foreign_same_file(own, fd, ret_is);
+	return rc != 0 ? rc : vmmem_fd_same_file(own, fd, ret_is);
 }
 
 /* A part of a file, and the pages that it is mapped by. */
@@ -148,7 +148,7 @@ struct pages {
 	uint64_t offset;
 	uint64_t len;
 	/* What is found out: what file it is, and its pages with that part. */
-	struct vmmem_foreign_report report;
+	struct vmmem_fd_report report;
 	uint64_t before; /* bytes of them before 'offset' */
 	uint64_t bytes;	 /* of all of them */
 };
@@ -193,7 +193,7 @@ find_pages(const struct vmmem_vhost *vhost, uint64_t most, struct pages *pages)
 
 	pages->report.size = sizeof(pages->report);
 	/* No bytes: only its pages tell where a mapping may begin. */
-	rc = vmmem_foreign_check(pages->fd, 0, 0, vhost->rules, &pages->report);
+	rc = vmmem_fd_check(pages->fd, 0, 0, vhost->rules, &pages->report);
 	if (rc != 0)
 		return rc;
 	page = pages->report.page_size;
@@ -203,12 +203,12 @@ find_pages(const struct vmmem_vhost *vhost, uint64_t most, struct pages *pages)
 	pages->before = pages->offset % page;
 	if (vmmem_address_checked_add(pages->len, pages->before, &whole) != 0 ||
 	    vmmem_address_align_up(whole, page, &pages->bytes) != 0)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	if (pages->bytes <= most)
 		return 0;
 	/* What the file does not have is the greater lie. */
-	rc = vmmem_foreign_check(pages->fd, pages->offset - pages->before,
-				 whole, vhost->rules, NULL);
+	rc = vmmem_fd_check(pages->fd, pages->offset - pages->before, whole,
+			    vhost->rules, NULL);
 	return rc != 0 ? rc : VMMEM_EREGIONBYTES;
 }
 
@@ -224,8 +224,8 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	/* At a guest address that means nothing. */
 	vmmem_region_builder_set_range(builder, pages->offset % CONGRUENCE,
 				       pages->len);
-	vmmem_region_builder_set_foreign(builder, pages->fd, pages->offset,
-					 vhost->rules);
+	vmmem_region_builder_set_untrusted_file(builder, pages->fd,
+						pages->offset, vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
 	 * there is (virtio-mem).
@@ -267,9 +267,9 @@ vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
 		return rc;
 	if (mapping != NULL)
 		/* This descriptor may permit less than that one did. */
-		rc = vmmem_foreign_check(fd, pages.offset - pages.before,
-					 pages.before + pages.len,
-					 vhost->rules, NULL);
+		rc = vmmem_fd_check(fd, pages.offset - pages.before,
+				    pages.before + pages.len, vhost->rules,
+				    NULL);
 	else
 		rc = map_pages(vhost, &pages, &row->mapping);
 	if (rc != 0)
@@ -405,7 +405,7 @@ combine(const struct vmmem_vhost *vhost, const struct vmmem_collection *map,
 	if (regions == NULL)
 		return -ENOMEM;
 	for (i = 0; i < vmmem_collection_count(map); i++) {
-		struct vmmem_region *region = vmmem_collection_at(map, i);
+		struct vmmem_region *region = vmmem_collection_region(map, i);
 
 		if (!is_ours(vhost, region))
 			regions[count++] = region;
@@ -432,7 +432,7 @@ vmmem_vhost_install(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 	rc = vmmem_update_begin(vhost->space, &update);
 	if (rc != 0)
 		return rc;
-	rc = combine(vhost, vmmem_update_map(update), table, &map);
+	rc = combine(vhost, vmmem_update_collection(update), table, &map);
 	if (rc == 0) {
 		rc = vmmem_update_replace(update, map);
 		vmmem_collection_unref(map);

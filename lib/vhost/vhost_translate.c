@@ -96,7 +96,7 @@ translate(const struct vmmem_vhost *vhost, enum key key, uint64_t address,
 	uint64_t target = 0, first, there, ignored, left;
 
 	if (vhost == NULL || ret_target == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (!piece(vhost->table, key, address, len != 0 ? len : 1, &target,
 		   &first)) {
 		if (len != 0)
@@ -109,7 +109,7 @@ translate(const struct vmmem_vhost *vhost, enum key key, uint64_t address,
 		left -= there;
 		address += there;
 		if (address == 0)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		if (!piece(vhost->table, key, address, left, &ignored, &there))
 			return missing;
 	}
@@ -142,7 +142,7 @@ vmmem_vhost_user_piece(const struct vmmem_vhost *vhost, uint64_t user_address,
 	uint64_t gpa = 0, done = 0;
 
 	if (vhost == NULL || ret_gpa == NULL || ret_len == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len != 0 &&
 	    !piece(vhost->table, BY_USER, user_address, len, &gpa, &done))
 		return VMMEM_EUSERADDR;
@@ -178,7 +178,7 @@ vmmem_vhost_at(const struct vmmem_vhost *vhost, size_t index,
 	       struct vmmem_region **ret_mapping)
 {
 	if (vhost == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (index >= vhost->table->count)
 		return VMMEM_EOUTOFRANGE;
 	if (ret_region != NULL)
@@ -223,7 +223,7 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
 			  const struct vmmem_vhost_iotlb *message)
 {
 	if (vhost == NULL || message == NULL || vhost->iotlb == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (message->type == VMMEM_VHOST_IOTLB_INVALIDATE) {
 		/* All 2^64 bytes, a length that there is no room for. */
 		if (message->iova == 0 && message->len == 0) {
@@ -238,6 +238,6 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
 		return VMMEM_EMESSAGE;
 	if (wraps(message->iova, message->len) ||
 	    wraps(message->user_address, message->len))
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	return update_iotlb(vhost, message);
 }

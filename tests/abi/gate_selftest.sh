@@ -106,27 +106,27 @@ expect 'a parameter of another type' 1 '' \
 # abidiff passes this one when it is given --headers-dir.
 fresh
 for file in include/vmmem/collection.h lib/map/collection.c; do
-	replace "$file" '/vmmem_collection_at(/,/)/s/size_t index/uint32_t index/'
+	replace "$file" '/vmmem_collection_region(/,/)/s/size_t index/uint32_t index/'
 done
 expect 'a parameter of a narrower system type' 1 '' \
 	'the dump differs' 'INCOMPATIBLE'
 
 fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_YES 2/#define VMMEM_HUGE_YES 3/'
+replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_YES 2/#define VMMEM_HUGE_PAGES_YES 3/'
 expect 'a macro of another value' 1 '' \
-	'constant removed: VMMEM_HUGE_YES 2 int' \
-	'constant added: VMMEM_HUGE_YES 3 int' \
+	'constant removed: VMMEM_HUGE_PAGES_YES 2 int' \
+	'constant added: VMMEM_HUGE_PAGES_YES 3 int' \
 	'an assertion of tests/abi_layout.c does not hold' 'INCOMPATIBLE'
 
 fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_YES 2/&\n#define VMMEM_HUGE_ALL 3/'
+replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_YES 2/&\n#define VMMEM_HUGE_ALL 3/'
 expect 'a macro added' 1 '' \
 	'constant added: VMMEM_HUGE_ALL 3 int' \
 	'lacks the line: VALUE(VMMEM_HUGE_ALL,' ' COMPATIBLE'
 
 # The ABI has no enum, and so no enum value that could change.
 fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_NO 1/enum { VMMEM_HUGE_NO = 1 };/'
+replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_NO 1/enum { VMMEM_HUGE_PAGES_NO = 1 };/'
 expect 'an enum' 1 '' 'a public header has an enum'
 
 fresh

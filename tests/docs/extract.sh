@@ -14,8 +14,8 @@ shift 3
 
 # The pages of objects; a page whose program got lost fails here.
 objects='access address atomic bitmap collection discard endian error
-	foreign harvester inline io iommu iotlb iovec kvm policy region region_builder residency
-	slice slice_atomic slots version vhost'
+	fd harvester inline io iommu iotlb iovec kvm policy region region_builder residency
+	slice slice_atomic slot_table version vhost'
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -162,18 +162,18 @@ start(void)
 	logged = vmmem_bitmap_is_logging(bitmap) != 0;
 	before = inject_fired() != NULL;
 	calls = inject_calls();
-	code = vmmem_bitmap_start(bitmap);
+	code = vmmem_bitmap_start_logging(bitmap);
 	REQUIRE(inject_calls() > calls || !with_barrier);
 	if (code != 0) {
 		REQUIRE(vmmem_bitmap_is_logging(bitmap) == logged);
-		REQUIRE(vmmem_bitmap_stop(bitmap) == VMMEM_EINVAL);
+		REQUIRE(vmmem_bitmap_stop_logging(bitmap) == VMMEM_EARGUMENT);
 		keep(&rc, code);
-		REQUIRE(vmmem_bitmap_start(bitmap) == 0);
+		REQUIRE(vmmem_bitmap_start_logging(bitmap) == 0);
 	} else {
 		keep(&rc, survived(before));
 	}
 	REQUIRE(vmmem_bitmap_is_logging(bitmap) == 1);
-	REQUIRE(vmmem_bitmap_stop(bitmap) == 0);
+	REQUIRE(vmmem_bitmap_stop_logging(bitmap) == 0);
 	REQUIRE(vmmem_bitmap_is_logging(bitmap) == logged);
 	vmmem_bitmap_unref(bitmap);
 	return rc;

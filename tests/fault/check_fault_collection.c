@@ -118,7 +118,7 @@ refused(void)
 	rc = vmmem_collection_new_unsorted(twice, 2, &collection);
 	if (rc == VMMEM_EOVERLAP) {
 		second = vmmem_collection_new_unsorted(hole, 2, &collection);
-		rc = second == VMMEM_EINVAL ? 0 : second;
+		rc = second == VMMEM_EARGUMENT ? 0 : second;
 	}
 	REQUIRE(rc <= 0 && collection == no_collection);
 	drop_regions(regions);
@@ -266,7 +266,7 @@ shared(void)
 	if (rc != 0)
 		return failed_collection(rc, collection);
 	rc = vmmem_region_new_alias(LEN, LEN,
-				    vmmem_collection_at(collection, 0), 0,
+				    vmmem_collection_region(collection, 0), 0,
 				    &alias);
 	if (rc == 0) {
 		rc = vmmem_collection_insert(collection, alias, &larger);

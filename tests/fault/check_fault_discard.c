@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Each call of a discard, and of a look at a foreign descriptor, fails once. */
+/* Each call of a discard, and of a look at an untrusted descriptor, fails once. */
 #include "fault.h"
 #include "suite.h"
 
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include <vmmem/discard.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/policy.h>
 
 static uint64_t
@@ -191,13 +191,13 @@ external(void)
 }
 
 static int
-foreign(void)
+untrusted(void)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.add = VMMEM_SEAL_SHRINK,
 	};
-	struct vmmem_foreign_report report = { .size = sizeof(report),
+	struct vmmem_fd_report report = { .size = sizeof(report),
 					       .len = 77 };
 	struct vmmem_region_builder *builder = new_builder();
 	struct vmmem_region *region = no_region;
@@ -205,20 +205,20 @@ foreign(void)
 
 	if (builder == NULL)
 		return rc;
-	fd = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_create("untrusted", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	rc = fd < 0 ? -errno : 0;
 	if (rc == 0 && ftruncate(fd, (off_t)len()) != 0)
 		rc = -errno;
 	if (rc == 0) {
-		rc = vmmem_foreign_examine(fd, &report);
+		rc = vmmem_fd_examine(fd, &report);
 		REQUIRE(rc == 0 || report.len == 77);
 	}
 	if (rc == 0) {
-		rc = vmmem_foreign_same_file(fd, fd, &same);
+		rc = vmmem_fd_same_file(fd, fd, &same);
 		REQUIRE(rc == 0 || same == 77);
 	}
 	if (rc == 0) {
-		vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
+		vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
 		rc = vmmem_region_builder_build(builder, &region);
 		if (rc != 0)
 			failed_region(rc, region);
@@ -227,7 +227,7 @@ foreign(void)
 	}
 	report.len = 77;
 	if (rc == 0) {
-		rc = vmmem_foreign_check(fd, 0, 1, &rules, &report);
+		rc = vmmem_fd_check(fd, 0, 1, &rules, &report);
 		REQUIRE(rc == 0 || report.len == 77);
 	}
 	if (fd >= 0)
@@ -238,7 +238,7 @@ foreign(void)
 }
 
 static const scenario_fn scenarios[] = { anonymous, memfd, private_file,
-					 external, foreign };
+					 external, untrusted };
 
 static void
 setup(void)

@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
-#define BOTH (VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV)
+#define BOTH (VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV)
 
 /* What cannot be made to fail. */
 int __real_sigaction(int number, const struct sigaction *action,
@@ -46,9 +46,9 @@ handlers(void)
 	rc = vmmem_fault_enable(BOTH);
 	if (rc != 0) {
 		REQUIRE(is_as(before));
-		REQUIRE(vmmem_fault_disable(VMMEM_FAULT_BUS) == VMMEM_EINVAL);
-		REQUIRE(vmmem_fault_disable(VMMEM_FAULT_SEGV) ==
-			VMMEM_EINVAL);
+		REQUIRE(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_EARGUMENT);
+		REQUIRE(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_SEGV) ==
+			VMMEM_EARGUMENT);
 		return rc;
 	}
 	REQUIRE(!is_as(before));
@@ -57,8 +57,8 @@ handlers(void)
 		/* Nothing, or the first of the two, was undone. */
 		REQUIRE(!is_as(before));
 		again = vmmem_fault_disable(BOTH);
-		if (again == VMMEM_EINVAL)
-			again = vmmem_fault_disable(VMMEM_FAULT_SEGV);
+		if (again == VMMEM_EARGUMENT)
+			again = vmmem_fault_disable(VMMEM_FAULT_SIGNAL_SEGV);
 		REQUIRE(again == 0);
 	}
 	REQUIRE(is_as(before));
@@ -104,7 +104,7 @@ START_TEST(test_records)
 	/* The region, and the array. */
 	ck_assert_uint_eq(made, 3);
 	ck_assert_uint_eq(inject_live().allocations, 2);
-	ck_assert_uint_eq(vmmem_fault_count(last), 0);
+	ck_assert_uint_eq(vmmem_region_fault_count(last), 0);
 	vmmem_region_unref(last);
 	for (i = 0; i + 1 < REGIONS; i++)
 		vmmem_region_unref(regions[i]);
@@ -145,13 +145,13 @@ START_TEST(test_late_handler)
 	ck_assert_int_eq(vmmem_fault_disable(BOTH), 0);
 	inject_start(0, 0, false);
 	inject_before(install_late);
-	ck_assert_int_eq(vmmem_fault_enable(VMMEM_FAULT_BUS), 0);
+	ck_assert_int_eq(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS), 0);
 	inject_stop();
 	__real_sigaction(SIGBUS, NULL, &now);
 	ck_assert(now.sa_handler != late);
 	ck_assert_int_eq(raise(SIGBUS), 0);
 	ck_assert_uint_eq(late_calls, 1);
-	ck_assert_int_eq(vmmem_fault_disable(VMMEM_FAULT_BUS), 0);
+	ck_assert_int_eq(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS), 0);
 	__real_sigaction(SIGBUS, NULL, &now);
 	ck_assert(now.sa_handler == late);
 }

@@ -79,7 +79,7 @@ setup(void)
 		vmmem_region_builder_set_range(builder, GPA + i * LEN, LEN);
 		vmmem_region_builder_set_tracking(builder, PAGE);
 		all[i] = regions[i] = build(builder);
-		ck_assert_int_eq(vmmem_bitmap_start(
+		ck_assert_int_eq(vmmem_bitmap_start_logging(
 			vmmem_region_bitmap(regions[i])), 0);
 	}
 	builder = vmmem_region_builder_new();
@@ -297,8 +297,8 @@ static struct script {
 	  0x40, 1 },
 	{ "EIO later", { 0x200, 0x200, -EIO }, 3, -EIO, 0x400, VMMEM_EPARTIAL,
 	  0x200, 1 },
-	{ "EFAULT", { -EFAULT }, 1, VMMEM_EFAULT, 0, VMMEM_EFAULT, 0, 1 },
-	{ "EFAULT later", { 0x40, -EFAULT }, 2, VMMEM_EFAULT, 0x40,
+	{ "EFAULT", { -EFAULT }, 1, VMMEM_EGONE, 0, VMMEM_EGONE, 0, 1 },
+	{ "EFAULT later", { 0x40, -EFAULT }, 2, VMMEM_EGONE, 0x40,
 	  VMMEM_EPARTIAL, 0x40, 1 },
 	{ "none", { 0 }, 1, VMMEM_EEOF, 0, VMMEM_EEOF, 0, 0 },
 	{ "none later", { 0x345, 0 }, 2, VMMEM_EEOF, 0x345, VMMEM_EPARTIAL,

@@ -63,7 +63,7 @@ open_part(size_t i, uint64_t at)
 		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &regions[i]));
-	assert_ok(vmmem_bitmap_start(vmmem_region_bitmap(regions[i])));
+	assert_ok(vmmem_bitmap_start_logging(vmmem_region_bitmap(regions[i])));
 	vmmem_region_builder_free(builder);
 }
 
@@ -179,7 +179,7 @@ refusal(uint64_t at)
 {
 	if (at >= total || kinds[at] == HOLE)
 		return VMMEM_EBADADDR;
-	return kinds[at] == ROM && !form->to_fd ? VMMEM_EPERM : 0;
+	return kinds[at] == ROM && !form->to_fd ? VMMEM_EDENIED : 0;
 }
 
 /* Where the i-th byte of the chain is. */
@@ -211,7 +211,7 @@ foresee(void)
 			break;
 	}
 	/* Where both are wrong, the range is what is told. */
-	if (form->side == SLICE && !form->some && bad == VMMEM_EPERM &&
+	if (form->side == SLICE && !form->some && bad == VMMEM_EDENIED &&
 	    part_of[chain[0].gpa - BASE + len - 1] != first)
 		bad = VMMEM_EOUTOFRANGE;
 	room = form->to_fd ? UINT64_MAX :

@@ -134,8 +134,8 @@ with_map(int (*use)(struct vmmem_collection *map, struct vmmem_iommu *iommu))
 		code = vmmem_iommu_new(one, &options, &iommu);
 		REQUIRE(code == 0 || iommu == no_iommu);
 		if (code == 0) {
-			code = vmmem_iommu_collection_new(iommu, physical,
-							  &map);
+			code = vmmem_collection_new_translated(iommu, physical,
+							       &map);
 			REQUIRE(code == 0 || map == no_collection);
 			if (code == 0)
 				code = use(map, iommu);

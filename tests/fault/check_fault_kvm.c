@@ -123,7 +123,7 @@ whole(void)
 		guest_writes(LEN - 1);
 		first(&rc, vmmem_kvm_log_start(kvm, region));
 		failed = vmmem_kvm_log_stop(kvm, NULL);
-		first(&rc, failed == VMMEM_EINVAL ? 0 : failed);
+		first(&rc, failed == VMMEM_EARGUMENT ? 0 : failed);
 		guest_writes(LEN - 1);
 		first(&rc, vmmem_space_insert(space, other));
 		first(&rc, vmmem_space_remove(space, 0, LEN, NULL));
@@ -295,7 +295,7 @@ START_TEST(what_kvm_lacks)
 	fake.nr_slots = 0;
 	options.first_slot = 32;
 	ck_assert_int_eq(vmmem_kvm_new(space, fake.fd, &options, &kvm),
-			 VMMEM_EINVAL);
+			 VMMEM_EARGUMENT);
 	fake.nr_slots = FAKE_SLOTS;
 	options.first_slot = 0;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);

@@ -61,7 +61,8 @@ ask(void)
 static int
 build(struct vmmem_region_builder *builder)
 {
-	struct vmmem_granted granted = { .size = sizeof(granted), .seals = 77 };
+	struct vmmem_policy_report granted = { .size = sizeof(granted),
+		.seals = 77 };
 	struct vmmem_residency got = { .size = sizeof(got), .resident = 77 };
 	struct vmmem_region *region = no_region;
 	uint64_t rest = 77;
@@ -76,7 +77,7 @@ build(struct vmmem_region_builder *builder)
 			vmmem_region_unref(region);
 		return rc;
 	}
-	rc = vmmem_region_granted(region, &granted);
+	rc = vmmem_region_policy_report(region, &granted);
 	REQUIRE(rc == 0 || granted.seals == 77);
 	if (rc == 0) {
 		rc = vmmem_region_residency(region, 0,

@@ -85,8 +85,8 @@ spaces(void)
 		return rc;
 	rc = vmmem_reader_new(space, &reader);
 	if (rc == 0) {
-		REQUIRE(vmmem_collection_count(vmmem_reader_take(reader)) == 1);
-		vmmem_reader_release(reader);
+		REQUIRE(vmmem_collection_count(vmmem_reader_enter(reader)) == 1);
+		vmmem_reader_leave(reader);
 		vmmem_reader_free(reader);
 	} else {
 		REQUIRE(reader == no_reader);
@@ -247,7 +247,7 @@ several(void)
 		return rc;
 	REQUIRE(vmmem_update_begin(space, &update) == 0);
 	rc = steps_of(update);
-	map = rc == 0 ? vmmem_update_map(update) : NULL;
+	map = rc == 0 ? vmmem_update_collection(update) : NULL;
 	REQUIRE(map == NULL || vmmem_collection_count(map) == STEPS);
 	if (rc == 0)
 		rc = vmmem_update_commit(update);
@@ -345,7 +345,7 @@ run_with_failing(unsigned int n)
 	ck_assert(fired == NULL || strcmp(fired, "syscall") == 0);
 	vmmem_collection_unref(map);
 	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
-	ck_assert_ptr_nonnull(vmmem_reader_take(reader));
+	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 
 	/* The first call of a commit allocates; the barrier comes after. */
 	inject_start(2, EPERM, false);
@@ -355,7 +355,7 @@ run_with_failing(unsigned int n)
 		ck_assert_str_eq(inject_fired(), "syscall");
 	ck_assert_uint_eq(vmmem_space_retired(space), 1);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	vmmem_reader_free(reader);

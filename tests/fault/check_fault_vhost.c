@@ -78,7 +78,7 @@ use(struct vmmem_vhost *vhost)
 static int
 tables(void)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	struct vmmem_vhost_options options = { .size = sizeof(options),
 					       .rules = &rules };
 	struct vmmem_vhost *vhost = no_vhost;

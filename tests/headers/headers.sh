@@ -177,7 +177,7 @@ done | tr -s ' \t\n' ' ' | grep -o 'INLINE_TWIN [a-z0-9_* ]*(' |
 	sed 's/ *($//;s/.* //' | sort -u >"$tmp/inlines"
 # What a body may leave to the library: what happens rarely.
 {
-	printf 'vmmem_reader_%s\n' release_slow take_slow
+	printf 'vmmem_reader_%s\n' enter_slow leave_slow
 	printf 'vmmem_slice_%s\n' mark read write
 } >"$tmp/outlines"
 addresses

@@ -42,26 +42,26 @@ reader_twins(struct vmmem_reader *reader)
 	(void)take;
 	(void)release;
 	(void)generation;
-	ASSIGN(take, vmmem_reader_take);
-	ASSIGN(release, vmmem_reader_release);
+	ASSIGN(take, vmmem_reader_enter);
+	ASSIGN(release, vmmem_reader_leave);
 	ASSIGN(generation, vmmem_reader_generation);
 
 	same("vmmem_reader_generation",
 	     vmmem_reader_generation(reader) ==
 		     TWIN(vmmem_reader_generation, generation)(reader));
-	map = vmmem_reader_take(reader);
+	map = vmmem_reader_enter(reader);
 	same("vmmem_reader_generation",
 	     vmmem_reader_generation(reader) ==
 		     TWIN(vmmem_reader_generation, generation)(reader));
 	/* Within, and then for itself. */
-	same("vmmem_reader_take",
-	     TWIN(vmmem_reader_take, take)(reader) == map);
-	vmmem_reader_release(reader);
-	TWIN(vmmem_reader_release, release)(reader);
-	same("vmmem_reader_take",
-	     TWIN(vmmem_reader_take, take)(reader) == map);
-	vmmem_reader_release(reader);
-	same("vmmem_reader_release", vmmem_reader_generation(reader) == 0);
+	same("vmmem_reader_enter",
+	     TWIN(vmmem_reader_enter, take)(reader) == map);
+	vmmem_reader_leave(reader);
+	TWIN(vmmem_reader_leave, release)(reader);
+	same("vmmem_reader_enter",
+	     TWIN(vmmem_reader_enter, take)(reader) == map);
+	vmmem_reader_leave(reader);
+	same("vmmem_reader_leave", vmmem_reader_generation(reader) == 0);
 	return reader_failures;
 }
 

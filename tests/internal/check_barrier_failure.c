@@ -59,9 +59,9 @@ START_TEST(not_available)
 
 	result = -ENOSYS;
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 
 	ck_assert_int_eq(vmmem_harvester_new(bitmap, &a), 0);
@@ -87,14 +87,14 @@ START_TEST(start_fails)
 	struct vmmem_harvester *none = (void *)&none, *harvester = none;
 
 	result = -EPERM;
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), -EPERM);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), -EPERM);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), -EPERM);
 	ck_assert_ptr_eq(harvester, none);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 0);
 	result = 0;
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	vmmem_bitmap_unref(bitmap);
 }
@@ -180,10 +180,10 @@ START_TEST(barriers_are_counted)
 	struct vmmem_harvester *harvester;
 	uint64_t words[16] = { 0 };
 
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(barriers, 1);
 	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(barriers, 1);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, NULL), 0);
 	ck_assert_int_eq(barriers, 1);
@@ -191,7 +191,7 @@ START_TEST(barriers_are_counted)
 	ck_assert_int_eq(vmmem_harvester_take(harvester, NULL), 0);
 	ck_assert_int_eq(barriers, 2);
 	vmmem_harvester_free(harvester);
-	ck_assert_int_eq(vmmem_bitmap_start(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(barriers, 3);
 	vmmem_bitmap_unref(bitmap);
 
@@ -271,19 +271,19 @@ START_TEST(one_barrier_starts_all)
 	ck_assert_int_eq(logging(), 3);
 	ck_assert_int_eq(vmmem_collection_stop_logging(map), 0);
 	ck_assert_int_eq(logging(), 2);
-	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EARGUMENT);
 	ck_assert_int_eq(logging(), 2);
 	vmmem_harvester_free(harvester);
 	ck_assert_int_eq(logging(), 0);
 	/* The first is started for both regions that have it. */
 	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
 	ck_assert_int_eq(barriers, 3);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[0]), 0);
 	ck_assert_int_eq(logging(), 3);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[0]), 0);
 	ck_assert_int_eq(logging(), 2);
 	/* The others are stopped all the same. */
-	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_stop_logging(map), VMMEM_EARGUMENT);
 	ck_assert_int_eq(logging(), 0);
 	free_map(map);
 }
@@ -293,15 +293,15 @@ START_TEST(all_start_or_none)
 {
 	struct vmmem_collection *map = logged_map();
 
-	ck_assert_int_eq(vmmem_bitmap_start(logs[1]), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(logs[1]), 0);
 	ck_assert_int_eq(barriers, 1);
 	result = -ENOMEM;
 	ck_assert_int_eq(vmmem_collection_start_logging(map), -ENOMEM);
 	ck_assert_int_eq(barriers, 2);
 	ck_assert_int_eq(logging(), 2);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[1]), 0);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[1]), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[0]), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[1]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[1]), VMMEM_EARGUMENT);
 	ck_assert_int_eq(logging(), 0);
 	result = 0;
 	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
@@ -314,9 +314,9 @@ END_TEST
 static void
 start_and_stop(void)
 {
-	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(logs[0]), 0);
 	ck_assert_int_eq(logging(), 3);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[0]), 0);
 	ck_assert_int_eq(logging(), 3);
 }
 
@@ -324,13 +324,13 @@ static void
 start_to_stay(void)
 {
 	result = 0;
-	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(logs[0]), 0);
 }
 
 static void
 start_and_fail(void)
 {
-	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), -EPERM);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(logs[0]), -EPERM);
 	ck_assert_int_eq(logging(), 3);
 }
 
@@ -351,7 +351,7 @@ START_TEST(starts_meanwhile)
 	ck_assert_int_eq(vmmem_collection_start_logging(map), -EPERM);
 	ck_assert_int_eq(barriers, 4);
 	ck_assert_int_eq(logging(), 1);
-	ck_assert_int_eq(vmmem_bitmap_stop(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(logs[0]), 0);
 	/* Its own was not. */
 	result = -EPERM;
 	meanwhile = start_and_fail;
@@ -361,7 +361,7 @@ START_TEST(starts_meanwhile)
 	/* Once it is made, others rely on it. */
 	result = 0;
 	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);
-	ck_assert_int_eq(vmmem_bitmap_start(logs[0]), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(logs[0]), 0);
 	ck_assert_int_eq(barriers, 7);
 	free_map(map);
 }
@@ -386,11 +386,11 @@ START_TEST(start_all_without_barriers)
 	result = -ENOSYS;
 	ck_assert_int_eq(vmmem_collection_start_logging(one), 0);
 	ck_assert_int_eq(vmmem_collection_stop_logging(one), 0);
-	ck_assert_int_eq(vmmem_collection_stop_logging(one), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_stop_logging(one), VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_collection_start_logging(none), 0);
 	ck_assert_int_eq(vmmem_collection_stop_logging(none), 0);
-	ck_assert_int_eq(vmmem_collection_start_logging(NULL), VMMEM_EINVAL);
-	ck_assert_int_eq(vmmem_collection_stop_logging(NULL), VMMEM_EINVAL);
+	ck_assert_int_eq(vmmem_collection_start_logging(NULL), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_collection_stop_logging(NULL), VMMEM_EARGUMENT);
 	ck_assert_int_eq(barriers, 0);
 	vmmem_collection_unref(one);
 	vmmem_collection_unref(none);

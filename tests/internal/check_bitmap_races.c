@@ -50,7 +50,7 @@ setup(void)
 	ck_assert_int_eq(vmmem_bitmap_new(PAGES << 12, PAGES << 12, 1 << 12,
 					  &shared),
 			 0);
-	ck_assert_int_eq(vmmem_bitmap_start(shared), 0);
+	ck_assert_int_eq(vmmem_bitmap_start_logging(shared), 0);
 }
 
 static void

@@ -273,25 +273,25 @@ START_TEST(forbidden_later)
 	ck_assert_int_eq(horizon_without(5, &found), -EPERM);
 	ck_assert_uint_eq(found, 3);
 	/* One in a section shows what it sees; and asking is done once. */
-	vmmem_reader_take(&a.hot);
+	vmmem_reader_enter(&a.hot);
 	ck_assert_uint_eq(a.hot.section, 5);
 	ck_assert_int_eq(horizon_without(6, &found), -EPERM);
 	ck_assert_uint_eq(found, 3);
 	ck_assert_uint_eq(a.hot.nested, 1);
 	/* Within it there are others, which end first. */
-	vmmem_reader_take(&a.hot);
-	vmmem_reader_release(&a.hot);
+	vmmem_reader_enter(&a.hot);
+	vmmem_reader_leave(&a.hot);
 	ck_assert_uint_eq(a.hot.section, 5);
-	vmmem_reader_release(&a.hot);
+	vmmem_reader_leave(&a.hot);
 	ck_assert_uint_eq(a.hot.section, VMMEM_SECTION_FENCED);
 	ck_assert_uint_eq(vmmem_reader_generation(&a.hot), 0);
 	ck_assert_int_eq(horizon_without(6, &found), -EPERM);
 	ck_assert_uint_eq(found, 3);
 	/* The other is in one: all is known, and no barrier is asked for. */
-	vmmem_reader_take(&b.hot);
+	vmmem_reader_enter(&b.hot);
 	ck_assert_int_eq(horizon_without(6, &found), 0);
 	ck_assert_uint_eq(found, 5);
-	vmmem_reader_release(&b.hot);
+	vmmem_reader_leave(&b.hot);
 	ck_assert_int_eq(horizon_without(6, &found), 0);
 	ck_assert_uint_eq(found, 6);
 	barriers = 0;
@@ -301,9 +301,9 @@ START_TEST(forbidden_later)
 	ck_assert_uint_eq(late.hot.section, VMMEM_SECTION_FENCED);
 	ck_assert_uint_eq(horizon(8), 8);
 	view.generation = 8;
-	vmmem_reader_take(&late.hot);
+	vmmem_reader_enter(&late.hot);
 	ck_assert_uint_eq(horizon(9), 8);
-	vmmem_reader_release(&late.hot);
+	vmmem_reader_leave(&late.hot);
 	ck_assert_uint_eq(horizon(9), 9);
 	ck_assert_int_eq(barriers, 0);
 	vmmem_epoch_remove(&epoch, &a);
@@ -352,26 +352,26 @@ START_TEST(space_without_a_barrier)
 	ck_assert_int_eq(vmmem_space_new(map, &space), 0);
 	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 
-	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
-	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
 	ck_assert_uint_eq(vmmem_reader_generation(reader),
 			  vmmem_space_generation(space));
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
 	ck_assert_int_eq(vmmem_space_replace(space, other), 0);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_release(reader);
-	vmmem_reader_release(reader);
+	vmmem_reader_leave(reader);
+	vmmem_reader_leave(reader);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
-	ck_assert_ptr_eq(vmmem_reader_take(reader), other);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), other);
 	ck_assert_int_eq(vmmem_space_before_fork(space), 0);
 	/* As in a child: what was open is over. */
 	vmmem_space_after_fork_child(space);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
-	ck_assert_ptr_eq(vmmem_reader_take(reader), other);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), other);
+	vmmem_reader_leave(reader);
 	ck_assert_int_eq(barriers, 0);
 	vmmem_reader_free(reader);
 	vmmem_space_unref(space);
@@ -399,8 +399,8 @@ replace_and_use(struct vmmem_space *space, struct vmmem_reader *reader)
 
 	ck_assert_int_eq(vmmem_collection_new_empty(&map), 0);
 	ck_assert_int_eq(vmmem_space_replace(space, map), 0);
-	ck_assert_ptr_eq(vmmem_reader_take(reader), map);
-	vmmem_reader_release(reader);
+	ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
+	vmmem_reader_leave(reader);
 	vmmem_collection_unref(map);
 }
 
@@ -424,10 +424,10 @@ START_TEST(forbidden_in_a_space)
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -EPERM);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 1), -EPERM);
 	ck_assert_int_eq(vmmem_space_synchronize(space, -1), -EPERM);
-	ck_assert_ptr_nonnull(vmmem_reader_take(idle));
+	ck_assert_ptr_nonnull(vmmem_reader_enter(idle));
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
-	vmmem_reader_release(idle);
+	vmmem_reader_leave(idle);
 	/* From here on each update drops what the one before has replaced. */
 	for (i = 0; i < 100; i++) {
 		replace_and_use(space, reader);

@@ -168,17 +168,17 @@ START_TEST(many)
 		ck_assert_uint_eq(number_of(all[i]), i);
 		ck_assert_ptr_eq(record_at((unsigned int)i), all[i]);
 		ck_assert(vmmem_fault_log_add((uintptr_t)bytes[i] + i % 16, 1,
-					      VMMEM_FAULT_BACKING));
+					      VMMEM_FAULT_KIND_BACKING));
 	}
 	for (i = 0; i < MANY; i++) {
 		ck_assert_uint_eq(vmmem_fault_record_count(all[i]), 1);
 		ck_assert_uint_eq(vmmem_fault_record_first(all[i], &offset),
-				  VMMEM_FAULT_BACKING);
+				  VMMEM_FAULT_KIND_BACKING);
 		ck_assert_uint_eq(offset, i % 16);
 		vmmem_fault_record_free(all[i]);
 	}
 	ck_assert(!vmmem_fault_log_add((uintptr_t)bytes[0], sizeof(bytes),
-				       VMMEM_FAULT_BACKING));
+				       VMMEM_FAULT_KIND_BACKING));
 	/* They are had again, with nothing in them. */
 	for (i = 0; i < MANY; i++) {
 		struct vmmem_fault_record *again = new_record(bytes[i]);
@@ -202,12 +202,13 @@ START_TEST(far_offsets)
 	for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
 		struct vmmem_fault_record *record = new_record(memory[0]);
 
-		vmmem_fault_record_add(record, offsets[i], VMMEM_FAULT_POISON);
+		vmmem_fault_record_add(record, offsets[i],
+				       VMMEM_FAULT_KIND_POISON);
 		ck_assert_uint_eq(vmmem_fault_record_first(record, &offset),
-				  VMMEM_FAULT_POISON);
+				  VMMEM_FAULT_KIND_POISON);
 		ck_assert_uint_eq(offset, i == 0 ? most - 1 : most);
 		ck_assert_uint_eq(vmmem_fault_record_last(record, &offset),
-				  VMMEM_FAULT_POISON);
+				  VMMEM_FAULT_KIND_POISON);
 		ck_assert_uint_eq(offset, i == 0 ? most - 1 : most);
 	}
 }
@@ -235,14 +236,14 @@ START_TEST(ranges)
 				     (uintptr_t)(intptr_t)cases[i].from;
 
 		ck_assert_int_eq(vmmem_fault_log_add(at, cases[i].len,
-						     VMMEM_FAULT_POISON),
+						     VMMEM_FAULT_KIND_POISON),
 				 hit);
 		count += hit;
 		ck_assert_uint_eq(vmmem_fault_record_count(record), count);
 		if (!hit)
 			continue;
 		ck_assert_uint_eq(vmmem_fault_record_last(record, &offset),
-				  VMMEM_FAULT_POISON);
+				  VMMEM_FAULT_KIND_POISON);
 		ck_assert_uint_eq(offset, (uint64_t)cases[i].offset);
 	}
 	vmmem_fault_record_free(record);

@@ -17,9 +17,9 @@ static unsigned char *gone, *there;
 const char *
 skip_reason(void)
 {
-	if (vmmem_fault_enable(VMMEM_FAULT_BUS) == VMMEM_ENOSUPPORT)
+	if (vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS) == VMMEM_ENOSUPPORT)
 		return "this processor or build cannot survive faults";
-	vmmem_fault_disable(VMMEM_FAULT_BUS);
+	vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS);
 	return NULL;
 }
 
@@ -35,13 +35,13 @@ setup(void)
 	ck_assert_ptr_ne(there, MAP_FAILED);
 	close(fd);
 	gone = there + page;
-	ck_assert_int_eq(vmmem_fault_enable(VMMEM_FAULT_BUS), 0);
+	ck_assert_int_eq(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS), 0);
 }
 
 static void
 teardown(void)
 {
-	ck_assert_int_eq(vmmem_fault_disable(VMMEM_FAULT_BUS), 0);
+	ck_assert_int_eq(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS), 0);
 }
 
 #define NOINLINE __attribute__((__noinline__))

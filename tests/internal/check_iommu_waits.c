@@ -107,7 +107,7 @@ static size_t count;
 	     fetch_add_u32(see.map, AT, 1, VMMEM_ORDER_SEQ_CST, &small))   \
 	CALL(locate, 1, locate(see.map, AT, &found, &number))              \
 	CALL(check, 2, check(see.map, AT, 16, RW, &number))                \
-	CALL(offset, 1, offset(see.map, 8, AT - 8, &number))               \
+	CALL(address_add, 1, address_add(see.map, 8, AT - 8, &number))               \
 	CALL(host_address, 1, host_address(see.map, AT, R, &host, &number)) \
 	CALL(slice_of_one, 1, slice(see.map, AT, 8, RW, &slice))           \
 	CALL(slice_of_two, 2, slice(see.map, AT, 16, RW, &slice))          \

@@ -128,11 +128,11 @@ device(void *opaque)
 
 	while (atomic_load_explicit(&stop, memory_order_relaxed) == 0) {
 		if (number == 0) {
-			map = vmmem_reader_take(reader);
+			map = vmmem_reader_enter(reader);
 			if (vmmem_collection_read_u64(map, 0, &value) != 0 ||
 			    value != SEEN)
 				bad = 1;
-			vmmem_reader_release(reader);
+			vmmem_reader_leave(reader);
 		} else if (vmmem_reader_read_u64(reader, 0, &value) != 0 ||
 			   value != SEEN) {
 			bad = 1;

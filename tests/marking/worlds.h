@@ -260,7 +260,7 @@ world_translate(void)
 	assert_ok(vmmem_iotlb_map(iotlb, 0, 0, UINT64_MAX, all));
 	assert_ok(vmmem_iotlb_map(iotlb, UINT64_MAX, UINT64_MAX, 1, all));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
-	assert_ok(vmmem_iommu_collection_new(iommu, physical, &world.map));
+	assert_ok(vmmem_collection_new_translated(iommu, physical, &world.map));
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);
 	vmmem_collection_unref(physical);

@@ -106,7 +106,7 @@ atomic_code(const struct map *map, const struct atomic_call *call,
 	if (call->at % size != 0)
 		return VMMEM_EMISALIGNED;
 	if ((slot->protection & access) != access)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	if (by_callback(slot))
 		return VMMEM_ENOHOST;
 	return 0;

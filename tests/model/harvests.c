@@ -57,10 +57,10 @@ static void
 switch_logging(struct log *log)
 {
 	if (rng_chance(&world.rng, 50)) {
-		EXPECT_CODE(vmmem_bitmap_start(log->bitmap), 0);
+		EXPECT_CODE(vmmem_bitmap_start_logging(log->bitmap), 0);
 		log->starts++;
 	} else if (log->starts != 0) {
-		EXPECT_CODE(vmmem_bitmap_stop(log->bitmap), 0);
+		EXPECT_CODE(vmmem_bitmap_stop_logging(log->bitmap), 0);
 		log->starts--;
 	} else if (log->always || !log_is_logging(log)) {
 		/* A stop too many would be at a harvester's expense. */
@@ -70,7 +70,8 @@ switch_logging(struct log *log)
 			if (log->harvesters[i].harvester != NULL)
 				return;
 		}
-		EXPECT_CODE(vmmem_bitmap_stop(log->bitmap), VMMEM_EINVAL);
+		EXPECT_CODE(vmmem_bitmap_stop_logging(log->bitmap),
+			    VMMEM_EARGUMENT);
 	}
 }
 
@@ -119,7 +120,7 @@ grow(struct log *log)
 	if (len > log->max_len)
 		want = VMMEM_EOUTOFRANGE;
 	else if (len < log->len)
-		want = VMMEM_EINVAL;
+		want = VMMEM_EARGUMENT;
 	EXPECT_CODE(vmmem_bitmap_grow(log->bitmap, len), want);
 	if (want == 0)
 		log->len = len;

@@ -62,11 +62,11 @@ map_verify(const struct map *map)
 	visits.count = map_slots(map, visits.list);
 	visits.stop = (size_t)rng_below(&world.rng, visits.count + 1);
 	EXPECT(vmmem_collection_count(collection) == visits.count);
-	EXPECT(vmmem_collection_at(collection, visits.count) == NULL);
+	EXPECT(vmmem_collection_region(collection, visits.count) == NULL);
 	for (i = 0; i < visits.count; i++) {
 		const struct slot *slot = visits.list[i];
 
-		EXPECT(vmmem_collection_at(collection, i) == slot->region);
+		EXPECT(vmmem_collection_region(collection, i) == slot->region);
 		EXPECT(vmmem_region_start(slot->region) == slot->start);
 		EXPECT(vmmem_region_last(slot->region) == slot->last);
 		EXPECT(vmmem_collection_find(collection, slot->start) ==
@@ -254,7 +254,7 @@ run_array(bool sort)
 	if (count == 0)
 		codes_add(&codes, VMMEM_ENOREGION);
 	if (hole < count)
-		codes_add(&codes, VMMEM_EINVAL);
+		codes_add(&codes, VMMEM_EARGUMENT);
 	for (i = 0; i < count; i++)
 		regions[i] = i == hole ? NULL : list[i]->region;
 

@@ -70,7 +70,7 @@ run_check(struct map *map)
 	world.len = len;
 	if (rng_chance(rng, 1)) {
 		rc = vmmem_collection_check(map->collection, gpa, len, 8, &bad);
-		EXPECT_CODE(rc, VMMEM_EINVAL);
+		EXPECT_CODE(rc, VMMEM_EARGUMENT);
 		EXPECT(bad == UNTOUCHED);
 		return;
 	}
@@ -78,14 +78,14 @@ run_check(struct map *map)
 	rc = vmmem_collection_check(map->collection, gpa, len, access,
 				    rng_chance(rng, 10) ? NULL : &bad);
 	EXPECT_CODE(rc, want);
-	if (want != VMMEM_EBADADDR && want != VMMEM_EPERM)
+	if (want != VMMEM_EBADADDR && want != VMMEM_EDENIED)
 		EXPECT(bad == UNTOUCHED);
 	else
 		EXPECT(bad == gpa + good || bad == UNTOUCHED);
 	/* The same again, so that NULL for 'ret_bad' hides nothing. */
 	EXPECT(vmmem_collection_check(map->collection, gpa, len, access,
 				      &bad) == want);
-	if (want == VMMEM_EBADADDR || want == VMMEM_EPERM)
+	if (want == VMMEM_EBADADDR || want == VMMEM_EDENIED)
 		EXPECT(bad == gpa + good);
 }
 
@@ -101,10 +101,11 @@ run_offset(struct map *map)
 	world.gpa = gpa;
 	world.len = offset;
 	if (offset > UINT64_MAX - gpa)
-		want = VMMEM_EOVERFLOW;
+		want = VMMEM_EWRAPS;
 	else if (map_at(map, gpa + offset) == NULL)
 		want = VMMEM_EBADADDR;
-	rc = vmmem_collection_offset(map->collection, gpa, offset, &result);
+	rc = vmmem_collection_address_add(map->collection, gpa, offset,
+					  &result);
 	EXPECT_CODE(rc, want);
 	EXPECT(result == (want == 0 ? gpa + offset : UNTOUCHED));
 }
@@ -125,13 +126,13 @@ run_host_address(struct map *map)
 	if (slot == NULL)
 		want = VMMEM_EBADADDR;
 	else if ((slot->protection & access) != access)
-		want = VMMEM_EPERM;
+		want = VMMEM_EDENIED;
 	else if (by_callback(slot))
 		want = VMMEM_ENOHOST;
 	rc = vmmem_collection_host_address(map->collection, gpa, access, &host,
 					   &len);
 	/* Where two reasons apply, either is right. */
-	if (want == VMMEM_EPERM && by_callback(slot) && rc == VMMEM_ENOHOST)
+	if (want == VMMEM_EDENIED && by_callback(slot) && rc == VMMEM_ENOHOST)
 		want = rc;
 	EXPECT_CODE(rc, want);
 	if (want == 0) {

@@ -29,10 +29,10 @@ expect_fault(const struct faults *faults, int rc)
 	case VMMEM_EZEROLEN:
 		right = faults->zero;
 		break;
-	case VMMEM_EOVERFLOW:
+	case VMMEM_EWRAPS:
 		right = faults->overflow;
 		break;
-	case VMMEM_EINVAL:
+	case VMMEM_EARGUMENT:
 		right = faults->argument;
 		break;
 	case VMMEM_EPASTEOF:
@@ -145,7 +145,7 @@ adopt_ranges(struct vmmem_collection *collection,
 	EXPECT(vmmem_collection_count(collection) == count);
 	for (i = 0; i < count; i++) {
 		struct vmmem_region *region =
-			vmmem_collection_at(collection, i);
+			vmmem_collection_region(collection, i);
 		struct slot *slot = slot_free();
 		bool file = ranges[i].fd != -1;
 

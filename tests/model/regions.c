@@ -275,7 +275,7 @@ tracking_code(const struct recipe *recipe)
 	if ((recipe->target != NULL && recipe->target->log != NULL) ||
 	    (recipe->tracking != 0 && recipe->log != NULL) ||
 	    recipe->tracking % 64 != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (recipe->log == NULL)
 		return 0;
 	most = recipe->log->len - recipe->log_offset;
@@ -292,7 +292,7 @@ recipe_code(const struct recipe *recipe)
 	if (len == 0)
 		return VMMEM_EZEROLEN;
 	if (len - 1 > UINT64_MAX - recipe->start)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	if (recipe->kind == VMMEM_REGION_FILE &&
 	    (recipe->start ^ recipe->within) % 16 != 0)
 		return VMMEM_ECONGRUENCE;

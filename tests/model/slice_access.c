@@ -39,7 +39,7 @@ view_code(const struct view *view, uint64_t offset, uint64_t len,
 		return 0;
 	if (offset > view->slice.len || len > view->slice.len - offset)
 		return VMMEM_EOUTOFRANGE;
-	return (access & ~view->slice.access) != 0 ? VMMEM_EPERM : 0;
+	return (access & ~view->slice.access) != 0 ? VMMEM_EDENIED : 0;
 }
 
 uint64_t
@@ -100,7 +100,7 @@ pick_elements(const struct view *view, struct move *move)
 	move->len = move->elements * move->element_size;
 	end = move->index + move->elements;
 	if (move->element_size == 0)
-		move->want = VMMEM_EINVAL;
+		move->want = VMMEM_EARGUMENT;
 	else if (move->elements != 0 &&
 		 (end < move->index || end > UINT64_MAX / move->element_size))
 		move->want = VMMEM_ETOOBIG;
@@ -129,7 +129,7 @@ pick_move(const struct view *view, uint32_t access)
 		/* What there is, if that is permitted. */
 		move.done = (size_t)(view->slice.len - move.offset);
 		if ((access & ~view->slice.access) != 0) {
-			move.want = VMMEM_EPERM;
+			move.want = VMMEM_EDENIED;
 			move.done = 0;
 		}
 	}
@@ -343,7 +343,7 @@ view_part(const struct view *view)
 				   first.access == 77);
 		len = slice->len - offset;
 	} else if (choice == 1) {
-		EXPECT_CODE(vmmem_slice_offset(slice, offset, &second), want);
+		EXPECT_CODE(vmmem_slice_skip(slice, offset, &second), want);
 		len = slice->len - offset;
 	} else {
 		want = view_code(view, offset, len, 0);

@@ -183,7 +183,7 @@ atomic_code(const struct view *view, const struct atomic_call *call,
 		return VMMEM_EOUTOFRANGE;
 	if (gpa % size != 0)
 		return VMMEM_EMISALIGNED;
-	return (atomic_access(call) & ~view->slice.access) != 0 ? VMMEM_EPERM :
+	return (atomic_access(call) & ~view->slice.access) != 0 ? VMMEM_EDENIED :
 								  0;
 }
 

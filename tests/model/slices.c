@@ -146,7 +146,7 @@ static int
 slice_code(const struct slot *slot, uint64_t offset, uint32_t access)
 {
 	if ((slot->protection & access) != access)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return by_callback(slot) ? acquire_code(slot, offset) : 0;
 }
 
@@ -174,7 +174,7 @@ slice_region(struct piece *piece, uint32_t access)
 	world.gpa = slot->start + offset;
 	world.len = len;
 	if (access > 3)
-		want = VMMEM_EINVAL;
+		want = VMMEM_EARGUMENT;
 	else if (len == 0)
 		want = 0;
 	else if (offset > span || len - 1 > span - offset)
@@ -208,7 +208,7 @@ slice_map(const struct map *map, struct piece *piece, uint32_t access)
 	world.gpa = gpa;
 	world.len = len;
 	if (access > 3) {
-		want = VMMEM_EINVAL;
+		want = VMMEM_EARGUMENT;
 	} else if (len == 0) {
 		want = 0;
 	} else if (slot != NULL && len - 1 <= slot->last - gpa) {
@@ -259,7 +259,7 @@ find_next(const struct map *map, struct piece *piece, uint64_t gpa,
 
 	piece->count = 0;
 	if (access > 3)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
 	if (slot == NULL)
@@ -267,7 +267,7 @@ find_next(const struct map *map, struct piece *piece, uint64_t gpa,
 	for (i = 0; i < len; i++) {
 		/* A slice does not end where the addresses do. */
 		if (i > UINT64_MAX - gpa)
-			return VMMEM_EOVERFLOW;
+			return VMMEM_EWRAPS;
 		slot = map_at(map, gpa + i);
 		if (slot == NULL)
 			break;
@@ -296,7 +296,7 @@ slice_next(const struct map *map, struct piece *piece, uint64_t gpa,
 	rc = vmmem_collection_next_slice(map->collection, gpa, len, access,
 					 &piece->slice);
 	/* Where two reasons apply, either is right. */
-	if (want == VMMEM_EOVERFLOW && rc != 0 &&
+	if (want == VMMEM_EWRAPS && rc != 0 &&
 	    rc == slice_code(map_at(map, gpa), gpa - map_at(map, gpa)->start,
 			     access))
 		want = rc;

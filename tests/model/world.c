@@ -98,7 +98,7 @@ reach(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
 		const struct slot *slot;
 
 		if (good > UINT64_MAX - gpa) {
-			rc = VMMEM_EOVERFLOW;
+			rc = VMMEM_EWRAPS;
 			break;
 		}
 		slot = map_at(map, gpa + good);
@@ -107,7 +107,7 @@ reach(const struct map *map, uint64_t gpa, uint64_t len, uint32_t access,
 			break;
 		}
 		if ((slot->protection & access) != access) {
-			rc = VMMEM_EPERM;
+			rc = VMMEM_EDENIED;
 			break;
 		}
 	}
@@ -133,7 +133,7 @@ acquire_code(const struct slot *slot, uint64_t offset)
 		return owner->acquire_code > 0 ? VMMEM_ECALLBACK :
 						 owner->acquire_code;
 	if (owner->acquire_lie == STORES_NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (owner->acquire_lie == STORES_ODD ||
 	    (owner->start + there - slot->start - offset) % 16 != 0)
 		return VMMEM_ECONGRUENCE;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-"""Policies, discards and foreign files from Python; test_ctypes.py runs it."""
+"""Policies, discards and untrusted files from Python; test_ctypes.py runs it."""
 
 import ctypes
 import errno
@@ -20,7 +20,7 @@ class Backing(Case):
         return kind(size=ctypes.sizeof(kind), **members)
 
     def memfd(self, length=4 * PAGE):
-        fd = os.memfd_create("foreign", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        fd = os.memfd_create("untrusted", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self.addCleanup(os.close, fd)
         os.truncate(fd, length)
         return fd
@@ -46,8 +46,8 @@ class Backing(Case):
         region = self.build(builder)
         self.assertEqual(seen[-1], (4 * PAGE, 4 * PAGE))
 
-        granted = self.sized("granted")
-        self.assertEqual(lib.region_granted(region, granted), 0)
+        granted = self.sized("policy_report")
+        self.assertEqual(lib.region_policy_report(region, granted), 0)
         self.assertEqual(granted.seals & ~lib.SEAL_EXEC, lib.SEAL_SHRINK)
         self.assertEqual(granted.guard, PAGE)
         self.assertGreaterEqual(granted.alignment, 2 << 20)
@@ -118,24 +118,24 @@ class Backing(Case):
         self.assertEqual(self.read(memory, 0, 2 * PAGE),
                          b"\xff" * PAGE + b"\0" * PAGE)
 
-    def test_foreign(self):
+    def test_untrusted(self):
         fd = self.memfd()
-        report = self.sized("foreign_report")
-        self.assertEqual(lib.foreign_examine(fd, report), 0)
+        report = self.sized("fd_report")
+        self.assertEqual(lib.fd_examine(fd, report), 0)
         status = os.fstat(fd)
         self.assertEqual((report.device, report.inode, report.len),
                          (status.st_dev, status.st_ino, 4 * PAGE))
-        self.assertEqual(report.type, lib.FILE_MEMORY)
+        self.assertEqual(report.type, lib.FD_TYPE_MEMORY)
         self.assertEqual(report.shrinkable, 1)
-        rules = self.sized("foreign_rules", add=lib.SEAL_SHRINK)
+        rules = self.sized("fd_rules", add=lib.SEAL_SHRINK)
         self.assertEqual(
-            lib.foreign_check(fd, 0, 4 * PAGE, rules, report), 0)
+            lib.fd_check(fd, 0, 4 * PAGE, rules, report), 0)
         self.assertEqual(report.shrinkable, 0)
         other = os.dup(fd)
         self.addCleanup(os.close, other)
-        self.assertEqual(lib.get("foreign_same_file", fd, other), 1)
+        self.assertEqual(lib.get("fd_same_file", fd, other), 1)
         builder = self.builder(0, 4 * PAGE)
-        lib.region_builder_set_foreign(builder, fd, 0, None)
+        lib.region_builder_set_untrusted_file(builder, fd, 0, None)
         self.assertEqual(lib.region_kind(self.build(builder)),
                          lib.REGION_FILE)
 
@@ -152,19 +152,19 @@ class ProvokedByBacking:
         return lib.code("region_builder_build", builder)
 
     def check(self, flags=0, mode=os.O_RDWR, **members):
-        kind = lib.struct("foreign_rules")
+        kind = lib.struct("fd_rules")
         rules = kind(size=ctypes.sizeof(kind), **members)
-        fd = os.memfd_create("foreign", flags)
+        fd = os.memfd_create("untrusted", flags)
         other = os.open(f"/proc/self/fd/{fd}", mode)
-        code = lib.foreign_check(other, 0, 0, rules, None)
+        code = lib.fd_check(other, 0, 0, rules, None)
         os.close(fd)
         os.close(other)
         return code
 
-    def provoke_ECANCELED(self):
+    def provoke_ESTOPPED(self):
         kind = lib.policy_set_progress.argtypes[1]
         return self.refused(prefault=[1],
-                            progress=[kind(lambda *_: lib.ECANCELED), None])
+                            progress=[kind(lambda *_: lib.ESTOPPED), None])
 
     def provoke_ESHORTAGE(self):
         if not os.path.exists("/sys/kernel/mm/hugepages/hugepages-2048kB"):
@@ -178,7 +178,7 @@ class ProvokedByBacking:
         return lib.code("region_builder_build", builder)
 
     def provoke_ENONODE(self):
-        nodes = (ctypes.c_uint32 * 1)(lib.NODES_MAX)
+        nodes = (ctypes.c_uint32 * 1)(lib.NUMA_NODES_MAX)
         return self.refused(numa=[lib.NUMA_BIND, nodes, 1])
 
     def provoke_ENODISCARD(self):
@@ -187,7 +187,7 @@ class ProvokedByBacking:
         return lib.code("region_discard", region, 0, 64, 0)
 
     def provoke_EFILETYPE(self):
-        return self.check(types=lib.FILE_DEVICE)
+        return self.check(types=lib.FD_TYPE_DEVICE)
 
     def provoke_ESEALS(self):
         return self.check(require=lib.SEAL_GROW)

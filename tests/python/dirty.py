@@ -101,7 +101,7 @@ class Bitmaps(Case):
         self.assertEqual(lib.region_bitmap_offset(region), PAGE)
 
         memory = self.collection(tracked, region)
-        self.assertEqual(lib.bitmap_start(shared), 0)
+        self.assertEqual(lib.bitmap_start_logging(shared), 0)
         self.assertEqual(lib.bitmap_is_logging(shared), 1)
         self.write(memory, 0x20000 + UNIT, b"x")
         slice_ = lib.get("region_slice", region, 4 * UNIT, UNIT,
@@ -112,8 +112,8 @@ class Bitmaps(Case):
         first = PAGE // UNIT
         self.assertEqual(self.dirty(shared), [(first + 1, 1), (first + 4, 1)])
         self.assertEqual(self.dirty(bitmap), [])
-        self.assertEqual(lib.bitmap_stop(shared), 0)
-        self.assertEqual(lib.bitmap_stop(shared), lib.EINVAL)
+        self.assertEqual(lib.bitmap_stop_logging(shared), 0)
+        self.assertEqual(lib.bitmap_stop_logging(shared), lib.EARGUMENT)
 
     def test_all_of_a_map(self):
         builder = self.builder(0, PAGE)

@@ -27,7 +27,7 @@ def bury():
     """The code that comes once handlers were put on top too often."""
     code = 0
     while code == 0:
-        code = lib.fault_enable(lib.FAULT_BUS)
+        code = lib.fault_enable(lib.FAULT_SIGNAL_BUS)
         signal.signal(signal.SIGBUS, lambda *_: None)
     return code
 
@@ -35,11 +35,11 @@ def bury():
 class Faults(Case):
     def lose(self):
         """A region of which the second page is gone, and its collection."""
-        code = lib.fault_enable(lib.FAULT_BUS | lib.FAULT_SEGV)
+        code = lib.fault_enable(lib.FAULT_SIGNAL_BUS | lib.FAULT_SIGNAL_SEGV)
         if code == lib.ENOSUPPORT:
             self.skipTest("this processor or build cannot survive faults")
         self.assertEqual(code, 0)
-        self.addCleanup(lib.fault_disable, lib.FAULT_BUS | lib.FAULT_SEGV)
+        self.addCleanup(lib.fault_disable, lib.FAULT_SIGNAL_BUS | lib.FAULT_SIGNAL_SEGV)
         file = self.file(2 * PAGE)
         region = self.region("file", 0, 2 * PAGE, file.fileno(), 0)
         file.truncate(PAGE)
@@ -47,28 +47,28 @@ class Faults(Case):
 
     def test_survives(self):
         file, region, memory = self.lose()
-        self.assertEqual(lib.fault_count(region), 0)
-        self.assertEqual(lib.get("fault_first", region),
-                         [0, lib.FAULT_NONE])
+        self.assertEqual(lib.region_fault_count(region), 0)
+        self.assertEqual(lib.get("region_fault_first", region),
+                         [0, lib.FAULT_KIND_NONE])
         data = b"x" * 20
         self.assertEqual(
             lib.call("collection_write", memory, PAGE - 7, data, 20),
-            (lib.EFAULT, 7))
+            (lib.EGONE, 7))
         self.assertEqual(lib.code("collection_read_u8", memory, PAGE + 9),
-                         lib.EFAULT)
-        self.assertGreaterEqual(lib.fault_count(region), 2)
-        offset, kind = lib.get("fault_first", region)
+                         lib.EGONE)
+        self.assertGreaterEqual(lib.region_fault_count(region), 2)
+        offset, kind = lib.get("region_fault_first", region)
         self.assertGreaterEqual(offset, PAGE)
-        self.assertEqual(kind, lib.FAULT_BACKING)
-        self.assertEqual(lib.get("fault_last", region),
-                         [PAGE + 9, lib.FAULT_BACKING])
+        self.assertEqual(kind, lib.FAULT_KIND_BACKING)
+        self.assertEqual(lib.get("region_fault_last", region),
+                         [PAGE + 9, lib.FAULT_KIND_BACKING])
         file.truncate(2 * PAGE)
         self.write(memory, PAGE - 7, data)
         self.assertEqual(self.read(memory, PAGE - 7, 20), data)
 
     def test_counts(self):
         self.lose()
-        self.assertEqual(lib.fault_enable(lib.FAULT_BUS), 0)
-        self.assertEqual(lib.fault_disable(lib.FAULT_BUS), 0)
-        self.assertEqual(lib.fault_enable(8), lib.EINVAL)
-        self.assertEqual(lib.fault_disable(0), lib.EINVAL)
+        self.assertEqual(lib.fault_enable(lib.FAULT_SIGNAL_BUS), 0)
+        self.assertEqual(lib.fault_disable(lib.FAULT_SIGNAL_BUS), 0)
+        self.assertEqual(lib.fault_enable(8), lib.EARGUMENT)
+        self.assertEqual(lib.fault_disable(0), lib.EARGUMENT)

@@ -34,40 +34,40 @@ NO_KVM = why_no_kvm()
 
 class Slots(Case):
     def slots(self, **members):
-        kind = lib.struct("slots_options")
-        slots = lib.get("slots_new", kind(size=ctypes.sizeof(kind), **members))
-        self.addCleanup(lib.slots_free, slots)
+        kind = lib.struct("slot_table_options")
+        slots = lib.get("slot_table_new", kind(size=ctypes.sizeof(kind), **members))
+        self.addCleanup(lib.slot_table_free, slots)
         return slots
 
     def plan(self, slots, memory):
-        plan = lib.get("slots_plan_new", slots, memory)
-        self.addCleanup(lib.slots_plan_free, plan)
+        plan = lib.get("slot_plan_new", slots, memory)
+        self.addCleanup(lib.slot_plan_free, plan)
         return plan
 
     def carry_out(self, slots, plan):
         """What the plan does: (kind, gpa, number) of each operation."""
         done = []
-        for index in range(lib.slots_plan_count(plan)):
-            op = lib.get("slots_plan_at", plan, index)
+        for index in range(lib.slot_plan_count(plan)):
+            op = lib.get("slot_plan_at", plan, index)
             done.append((op.kind, op.slot.gpa, op.slot.number))
-            self.assertEqual(lib.slots_done(slots, plan, index), 0)
+            self.assertEqual(lib.slot_table_done(slots, plan, index), 0)
         return done
 
     def test_plans(self):
         slots = self.slots(first=3)
         plan = self.plan(slots, self.memory((0, PAGE), (4 * PAGE, PAGE)))
         self.assertEqual(self.carry_out(slots, plan),
-                         [(lib.SLOT_CREATE, 0, 3),
-                          (lib.SLOT_CREATE, 4 * PAGE, 4)])
-        self.assertEqual(lib.slots_count(slots), 2)
-        self.assertEqual(lib.get("slots_at", slots, 1).gpa, 4 * PAGE)
-        self.assertEqual(lib.get("slots_by_number", slots, 3).gpa, 0)
-        self.assertEqual(lib.get("slots_find", slots, 5 * PAGE - 1).number, 4)
-        self.assertEqual(lib.slots_spoil(slots, 3), 0)
-        self.assertEqual(lib.slots_redescribe(slots), 0)
+                         [(lib.SLOT_OP_CREATE, 0, 3),
+                          (lib.SLOT_OP_CREATE, 4 * PAGE, 4)])
+        self.assertEqual(lib.slot_table_count(slots), 2)
+        self.assertEqual(lib.get("slot_table_at", slots, 1).gpa, 4 * PAGE)
+        self.assertEqual(lib.get("slot_table_by_number", slots, 3).gpa, 0)
+        self.assertEqual(lib.get("slot_table_find", slots, 5 * PAGE - 1).number, 4)
+        self.assertEqual(lib.slot_table_spoil(slots, 3), 0)
+        self.assertEqual(lib.slot_table_redescribe(slots), 0)
         plan = self.plan(slots, self.memory())
         self.assertEqual([kind for kind, *_ in self.carry_out(slots, plan)],
-                         [lib.SLOT_DELETE, lib.SLOT_DELETE])
+                         [lib.SLOT_OP_DELETE, lib.SLOT_OP_DELETE])
 
     def memory(self, *ranges):
         if ranges:
@@ -78,10 +78,10 @@ class Slots(Case):
 
     def test_refusals(self):
         self.assertEqual(
-            lib.code("slots_plan_new", self.slots(max=1),
+            lib.code("slot_plan_new", self.slots(max=1),
                      self.memory((0, PAGE), (4 * PAGE, PAGE))), lib.ENOSLOT)
         self.assertEqual(
-            lib.code("slots_plan_new", self.slots(),
+            lib.code("slot_plan_new", self.slots(),
                      self.memory((0, PAGE + 16))), lib.ESLOTALIGN)
 
 
@@ -131,8 +131,8 @@ class Kvm(SpaceCase):
         vcpu = fcntl.ioctl(machine, CREATE_VCPU, 0)
         self.addCleanup(os.close, vcpu)
         # Only where the log is one of rings.
-        self.assertEqual(lib.kvm_add_vcpu(kvm, vcpu), lib.EINVAL)
-        self.assertEqual(lib.kvm_remove_vcpu(kvm, vcpu), lib.EINVAL)
+        self.assertEqual(lib.kvm_add_vcpu(kvm, vcpu), lib.EARGUMENT)
+        self.assertEqual(lib.kvm_remove_vcpu(kvm, vcpu), lib.EARGUMENT)
 
     def test_no_machine(self):
         self.assertEqual(lib.code("kvm_new", self.space((0, PAGE)), 0, None),

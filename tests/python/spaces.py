@@ -25,7 +25,7 @@ class Spaces(SpaceCase):
     def starts(self, space):
         """Where the regions of the current map begin."""
         current = lib.space_get(space)
-        starts = [lib.region_start(lib.collection_at(current, i))
+        starts = [lib.region_start(lib.collection_region(current, i))
                   for i in range(lib.collection_count(current))]
         lib.collection_unref(current)
         return starts
@@ -59,19 +59,19 @@ class Spaces(SpaceCase):
     def test_sections(self):
         space = self.space((0, PAGE))
         reader = self.reader(space)
-        taken = lib.reader_take(reader)
+        taken = lib.reader_enter(reader)
         generation = lib.reader_generation(reader)
         self.assertEqual(generation, lib.space_generation(space))
         self.assertEqual(lib.space_replace(space, self.memory((PAGE, PAGE))),
                          0)
-        self.assertEqual(address(lib.reader_take(reader)), address(taken))
-        self.assertEqual(address(lib.reader_take_slow(reader)),
+        self.assertEqual(address(lib.reader_enter(reader)), address(taken))
+        self.assertEqual(address(lib.reader_enter_slow(reader)),
                          address(taken))
-        lib.reader_release_slow(reader)
-        lib.reader_release(reader)
+        lib.reader_leave_slow(reader)
+        lib.reader_leave(reader)
         self.assertEqual(lib.space_synchronize(space, 0), -errno.ETIMEDOUT)
         self.assertEqual(lib.space_retired(space), 1)
-        lib.reader_release(reader)
+        lib.reader_leave(reader)
         self.assertEqual(lib.space_synchronize(space, -1), 0)
         self.assertEqual(lib.reader_generation(reader), 0)
 
@@ -82,7 +82,7 @@ class Spaces(SpaceCase):
         lib.region_unref(lib.get("update_remove", update, 0, PAGE))
         self.assertEqual(lib.update_insert(
             update, self.region("anonymous", 4 * PAGE, PAGE)), 0)
-        self.assertEqual(lib.collection_count(lib.update_map(update)), 2)
+        self.assertEqual(lib.collection_count(lib.update_collection(update)), 2)
         self.assertEqual(self.starts(space), [0, PAGE])
         self.assertEqual(lib.update_commit(update), 0)
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
@@ -134,8 +134,8 @@ class ReaderAccess(SpaceCase):
         super().setUp()
         self.space_ = self.space((0, PAGE), (PAGE, PAGE))
         self.reader_ = self.reader(self.space_)
-        self.map = lib.reader_take(self.reader_)
-        lib.reader_release(self.reader_)
+        self.map = lib.reader_enter(self.reader_)
+        lib.reader_leave(self.reader_)
 
     def test_bytes(self):
         reader = self.reader_

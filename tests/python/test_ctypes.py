@@ -54,9 +54,9 @@ class Interface(Case):
     def test_addresses(self):
         self.assertEqual(lib.get("address_checked_add", 1, 2), 3)
         self.assertEqual(lib.code("address_checked_add", TOP - 1, 1),
-                         lib.EOVERFLOW)
+                         lib.EWRAPS)
         self.assertEqual(lib.get("address_checked_sub", 3, 2), 1)
-        self.assertEqual(lib.code("address_checked_sub", 2, 3), lib.EOVERFLOW)
+        self.assertEqual(lib.code("address_checked_sub", 2, 3), lib.EWRAPS)
         self.assertEqual(lib.call("address_overflowing_add", TOP - 1, 3),
                          (1, 2))
         self.assertEqual(lib.call("address_overflowing_sub", 1, 2),
@@ -105,7 +105,7 @@ class Regions(Case):
         self.assertEqual(lib.region_protection(region),
                          lib.PROT_READ | lib.PROT_WRITE)
         self.assertTrue(lib.region_mapping_flags(region) & mmap.MAP_PRIVATE)
-        self.assertEqual(lib.region_huge_pages(region), lib.HUGE_NO)
+        self.assertEqual(lib.region_huge_pages(region), lib.HUGE_PAGES_NO)
         self.assertEqual(lib.region_page_size(region), PAGE)
         self.assertEqual(lib.region_name(region), b"")
         self.assertIsNone(lib.region_cookie(region))
@@ -136,7 +136,7 @@ class Regions(Case):
         region = self.region("external", 0x3000, PAGE, host)
         self.check(region, lib.REGION_EXTERNAL, 0x3000, PAGE)
         self.assertEqual(memory[1:8], b"written")
-        self.assertEqual(lib.region_huge_pages(region), lib.HUGE_UNKNOWN)
+        self.assertEqual(lib.region_huge_pages(region), lib.HUGE_PAGES_UNKNOWN)
 
     def test_alias(self):
         target = self.region("anonymous", 0, 2 * PAGE)
@@ -258,10 +258,10 @@ class Collections(Case):
         low = self.region("anonymous", 0, PAGE)
         high = self.region("anonymous", 0x10000, PAGE)
         collection = self.collection(high, low, name="new_unsorted")
-        starts = [lib.region_start(lib.collection_at(collection, index))
+        starts = [lib.region_start(lib.collection_region(collection, index))
                   for index in range(lib.collection_count(collection))]
         self.assertEqual(starts, [0, 0x10000])
-        self.assertFalse(lib.collection_at(collection, 2))
+        self.assertFalse(lib.collection_region(collection, 2))
 
         visited = []
 
@@ -290,7 +290,7 @@ class Collections(Case):
         self.assertEqual(
             lib.call("collection_check", memory, 1, 2 * PAGE, lib.PROT_READ),
             (lib.EBADADDR, 2 * PAGE))
-        self.assertEqual(lib.get("collection_offset", memory, 1, 0x100000),
+        self.assertEqual(lib.get("collection_address_add", memory, 1, 0x100000),
                          0x100001)
         host, left = lib.get("collection_host_address", memory, PAGE + 5,
                              lib.PROT_WRITE)
@@ -406,17 +406,17 @@ class Access(Case):
 
 class Codes(ProvokedByBacking, ProvokedByVhost, Case):
     def test_list(self):
-        """The numbers, from VMMEM_EINVAL downwards until they end."""
+        """The numbers, from VMMEM_EARGUMENT downwards until they end."""
         codes = {name: value for name, value
                  in lib.library.headers.constants.items()
                  if re.match("VMMEM_E[A-Z]", name)}
         walked = {}
-        code = lib.EINVAL
+        code = lib.EARGUMENT
         while lib.error_name(code) is not None:
             walked[lib.error_name(code).decode()] = code
             code -= 1
         self.assertEqual(walked, codes)
-        self.assertEqual(lib.EINVAL, -4097)
+        self.assertEqual(lib.EARGUMENT, -4097)
         texts = {lib.strerror(value) for value in codes.values()}
         self.assertEqual(len(texts), len(codes))
         self.assertTrue(all(texts))
@@ -440,7 +440,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
             self.assertEqual(getattr(errno, name.decode()), number)
             self.assertNotEqual(lib.strerror(-number), b"unknown code")
             self.assertEqual(lib.error_errno(-number), number)
-        self.assertEqual(lib.error_errno(lib.EPERM), errno.EACCES)
+        self.assertEqual(lib.error_errno(lib.EDENIED), errno.EACCES)
         self.assertEqual(lib.code("region_new_file", 0, PAGE, -1, 0),
                          -errno.EBADF)
         with open(__file__, "rb") as read_only:
@@ -461,7 +461,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
                 self.assertEqual(lib.error_name(code),
                                  b"VMMEM_" + name.encode())
 
-    def provoke_EINVAL(self):
+    def provoke_EARGUMENT(self):
         return lib.region_new_anonymous(0, PAGE, None)
 
     def provoke_ENOREGION(self):
@@ -484,7 +484,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
         return lib.code("region_host_address",
                         self.region("anonymous", 0, PAGE), PAGE)
 
-    def provoke_EOVERFLOW(self):
+    def provoke_EWRAPS(self):
         return lib.code("region_new_anonymous", TOP - PAGE, PAGE + 1)
 
     def provoke_EPARTIAL(self):
@@ -509,7 +509,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
         return lib.code("collection_load_u8", self.collection(region), 0,
                         lib.ORDER_RELAXED)
 
-    def provoke_EPERM(self):
+    def provoke_EDENIED(self):
         builder = self.builder()
         lib.region_builder_set_read_only(builder, 1)
         memory = self.collection(self.build(builder))
@@ -541,10 +541,10 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
                         self.file(PAGE).fileno(), 0)
 
     def provoke_EFILEOFFSET(self):
-        kind = lib.struct("foreign_rules")
-        rules = kind(size=ctypes.sizeof(kind), types=lib.FILE_REGULAR,
-                     flags=lib.FOREIGN_MAY_SHRINK)
-        return lib.foreign_check(self.file(PAGE).fileno(), 1, 0, rules, None)
+        kind = lib.struct("fd_rules")
+        rules = kind(size=ctypes.sizeof(kind), types=lib.FD_TYPE_REGULAR,
+                     flags=lib.FD_MAY_SHRINK)
+        return lib.fd_check(self.file(PAGE).fileno(), 1, 0, rules, None)
 
     def provoke_ECONGRUENCE(self):
         memory = ctypes.create_string_buffer(64)
@@ -585,12 +585,12 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
     def provoke_ENOFILE(self):
         return lib.code("region_file", self.region("anonymous", 0, PAGE))
 
-    def provoke_ENAMETOOLONG(self):
+    def provoke_ELONGNAME(self):
         builder = self.builder()
         lib.region_builder_set_name(builder, b"x" * (lib.REGION_NAME_MAX + 1))
         return lib.code("region_builder_build", builder)
 
-    def provoke_EFAULT(self):
+    def provoke_EGONE(self):
         _, _, memory = Faults.lose(self)
         return lib.code("collection_read_u8", memory, PAGE)
 

@@ -137,7 +137,7 @@ class Transfers(Case):
         region = self.build(builder)
         self.ram = self.collection(region)
         bitmap = lib.region_bitmap(region)
-        self.assertEqual(lib.bitmap_start(bitmap), 0)
+        self.assertEqual(lib.bitmap_start_logging(bitmap), 0)
         ranges = (0, 64), (640, 64)
         chain, slices = self.chain(*ranges), self.slices(*ranges)
         for mark in (lambda: lib.collection_mark(self.ram, 63, 2),

@@ -67,7 +67,7 @@ class Iommu(IotlbCase):
         return iommu
 
     def seen(self, iommu, physical):
-        seen = lib.get("iommu_collection_new", iommu, physical)
+        seen = lib.get("collection_new_translated", iommu, physical)
         self.addCleanup(lib.collection_unref, seen)
         return seen
 
@@ -77,7 +77,7 @@ class Iommu(IotlbCase):
         def miss(_, iova, length, access, reason):
             asked.append((iova, length, access, reason))
             if iova >= 4 * PAGE:
-                return lib.EPERM
+                return lib.EDENIED
             page = iova // PAGE
             return lib.iotlb_map(lib.iommu_iotlb(iommu), page * PAGE,
                                  (3 - page) * PAGE, PAGE, READ_WRITE)
@@ -91,8 +91,8 @@ class Iommu(IotlbCase):
         self.assertEqual(len(asked), 2)
         self.assertEqual(lib.iommu_misses(iommu), 2)
         self.assertEqual(lib.code("collection_read_u8", seen, 4 * PAGE),
-                         lib.EPERM)
-        self.assertEqual(address(lib.iommu_physical(seen)), address(physical))
+                         lib.EDENIED)
+        self.assertEqual(address(lib.collection_physical(seen)), address(physical))
 
     def test_refusals_and_the_switch(self):
         iommu = self.iommu()
@@ -117,7 +117,7 @@ class Iommu(IotlbCase):
         seen = self.seen(iommu, self.memory((0, 2 * PAGE)))
         self.assertEqual(lib.iotlb_map(lib.iommu_iotlb(iommu), 0, 0, 2 * PAGE,
                                        READ_WRITE), 0)
-        self.assertEqual(lib.bitmap_start(log), 0)
+        self.assertEqual(lib.bitmap_start_logging(log), 0)
         self.write(seen, PAGE - 1, b"ab")
         self.assertEqual(lib.bitmap_count(log), 1)
         iova = ctypes.c_uint64()

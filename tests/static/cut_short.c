@@ -19,7 +19,7 @@ static int bad;
 static void
 expect(const char *what, int rc)
 {
-	if (rc == VMMEM_EFAULT)
+	if (rc == VMMEM_EGONE)
 		return;
 	printf("%s: %s\n", what, vmmem_strerror(rc));
 	bad = 1;
@@ -39,7 +39,7 @@ main(void)
 	    vmmem_region_new_file(0, LEN, fd, 0, &region) != 0 ||
 	    vmmem_collection_new(&region, 1, &map) != 0)
 		return 1;
-	rc = vmmem_fault_enable(VMMEM_FAULT_BUS | VMMEM_FAULT_SEGV);
+	rc = vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS | VMMEM_FAULT_SIGNAL_SEGV);
 	if (rc == VMMEM_ENOSUPPORT)
 		return 2;
 	if (rc != 0 || ftruncate(fd, LEFT) != 0)

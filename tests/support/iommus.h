@@ -103,8 +103,8 @@ see_open(size_t capacity, const struct vmmem_iommu_options *options)
 	assert_ok(vmmem_iommu_new(see.iotlb,
 				  options != NULL ? options : &standard,
 				  &see.iommu));
-	assert_ok(vmmem_iommu_collection_new(see.iommu, see.physical,
-					     &see.map));
+	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
+						  &see.map));
 }
 
 static inline void

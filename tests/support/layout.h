@@ -146,11 +146,11 @@ reference_reach(const struct layout *layout, uint64_t gpa, uint64_t len,
 		const struct piece *piece = reference_find(layout, at);
 
 		if (at > TOP)
-			rc = VMMEM_EOVERFLOW;
+			rc = VMMEM_EWRAPS;
 		else if (piece == NULL)
 			rc = VMMEM_EBADADDR;
 		else if ((piece->access & access) != access)
-			rc = VMMEM_EPERM;
+			rc = VMMEM_EDENIED;
 		else
 			at = (wide)piece->last + 1;
 	}

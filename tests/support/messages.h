@@ -123,13 +123,14 @@ open_maps(void)
 		assert_ok(vmmem_region_builder_build(builder, &region));
 		vmmem_region_builder_free(builder);
 		bitmaps[i] = vmmem_region_bitmap(region);
-		assert_ok(vmmem_bitmap_start(bitmaps[i]));
+		assert_ok(vmmem_bitmap_start_logging(bitmaps[i]));
 		maps[i] = guest_of_one(region);
 	}
 	assert_ok(vmmem_iotlb_new(4, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
-	assert_ok(vmmem_iommu_collection_new(iommu, maps[RAM], &maps[SEEN]));
+	assert_ok(vmmem_collection_new_translated(iommu, maps[RAM],
+						  &maps[SEEN]));
 	bitmaps[SEEN] = bitmaps[RAM];
 }
 

@@ -6,26 +6,26 @@
 #include "guest.h"
 #include "suite.h"
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 #define PAGE page_size()
 #define LEN (4 * PAGE)
 
-static struct vmmem_slots *slots;
-static struct vmmem_slots_plan *plan;
+static struct vmmem_slot_table *slots;
+static struct vmmem_slot_plan *plan;
 
 static inline void
-make(const struct vmmem_slots_options *options)
+make(const struct vmmem_slot_table_options *options)
 {
-	assert_ok(vmmem_slots_new(options, &slots));
+	assert_ok(vmmem_slot_table_new(options, &slots));
 	plan = NULL;
 }
 
 static inline void
 setup(void)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
-					       .flags = VMMEM_SLOTS_CAN_MOVE };
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
+					       .flags = VMMEM_SLOT_TABLE_CAN_MOVE };
 
 	make(&options);
 }
@@ -33,8 +33,8 @@ setup(void)
 static inline void
 teardown(void)
 {
-	vmmem_slots_plan_free(plan);
-	vmmem_slots_free(slots);
+	vmmem_slot_plan_free(plan);
+	vmmem_slot_table_free(slots);
 }
 
 /* map_of() takes the references over. */
@@ -62,8 +62,8 @@ map_of(struct vmmem_region **regions, size_t count)
 static inline void
 plan_for(struct vmmem_collection *map)
 {
-	plan = vmmem_slots_plan_free(plan);
-	assert_ok(vmmem_slots_plan_new(slots, map, &plan));
+	plan = vmmem_slot_plan_free(plan);
+	assert_ok(vmmem_slot_plan_new(slots, map, &plan));
 	vmmem_collection_unref(map);
 }
 
@@ -72,8 +72,8 @@ do_all(void)
 {
 	size_t i;
 
-	for (i = 0; i < vmmem_slots_plan_count(plan); i++)
-		assert_ok(vmmem_slots_done(slots, plan, i));
+	for (i = 0; i < vmmem_slot_plan_count(plan); i++)
+		assert_ok(vmmem_slot_table_done(slots, plan, i));
 }
 
 static inline struct vmmem_slot_op
@@ -81,7 +81,7 @@ op_at(size_t index)
 {
 	struct vmmem_slot_op op;
 
-	assert_ok(vmmem_slots_plan_at(plan, index, &op));
+	assert_ok(vmmem_slot_plan_at(plan, index, &op));
 	return op;
 }
 
@@ -98,7 +98,7 @@ expect_op(size_t index, uint32_t kind, uint32_t number, uint64_t gpa)
 static inline void
 expect_count(size_t count)
 {
-	ck_assert_uint_eq(vmmem_slots_plan_count(plan), count);
+	ck_assert_uint_eq(vmmem_slot_plan_count(plan), count);
 }
 
 static inline struct vmmem_region *

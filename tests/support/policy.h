@@ -53,12 +53,12 @@ refuse(int code)
 	ck_assert_uint_eq(open_files(), files);
 }
 
-static inline struct vmmem_granted
+static inline struct vmmem_policy_report
 granted(const struct vmmem_region *region)
 {
-	struct vmmem_granted granted = { .size = sizeof(granted) };
+	struct vmmem_policy_report granted = { .size = sizeof(granted) };
 
-	assert_ok(vmmem_region_granted(region, &granted));
+	assert_ok(vmmem_region_policy_report(region, &granted));
 	ck_assert_uint_eq(granted.size, sizeof(granted));
 	return granted;
 }

@@ -118,7 +118,7 @@ spans_setup(void)
 	map = guest_of(regions, SPANS);
 	for (i = 0; i < SPANS; i++)
 		if (spans[i].host)
-			assert_ok(vmmem_bitmap_start(
+			assert_ok(vmmem_bitmap_start_logging(
 				vmmem_region_bitmap(spans[i].region)));
 }
 
@@ -152,11 +152,11 @@ expect_check(uint64_t gpa, uint64_t len, uint32_t access, uint64_t *ret_good)
 	while (at < end && rc == 0) {
 		span = span_at(at);
 		if (at == END)
-			rc = VMMEM_EOVERFLOW;
+			rc = VMMEM_EWRAPS;
 		else if (span == NULL)
 			rc = VMMEM_EBADADDR;
 		else if ((access & ~span->access) != 0)
-			rc = VMMEM_EPERM;
+			rc = VMMEM_EDENIED;
 		else
 			at = (wide)span->start + span->len;
 	}
@@ -174,9 +174,9 @@ expect_piece(uint64_t gpa, uint64_t len, uint32_t access, uint64_t *ret_len)
 		return VMMEM_EBADADDR;
 	*ret_len = least(len, span->start + (span->len - 1) - gpa + 1);
 	if (*ret_len < len && (wide)gpa + *ret_len == END)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	if ((access & ~span->access) != 0)
-		return VMMEM_EPERM;
+		return VMMEM_EDENIED;
 	return span->host ? 0 : -EXDEV;
 }
 

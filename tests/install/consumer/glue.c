@@ -12,7 +12,7 @@ main(void)
 	const struct vmmem_range range = {.gpa = 0x1000, .len = 0x1000};
 	struct vmmem_collection *map = NULL;
 	struct vmmem_space *space = NULL;
-	struct vmmem_slots *slots = NULL;
+	struct vmmem_slot_table *slots = NULL;
 	struct vmmem_vhost *vhost = NULL;
 	int code;
 
@@ -20,11 +20,11 @@ main(void)
 	if (code == 0)
 		code = vmmem_space_new(map, &space);
 	if (code == 0)
-		code = vmmem_slots_new(NULL, &slots);
+		code = vmmem_slot_table_new(NULL, &slots);
 	if (code == 0)
 		code = vmmem_vhost_new(space, NULL, &vhost);
 	vmmem_vhost_free(vhost);
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	vmmem_space_unref(space);
 	vmmem_collection_unref(map);
 	if (code != 0) {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/slots.h - the memory slots of a hypervisor, and what it takes to make
+ * vmmem/slot_table.h - the memory slots of a hypervisor, and what it takes to make
  * them those of another memory map.
  *
  * A hypervisor shows memory to a guest in numbered slots: so many bytes at
  * this guest address are the ones at that host address.  A table of slots
- * knows which it has.  From the table and a map vmmem_slots_plan_new() makes a
+ * knows which it has.  From the table and a map vmmem_slot_plan_new() makes a
  * plan, a list of the fewest operations that lead from the one to the other.
  * Nothing is done by that: it is a dry run.  The caller carries the operations
  * out one by one, in order, and tells the table of each:
  *
- *     rc = vmmem_slots_plan_new(slots, map, &plan);
- *     for (i = 0; rc == 0 && i < vmmem_slots_plan_count(plan); i++) {
- *             rc = vmmem_slots_plan_at(plan, i, &op);
+ *     rc = vmmem_slot_plan_new(slots, map, &plan);
+ *     for (i = 0; rc == 0 && i < vmmem_slot_plan_count(plan); i++) {
+ *             rc = vmmem_slot_plan_at(plan, i, &op);
  *             if (rc == 0)
  *                     rc = what the hypervisor says to 'op';
  *             if (rc == 0)
- *                     rc = vmmem_slots_done(slots, plan, i);
+ *                     rc = vmmem_slot_table_done(slots, plan, i);
  *     }
- *     vmmem_slots_plan_free(plan);
+ *     vmmem_slot_plan_free(plan);
  *
  * If the hypervisor fails half-way, the table still says what it has, and a
  * plan for the old map leads back.  vmmem/kvm.h does all this for KVM.
@@ -42,8 +42,8 @@
 
 VMMEM_BEGIN_DECLS
 
-struct vmmem_slots;
-struct vmmem_slots_plan;
+struct vmmem_slot_table;
+struct vmmem_slot_plan;
 
 /* What a slot is like: struct vmmem_slot's flags. */
 #define VMMEM_SLOT_READ_ONLY 1U	  /* what the guest writes is an exit */
@@ -65,34 +65,34 @@ struct vmmem_slot {
 };
 
 /* The operations: struct vmmem_slot_op's kind. */
-#define VMMEM_SLOT_DELETE 1 /* take the slot away */
-#define VMMEM_SLOT_MOVE 2   /* show the same at another guest address */
-#define VMMEM_SLOT_CHANGE 3 /* the same, with other flags: LOG on or off */
-#define VMMEM_SLOT_KEEP 4   /* nothing to do: another region, the same bytes */
-#define VMMEM_SLOT_CREATE 5 /* make a slot of this number */
+#define VMMEM_SLOT_OP_DELETE 1 /* take the slot away */
+#define VMMEM_SLOT_OP_MOVE 2   /* show the same at another guest address */
+#define VMMEM_SLOT_OP_CHANGE 3 /* the same, with other flags: LOG on or off */
+#define VMMEM_SLOT_OP_KEEP 4   /* nothing to do: another region, the same bytes */
+#define VMMEM_SLOT_OP_CREATE 5 /* make a slot of this number */
 
 /*
  * struct vmmem_slot_op is one operation.  'slot' is what the slot is like
- * afterwards; for VMMEM_SLOT_DELETE what it was like before.
+ * afterwards; for VMMEM_SLOT_OP_DELETE what it was like before.
  */
 struct vmmem_slot_op {
 	uint32_t kind;
 	uint32_t reserved; /* 0 */
 	struct vmmem_slot slot;
 	uint64_t old_gpa;   /* before; the same unless it moves */
-	uint32_t old_flags; /* before; 0 for VMMEM_SLOT_CREATE */
+	uint32_t old_flags; /* before; 0 for VMMEM_SLOT_OP_CREATE */
 	uint32_t reserved2; /* 0 */
 };
 
-/* What the hypervisor can do: struct vmmem_slots_options' flags. */
-#define VMMEM_SLOTS_CAN_MOVE 1U /* move a slot in one operation */
+/* What the hypervisor can do: struct vmmem_slot_table_options' flags. */
+#define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* move a slot in one operation */
 
 /*
- * struct vmmem_slots_options is what a table is like.  'size' is
- * sizeof(struct vmmem_slots_options); what is 0 or NULL has the value in
+ * struct vmmem_slot_table_options is what a table is like.  'size' is
+ * sizeof(struct vmmem_slot_table_options); what is 0 or NULL has the value in
  * parentheses.
  */
-struct vmmem_slots_options {
+struct vmmem_slot_table_options {
 	size_t size;
 	uint32_t first;	    /* the lowest number of a slot (0) */
 	uint32_t max;	    /* how many slots at most (2^32 - 1 - first) */
@@ -103,7 +103,7 @@ struct vmmem_slots_options {
 
 	/*
 	 * Asked about each region that has no slot, for each plan, and about
-	 * all of them after vmmem_slots_redescribe().  'slot' has what the
+	 * all of them after vmmem_slot_table_redescribe().  'slot' has what the
 	 * table would do: the range, the host address or NULL,
 	 * VMMEM_SLOT_READ_ONLY or not, and VMMEM_SLOT_NONE where there would be
 	 * no slot.  May change the host address, the flags, guest_memfd and its
@@ -123,11 +123,11 @@ struct vmmem_slots_options {
 };
 
 /*
- * vmmem_slots_new() makes a table without slots.  'options' is copied; NULL is
+ * vmmem_slot_table_new() makes a table without slots.  'options' is copied; NULL is
  * the same as all of it 0.  The caller frees the table.
  *
  * Returns 0, or
- *   VMMEM_EINVAL        'ret_slots' is NULL; the page size is not a power of
+ *   VMMEM_EARGUMENT     'ret_slots' is NULL; the page size is not a power of
  *                       two; 'max_len' is not whole pages; an unknown flag;
  *                       'reserved' is not 0; the last number is above 2^32 - 1
  *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
@@ -137,54 +137,55 @@ struct vmmem_slots_options {
  *   -ENOMEM             from the allocator
  */
 VMMEM_NODISCARD int
-vmmem_slots_new(const struct vmmem_slots_options *options,
-		struct vmmem_slots **ret_slots);
+vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
+		     struct vmmem_slot_table **ret_slots);
 
 /*
- * vmmem_slots_free() frees a table and returns NULL.  The references to the
+ * vmmem_slot_table_free() frees a table and returns NULL.  The references to the
  * regions of its slots are dropped, so the hypervisor must not show them any
  * more.  NULL is a no-op.
  */
-struct vmmem_slots *vmmem_slots_free(struct vmmem_slots *slots);
+struct vmmem_slot_table *vmmem_slot_table_free(struct vmmem_slot_table *slots);
 
-/* vmmem_slots_count() returns how many slots there are; 0 for NULL. */
-size_t vmmem_slots_count(const struct vmmem_slots *slots);
+/* vmmem_slot_table_count() returns how many slots there are; 0 for NULL. */
+size_t vmmem_slot_table_count(const struct vmmem_slot_table *slots);
 
 /*
- * vmmem_slots_at() stores the slot at 'index', in ascending order of guest
+ * vmmem_slot_table_at() stores the slot at 'index', in ascending order of guest
  * address from 0 on.  The region is good as long as the slot is in the table.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'slots' or 'ret_slot' is NULL
+ *   VMMEM_EARGUMENT    'slots' or 'ret_slot' is NULL
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
-VMMEM_NODISCARD int vmmem_slots_at(const struct vmmem_slots *slots,
-				   size_t index, struct vmmem_slot *ret_slot);
+VMMEM_NODISCARD int vmmem_slot_table_at(const struct vmmem_slot_table *slots,
+					size_t index,
+					struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_slots_by_number() stores the slot of that number.
+ * vmmem_slot_table_by_number() stores the slot of that number.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'slots' or 'ret_slot' is NULL
+ *   VMMEM_EARGUMENT  'slots' or 'ret_slot' is NULL
  *   VMMEM_ENOREGION  there is no such slot
  */
-VMMEM_NODISCARD int vmmem_slots_by_number(const struct vmmem_slots *slots,
+VMMEM_NODISCARD int vmmem_slot_table_by_number(const struct vmmem_slot_table *slots,
 					  uint32_t number,
 					  struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_slots_find() stores the slot that holds the guest address 'gpa'.
+ * vmmem_slot_table_find() stores the slot that holds the guest address 'gpa'.
  *
  * Returns 0, or
- *   VMMEM_EINVAL    'slots' or 'ret_slot' is NULL
- *   VMMEM_EBADADDR  no slot holds 'gpa'
+ *   VMMEM_EARGUMENT  'slots' or 'ret_slot' is NULL
+ *   VMMEM_EBADADDR   no slot holds 'gpa'
  */
-VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
-				     uint64_t gpa,
-				     struct vmmem_slot *ret_slot);
+VMMEM_NODISCARD int vmmem_slot_table_find(const struct vmmem_slot_table *slots,
+					  uint64_t gpa,
+					  struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_slots_plan_new() makes the list of operations that leads from the slots
+ * vmmem_slot_plan_new() makes the list of operations that leads from the slots
  * of the table to those that 'map' wants.  Deletions come first, so each new
  * slot finds its number and its place free.  Numbers are reused, the lowest
  * first.
@@ -195,7 +196,7 @@ VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
  * frees it.
  *
  * Returns 0, or
- *   VMMEM_EINVAL      'slots', 'map' or 'ret_plan' is NULL; describe() set an
+ *   VMMEM_EARGUMENT   'slots', 'map' or 'ret_plan' is NULL; describe() set an
  *                     unknown flag, or VMMEM_SLOT_GUEST_MEMFD without a
  *                     descriptor
  *   VMMEM_ENOHOST     describe() took VMMEM_SLOT_NONE away from a region that
@@ -208,67 +209,68 @@ VMMEM_NODISCARD int vmmem_slots_find(const struct vmmem_slots *slots,
  *   what describe() returned
  */
 VMMEM_NODISCARD int
-vmmem_slots_plan_new(struct vmmem_slots *slots, struct vmmem_collection *map,
-		     struct vmmem_slots_plan **ret_plan);
+vmmem_slot_plan_new(struct vmmem_slot_table *slots,
+		    struct vmmem_collection *map,
+		    struct vmmem_slot_plan **ret_plan);
 
 /*
- * vmmem_slots_plan_free() frees a plan, carried out or not, and returns NULL.
+ * vmmem_slot_plan_free() frees a plan, carried out or not, and returns NULL.
  * NULL is a no-op.
  */
-struct vmmem_slots_plan *
-vmmem_slots_plan_free(struct vmmem_slots_plan *plan);
+struct vmmem_slot_plan *
+vmmem_slot_plan_free(struct vmmem_slot_plan *plan);
 
-/* vmmem_slots_plan_count() returns how many operations; 0 for NULL. */
-size_t vmmem_slots_plan_count(const struct vmmem_slots_plan *plan);
+/* vmmem_slot_plan_count() returns how many operations; 0 for NULL. */
+size_t vmmem_slot_plan_count(const struct vmmem_slot_plan *plan);
 
 /*
- * vmmem_slots_plan_at() stores the operation at 'index', from 0 on.  Its region
+ * vmmem_slot_plan_at() stores the operation at 'index', from 0 on.  Its region
  * is good as long as the plan, of a slot to delete as long as that is in the
  * table.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'plan' or 'ret_op' is NULL
+ *   VMMEM_EARGUMENT    'plan' or 'ret_op' is NULL
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
-VMMEM_NODISCARD int vmmem_slots_plan_at(const struct vmmem_slots_plan *plan,
-					size_t index,
-					struct vmmem_slot_op *ret_op);
+VMMEM_NODISCARD int vmmem_slot_plan_at(const struct vmmem_slot_plan *plan,
+				       size_t index,
+				       struct vmmem_slot_op *ret_op);
 
 /*
- * vmmem_slots_done() tells the table that the hypervisor has carried out the
+ * vmmem_slot_table_done() tells the table that the hypervisor has carried out the
  * operation at 'index', which must be the first that was not done yet.  Once
  * another plan was carried out, a plan is stale.  Deleting drops the table's
  * reference to the region, which may unmap memory on this thread.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'slots' or 'plan' is NULL, the plan is not of this
+ *   VMMEM_EARGUMENT    'slots' or 'plan' is NULL, the plan is not of this
  *                      table, is stale, or another operation is next
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
-VMMEM_NODISCARD int vmmem_slots_done(struct vmmem_slots *slots,
-				     struct vmmem_slots_plan *plan,
-				     size_t index);
+VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
+					  struct vmmem_slot_plan *plan,
+					  size_t index);
 
 /*
- * vmmem_slots_spoil() tells the table that the slot of that number is not what
+ * vmmem_slot_table_spoil() tells the table that the slot of that number is not what
  * it says, because something failed on the way.  The next plan deletes it, and
  * makes another if the map wants one.  Plans made before are stale.
  *
  * Returns 0, or
- *   VMMEM_EINVAL     'slots' is NULL
+ *   VMMEM_EARGUMENT  'slots' is NULL
  *   VMMEM_ENOREGION  there is no such slot
  */
-int vmmem_slots_spoil(struct vmmem_slots *slots, uint32_t number);
+int vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number);
 
 /*
- * vmmem_slots_redescribe() says that describe() may give other answers than
+ * vmmem_slot_table_redescribe() says that describe() may give other answers than
  * before: plans ask about all regions again, until one of them was carried out
  * to the end.  Plans made before do not know.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'slots' is NULL
+ *   VMMEM_EARGUMENT  'slots' is NULL
  */
-int vmmem_slots_redescribe(struct vmmem_slots *slots);
+int vmmem_slot_table_redescribe(struct vmmem_slot_table *slots);
 
 VMMEM_END_DECLS
 

@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 
 #include "memory.h"
 #include "suite.h"
@@ -18,7 +18,7 @@
 static int
 memfd_with(uint32_t seals)
 {
-	int fd = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("untrusted", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
@@ -102,21 +102,21 @@ static const struct {
 	uint32_t access;
 	uint32_t shrinkable;
 } kinds[] = {
-	{ sealed_memfd, VMMEM_FILE_MEMORY, 3, 0 },
+	{ sealed_memfd, VMMEM_FD_TYPE_MEMORY, 3, 0 },
 	{ disk_file, 0, 3, 1 }, /* /tmp may be of either kind */
-	{ device, VMMEM_FILE_DEVICE, 3, 0 },
-	{ directory, VMMEM_FILE_DIRECTORY, VMMEM_PROT_READ, 0 },
-	{ pipe_end, VMMEM_FILE_PIPE, VMMEM_PROT_READ, 0 },
-	{ socket_end, VMMEM_FILE_SOCKET, 3, 0 },
-	{ event, VMMEM_FILE_OTHER, 3, 0 },
+	{ device, VMMEM_FD_TYPE_DEVICE, 3, 0 },
+	{ directory, VMMEM_FD_TYPE_DIRECTORY, VMMEM_PROT_READ, 0 },
+	{ pipe_end, VMMEM_FD_TYPE_PIPE, VMMEM_PROT_READ, 0 },
+	{ socket_end, VMMEM_FD_TYPE_SOCKET, 3, 0 },
+	{ event, VMMEM_FD_TYPE_OTHER, 3, 0 },
 };
 
-static struct vmmem_foreign_report
+static struct vmmem_fd_report
 examine(int fd)
 {
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
+	struct vmmem_fd_report report = { .size = sizeof(report) };
 
-	assert_ok(vmmem_foreign_examine(fd, &report));
+	assert_ok(vmmem_fd_examine(fd, &report));
 	ck_assert_uint_eq(report.size, sizeof(report));
 	ck_assert_uint_eq(report.reserved, 0);
 	ck_assert_uint_eq(report.missing, 0);
@@ -126,7 +126,7 @@ examine(int fd)
 START_TEST(kinds_are_told)
 {
 	int fd = kinds[_i].make();
-	struct vmmem_foreign_report report = examine(fd);
+	struct vmmem_fd_report report = examine(fd);
 	struct stat status;
 
 	ck_assert_int_eq(fstat(fd, &status), 0);
@@ -138,7 +138,7 @@ START_TEST(kinds_are_told)
 		ck_assert_uint_eq(report.type, kinds[_i].type);
 	ck_assert_uint_eq(report.access, kinds[_i].access);
 	ck_assert_uint_eq(report.shrinkable, kinds[_i].shrinkable);
-	if (report.type <= VMMEM_FILE_REGULAR)
+	if (report.type <= VMMEM_FD_TYPE_REGULAR)
 		ck_assert_uint_eq(report.page_size, page_size());
 	else
 		ck_assert_uint_eq(report.page_size, 0);
@@ -149,47 +149,46 @@ END_TEST
 /* Each kind is refused but where it is named. */
 START_TEST(types)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
-		.flags = VMMEM_FOREIGN_MAY_SHRINK,
+		.flags = VMMEM_FD_MAY_SHRINK,
 		.access = VMMEM_PROT_READ,
 	};
 	int fd = kinds[_i].make();
 	uint32_t type = examine(fd).type;
 	int code;
 
-	rules.types = 2 * VMMEM_FILE_OTHER - 1 - type;
-	assert_code(vmmem_foreign_check(fd, 0, 0, &rules, NULL),
+	rules.types = 2 * VMMEM_FD_TYPE_OTHER - 1 - type;
+	assert_code(vmmem_fd_check(fd, 0, 0, &rules, NULL),
 		    VMMEM_EFILETYPE);
 	rules.types = 0;
-	code = type == VMMEM_FILE_MEMORY ? 0 : VMMEM_EFILETYPE;
-	assert_code(vmmem_foreign_check(fd, 0, 0, &rules, NULL), code);
-	assert_code(vmmem_foreign_check(fd, 0, 0, NULL, NULL),
+	code = type == VMMEM_FD_TYPE_MEMORY ? 0 : VMMEM_EFILETYPE;
+	assert_code(vmmem_fd_check(fd, 0, 0, &rules, NULL), code);
+	assert_code(vmmem_fd_check(fd, 0, 0, NULL, NULL),
 		    code == 0 && examine(fd).shrinkable ? VMMEM_ESHRINKABLE :
 							  code);
 	rules.types = type;
-	assert_ok(vmmem_foreign_check(fd, 0, 0, &rules, NULL));
+	assert_ok(vmmem_fd_check(fd, 0, 0, &rules, NULL));
 	close(fd);
 }
 END_TEST
 
 START_TEST(not_open)
 {
-	struct vmmem_foreign_report report = { .size = sizeof(report),
+	struct vmmem_fd_report report = { .size = sizeof(report),
 					       .len = 5 };
 	int same = 5, fd = memfd_with(0);
 	static const int numbers[] = { -1, -2, INT32_MIN, INT32_MAX, 999999 };
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(numbers); i++) {
-		assert_code(vmmem_foreign_examine(numbers[i], &report),
+		assert_code(vmmem_fd_examine(numbers[i], &report),
 			    -EBADF);
-		assert_code(vmmem_foreign_check(numbers[i], 0, 0, NULL,
-						&report),
+		assert_code(vmmem_fd_check(numbers[i], 0, 0, NULL, &report),
 			    -EBADF);
-		assert_code(vmmem_foreign_same_file(numbers[i], fd, &same),
+		assert_code(vmmem_fd_same_file(numbers[i], fd, &same),
 			    -EBADF);
-		assert_code(vmmem_foreign_same_file(fd, numbers[i], &same),
+		assert_code(vmmem_fd_same_file(fd, numbers[i], &same),
 			    -EBADF);
 	}
 	ck_assert_uint_eq(report.len, 5);
@@ -201,25 +200,25 @@ END_TEST
 /* A descriptor that only names a file can be neither read nor mapped. */
 START_TEST(only_a_path)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
-		.types = 2 * VMMEM_FILE_OTHER - 1,
+		.types = 2 * VMMEM_FD_TYPE_OTHER - 1,
 		.access = VMMEM_PROT_READ,
-		.flags = VMMEM_FOREIGN_MAY_SHRINK,
+		.flags = VMMEM_FD_MAY_SHRINK,
 	};
 	int fd = memfd_with(VMMEM_SEAL_SHRINK), path = again(fd, O_PATH);
-	struct vmmem_foreign_report report = examine(path);
+	struct vmmem_fd_report report = examine(path);
 
 	ck_assert_uint_eq(report.access, 0);
-	ck_assert_uint_eq(report.type, VMMEM_FILE_MEMORY);
-	assert_code(vmmem_foreign_check(path, 0, 1, &rules, NULL),
+	ck_assert_uint_eq(report.type, VMMEM_FD_TYPE_MEMORY);
+	assert_code(vmmem_fd_check(path, 0, 1, &rules, NULL),
 		    VMMEM_EFILEACCESS);
 	/* This comes first. */
-	assert_code(vmmem_foreign_check(path, 0, 1, NULL, NULL),
+	assert_code(vmmem_fd_check(path, 0, 1, NULL, NULL),
 		    VMMEM_EFILEACCESS);
 	close(path);
 	path = open("/", O_PATH);
-	assert_code(vmmem_foreign_check(path, 0, 0, &rules, NULL),
+	assert_code(vmmem_fd_check(path, 0, 0, &rules, NULL),
 		    VMMEM_EFILEACCESS);
 	close(path);
 	close(fd);
@@ -247,14 +246,14 @@ static const struct {
 
 START_TEST(access_needed)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.access = access_rows[_i].access,
 	};
 	int fd = memfd_with(VMMEM_SEAL_SHRINK | access_rows[_i].seals);
 	int other = again(fd, access_rows[_i].open_flags);
 
-	assert_code(vmmem_foreign_check(other, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(other, 0, LEN, &rules, NULL),
 		    access_rows[_i].code);
 	close(other);
 	close(fd);
@@ -273,7 +272,7 @@ static const struct {
 } seal_rows[] = {
 	/* What could be cut short is refused, if it is not permitted. */
 	{ 0, 0, 0, 0, 0, VMMEM_ESHRINKABLE, 0, 0 },
-	{ 0, 0, 0, 0, VMMEM_FOREIGN_MAY_SHRINK, 0, 0, 0 },
+	{ 0, 0, 0, 0, VMMEM_FD_MAY_SHRINK, 0, 0, 0 },
 	{ VMMEM_SEAL_SHRINK, 0, 0, 0, 0, 0, VMMEM_SEAL_SHRINK, 0 },
 	/* Required. */
 	{ 0, VMMEM_SEAL_SHRINK, 0, 0, 0, VMMEM_ESEALS, 0, 0 },
@@ -292,23 +291,23 @@ static const struct {
 	/* Only reported. */
 	{ VMMEM_SEAL_SHRINK, 0, 0, VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW, 0, 0,
 	  VMMEM_SEAL_SHRINK, VMMEM_SEAL_GROW },
-	{ 0, 0, 0, ALL_SEALS, VMMEM_FOREIGN_MAY_SHRINK, 0, 0, ALL_SEALS },
+	{ 0, 0, 0, ALL_SEALS, VMMEM_FD_MAY_SHRINK, 0, 0, ALL_SEALS },
 };
 
 START_TEST(seals)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.require = seal_rows[_i].require,
 		.add = seal_rows[_i].add,
 		.warn = seal_rows[_i].warn,
 		.flags = seal_rows[_i].flags,
 	};
-	struct vmmem_foreign_report report = { .size = sizeof(report),
+	struct vmmem_fd_report report = { .size = sizeof(report),
 					       .seals = 99 };
 	int fd = memfd_with(seal_rows[_i].has);
 
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, &report),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, &report),
 		    seal_rows[_i].code);
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), (int)seal_rows[_i].result);
 	if (seal_rows[_i].code == 0) {
@@ -325,24 +324,24 @@ END_TEST
 /* A file on disk has no seals, and can be given none. */
 START_TEST(no_seals_on_disk)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
-		.types = VMMEM_FILE_REGULAR | VMMEM_FILE_MEMORY,
+		.types = VMMEM_FD_TYPE_REGULAR | VMMEM_FD_TYPE_MEMORY,
 		.add = VMMEM_SEAL_SHRINK,
 	};
 	int fd = disk_file();
 
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL),
 		    VMMEM_ESEALS);
 	rules.add = 0;
 	rules.require = VMMEM_SEAL_SHRINK;
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL),
 		    VMMEM_ESEALS);
 	rules.require = 0;
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL),
 		    VMMEM_ESHRINKABLE);
-	rules.flags = VMMEM_FOREIGN_MAY_SHRINK;
-	assert_ok(vmmem_foreign_check(fd, 0, LEN, &rules, NULL));
+	rules.flags = VMMEM_FD_MAY_SHRINK;
+	assert_ok(vmmem_fd_check(fd, 0, LEN, &rules, NULL));
 	close(fd);
 }
 END_TEST
@@ -361,14 +360,14 @@ static const struct {
 	{ 0x1000, LEN, VMMEM_EPASTEOF },
 	{ 0x4000, 1, VMMEM_EPASTEOF },
 	{ 0, INT64_MAX, VMMEM_EPASTEOF },
-	{ 0, (uint64_t)INT64_MAX + 1, VMMEM_EOVERFLOW },
-	{ 0x1000, INT64_MAX, VMMEM_EOVERFLOW },
-	{ 0x1000, TOP, VMMEM_EOVERFLOW },
-	{ 0x1000, TOP - 0xfff, VMMEM_EOVERFLOW },
-	{ TOP - 0xfff, 0x1000, VMMEM_EOVERFLOW },
-	{ TOP - 0xfff, 0xfff, VMMEM_EOVERFLOW },
-	{ TOP - 0xfff, 0, VMMEM_EOVERFLOW },
-	{ UINT64_C(1) << 63, TOP, VMMEM_EOVERFLOW },
+	{ 0, (uint64_t)INT64_MAX + 1, VMMEM_EWRAPS },
+	{ 0x1000, INT64_MAX, VMMEM_EWRAPS },
+	{ 0x1000, TOP, VMMEM_EWRAPS },
+	{ 0x1000, TOP - 0xfff, VMMEM_EWRAPS },
+	{ TOP - 0xfff, 0x1000, VMMEM_EWRAPS },
+	{ TOP - 0xfff, 0xfff, VMMEM_EWRAPS },
+	{ TOP - 0xfff, 0, VMMEM_EWRAPS },
+	{ UINT64_C(1) << 63, TOP, VMMEM_EWRAPS },
 	{ 1, 1, VMMEM_EFILEOFFSET },
 	{ TOP, 0, VMMEM_EFILEOFFSET },
 };
@@ -382,14 +381,14 @@ START_TEST(ranges)
 
 	if (page_size() != 0x1000)
 		return;
-	assert_code(vmmem_foreign_check(fd, offset, len, NULL, NULL),
+	assert_code(vmmem_fd_check(fd, offset, len, NULL, NULL),
 		    range_rows[_i].code);
 	/*
 	 * A region of it says the same, if its own range is one, except that it
 	 * may begin within a page.
 	 */
 	vmmem_region_builder_set_range(builder, 0, len);
-	vmmem_region_builder_set_foreign(builder, fd, offset, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, offset, NULL);
 	if (len != 0) {
 		assert_code(vmmem_region_builder_build(builder, &region),
 			    range_rows[_i].code == VMMEM_EFILEOFFSET ?
@@ -411,17 +410,17 @@ static const uint64_t lengths[] = { 0, 1, 4095, 4096, UINT64_C(1) << 31,
 /* Sparse files of every length: up to the end, and no byte more. */
 START_TEST(limits)
 {
-	struct vmmem_foreign_report report = { .size = sizeof(report) };
+	struct vmmem_fd_report report = { .size = sizeof(report) };
 	uint64_t len = lengths[_i];
-	int fd = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("untrusted", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	ck_assert_int_eq(ftruncate(fd, (off_t)len), 0);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	assert_ok(vmmem_foreign_check(fd, 0, len, NULL, &report));
+	assert_ok(vmmem_fd_check(fd, 0, len, NULL, &report));
 	ck_assert_uint_eq(report.len, len);
 	ck_assert_uint_eq(report.allocated, 0);
 	ck_assert_uint_eq(report.fs_type, TMPFS_MAGIC);
-	assert_code(vmmem_foreign_check(fd, 0, len + 1, NULL, NULL),
+	assert_code(vmmem_fd_check(fd, 0, len + 1, NULL, NULL),
 		    VMMEM_EPASTEOF);
 	close(fd);
 }
@@ -429,16 +428,16 @@ END_TEST
 
 START_TEST(page_sizes)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	int fd = memfd_with(VMMEM_SEAL_SHRINK);
 
 	rules.page_size = page_size();
-	assert_ok(vmmem_foreign_check(fd, 0, LEN, &rules, NULL));
+	assert_ok(vmmem_fd_check(fd, 0, LEN, &rules, NULL));
 	rules.page_size = 2 * MIB;
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL),
 		    VMMEM_EHUGEPAGE);
 	rules.page_size = TOP;
-	assert_code(vmmem_foreign_check(fd, 0, LEN, &rules, NULL),
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL),
 		    VMMEM_EHUGEPAGE);
 	close(fd);
 }
@@ -452,15 +451,15 @@ START_TEST(identity)
 
 	ck_assert_uint_eq(examine(fd).inode, examine(reader).inode);
 	ck_assert_uint_eq(examine(fd).device, examine(reader).device);
-	assert_ok(vmmem_foreign_same_file(fd, fd, &same));
+	assert_ok(vmmem_fd_same_file(fd, fd, &same));
 	ck_assert_int_eq(same, 1);
-	assert_ok(vmmem_foreign_same_file(fd, copy, &same));
+	assert_ok(vmmem_fd_same_file(fd, copy, &same));
 	ck_assert_int_eq(same, 1);
-	assert_ok(vmmem_foreign_same_file(reader, fd, &same));
+	assert_ok(vmmem_fd_same_file(reader, fd, &same));
 	ck_assert_int_eq(same, 1);
-	assert_ok(vmmem_foreign_same_file(fd, other, &same));
+	assert_ok(vmmem_fd_same_file(fd, other, &same));
 	ck_assert_int_eq(same, 0);
-	assert_code(vmmem_foreign_same_file(fd, fd, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_fd_same_file(fd, fd, NULL), VMMEM_EARGUMENT);
 	close(fd);
 	close(other);
 	close(copy);
@@ -470,11 +469,11 @@ END_TEST
 
 START_TEST(bad_rules)
 {
-	struct vmmem_foreign_rules good = { .size = sizeof(good) };
-	struct vmmem_foreign_rules rules;
-	struct vmmem_foreign_report report = { .size = 1 };
+	struct vmmem_fd_rules good = { .size = sizeof(good) };
+	struct vmmem_fd_rules rules;
+	struct vmmem_fd_report report = { .size = 1 };
 	struct {
-		struct vmmem_foreign_rules known;
+		struct vmmem_fd_rules known;
 		uint64_t more;
 	} newer = { .known = { .size = sizeof(newer) } };
 	int fd = memfd_with(0);
@@ -483,31 +482,31 @@ START_TEST(bad_rules)
 	do {                                                               \
 		rules = good;                                              \
 		rules.member = (value);                                    \
-		assert_code(vmmem_foreign_check(fd, 0, 1, &rules, NULL),   \
+		assert_code(vmmem_fd_check(fd, 0, 1, &rules, NULL),   \
 			    code);                                         \
 	} while (0)
 
-	REFUSED(types, 512, VMMEM_EINVAL);
-	REFUSED(types, UINT32_MAX, VMMEM_EINVAL);
-	REFUSED(access, VMMEM_PROT_EXEC, VMMEM_EINVAL);
-	REFUSED(require, 64, VMMEM_EINVAL);
-	REFUSED(add, 64, VMMEM_EINVAL);
-	REFUSED(warn, UINT32_MAX, VMMEM_EINVAL);
-	REFUSED(flags, 4, VMMEM_EINVAL);
+	REFUSED(types, 512, VMMEM_EARGUMENT);
+	REFUSED(types, UINT32_MAX, VMMEM_EARGUMENT);
+	REFUSED(access, VMMEM_PROT_EXEC, VMMEM_EARGUMENT);
+	REFUSED(require, 64, VMMEM_EARGUMENT);
+	REFUSED(add, 64, VMMEM_EARGUMENT);
+	REFUSED(warn, UINT32_MAX, VMMEM_EARGUMENT);
+	REFUSED(flags, 4, VMMEM_EARGUMENT);
 	REFUSED(size, sizeof(rules) - 1, VMMEM_ESTRUCTSIZE);
 	REFUSED(size, 4097, VMMEM_ESTRUCTSIZE);
 	REFUSED(size, 0, VMMEM_ESTRUCTSIZE);
-	newer.known.flags = VMMEM_FOREIGN_MAY_SHRINK;
-	assert_ok(vmmem_foreign_check(fd, 0, 1, &newer.known, NULL));
+	newer.known.flags = VMMEM_FD_MAY_SHRINK;
+	assert_ok(vmmem_fd_check(fd, 0, 1, &newer.known, NULL));
 	newer.more = 1;
-	assert_code(vmmem_foreign_check(fd, 0, 1, &newer.known, NULL),
+	assert_code(vmmem_fd_check(fd, 0, 1, &newer.known, NULL),
 		    VMMEM_ESTRUCTNEWER);
 
-	assert_code(vmmem_foreign_examine(fd, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_foreign_examine(fd, &report), VMMEM_ESTRUCTSIZE);
+	assert_code(vmmem_fd_examine(fd, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_fd_examine(fd, &report), VMMEM_ESTRUCTSIZE);
 	/* Before a seal is added that cannot be taken back. */
 	good.add = VMMEM_SEAL_SHRINK;
-	assert_code(vmmem_foreign_check(fd, 0, 1, &good, &report),
+	assert_code(vmmem_fd_check(fd, 0, 1, &good, &report),
 		    VMMEM_ESTRUCTSIZE);
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), 0);
 	close(fd);
@@ -517,8 +516,8 @@ END_TEST
 Suite *
 make_suite(void)
 {
-	Suite *suite = suite_create("foreign");
-	TCase *tcase = tcase_create("foreign");
+	Suite *suite = suite_create("fd");
+	TCase *tcase = tcase_create("fd");
 
 	tcase_add_loop_test(tcase, kinds_are_told, 0, (int)ARRAY_LEN(kinds));
 	tcase_add_loop_test(tcase, types, 0, (int)ARRAY_LEN(kinds));

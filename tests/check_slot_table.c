@@ -2,7 +2,7 @@
 /* Plans: what leads from the slots that are there to those of a map. */
 #include "plans.h"
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 START_TEST(from_nothing)
 {
@@ -12,8 +12,8 @@ START_TEST(from_nothing)
 
 	plan_for(MAP(high, low));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_CREATE, 0, 0);
-	expect_op(1, VMMEM_SLOT_CREATE, 1, 4 * LEN);
+	expect_op(0, VMMEM_SLOT_OP_CREATE, 0, 0);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 1, 4 * LEN);
 	slot = op_at(0).slot;
 	ck_assert_ptr_eq(slot.host, expect_host(low));
 	ck_assert_ptr_eq(slot.region, low);
@@ -22,22 +22,23 @@ START_TEST(from_nothing)
 	ck_assert_int_eq(slot.guest_memfd, -1);
 	ck_assert_uint_eq(op_at(1).slot.flags, VMMEM_SLOT_READ_ONLY);
 	/* A plan is only a plan. */
-	ck_assert_uint_eq(vmmem_slots_count(slots), 0);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 0);
 
-	assert_ok(vmmem_slots_done(slots, plan, 0));
-	ck_assert_uint_eq(vmmem_slots_count(slots), 1);
-	assert_ok(vmmem_slots_done(slots, plan, 1));
-	assert_ok(vmmem_slots_at(slots, 1, &slot));
+	assert_ok(vmmem_slot_table_done(slots, plan, 0));
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 1);
+	assert_ok(vmmem_slot_table_done(slots, plan, 1));
+	assert_ok(vmmem_slot_table_at(slots, 1, &slot));
 	ck_assert_ptr_eq(slot.region, high);
-	assert_ok(vmmem_slots_by_number(slots, 0, &slot));
+	assert_ok(vmmem_slot_table_by_number(slots, 0, &slot));
 	ck_assert_ptr_eq(slot.region, low);
-	assert_ok(vmmem_slots_find(slots, LEN - 1, &slot));
+	assert_ok(vmmem_slot_table_find(slots, LEN - 1, &slot));
 	ck_assert_ptr_eq(slot.region, low);
-	assert_code(vmmem_slots_find(slots, LEN, &slot), VMMEM_EBADADDR);
-	assert_ok(vmmem_slots_find(slots, 5 * LEN - 1, &slot));
+	assert_code(vmmem_slot_table_find(slots, LEN, &slot), VMMEM_EBADADDR);
+	assert_ok(vmmem_slot_table_find(slots, 5 * LEN - 1, &slot));
 	ck_assert_ptr_eq(slot.region, high);
-	assert_code(vmmem_slots_by_number(slots, 2, &slot), VMMEM_ENOREGION);
-	assert_code(vmmem_slots_at(slots, 2, &slot), VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_slot_table_by_number(slots, 2, &slot),
+		    VMMEM_ENOREGION);
+	assert_code(vmmem_slot_table_at(slots, 2, &slot), VMMEM_EOUTOFRANGE);
 }
 END_TEST
 
@@ -63,18 +64,18 @@ START_TEST(deletions_come_first_and_numbers_are_reused)
 	plan_for(MAP(region_of(0, 2 * LEN), stays, region_of(3 * LEN, LEN),
 		     region_of(8 * LEN, LEN)));
 	expect_count(6);
-	expect_op(0, VMMEM_SLOT_DELETE, 3, 3 * LEN);
-	expect_op(1, VMMEM_SLOT_DELETE, 1, LEN);
-	expect_op(2, VMMEM_SLOT_DELETE, 0, 0);
-	expect_op(3, VMMEM_SLOT_CREATE, 0, 0);
-	expect_op(4, VMMEM_SLOT_CREATE, 1, 3 * LEN);
-	expect_op(5, VMMEM_SLOT_CREATE, 3, 8 * LEN);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 3, 3 * LEN);
+	expect_op(1, VMMEM_SLOT_OP_DELETE, 1, LEN);
+	expect_op(2, VMMEM_SLOT_OP_DELETE, 0, 0);
+	expect_op(3, VMMEM_SLOT_OP_CREATE, 0, 0);
+	expect_op(4, VMMEM_SLOT_OP_CREATE, 1, 3 * LEN);
+	expect_op(5, VMMEM_SLOT_OP_CREATE, 3, 8 * LEN);
 	do_all();
-	ck_assert_uint_eq(vmmem_slots_count(slots), 4);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 4);
 	plan_for(map_of(NULL, 0));
 	expect_count(4);
 	do_all();
-	ck_assert_uint_eq(vmmem_slots_count(slots), 0);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 0);
 }
 END_TEST
 
@@ -88,9 +89,9 @@ START_TEST(another_region_of_the_same_bytes_is_kept)
 	do_all();
 	plan_for(MAP(vmmem_region_ref(twin)));
 	expect_count(1);
-	expect_op(0, VMMEM_SLOT_KEEP, 0, 0);
+	expect_op(0, VMMEM_SLOT_OP_KEEP, 0, 0);
 	do_all();
-	assert_ok(vmmem_slots_at(slots, 0, &slot));
+	assert_ok(vmmem_slot_table_at(slots, 0, &slot));
 	ck_assert_ptr_eq(slot.region, twin);
 	vmmem_region_unref(twin);
 }
@@ -129,8 +130,8 @@ START_TEST(other_bytes_are_another_slot)
 	do_all();
 	plan_for(MAP(region_of(0, LEN)));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_DELETE, 0, 0);
-	expect_op(1, VMMEM_SLOT_CREATE, 0, 0);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 0, 0);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 0, 0);
 }
 END_TEST
 
@@ -161,13 +162,13 @@ START_TEST(the_same_bytes_elsewhere_are_moved)
 	do_all();
 	plan_for(MAP(there));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_DELETE, 1, LEN);
-	expect_op(1, VMMEM_SLOT_MOVE, 0, 7 * LEN);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 1, LEN);
+	expect_op(1, VMMEM_SLOT_OP_MOVE, 0, 7 * LEN);
 	ck_assert_uint_eq(op_at(1).old_gpa, 0);
 	do_all();
-	assert_ok(vmmem_slots_at(slots, 0, &slot));
+	assert_ok(vmmem_slot_table_at(slots, 0, &slot));
 	ck_assert_uint_eq(slot.gpa, 7 * LEN);
-	assert_code(vmmem_slots_find(slots, 0, &slot), VMMEM_EBADADDR);
+	assert_code(vmmem_slot_table_find(slots, 0, &slot), VMMEM_EBADADDR);
 }
 END_TEST
 
@@ -181,19 +182,19 @@ START_TEST(moves_that_overlap)
 	do_all();
 	plan_for(MAP(alias_of(LEN / 2, a)));
 	expect_count(1);
-	expect_op(0, VMMEM_SLOT_MOVE, 0, LEN / 2);
+	expect_op(0, VMMEM_SLOT_OP_MOVE, 0, LEN / 2);
 	plan_for(MAP(vmmem_region_ref(a), vmmem_region_ref(b)));
 	do_all();
 	plan_for(MAP(alias_of(LEN, a), alias_of(0, b)));
-	for (i = 0; i < vmmem_slots_plan_count(plan); i++) {
-		moves += op_at(i).kind == VMMEM_SLOT_MOVE;
-		deletes += op_at(i).kind == VMMEM_SLOT_DELETE;
+	for (i = 0; i < vmmem_slot_plan_count(plan); i++) {
+		moves += op_at(i).kind == VMMEM_SLOT_OP_MOVE;
+		deletes += op_at(i).kind == VMMEM_SLOT_OP_DELETE;
 	}
 	ck_assert_uint_eq(moves, 1);
 	ck_assert_uint_eq(deletes, 1);
 	expect_count(3);
 	/* The one that moves finds its place empty. */
-	ck_assert_uint_eq(op_at(0).kind, VMMEM_SLOT_DELETE);
+	ck_assert_uint_eq(op_at(0).kind, VMMEM_SLOT_OP_DELETE);
 	do_all();
 	vmmem_region_unref(a);
 	vmmem_region_unref(b);
@@ -205,38 +206,38 @@ START_TEST(without_moving)
 	struct vmmem_region *memory = region_of(0, LEN);
 	struct vmmem_region *there = alias_of(7 * LEN, memory);
 
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	make(NULL);
 	plan_for(MAP(memory));
 	do_all();
 	plan_for(MAP(there));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_DELETE, 0, 0);
-	expect_op(1, VMMEM_SLOT_CREATE, 0, 7 * LEN);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 0, 0);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 0, 7 * LEN);
 }
 END_TEST
 
 START_TEST(no_more_slots_than_there_are)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
 					       .first = 5,
 					       .max = 2 };
 	struct vmmem_collection *map;
 
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	make(&options);
 	map = MAP(region_of(0, LEN), region_of(LEN, LEN),
 		  region_of(2 * LEN, LEN));
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ENOSLOT);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ENOSLOT);
 	vmmem_collection_unref(map);
 	plan_for(MAP(region_of(0, LEN), region_of(LEN, LEN)));
-	expect_op(0, VMMEM_SLOT_CREATE, 5, 0);
-	expect_op(1, VMMEM_SLOT_CREATE, 6, LEN);
+	expect_op(0, VMMEM_SLOT_OP_CREATE, 5, 0);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 6, LEN);
 	do_all();
 	/* What goes makes room for what comes. */
 	plan_for(MAP(region_of(0, LEN), region_of(2 * LEN, LEN)));
 	do_all();
-	ck_assert_uint_eq(vmmem_slots_count(slots), 2);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 2);
 }
 END_TEST
 
@@ -247,7 +248,7 @@ START_TEST(slot_at_the_end_of_all_addresses)
 
 	plan_for(MAP(region_of(TOP - (LEN - 1), LEN)));
 	do_all();
-	assert_ok(vmmem_slots_find(slots, TOP, &slot));
+	assert_ok(vmmem_slot_table_find(slots, TOP, &slot));
 	ck_assert_uint_eq(slot.gpa, TOP - (LEN - 1));
 	plan_for(MAP(region_of(0, LEN), region_of(TOP - (LEN - 1), LEN)));
 	expect_count(3);
@@ -257,19 +258,19 @@ END_TEST
 
 START_TEST(a_plan_is_done_in_order_and_once)
 {
-	struct vmmem_slots_plan *stale;
+	struct vmmem_slot_plan *stale;
 
 	plan_for(MAP(region_of(0, LEN), region_of(LEN, LEN)));
-	assert_code(vmmem_slots_done(slots, plan, 1), VMMEM_EINVAL);
-	assert_ok(vmmem_slots_done(slots, plan, 0));
-	assert_code(vmmem_slots_done(slots, plan, 0), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_done(slots, plan, 1), VMMEM_EARGUMENT);
+	assert_ok(vmmem_slot_table_done(slots, plan, 0));
+	assert_code(vmmem_slot_table_done(slots, plan, 0), VMMEM_EARGUMENT);
 	stale = plan;
 	plan = NULL;
 	plan_for(map_of(NULL, 0));
 	do_all();
-	assert_code(vmmem_slots_done(slots, stale, 1), VMMEM_EINVAL);
-	assert_code(vmmem_slots_done(slots, stale, 2), VMMEM_EOUTOFRANGE);
-	vmmem_slots_plan_free(stale);
+	assert_code(vmmem_slot_table_done(slots, stale, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_done(slots, stale, 2), VMMEM_EOUTOFRANGE);
+	vmmem_slot_plan_free(stale);
 }
 END_TEST
 
@@ -280,12 +281,12 @@ START_TEST(spoilt_slot_is_made_again)
 
 	plan_for(MAP(vmmem_region_ref(region)));
 	do_all();
-	assert_ok(vmmem_slots_spoil(slots, 0));
-	assert_code(vmmem_slots_spoil(slots, 1), VMMEM_ENOREGION);
+	assert_ok(vmmem_slot_table_spoil(slots, 0));
+	assert_code(vmmem_slot_table_spoil(slots, 1), VMMEM_ENOREGION);
 	plan_for(MAP(vmmem_region_ref(region)));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_DELETE, 0, 0);
-	expect_op(1, VMMEM_SLOT_CREATE, 0, 0);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 0, 0);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 0, 0);
 	do_all();
 	plan_for(MAP(region));
 	expect_count(0);
@@ -315,7 +316,7 @@ START_TEST(table_holds_what_it_shows)
 	vmmem_region_builder_free(builder);
 	plan_for(MAP(region));
 	do_all();
-	plan = vmmem_slots_plan_free(plan);
+	plan = vmmem_slot_plan_free(plan);
 	ck_assert_int_eq(count, 0);
 	plan_for(map_of(NULL, 0));
 	do_all();
@@ -325,62 +326,65 @@ END_TEST
 
 START_TEST(what_is_wrong_is_refused)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options) };
+	struct vmmem_slot_table_options options = { .size = sizeof(options) };
 	struct {
-		struct vmmem_slots_options options;
+		struct vmmem_slot_table_options options;
 		uint64_t more;
 	} newer = { .more = 1 };
-	struct vmmem_slots *none = (void *)&options;
-	struct vmmem_slots_plan *no_plan = (void *)&options;
+	struct vmmem_slot_table *none = (void *)&options;
+	struct vmmem_slot_plan *no_plan = (void *)&options;
 	struct vmmem_collection *map = map_of(NULL, 0);
 	struct vmmem_slot slot;
 	struct vmmem_slot_op op;
 
-	assert_code(vmmem_slots_new(NULL, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(NULL, NULL), VMMEM_EARGUMENT);
 	options.page_size = 3;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.page_size = 0;
 	options.flags = 2;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.flags = 0;
 	options.reserved = 1;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.reserved = 0;
 	options.first = UINT32_MAX;
 	options.max = 2;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.size = 8;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_ESTRUCTSIZE);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_ESTRUCTSIZE);
 	options.size = 5000;
-	assert_code(vmmem_slots_new(&options, &none), VMMEM_ESTRUCTSIZE);
+	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_ESTRUCTSIZE);
 	newer.options.size = sizeof(newer);
-	assert_code(vmmem_slots_new(&newer.options, &none),
+	assert_code(vmmem_slot_table_new(&newer.options, &none),
 		    VMMEM_ESTRUCTNEWER);
 	ck_assert_ptr_eq(none, &options);
 
-	assert_code(vmmem_slots_plan_new(NULL, map, &no_plan), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan_new(slots, NULL, &no_plan), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan_new(slots, map, NULL), VMMEM_EINVAL);
+	assert_code(vmmem_slot_plan_new(NULL, map, &no_plan), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_plan_new(slots, NULL, &no_plan),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_plan_new(slots, map, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(no_plan, &options);
 	plan_for(map);
-	assert_code(vmmem_slots_plan_at(NULL, 0, &op), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan_at(plan, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slots_plan_at(plan, 0, &op), VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_slots_done(NULL, plan, 0), VMMEM_EINVAL);
-	assert_code(vmmem_slots_done(slots, NULL, 0), VMMEM_EINVAL);
-	assert_code(vmmem_slots_at(NULL, 0, &slot), VMMEM_EINVAL);
-	assert_code(vmmem_slots_at(slots, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slots_find(NULL, 0, &slot), VMMEM_EINVAL);
-	assert_code(vmmem_slots_find(slots, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slots_find(slots, 0, &slot), VMMEM_EBADADDR);
-	assert_code(vmmem_slots_by_number(NULL, 0, &slot), VMMEM_EINVAL);
-	assert_code(vmmem_slots_by_number(slots, 0, NULL), VMMEM_EINVAL);
-	assert_code(vmmem_slots_spoil(NULL, 0), VMMEM_EINVAL);
-	assert_code(vmmem_slots_redescribe(NULL), VMMEM_EINVAL);
-	ck_assert_uint_eq(vmmem_slots_count(NULL), 0);
-	ck_assert_uint_eq(vmmem_slots_plan_count(NULL), 0);
-	ck_assert_ptr_null(vmmem_slots_free(NULL));
-	ck_assert_ptr_null(vmmem_slots_plan_free(NULL));
+	assert_code(vmmem_slot_plan_at(NULL, 0, &op), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_plan_at(plan, 0, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_plan_at(plan, 0, &op), VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_slot_table_done(NULL, plan, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_done(slots, NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_at(NULL, 0, &slot), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_at(slots, 0, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_find(NULL, 0, &slot), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_find(slots, 0, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_find(slots, 0, &slot), VMMEM_EBADADDR);
+	assert_code(vmmem_slot_table_by_number(NULL, 0, &slot),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_by_number(slots, 0, NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_spoil(NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_redescribe(NULL), VMMEM_EARGUMENT);
+	ck_assert_uint_eq(vmmem_slot_table_count(NULL), 0);
+	ck_assert_uint_eq(vmmem_slot_plan_count(NULL), 0);
+	ck_assert_ptr_null(vmmem_slot_table_free(NULL));
+	ck_assert_ptr_null(vmmem_slot_plan_free(NULL));
 }
 END_TEST
 

@@ -5,19 +5,19 @@
 
 #include <stdbool.h>
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
-struct vmmem_slots_entry {
+struct vmmem_slot_table_entry {
 	struct vmmem_slot slot; /* without a region: a number that is free */
 	bool spoilt;		/* is not what it says */
 	bool doomed;		/* while planning: will be deleted */
 };
 
-struct vmmem_slots {
-	struct vmmem_slots_options options;
+struct vmmem_slot_table {
+	struct vmmem_slot_table_options options;
 
 	/* By number, from options.first on. */
-	struct vmmem_slots_entry *pool;
+	struct vmmem_slot_table_entry *pool;
 	size_t pool_len;
 
 	/* The indices in 'pool' of those that are there, by guest address. */
@@ -35,9 +35,9 @@ struct vmmem_slots {
 	uint64_t serial; /* grows with each change */
 };
 
-struct vmmem_slots_plan {
+struct vmmem_slot_plan {
 	struct vmmem_collection *map;
-	const struct vmmem_slots *slots;
+	const struct vmmem_slot_table *slots;
 	uint64_t serial; /* that of the table as it was, or as we left it */
 	uint64_t asked;	 /* the same */
 	struct vmmem_slot_op *ops;
@@ -46,8 +46,8 @@ struct vmmem_slots_plan {
 };
 
 /* The entry at 'index' in the order of guest addresses. */
-static inline struct vmmem_slots_entry *
-vmmem_slots_entry_at(const struct vmmem_slots *slots, size_t index)
+static inline struct vmmem_slot_table_entry *
+vmmem_slot_table_entry_at(const struct vmmem_slot_table *slots, size_t index)
 {
 	return &slots->pool[slots->order[index]];
 }
@@ -66,16 +66,17 @@ vmmem_slot_offset(const struct vmmem_slot *slot)
 }
 
 /*
- * vmmem_slots_position() returns the index of the first slot that starts above
+ * vmmem_slot_table_position() returns the index of the first slot that starts above
  * 'gpa', the count if none does.
  */
-size_t vmmem_slots_position(const struct vmmem_slots *slots, uint64_t gpa);
+size_t vmmem_slot_table_position(const struct vmmem_slot_table *slots,
+				 uint64_t gpa);
 
 /*
- * vmmem_slots_reserve() makes room for 'count' slots with numbers below
+ * vmmem_slot_table_reserve() makes room for 'count' slots with numbers below
  * first + 'numbers', so that no done operation needs any.
  */
-int vmmem_slots_reserve(struct vmmem_slots *slots, size_t count,
-			size_t numbers);
+int vmmem_slot_table_reserve(struct vmmem_slot_table *slots, size_t count,
+			     size_t numbers);
 
 #endif

@@ -2,7 +2,7 @@
 /* Judging a descriptor that a peer has sent, by a program's rules. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 #include <vmmem/policy.h>
 #include <vmmem/region.h>
 
@@ -16,18 +16,18 @@
 
 #include "base/api.h"
 #include "region/file.h"
-#include "region/foreign_priv.h"
+#include "region/fd_priv.h"
 #include "base/struct_size.h"
 
-#define TYPES_KNOWN ((VMMEM_FILE_OTHER << 1) - 1)
-#define TYPES_IN_MEMORY (VMMEM_FILE_MEMORY | VMMEM_FILE_HUGETLB)
+#define TYPES_KNOWN ((VMMEM_FD_TYPE_OTHER << 1) - 1)
+#define TYPES_IN_MEMORY (VMMEM_FD_TYPE_MEMORY | VMMEM_FD_TYPE_HUGETLB)
 #define SEALS_KNOWN ((VMMEM_SEAL_EXEC << 1) - 1)
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-#define FLAGS_KNOWN (VMMEM_FOREIGN_MAY_SHRINK | VMMEM_FOREIGN_MAY_END_EARLY)
+#define FLAGS_KNOWN (VMMEM_FD_MAY_SHRINK | VMMEM_FD_MAY_END_EARLY)
 
 /* What fcntl() alone tells: nothing that a file system is asked for. */
 static int
-examine_descriptor(int fd, struct vmmem_foreign_report *report,
+examine_descriptor(int fd, struct vmmem_fd_report *report,
 		   bool *ret_sealable)
 {
 	int flags, seals;
@@ -69,26 +69,26 @@ type_of(const struct stat *status, bool in_memory, bool hugetlb)
 	switch (status->st_mode & S_IFMT) {
 	case S_IFREG:
 		if (hugetlb)
-			return VMMEM_FILE_HUGETLB;
-		return in_memory ? VMMEM_FILE_MEMORY : VMMEM_FILE_REGULAR;
+			return VMMEM_FD_TYPE_HUGETLB;
+		return in_memory ? VMMEM_FD_TYPE_MEMORY : VMMEM_FD_TYPE_REGULAR;
 	case S_IFCHR:
-		return VMMEM_FILE_DEVICE;
+		return VMMEM_FD_TYPE_DEVICE;
 	case S_IFBLK:
-		return VMMEM_FILE_BLOCK;
+		return VMMEM_FD_TYPE_BLOCK;
 	case S_IFDIR:
-		return VMMEM_FILE_DIRECTORY;
+		return VMMEM_FD_TYPE_DIRECTORY;
 	case S_IFIFO:
-		return VMMEM_FILE_PIPE;
+		return VMMEM_FD_TYPE_PIPE;
 	case S_IFSOCK:
-		return VMMEM_FILE_SOCKET;
+		return VMMEM_FD_TYPE_SOCKET;
 	default:
-		return VMMEM_FILE_OTHER;
+		return VMMEM_FD_TYPE_OTHER;
 	}
 }
 
 /* What the file system tells. */
 static int
-examine_file(int fd, bool sealable, struct vmmem_foreign_report *report)
+examine_file(int fd, bool sealable, struct vmmem_fd_report *report)
 {
 	struct statfs fs;
 	struct stat status;
@@ -110,7 +110,7 @@ examine_file(int fd, bool sealable, struct vmmem_foreign_report *report)
 	report->fs_type = (uint64_t)fs.f_type & UINT32_MAX;
 	report->type = type_of(&status, in_memory, hugetlb);
 	report->page_size = 0;
-	if (report->type == VMMEM_FILE_HUGETLB)
+	if (report->type == VMMEM_FD_TYPE_HUGETLB)
 		report->page_size = (uint64_t)fs.f_bsize;
 	else if (S_ISREG(status.st_mode))
 		report->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -120,35 +120,35 @@ examine_file(int fd, bool sealable, struct vmmem_foreign_report *report)
 }
 
 VMMEM_API int
-vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report)
+vmmem_fd_examine(int fd, struct vmmem_fd_report *ret_report)
 {
-	struct vmmem_foreign_report report = { 0 };
+	struct vmmem_fd_report report = { 0 };
 	bool sealable;
 	int rc;
 
 	if (ret_report == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = examine_descriptor(fd, &report, &sealable);
 	if (rc == 0)
 		rc = examine_file(fd, sealable, &report);
 	if (rc != 0)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),
-				 sizeof(struct vmmem_foreign_report),
+				 sizeof(struct vmmem_fd_report),
 				 ret_report);
 }
 
 int
-vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
-		   struct vmmem_foreign_rules *ret_rules)
+vmmem_fd_take(const struct vmmem_fd_rules *caller,
+	      struct vmmem_fd_rules *ret_rules)
 {
-	struct vmmem_foreign_rules *rules = ret_rules;
+	struct vmmem_fd_rules *rules = ret_rules;
 	int rc;
 
-	*rules = (struct vmmem_foreign_rules){ .size = sizeof(*rules) };
+	*rules = (struct vmmem_fd_rules){ .size = sizeof(*rules) };
 	if (caller != NULL) {
 		rc = vmmem_struct_take(caller, rules, sizeof(*rules),
-				       sizeof(struct vmmem_foreign_rules));
+				       sizeof(struct vmmem_fd_rules));
 		if (rc != 0)
 			return rc;
 	}
@@ -156,7 +156,7 @@ vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
 	    (rules->access & ~ACCESS_KNOWN) != 0 ||
 	    ((rules->require | rules->add | rules->warn) & ~SEALS_KNOWN) != 0 ||
 	    (rules->flags & ~FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (rules->types == 0)
 		rules->types = TYPES_IN_MEMORY;
 	return 0;
@@ -167,8 +167,8 @@ vmmem_foreign_take(const struct vmmem_foreign_rules *caller,
  * nothing but adding changes them.
  */
 static int
-see_to_seals(int fd, const struct vmmem_foreign_rules *rules,
-	     struct vmmem_foreign_report *report)
+see_to_seals(int fd, const struct vmmem_fd_rules *rules,
+	     struct vmmem_fd_report *report)
 {
 	uint32_t add = rules->add & ~report->seals;
 	int seals;
@@ -191,28 +191,28 @@ see_to_seals(int fd, const struct vmmem_foreign_rules *rules,
 }
 
 int
-vmmem_foreign_range(const struct vmmem_foreign_report *report,
-		    const struct vmmem_foreign_rules *rules, uint64_t offset,
-		    uint64_t len)
+vmmem_fd_range(const struct vmmem_fd_report *report,
+	       const struct vmmem_fd_rules *rules, uint64_t offset,
+	       uint64_t len)
 {
 	uint64_t end;
 
 	if (vmmem_address_checked_add(offset, len, &end) != 0 ||
 	    end > INT64_MAX)
-		return VMMEM_EOVERFLOW;
+		return VMMEM_EWRAPS;
 	/* Only what has pages that are known has an end. */
 	if (report->page_size == 0 || len == 0 || end <= report->len)
 		return 0;
 	/* To map huge pages of the pool past the end makes the file longer. */
-	return (rules->flags & VMMEM_FOREIGN_MAY_END_EARLY) != 0 &&
-			       report->type != VMMEM_FILE_HUGETLB ?
+	return (rules->flags & VMMEM_FD_MAY_END_EARLY) != 0 &&
+			       report->type != VMMEM_FD_TYPE_HUGETLB ?
 		       0 :
 		       VMMEM_EPASTEOF;
 }
 
 int
-vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
-		    uint32_t access, struct vmmem_foreign_report *report)
+vmmem_fd_judge(int fd, const struct vmmem_fd_rules *rules, uint32_t access,
+	       struct vmmem_fd_report *report)
 {
 	const uint32_t against_writing = VMMEM_SEAL_WRITE |
 					 VMMEM_SEAL_FUTURE_WRITE;
@@ -248,7 +248,7 @@ vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
 			return rc;
 	}
 	if (report->shrinkable != 0 &&
-	    (rules->flags & VMMEM_FOREIGN_MAY_SHRINK) == 0)
+	    (rules->flags & VMMEM_FD_MAY_SHRINK) == 0)
 		return VMMEM_ESHRINKABLE;
 	if (rules->page_size != 0 && report->page_size != rules->page_size)
 		return VMMEM_EHUGEPAGE;
@@ -256,42 +256,42 @@ vmmem_foreign_judge(int fd, const struct vmmem_foreign_rules *rules,
 }
 
 VMMEM_API int
-vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
-		    const struct vmmem_foreign_rules *rules,
-		    struct vmmem_foreign_report *ret_report)
+vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
+	       const struct vmmem_fd_rules *rules,
+	       struct vmmem_fd_report *ret_report)
 {
-	struct vmmem_foreign_report report = { 0 };
-	struct vmmem_foreign_rules taken;
+	struct vmmem_fd_report report = { 0 };
+	struct vmmem_fd_rules taken;
 	uint32_t access;
 	int rc;
 
-	rc = vmmem_foreign_take(rules, &taken);
+	rc = vmmem_fd_take(rules, &taken);
 	if (rc == 0 && ret_report != NULL)
 		rc = vmmem_struct_check(ret_report,
-					sizeof(struct vmmem_foreign_report));
+					sizeof(struct vmmem_fd_report));
 	if (rc != 0)
 		return rc;
 	access = taken.access != 0 ? taken.access : ACCESS_KNOWN;
-	rc = vmmem_foreign_judge(fd, &taken, access, &report);
+	rc = vmmem_fd_judge(fd, &taken, access, &report);
 	if (rc == 0 && report.page_size != 0 && offset % report.page_size != 0)
 		rc = VMMEM_EFILEOFFSET;
 	if (rc == 0)
-		rc = vmmem_foreign_range(&report, &taken, offset, len);
+		rc = vmmem_fd_range(&report, &taken, offset, len);
 	if (rc != 0 || ret_report == NULL)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),
-				 sizeof(struct vmmem_foreign_report),
+				 sizeof(struct vmmem_fd_report),
 				 ret_report);
 }
 
 VMMEM_API int
-vmmem_foreign_same_file(int fd, int other, int *ret_same)
+vmmem_fd_same_file(int fd, int other, int *ret_same)
 {
 	bool same;
 	int rc;
 
 	if (ret_same == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = vmmem_file_is_same(fd, other, &same);
 	if (rc == 0)
 		*ret_same = same;

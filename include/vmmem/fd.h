@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/foreign.h - descriptors that come from somebody who is not trusted: a
+ * vmmem/fd.h - descriptors that come from somebody who is not trusted: a
  * vhost-user frontend, a vfio-user client, a sandboxed device.
  *
  * Such a descriptor may be anything: a pipe, a device, a file of a file system
  * that its sender runs, a file that its sender cuts short while it is mapped.
  * These functions find out what it is, and refuse what the caller's rules do
- * not permit.  vmmem_region_builder_set_foreign() makes a region of a
+ * not permit.  vmmem_region_builder_set_untrusted_file() makes a region of a
  * descriptor under such rules.
  *
  * A descriptor's seals are looked at before its length, so that a length that
@@ -16,8 +16,8 @@
  *
  * Since: 0.1, all of it.
  */
-#ifndef VMMEM_FOREIGN_H
-#define VMMEM_FOREIGN_H
+#ifndef VMMEM_FD_H
+#define VMMEM_FD_H
 
 #include <vmmem/base.h>
 
@@ -26,32 +26,32 @@ VMMEM_BEGIN_DECLS
 struct vmmem_region_builder;
 
 /* What a descriptor is.  The first four can be mapped. */
-#define VMMEM_FILE_MEMORY 1U	 /* a memfd, or a file of tmpfs */
-#define VMMEM_FILE_HUGETLB 2U	 /* the same, of huge pages of the pool */
-#define VMMEM_FILE_REGULAR 4U	 /* a regular file of another file system */
-#define VMMEM_FILE_DEVICE 8U	 /* a character device */
-#define VMMEM_FILE_BLOCK 16U	 /* a block device */
-#define VMMEM_FILE_DIRECTORY 32U /* a directory */
-#define VMMEM_FILE_PIPE 64U	 /* a pipe or FIFO */
-#define VMMEM_FILE_SOCKET 128U	 /* a socket */
-#define VMMEM_FILE_OTHER 256U	 /* what has no type: eventfd and the like */
+#define VMMEM_FD_TYPE_MEMORY 1U	 /* a memfd, or a file of tmpfs */
+#define VMMEM_FD_TYPE_HUGETLB 2U	 /* the same, of huge pages of the pool */
+#define VMMEM_FD_TYPE_REGULAR 4U	 /* a regular file of another file system */
+#define VMMEM_FD_TYPE_DEVICE 8U	 /* a character device */
+#define VMMEM_FD_TYPE_BLOCK 16U	 /* a block device */
+#define VMMEM_FD_TYPE_DIRECTORY 32U /* a directory */
+#define VMMEM_FD_TYPE_PIPE 64U	 /* a pipe or FIFO */
+#define VMMEM_FD_TYPE_SOCKET 128U	 /* a socket */
+#define VMMEM_FD_TYPE_OTHER 256U	 /* what has no type: eventfd and the like */
 
 /* Accept a file that could become shorter while it is mapped. */
-#define VMMEM_FOREIGN_MAY_SHRINK 1U
+#define VMMEM_FD_MAY_SHRINK 1U
 /*
  * Accept a range that goes past the end of the file: what MAY_SHRINK accepts a
- * moment later.  Touching what is not there raises SIGBUS, or is VMMEM_EFAULT
+ * moment later.  Touching what is not there raises SIGBUS, or is VMMEM_EGONE
  * where faults are survived (vmmem/fault.h), until the file becomes longer.
  * Not for files of huge pages of the pool: mapping makes those longer.
  */
-#define VMMEM_FOREIGN_MAY_END_EARLY 2U
+#define VMMEM_FD_MAY_END_EARLY 2U
 
 /*
- * struct vmmem_foreign_rules is what is permitted.  'size' is
- * sizeof(struct vmmem_foreign_rules).  A member that is 0 is as strict as can
+ * struct vmmem_fd_rules is what is permitted.  'size' is
+ * sizeof(struct vmmem_fd_rules).  A member that is 0 is as strict as can
  * be.  Members are only ever added at the end.
  */
-struct vmmem_foreign_rules {
+struct vmmem_fd_rules {
 	size_t size;
 	/* VMMEM_FILE_...; 0: MEMORY and HUGETLB */
 	uint32_t types;
@@ -66,19 +66,19 @@ struct vmmem_foreign_rules {
 	uint32_t add;
 	/* seals whose lack is only reported */
 	uint32_t warn;
-	/* VMMEM_FOREIGN_... */
+	/* VMMEM_FD_... */
 	uint32_t flags;
 	/* what its pages must be; 0: any */
 	uint64_t page_size;
 };
 
 /*
- * struct vmmem_foreign_report is what was found.  The caller sets 'size' to
- * sizeof(struct vmmem_foreign_report).  Members are only ever added at the end;
- * those that the library does not know become 0.  vmmem_foreign_same_file()
+ * struct vmmem_fd_report is what was found.  The caller sets 'size' to
+ * sizeof(struct vmmem_fd_report).  Members are only ever added at the end;
+ * those that the library does not know become 0.  vmmem_fd_same_file()
  * tells whether two descriptors are of one file.
  */
-struct vmmem_foreign_report {
+struct vmmem_fd_report {
 	size_t size;
 	uint64_t device;
 	uint64_t inode;
@@ -95,22 +95,22 @@ struct vmmem_foreign_report {
 };
 
 /*
- * vmmem_foreign_examine() stores what 'fd' is, and judges nothing.  It asks the
+ * vmmem_fd_examine() stores what 'fd' is, and judges nothing.  It asks the
  * file system, which may make it wait if that is run by the sender (FUSE);
- * vmmem_foreign_check() asks only if more than MEMORY and HUGETLB is permitted.
+ * vmmem_fd_check() asks only if more than MEMORY and HUGETLB is permitted.
  *
  * Returns 0, or
- *   VMMEM_EINVAL       'ret_report' is NULL
+ *   VMMEM_EARGUMENT    'ret_report' is NULL
  *   VMMEM_ESTRUCTSIZE  ret_report->size is below that of version 0.1 or above
  *                      4096
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said: -EBADF if
  *                      'fd' is not open
  */
 VMMEM_NODISCARD int
-vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
+vmmem_fd_examine(int fd, struct vmmem_fd_report *ret_report);
 
 /*
- * vmmem_foreign_check() checks whether [offset, offset + len) of 'fd' may be
+ * vmmem_fd_check() checks whether [offset, offset + len) of 'fd' may be
  * mapped under 'rules', NULL for the strictest; adds the seals that these say;
  * and stores what it found, NULL if nobody wants to know.  Zero bytes are
  * within any file.
@@ -123,33 +123,33 @@ vmmem_foreign_examine(int fd, struct vmmem_foreign_report *ret_report);
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
  *                      the size of 'rules' or of 'ret_report', or members of
  *                      'rules' that this library does not know
- *   VMMEM_EINVAL       an unknown bit in the rules' types, access, seals or
+ *   VMMEM_EARGUMENT    an unknown bit in the rules' types, access, seals or
  *                      flags
  *   -EBADF             'fd' is not open
  *   VMMEM_EFILETYPE    it is of a type that is not permitted
  *   VMMEM_EFILEACCESS  it is not open for the access, or only as a place
- *                      (O_PATH); or it is sealed against writing, and is to
- *                      be written
+ *                      (O_PATH); or it is sealed against writing, and is to be
+ *                      written
  *   VMMEM_ESEALS       a seal is missing, or cannot be added
  *   VMMEM_ESHRINKABLE  the file lacks VMMEM_SEAL_SHRINK and the rules do not
- *                      say VMMEM_FOREIGN_MAY_SHRINK; a device has no end and is
- *                      not asked
+ *                      say VMMEM_FD_MAY_SHRINK; a device has no end and is not
+ *                      asked
  *   VMMEM_EHUGEPAGE    its pages are not those of the rules
  *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
  *                      what mmap(2) wants
- *   VMMEM_EOVERFLOW    offset + len passes 2^63 - 1
+ *   VMMEM_EWRAPS       offset + len passes 2^63 - 1
  *   VMMEM_EPASTEOF     the file ends before offset + len, and the rules do not
- *                      say VMMEM_FOREIGN_MAY_END_EARLY, or it is of huge pages;
- *                      a device has no end
+ *                      say VMMEM_FD_MAY_END_EARLY, or it is of huge pages; a
+ *                      device has no end
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
-vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
-		    const struct vmmem_foreign_rules *rules,
-		    struct vmmem_foreign_report *ret_report);
+vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
+	       const struct vmmem_fd_rules *rules,
+	       struct vmmem_fd_report *ret_report);
 
 /*
- * vmmem_foreign_same_file() stores 1 if two descriptors are known to be of one
+ * vmmem_fd_same_file() stores 1 if two descriptors are known to be of one
  * file, else 0.  A device and an inode say so for files of tmpfs, hugetlbfs,
  * ext4, XFS and btrfs.  All else may have an inode in common with other files:
  * devices, files of no file system, and files whose numbers a server makes up.
@@ -157,25 +157,25 @@ vmmem_foreign_check(int fd, uint64_t offset, uint64_t len,
  * by sending it, on Linux 6.10 or later.
  *
  * Returns 0, or
- *   VMMEM_EINVAL  'ret_same' is NULL
- *   -errno        what fstat(2) or fstatfs(2) said
+ *   VMMEM_EARGUMENT  'ret_same' is NULL
+ *   -errno           what fstat(2) or fstatfs(2) said
  */
-VMMEM_NODISCARD int vmmem_foreign_same_file(int fd, int other, int *ret_same);
+VMMEM_NODISCARD int vmmem_fd_same_file(int fd, int other, int *ret_same);
 
 /*
- * vmmem_region_builder_set_foreign() backs the region with the file 'fd' from
+ * vmmem_region_builder_set_untrusted_file() backs the region with the file 'fd' from
  * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
- * also returns what vmmem_foreign_check() does, except VMMEM_EFILEOFFSET.
+ * also returns what vmmem_fd_check() does, except VMMEM_EFILEOFFSET.
  *
  * No page of a file that is mapped shared is made by mapping it, also after
  * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.
  * MAP_POPULATE, MAP_LOCKED and a policy do what they say all the same.
  */
 void
-vmmem_region_builder_set_foreign(struct vmmem_region_builder *builder, int fd,
-				 uint64_t offset,
-				 const struct vmmem_foreign_rules *rules);
+vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,
+					int fd, uint64_t offset,
+					const struct vmmem_fd_rules *rules);
 
 VMMEM_END_DECLS
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Tables of a hypervisor's memory slots. */
 #include <vmmem/error.h>
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,25 +9,25 @@
 #include <unistd.h>
 
 #include "base/api.h"
-#include "kvm/slots_priv.h"
+#include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN VMMEM_SLOTS_CAN_MOVE
+#define FLAGS_KNOWN VMMEM_SLOT_TABLE_CAN_MOVE
 
 /* What version 0.1 had. */
 #define OPTIONS_FIRST_SIZE                                                 \
-	(offsetof(struct vmmem_slots_options, opaque) + sizeof(void *))
+	(offsetof(struct vmmem_slot_table_options, opaque) + sizeof(void *))
 
 VMMEM_API int
-vmmem_slots_new(const struct vmmem_slots_options *options,
-		struct vmmem_slots **ret_slots)
+vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
+		     struct vmmem_slot_table **ret_slots)
 {
-	struct vmmem_slots_options known = { .size = sizeof(known) };
-	struct vmmem_slots *slots;
+	struct vmmem_slot_table_options known = { .size = sizeof(known) };
+	struct vmmem_slot_table *slots;
 	int rc;
 
 	if (ret_slots == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
 				       OPTIONS_FIRST_SIZE);
@@ -42,7 +42,7 @@ vmmem_slots_new(const struct vmmem_slots_options *options,
 	    (known.max_len & (known.page_size - 1)) != 0 ||
 	    (known.flags & ~FLAGS_KNOWN) != 0 || known.reserved != 0 ||
 	    (known.max != 0 && known.max - 1 > UINT32_MAX - known.first))
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 
 	slots = calloc(1, sizeof(*slots));
 	if (slots == NULL)
@@ -52,15 +52,16 @@ vmmem_slots_new(const struct vmmem_slots_options *options,
 	return 0;
 }
 
-VMMEM_API struct vmmem_slots *
-vmmem_slots_free(struct vmmem_slots *slots)
+VMMEM_API struct vmmem_slot_table *
+vmmem_slot_table_free(struct vmmem_slot_table *slots)
 {
 	size_t i;
 
 	if (slots == NULL)
 		return NULL;
 	for (i = 0; i < slots->count; i++)
-		vmmem_region_unref(vmmem_slots_entry_at(slots, i)->slot.region);
+		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
+							     i)->slot.region);
 	free(slots->order);
 	free(slots->pool);
 	free(slots);
@@ -68,28 +69,28 @@ vmmem_slots_free(struct vmmem_slots *slots)
 }
 
 VMMEM_API size_t
-vmmem_slots_count(const struct vmmem_slots *slots)
+vmmem_slot_table_count(const struct vmmem_slot_table *slots)
 {
 	return slots != NULL ? slots->count : 0;
 }
 
 VMMEM_API int
-vmmem_slots_at(const struct vmmem_slots *slots, size_t index,
-	       struct vmmem_slot *ret_slot)
+vmmem_slot_table_at(const struct vmmem_slot_table *slots, size_t index,
+		    struct vmmem_slot *ret_slot)
 {
 	if (slots == NULL || ret_slot == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (index >= slots->count)
 		return VMMEM_EOUTOFRANGE;
-	*ret_slot = vmmem_slots_entry_at(slots, index)->slot;
+	*ret_slot = vmmem_slot_table_entry_at(slots, index)->slot;
 	return 0;
 }
 
 /* find_number() returns NULL if there is no such slot. */
-static struct vmmem_slots_entry *
-find_number(const struct vmmem_slots *slots, uint32_t number)
+static struct vmmem_slot_table_entry *
+find_number(const struct vmmem_slot_table *slots, uint32_t number)
 {
-	struct vmmem_slots_entry *entry;
+	struct vmmem_slot_table_entry *entry;
 
 	if (number < slots->options.first ||
 	    number - slots->options.first >= slots->pool_len)
@@ -99,13 +100,13 @@ find_number(const struct vmmem_slots *slots, uint32_t number)
 }
 
 VMMEM_API int
-vmmem_slots_by_number(const struct vmmem_slots *slots, uint32_t number,
-		      struct vmmem_slot *ret_slot)
+vmmem_slot_table_by_number(const struct vmmem_slot_table *slots,
+			   uint32_t number, struct vmmem_slot *ret_slot)
 {
-	const struct vmmem_slots_entry *entry;
+	const struct vmmem_slot_table_entry *entry;
 
 	if (slots == NULL || ret_slot == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	entry = find_number(slots, number);
 	if (entry == NULL)
 		return VMMEM_ENOREGION;
@@ -114,14 +115,14 @@ vmmem_slots_by_number(const struct vmmem_slots *slots, uint32_t number,
 }
 
 size_t
-vmmem_slots_position(const struct vmmem_slots *slots, uint64_t gpa)
+vmmem_slot_table_position(const struct vmmem_slot_table *slots, uint64_t gpa)
 {
 	size_t low = 0, high = slots->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (vmmem_slots_entry_at(slots, middle)->slot.gpa <= gpa)
+		if (vmmem_slot_table_entry_at(slots, middle)->slot.gpa <= gpa)
 			low = middle + 1;
 		else
 			high = middle;
@@ -130,18 +131,18 @@ vmmem_slots_position(const struct vmmem_slots *slots, uint64_t gpa)
 }
 
 VMMEM_API int
-vmmem_slots_find(const struct vmmem_slots *slots, uint64_t gpa,
-		 struct vmmem_slot *ret_slot)
+vmmem_slot_table_find(const struct vmmem_slot_table *slots, uint64_t gpa,
+		      struct vmmem_slot *ret_slot)
 {
 	const struct vmmem_slot *slot;
 	size_t position;
 
 	if (slots == NULL || ret_slot == NULL)
-		return VMMEM_EINVAL;
-	position = vmmem_slots_position(slots, gpa);
+		return VMMEM_EARGUMENT;
+	position = vmmem_slot_table_position(slots, gpa);
 	if (position == 0)
 		return VMMEM_EBADADDR;
-	slot = &vmmem_slots_entry_at(slots, position - 1)->slot;
+	slot = &vmmem_slot_table_entry_at(slots, position - 1)->slot;
 	if (gpa > vmmem_slot_last(slot))
 		return VMMEM_EBADADDR;
 	*ret_slot = *slot;
@@ -158,7 +159,8 @@ grown(size_t len, size_t want)
 }
 
 int
-vmmem_slots_reserve(struct vmmem_slots *slots, size_t count, size_t numbers)
+vmmem_slot_table_reserve(struct vmmem_slot_table *slots, size_t count,
+			 size_t numbers)
 {
 	if (count > slots->order_len) {
 		size_t len = grown(slots->order_len, count);
@@ -172,7 +174,7 @@ vmmem_slots_reserve(struct vmmem_slots *slots, size_t count, size_t numbers)
 	}
 	if (numbers > slots->pool_len) {
 		size_t len = grown(slots->pool_len, numbers);
-		struct vmmem_slots_entry *pool;
+		struct vmmem_slot_table_entry *pool;
 
 		pool = reallocarray(slots->pool, len, sizeof(*pool));
 		if (pool == NULL)
@@ -187,9 +189,10 @@ vmmem_slots_reserve(struct vmmem_slots *slots, size_t count, size_t numbers)
 
 /* take_out() takes an entry out of the order, but leaves it as it is. */
 static void
-take_out(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
+take_out(struct vmmem_slot_table *slots,
+	 const struct vmmem_slot_table_entry *entry)
 {
-	size_t position = vmmem_slots_position(slots, entry->slot.gpa) - 1;
+	size_t position = vmmem_slot_table_position(slots, entry->slot.gpa) - 1;
 
 	slots->count--;
 	memmove(&slots->order[position], &slots->order[position + 1],
@@ -197,9 +200,10 @@ take_out(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
 }
 
 static void
-put_in(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
+put_in(struct vmmem_slot_table *slots,
+       const struct vmmem_slot_table_entry *entry)
 {
-	size_t position = vmmem_slots_position(slots, entry->slot.gpa);
+	size_t position = vmmem_slot_table_position(slots, entry->slot.gpa);
 
 	memmove(&slots->order[position + 1], &slots->order[position],
 		(slots->count - position) * sizeof(slots->order[0]));
@@ -208,37 +212,37 @@ put_in(struct vmmem_slots *slots, const struct vmmem_slots_entry *entry)
 }
 
 VMMEM_API int
-vmmem_slots_done(struct vmmem_slots *slots, struct vmmem_slots_plan *plan,
-		 size_t index)
+vmmem_slot_table_done(struct vmmem_slot_table *slots,
+		      struct vmmem_slot_plan *plan, size_t index)
 {
-	struct vmmem_slots_entry *entry;
+	struct vmmem_slot_table_entry *entry;
 	struct vmmem_region *old;
 	const struct vmmem_slot_op *op;
 	size_t number;
 
 	if (slots == NULL || plan == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (index >= plan->count)
 		return VMMEM_EOUTOFRANGE;
 	if (plan->slots != slots || plan->serial != slots->serial ||
 	    plan->next != index)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 
 	op = &plan->ops[index];
 	number = op->slot.number - slots->options.first;
 	entry = &slots->pool[number];
 	old = entry->slot.region;
 	switch (op->kind) {
-	case VMMEM_SLOT_DELETE:
+	case VMMEM_SLOT_OP_DELETE:
 		take_out(slots, entry);
-		*entry = (struct vmmem_slots_entry){ .spoilt = false };
+		*entry = (struct vmmem_slot_table_entry){ .spoilt = false };
 		if (number < slots->lowest_free)
 			slots->lowest_free = number;
 		break;
-	case VMMEM_SLOT_MOVE:
+	case VMMEM_SLOT_OP_MOVE:
 		take_out(slots, entry);
 		/* fallthrough */
-	case VMMEM_SLOT_CREATE:
+	case VMMEM_SLOT_OP_CREATE:
 		entry->slot = op->slot;
 		vmmem_region_ref(op->slot.region);
 		put_in(slots, entry);
@@ -260,12 +264,12 @@ vmmem_slots_done(struct vmmem_slots *slots, struct vmmem_slots_plan *plan,
 }
 
 VMMEM_API int
-vmmem_slots_spoil(struct vmmem_slots *slots, uint32_t number)
+vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number)
 {
-	struct vmmem_slots_entry *entry;
+	struct vmmem_slot_table_entry *entry;
 
 	if (slots == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	entry = find_number(slots, number);
 	if (entry == NULL)
 		return VMMEM_ENOREGION;
@@ -275,10 +279,10 @@ vmmem_slots_spoil(struct vmmem_slots *slots, uint32_t number)
 }
 
 VMMEM_API int
-vmmem_slots_redescribe(struct vmmem_slots *slots)
+vmmem_slot_table_redescribe(struct vmmem_slot_table *slots)
 {
 	if (slots == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	slots->asked++;
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* What becomes a slot, by itself and as its caller describes it. */
 #include "plans.h"
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 static int
 never_read(void *opaque, uint64_t offset, void *buf, size_t len)
@@ -31,10 +31,10 @@ START_TEST(slots_are_of_whole_pages)
 	struct vmmem_collection *map;
 
 	map = MAP(region_of(LEN + 16, LEN));
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
 	vmmem_collection_unref(map);
 	map = MAP(region_of(LEN, LEN - 16));
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ESLOTALIGN);
 	vmmem_collection_unref(map);
 	ck_assert_ptr_null(plan);
 }
@@ -59,13 +59,13 @@ describe(void *opaque, const struct vmmem_region *region,
 
 START_TEST(described_by_the_caller)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
 					       .describe = describe,
 					       .opaque = &answer };
 	struct vmmem_region *region = region_of(LEN, LEN);
 	struct vmmem_collection *map = MAP(vmmem_region_ref(region));
 
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	make(&options);
 	answer = 0;
 	set_flags = VMMEM_SLOT_LOG;
@@ -78,33 +78,33 @@ START_TEST(described_by_the_caller)
 	/* It has its slot, and is not asked about again of itself. */
 	plan_for(vmmem_collection_ref(map));
 	expect_count(0);
-	assert_ok(vmmem_slots_redescribe(slots));
+	assert_ok(vmmem_slot_table_redescribe(slots));
 	/* Until it is carried out, each plan asks. */
 	plan_for(vmmem_collection_ref(map));
 	plan_for(vmmem_collection_ref(map));
 	expect_count(1);
-	expect_op(0, VMMEM_SLOT_CHANGE, 0, LEN);
+	expect_op(0, VMMEM_SLOT_OP_CHANGE, 0, LEN);
 	ck_assert_uint_eq(op_at(0).old_flags, VMMEM_SLOT_LOG);
 	ck_assert_uint_eq(op_at(0).slot.flags, 0);
 	do_all();
 	set_flags = VMMEM_SLOT_NONE;
 	plan_for(vmmem_collection_ref(map));
 	expect_count(0);
-	assert_ok(vmmem_slots_redescribe(slots));
+	assert_ok(vmmem_slot_table_redescribe(slots));
 	plan_for(vmmem_collection_ref(map));
-	expect_op(0, VMMEM_SLOT_DELETE, 0, LEN);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 0, LEN);
 
 	answer = -EXDEV;
-	plan = vmmem_slots_plan_free(plan);
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), -EXDEV);
+	plan = vmmem_slot_plan_free(plan);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), -EXDEV);
 	answer = 1;
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ECALLBACK);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ECALLBACK);
 	answer = 0;
 	set_flags = 16;
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_EINVAL);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_EARGUMENT);
 	/* Without a descriptor. */
 	set_flags = VMMEM_SLOT_GUEST_MEMFD;
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_EINVAL);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_EARGUMENT);
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }
@@ -127,10 +127,10 @@ describe_memfd(void *opaque, const struct vmmem_region *region,
 /* Without the flag there is no guest_memfd, whatever else is said. */
 START_TEST(described_with_guest_memfd)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
 					       .describe = describe_memfd };
 
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	make(&options);
 	memfd_flag = _i != 0 ? VMMEM_SLOT_GUEST_MEMFD : 0;
 	plan_for(MAP(region_of(LEN, LEN)));
@@ -145,7 +145,7 @@ END_TEST
 
 START_TEST(described_without_a_host_address)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
 					       .describe = describe,
 					       .opaque = &answer };
 	struct vmmem_region_ops ops = { .size = sizeof(ops),
@@ -153,13 +153,13 @@ START_TEST(described_without_a_host_address)
 	struct vmmem_collection *map;
 	struct vmmem_region *custom;
 
-	vmmem_slots_free(slots);
+	vmmem_slot_table_free(slots);
 	make(&options);
 	answer = 0;
 	set_flags = VMMEM_SLOT_NONE;
 	assert_ok(vmmem_region_new_custom(0, LEN, &ops, NULL, &custom));
 	map = MAP(custom);
-	assert_code(vmmem_slots_plan_new(slots, map, &plan), VMMEM_ENOHOST);
+	assert_code(vmmem_slot_plan_new(slots, map, &plan), VMMEM_ENOHOST);
 	vmmem_collection_unref(map);
 }
 END_TEST

@@ -4,13 +4,13 @@
  * guest address, so what stays is found by walking over both at once.
  */
 #include <vmmem/error.h>
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/api.h"
-#include "kvm/slots_priv.h"
+#include "kvm/slot_table_priv.h"
 
 #define SLOT_FLAGS_KNOWN                                                   \
 	(VMMEM_SLOT_READ_ONLY | VMMEM_SLOT_LOG | VMMEM_SLOT_GUEST_MEMFD |  \
@@ -37,7 +37,7 @@ struct list {
 };
 
 struct work {
-	struct vmmem_slots *slots;
+	struct vmmem_slot_table *slots;
 	struct list have;
 	struct list want;
 };
@@ -68,7 +68,7 @@ push(struct list *list, const struct vmmem_slot *slot, size_t position)
  * at 'offset' in it.
  */
 static struct vmmem_slot
-part(const struct vmmem_slots *slots, const struct vmmem_slot *whole,
+part(const struct vmmem_slot_table *slots, const struct vmmem_slot *whole,
      uint64_t offset)
 {
 	const uint64_t max = slots->options.max_len;
@@ -87,10 +87,10 @@ part(const struct vmmem_slots *slots, const struct vmmem_slot *whole,
 
 /* describe() fills in how the slot of all of 'region' should be. */
 static int
-describe(const struct vmmem_slots *slots, struct vmmem_region *region,
+describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	 struct vmmem_slot *slot)
 {
-	const struct vmmem_slots_options *options = &slots->options;
+	const struct vmmem_slot_table_options *options = &slots->options;
 	uint32_t protection = vmmem_region_protection(region);
 	uint64_t mask = options->page_size - 1, len;
 	int rc;
@@ -116,7 +116,7 @@ describe(const struct vmmem_slots *slots, struct vmmem_region *region,
 		slot->reserved = 0;
 	}
 	if ((slot->flags & ~SLOT_FLAGS_KNOWN) != 0)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if ((slot->flags & VMMEM_SLOT_NONE) != 0)
 		return 0;
 	if ((slot->flags & VMMEM_SLOT_GUEST_MEMFD) == 0) {
@@ -125,7 +125,7 @@ describe(const struct vmmem_slots *slots, struct vmmem_region *region,
 		slot->guest_memfd = -1;
 		slot->guest_memfd_offset = 0;
 	} else if (slot->guest_memfd < 0) {
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	}
 	if (((slot->gpa | slot->len | (uintptr_t)slot->host |
 	      slot->guest_memfd_offset) &
@@ -168,15 +168,17 @@ may_become(const struct work *work, const struct side *have,
 {
 	const struct vmmem_slot *is = &have->slot, *should = &want->slot;
 
-	return !vmmem_slots_entry_at(work->slots, have->position)->spoilt &&
-	       same_memory(is, should) &&
-	       ((is->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 ||
-		(is->flags == should->flags && is->gpa == should->gpa));
+	return !vmmem_slot_table_entry_at(work->slots,
+					  have->position)->spoilt &&
+		same_memory(is, should) &&
+		((is->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 ||
+		 (is->flags == should->flags && is->gpa == should->gpa));
 }
 
 /* is_same() tells whether nothing at all is to be done. */
 static bool
-is_same(const struct vmmem_slots_entry *entry, const struct vmmem_slot *slot)
+is_same(const struct vmmem_slot_table_entry *entry,
+	const struct vmmem_slot *slot)
 {
 	return !entry->spoilt && entry->slot.region == slot->region &&
 	       entry->slot.flags == slot->flags &&
@@ -190,12 +192,12 @@ is_same(const struct vmmem_slots_entry *entry, const struct vmmem_slot *slot)
 static int
 gather_slot(struct work *work, const struct vmmem_slot *slot, size_t *at)
 {
-	const struct vmmem_slots *slots = work->slots;
-	const struct vmmem_slots_entry *entry = NULL;
+	const struct vmmem_slot_table *slots = work->slots;
+	const struct vmmem_slot_table_entry *entry = NULL;
 	int rc = 0;
 
 	while (rc == 0 && *at < slots->count) {
-		entry = vmmem_slots_entry_at(slots, *at);
+		entry = vmmem_slot_table_entry_at(slots, *at);
 		if (entry->slot.gpa >= slot->gpa)
 			break;
 		rc = push(&work->have, &entry->slot, (*at)++);
@@ -219,7 +221,7 @@ static int
 gather_region(struct work *work, struct vmmem_region *region, bool ask,
 	      size_t *at)
 {
-	const struct vmmem_slots *slots = work->slots;
+	const struct vmmem_slot_table *slots = work->slots;
 	uint64_t start = vmmem_region_start(region), offset = 0;
 	uint64_t len = vmmem_region_len(region);
 	struct vmmem_slot whole = { .region = NULL }, slot;
@@ -227,8 +229,8 @@ gather_region(struct work *work, struct vmmem_region *region, bool ask,
 
 	for (; offset < len && rc == 0; offset += slot.len) {
 		if (!ask && *at < slots->count) {
-			const struct vmmem_slots_entry *entry =
-				vmmem_slots_entry_at(slots, *at);
+			const struct vmmem_slot_table_entry *entry =
+				vmmem_slot_table_entry_at(slots, *at);
 
 			slot = entry->slot;
 			if (slot.region == region && !entry->spoilt &&
@@ -251,15 +253,17 @@ gather_region(struct work *work, struct vmmem_region *region, bool ask,
 static int
 gather(struct work *work, const struct vmmem_collection *map)
 {
-	const struct vmmem_slots *slots = work->slots;
+	const struct vmmem_slot_table *slots = work->slots;
 	bool ask = slots->described != slots->asked;
 	size_t count = vmmem_collection_count(map), at = 0, i;
 	int rc = 0;
 
 	for (i = 0; i < count && rc == 0; i++)
-		rc = gather_region(work, vmmem_collection_at(map, i), ask, &at);
+		rc = gather_region(work, vmmem_collection_region(map, i), ask,
+				   &at);
 	for (; at < slots->count && rc == 0; at++)
-		rc = push(&work->have, &vmmem_slots_entry_at(slots, at)->slot,
+		rc = push(&work->have, &vmmem_slot_table_entry_at(slots,
+								  at)->slot,
 			  at);
 	if (rc == 0 && slots->count - work->have.count + work->want.count >
 			       slots->options.max)
@@ -322,11 +326,11 @@ static bool
 in_the_way(const struct work *work, const struct vmmem_slot *slot,
 	   const struct side *self)
 {
-	const struct vmmem_slots *slots = work->slots;
-	size_t i = vmmem_slots_position(slots, vmmem_slot_last(slot));
+	const struct vmmem_slot_table *slots = work->slots;
+	size_t i = vmmem_slot_table_position(slots, vmmem_slot_last(slot));
 
 	while (i-- > 0 &&
-	       vmmem_slot_last(&vmmem_slots_entry_at(slots, i)->slot) >=
+	       vmmem_slot_last(&vmmem_slot_table_entry_at(slots, i)->slot) >=
 		       slot->gpa) {
 		const struct side *other = find_have(work, i);
 
@@ -418,7 +422,7 @@ find_movers(struct work *work)
 static int
 give_numbers(struct work *work)
 {
-	struct vmmem_slots *slots = work->slots;
+	struct vmmem_slot_table *slots = work->slots;
 	size_t next = slots->lowest_free, count = 0, i;
 
 	for (i = 0; i < work->have.count; i++) {
@@ -449,12 +453,12 @@ give_numbers(struct work *work)
 		slots->pool[work->have.sides[i].slot.number -
 			    slots->options.first]
 			.doomed = false;
-	return vmmem_slots_reserve(slots, slots->count + work->want.count,
-				   count);
+	return vmmem_slot_table_reserve(slots, slots->count + work->want.count,
+					count);
 }
 
 static void
-emit(struct vmmem_slots_plan *plan, uint32_t kind, const struct vmmem_slot *is,
+emit(struct vmmem_slot_plan *plan, uint32_t kind, const struct vmmem_slot *is,
      const struct vmmem_slot *should)
 {
 	plan->ops[plan->count++] = (struct vmmem_slot_op){
@@ -466,7 +470,7 @@ emit(struct vmmem_slots_plan *plan, uint32_t kind, const struct vmmem_slot *is,
 }
 
 static void
-emit_all(const struct work *work, struct vmmem_slots_plan *plan)
+emit_all(const struct work *work, struct vmmem_slot_plan *plan)
 {
 	const struct vmmem_slot *is, *should;
 	const struct side *side;
@@ -475,7 +479,7 @@ emit_all(const struct work *work, struct vmmem_slots_plan *plan)
 	for (i = work->have.count; i-- > 0;) {
 		side = &work->have.sides[i];
 		if (side->mate == NO_MATE)
-			emit(plan, VMMEM_SLOT_DELETE, &side->slot,
+			emit(plan, VMMEM_SLOT_OP_DELETE, &side->slot,
 			     &side->slot);
 	}
 	for (i = 0; i < work->have.count; i++) {
@@ -485,25 +489,25 @@ emit_all(const struct work *work, struct vmmem_slots_plan *plan)
 		is = &side->slot;
 		should = &work->want.sides[side->mate].slot;
 		if (is->gpa != should->gpa)
-			emit(plan, VMMEM_SLOT_MOVE, is, should);
+			emit(plan, VMMEM_SLOT_OP_MOVE, is, should);
 		else if (is->flags != should->flags)
-			emit(plan, VMMEM_SLOT_CHANGE, is, should);
+			emit(plan, VMMEM_SLOT_OP_CHANGE, is, should);
 		else
-			emit(plan, VMMEM_SLOT_KEEP, is, should);
+			emit(plan, VMMEM_SLOT_OP_KEEP, is, should);
 	}
 	for (i = 0; i < work->want.count; i++) {
 		side = &work->want.sides[i];
 		if (side->mate == NO_MATE)
-			emit(plan, VMMEM_SLOT_CREATE, NULL, &side->slot);
+			emit(plan, VMMEM_SLOT_OP_CREATE, NULL, &side->slot);
 	}
 }
 
 /* make() makes the plan of what was found out. */
 static int
 make(const struct work *work, struct vmmem_collection *map,
-     struct vmmem_slots_plan **ret_plan)
+     struct vmmem_slot_plan **ret_plan)
 {
-	struct vmmem_slots_plan *plan = calloc(1, sizeof(*plan));
+	struct vmmem_slot_plan *plan = calloc(1, sizeof(*plan));
 
 	if (plan == NULL)
 		return -ENOMEM;
@@ -526,18 +530,19 @@ make(const struct work *work, struct vmmem_collection *map,
 }
 
 VMMEM_API int
-vmmem_slots_plan_new(struct vmmem_slots *slots, struct vmmem_collection *map,
-		     struct vmmem_slots_plan **ret_plan)
+vmmem_slot_plan_new(struct vmmem_slot_table *slots,
+		    struct vmmem_collection *map,
+		    struct vmmem_slot_plan **ret_plan)
 {
 	struct work work = { .slots = slots };
 	int rc;
 
 	if (slots == NULL || map == NULL || ret_plan == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	rc = gather(&work, map);
 	if (rc == 0) {
 		find_stayers(&work);
-		if ((slots->options.flags & VMMEM_SLOTS_CAN_MOVE) != 0)
+		if ((slots->options.flags & VMMEM_SLOT_TABLE_CAN_MOVE) != 0)
 			rc = find_movers(&work);
 	}
 	if (rc == 0)
@@ -549,8 +554,8 @@ vmmem_slots_plan_new(struct vmmem_slots *slots, struct vmmem_collection *map,
 	return rc;
 }
 
-VMMEM_API struct vmmem_slots_plan *
-vmmem_slots_plan_free(struct vmmem_slots_plan *plan)
+VMMEM_API struct vmmem_slot_plan *
+vmmem_slot_plan_free(struct vmmem_slot_plan *plan)
 {
 	if (plan == NULL)
 		return NULL;
@@ -561,17 +566,17 @@ vmmem_slots_plan_free(struct vmmem_slots_plan *plan)
 }
 
 VMMEM_API size_t
-vmmem_slots_plan_count(const struct vmmem_slots_plan *plan)
+vmmem_slot_plan_count(const struct vmmem_slot_plan *plan)
 {
 	return plan != NULL ? plan->count : 0;
 }
 
 VMMEM_API int
-vmmem_slots_plan_at(const struct vmmem_slots_plan *plan, size_t index,
-		    struct vmmem_slot_op *ret_op)
+vmmem_slot_plan_at(const struct vmmem_slot_plan *plan, size_t index,
+		   struct vmmem_slot_op *ret_op)
 {
 	if (plan == NULL || ret_op == NULL)
-		return VMMEM_EINVAL;
+		return VMMEM_EARGUMENT;
 	if (index >= plan->count)
 		return VMMEM_EOUTOFRANGE;
 	*ret_op = plan->ops[index];

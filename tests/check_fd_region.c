@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <sys/wait.h>
 
-#include <vmmem/foreign.h>
+#include <vmmem/fd.h>
 
 #include "memory.h"
 #include "suite.h"
@@ -30,7 +30,7 @@ teardown(void)
 static int
 memfd(uint32_t seals)
 {
-	int fd = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("untrusted", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
@@ -65,21 +65,21 @@ START_TEST(strict_by_default)
 	int fd = memfd(VMMEM_SEAL_SHRINK), other = memfd(0), pipes[2];
 	struct vmmem_region *region;
 
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	region = build();
 	expect_host(region)[0] = 1;
 	vmmem_region_unref(region);
-	vmmem_region_builder_set_foreign(builder, other, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, other, 0, NULL);
 	refuse(VMMEM_ESHRINKABLE);
 	ck_assert_int_eq(pipe(pipes), 0);
-	vmmem_region_builder_set_foreign(builder, pipes[0], 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, pipes[0], 0, NULL);
 	refuse(VMMEM_EFILETYPE);
-	vmmem_region_builder_set_foreign(builder, -1, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, -1, 0, NULL);
 	refuse(-EBADF);
 	/* Another backing forgets the rules. */
 	vmmem_region_builder_set_file(builder, other, 0);
 	vmmem_region_unref(build());
-	vmmem_region_builder_set_foreign(NULL, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(NULL, fd, 0, NULL);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(fd);
@@ -90,14 +90,14 @@ END_TEST
 /* The access is what the region needs. */
 START_TEST(access_of_the_region)
 {
-	struct vmmem_foreign_rules rules = { .size = sizeof(rules) };
+	struct vmmem_fd_rules rules = { .size = sizeof(rules) };
 	int fd = memfd(VMMEM_SEAL_SHRINK | VMMEM_SEAL_FUTURE_WRITE);
 	char path[64];
 	int reader;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reader = open(path, O_RDONLY);
-	vmmem_region_builder_set_foreign(builder, reader, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, reader, 0, &rules);
 	refuse(VMMEM_EFILEACCESS);
 	vmmem_region_builder_set_read_only(builder, 1);
 	vmmem_region_unref(build());
@@ -106,7 +106,7 @@ START_TEST(access_of_the_region)
 	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
 	vmmem_region_unref(build());
 	rules.access = VMMEM_PROT_WRITE;
-	vmmem_region_builder_set_foreign(builder, reader, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, reader, 0, &rules);
 	refuse(VMMEM_EFILEACCESS);
 	close(reader);
 	close(fd);
@@ -116,23 +116,23 @@ END_TEST
 /* Rules are copied, and a mistake in them is told by build. */
 START_TEST(rules_are_copied)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.add = VMMEM_SEAL_SHRINK,
 	};
 	int fd = memfd(0);
 
-	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
 	rules.add = 0;
 	vmmem_region_unref(build());
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK);
 	rules.flags = 4;
-	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
-	refuse(VMMEM_EINVAL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	refuse(VMMEM_EARGUMENT);
 	rules.size = 3;
-	vmmem_region_builder_set_foreign(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
 	refuse(VMMEM_ESTRUCTSIZE);
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	vmmem_region_unref(build());
 	close(fd);
 }
@@ -142,22 +142,22 @@ END_TEST
 START_TEST(with_a_policy)
 {
 	struct vmmem_policy *policy = new_policy();
-	struct vmmem_granted granted = { .size = sizeof(granted) };
+	struct vmmem_policy_report granted = { .size = sizeof(granted) };
 	int fd = memfd(VMMEM_SEAL_SHRINK);
 	struct vmmem_region *region;
 
 	vmmem_policy_set_guard(policy, 1);
 	vmmem_policy_set_dont_dump(policy, 1);
 	vmmem_region_builder_set_policy(builder, policy);
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	region = build();
-	assert_ok(vmmem_region_granted(region, &granted));
+	assert_ok(vmmem_region_policy_report(region, &granted));
 	ck_assert_uint_eq(granted.guard, page_size());
 	ck_assert_uint_eq(granted.seals, VMMEM_SEAL_SHRINK);
 	vmmem_region_unref(region);
 	vmmem_policy_set_seals(policy, VMMEM_SEAL_SHRINK);
 	vmmem_region_builder_set_policy(builder, policy);
-	refuse(VMMEM_EINVAL);
+	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_free(policy);
 	close(fd);
 }
@@ -190,7 +190,7 @@ tug(void *opaque)
  */
 START_TEST(racing_peer)
 {
-	struct vmmem_foreign_rules rules = {
+	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
 		.add = VMMEM_SEAL_SHRINK,
 	};
@@ -204,7 +204,8 @@ START_TEST(racing_peer)
 
 		ck_assert_int_eq(pthread_create(&thread, NULL, tug, &peer),
 				 0);
-		vmmem_region_builder_set_foreign(builder, peer.fd, 0, &rules);
+		vmmem_region_builder_set_untrusted_file(builder, peer.fd, 0,
+							&rules);
 		rc = vmmem_region_builder_build(builder, &region);
 		if (rc == 0) {
 			uint8_t *host = expect_host(region);
@@ -254,17 +255,17 @@ is_locked(const char *path)
 START_TEST(refused_untouched)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[] = "/tmp/vmmem-foreign-XXXXXX";
+	char path[] = "/tmp/vmmem-fd-XXXXXX";
 	int fd = mkstemp(path);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETLK, &lock), 0);
 	ck_assert(is_locked(path));
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	/* On tmpfs it is memory, and could be cut short. */
-	refuse(fcntl(fd, F_GET_SEALS) >= 0 ? VMMEM_ESHRINKABLE :
-					     VMMEM_EFILETYPE);
+	refuse(fcntl(fd,
+		     F_GET_SEALS) >= 0 ? VMMEM_ESHRINKABLE : VMMEM_EFILETYPE);
 	ck_assert(is_locked(path));
 	unlink(path);
 	close(fd);
@@ -299,7 +300,7 @@ START_TEST(pages_of_others)
 		close(fd);
 		return;
 	}
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	region = build();
 	ck_assert_uint_eq(allocated(fd), 0);
 	expect_host(region)[LEN / 2] = 1;
@@ -311,7 +312,7 @@ START_TEST(pages_of_others)
 	ck_assert_uint_eq(allocated(fd), LEN);
 	close(fd);
 	fd = memfd(F_SEAL_SHRINK);
-	vmmem_region_builder_set_foreign(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
 	vmmem_region_builder_set_mapping_flags(builder, 0);
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_region_builder_set_policy(builder, policy);
@@ -326,8 +327,8 @@ END_TEST
 Suite *
 make_suite(void)
 {
-	Suite *suite = suite_create("foreign_region");
-	TCase *tcase = tcase_create("foreign_region");
+	Suite *suite = suite_create("fd_region");
+	TCase *tcase = tcase_create("fd_region");
 
 	tcase_set_timeout(tcase, 0);
 	tcase_add_checked_fixture(tcase, setup, teardown);

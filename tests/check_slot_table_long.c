@@ -2,7 +2,7 @@
 /* Regions that are longer than a slot may be. */
 #include "plans.h"
 
-#include <vmmem/slots.h>
+#include <vmmem/slot_table.h>
 
 #define MOST (3 * PAGE)
 #define LONG (8 * PAGE)
@@ -29,9 +29,9 @@ describe(void *opaque, const struct vmmem_region *region,
 static void
 setup_long(void)
 {
-	struct vmmem_slots_options options = {
+	struct vmmem_slot_table_options options = {
 		.size = sizeof(options),
-		.flags = VMMEM_SLOTS_CAN_MOVE,
+		.flags = VMMEM_SLOT_TABLE_CAN_MOVE,
 		.describe = describe,
 		.max_len = MOST,
 	};
@@ -48,12 +48,12 @@ expect_slot(size_t index, struct vmmem_region *region, uint64_t offset,
 {
 	struct vmmem_slot slot, found;
 
-	assert_ok(vmmem_slots_at(slots, index, &slot));
+	assert_ok(vmmem_slot_table_at(slots, index, &slot));
 	ck_assert_ptr_eq(slot.region, region);
 	ck_assert_uint_eq(slot.gpa, vmmem_region_start(region) + offset);
 	ck_assert_uint_eq(slot.len, len);
 	ck_assert_ptr_eq(slot.host, expect_host(region) + offset);
-	assert_ok(vmmem_slots_find(slots, slot.gpa + len - 1, &found));
+	assert_ok(vmmem_slot_table_find(slots, slot.gpa + len - 1, &found));
 	ck_assert_uint_eq(found.number, slot.number);
 }
 
@@ -68,7 +68,7 @@ START_TEST(several_slots)
 	expect_count(5);
 	ck_assert_uint_eq(asked, 3);
 	do_all();
-	ck_assert_uint_eq(vmmem_slots_count(slots), 5);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 5);
 	expect_slot(0, exact, 0, MOST);
 	expect_slot(1, region, 0, MOST);
 	expect_slot(2, region, MOST, MOST);
@@ -80,7 +80,7 @@ START_TEST(several_slots)
 		     vmmem_region_ref(exact)));
 	expect_count(0);
 	ck_assert_uint_eq(asked, 3);
-	assert_ok(vmmem_slots_redescribe(slots));
+	assert_ok(vmmem_slot_table_redescribe(slots));
 	plan_for(MAP(vmmem_region_ref(region), vmmem_region_ref(other),
 		     vmmem_region_ref(exact)));
 	expect_count(0);
@@ -90,7 +90,7 @@ START_TEST(several_slots)
 	plan_for(MAP(other, exact));
 	expect_count(3);
 	do_all();
-	ck_assert_uint_eq(vmmem_slots_count(slots), 2);
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 2);
 	vmmem_region_unref(region);
 }
 END_TEST
@@ -102,11 +102,11 @@ START_TEST(one_is_spoilt)
 
 	plan_for(MAP(vmmem_region_ref(region)));
 	do_all();
-	assert_ok(vmmem_slots_spoil(slots, 1));
+	assert_ok(vmmem_slot_table_spoil(slots, 1));
 	plan_for(MAP(region));
 	expect_count(2);
-	expect_op(0, VMMEM_SLOT_DELETE, 1, MOST);
-	expect_op(1, VMMEM_SLOT_CREATE, 1, MOST);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 1, MOST);
+	expect_op(1, VMMEM_SLOT_OP_CREATE, 1, MOST);
 	do_all();
 	expect_slot(1, region, MOST, MOST);
 }
@@ -124,13 +124,13 @@ START_TEST(moved_and_kept)
 	plan_for(MAP(alias_of(0, memory)));
 	expect_count(3);
 	for (i = 0; i < 3; i++)
-		ck_assert_uint_eq(op_at(i).kind, VMMEM_SLOT_KEEP);
+		ck_assert_uint_eq(op_at(i).kind, VMMEM_SLOT_OP_KEEP);
 	do_all();
 	alias = alias_of(LONG, memory);
 	plan_for(MAP(vmmem_region_ref(alias)));
 	expect_count(3);
 	for (i = 0; i < 3; i++) {
-		ck_assert_uint_eq(op_at(i).kind, VMMEM_SLOT_MOVE);
+		ck_assert_uint_eq(op_at(i).kind, VMMEM_SLOT_OP_MOVE);
 		ck_assert_uint_eq(op_at(i).old_gpa, i * MOST);
 	}
 	do_all();
@@ -140,9 +140,9 @@ START_TEST(moved_and_kept)
 					 MOST, &tail));
 	plan_for(MAP(vmmem_region_ref(tail)));
 	expect_count(3);
-	ck_assert_uint_eq(op_at(0).kind, VMMEM_SLOT_DELETE);
-	ck_assert_uint_eq(op_at(1).kind, VMMEM_SLOT_KEEP);
-	ck_assert_uint_eq(op_at(2).kind, VMMEM_SLOT_KEEP);
+	ck_assert_uint_eq(op_at(0).kind, VMMEM_SLOT_OP_DELETE);
+	ck_assert_uint_eq(op_at(1).kind, VMMEM_SLOT_OP_KEEP);
+	ck_assert_uint_eq(op_at(2).kind, VMMEM_SLOT_OP_KEEP);
 	do_all();
 	expect_slot(0, tail, 0, MOST);
 	expect_slot(1, tail, MOST, LONG - 2 * MOST);
@@ -163,7 +163,7 @@ START_TEST(offsets_in_a_guest_memfd)
 	do_all();
 	ck_assert_uint_eq(asked, 1);
 	for (i = 0; i < 3; i++) {
-		assert_ok(vmmem_slots_at(slots, i, &slot));
+		assert_ok(vmmem_slot_table_at(slots, i, &slot));
 		ck_assert_int_eq(slot.guest_memfd, 42);
 		ck_assert_uint_eq(slot.guest_memfd_offset,
 				  5 * PAGE + i * MOST);
@@ -173,31 +173,31 @@ END_TEST
 
 START_TEST(refused)
 {
-	struct vmmem_slots_options options = { .size = sizeof(options),
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
 					       .max = 2,
 					       .max_len = MOST + 1 };
-	struct vmmem_slots *none = (void *)&options, *made = none;
+	struct vmmem_slot_table *none = (void *)&options, *made = none;
 	struct vmmem_collection *map = MAP(region_of(0, LONG));
 
-	assert_code(vmmem_slots_new(&options, &made), VMMEM_EINVAL);
+	assert_code(vmmem_slot_table_new(&options, &made), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(made, none);
 	/* As many as there are in all. */
 	options.max_len = MOST;
-	assert_ok(vmmem_slots_new(&options, &made));
-	assert_code(vmmem_slots_plan_new(made, map, &plan), VMMEM_ENOSLOT);
-	vmmem_slots_free(made);
+	assert_ok(vmmem_slot_table_new(&options, &made));
+	assert_code(vmmem_slot_plan_new(made, map, &plan), VMMEM_ENOSLOT);
+	vmmem_slot_table_free(made);
 	options.max = 3;
-	assert_ok(vmmem_slots_new(&options, &made));
-	assert_ok(vmmem_slots_plan_new(made, map, &plan));
-	plan = vmmem_slots_plan_free(plan);
-	vmmem_slots_free(made);
+	assert_ok(vmmem_slot_table_new(&options, &made));
+	assert_ok(vmmem_slot_plan_new(made, map, &plan));
+	plan = vmmem_slot_plan_free(plan);
+	vmmem_slot_table_free(made);
 	/* What the options were before they had this. */
-	options.size = offsetof(struct vmmem_slots_options, max_len);
-	assert_ok(vmmem_slots_new(&options, &made));
-	assert_ok(vmmem_slots_plan_new(made, map, &plan));
+	options.size = offsetof(struct vmmem_slot_table_options, max_len);
+	assert_ok(vmmem_slot_table_new(&options, &made));
+	assert_ok(vmmem_slot_plan_new(made, map, &plan));
 	expect_count(1);
-	plan = vmmem_slots_plan_free(plan);
-	vmmem_slots_free(made);
+	plan = vmmem_slot_plan_free(plan);
+	vmmem_slot_table_free(made);
 	vmmem_collection_unref(map);
 }
 END_TEST
@@ -205,7 +205,7 @@ END_TEST
 Suite *
 make_suite(void)
 {
-	Suite *suite = suite_create("slots_long");
+	Suite *suite = suite_create("slot_table_long");
 	TCase *tcase = tcase_create("long");
 
 	tcase_add_checked_fixture(tcase, setup_long, teardown);
