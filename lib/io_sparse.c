@@ -309,7 +309,8 @@ run(struct sparse *sparse, bool has_position)
 	} else {
 		rc = read_all(sparse);
 	}
-	if (rc == 0)
+	/* One code tells of a signal, which whoever asked for none takes back. */
+	if (rc == 0 || finished == -EFBIG)
 		rc = finished;
 	if (sparse->is_file && has_position && sparse->done != 0 &&
 	    lseek(sparse->io.fd, (off_t)sparse->io.offset, SEEK_SET) < 0 &&
