@@ -406,6 +406,36 @@ START_TEST(limited_and_failed)
 }
 END_TEST
 
+/* Once some bytes were moved it does not wait, wherever data and holes end. */
+START_TEST(some)
+{
+	struct vmmem_region *region = region_on(MEMFD, GPA, SIZE);
+	struct vmmem_collection *map = map_of(region);
+	uint64_t done = 77, room = 16 * PAGE, at;
+	int pipe[2];
+
+	use_some(region);
+	ck_assert_int_eq(pipe2(pipe, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(pipe[1], F_SETPIPE_SZ, (int)room), (int)room);
+	/* Zeroes, data, zeroes, data, and twice the most zeroes at once. */
+	for (at = 0; at < 40 * PAGE; at += done) {
+		assert_code(vmmem_collection_to_fd(
+				    map, GPA + at, SIZE - at, pipe[1],
+				    VMMEM_IO_POSITION,
+				    VMMEM_IO_SPARSE | VMMEM_IO_SOME, &done),
+			    VMMEM_EPARTIAL);
+		ck_assert_uint_ne(done, 0);
+		ck_assert_uint_le(done, room);
+		ck_assert_int_eq(read(pipe[0], now, SIZE), (ssize_t)done);
+		ck_assert(memcmp(now, want + at, done) == 0);
+	}
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+	close(pipe[0]);
+	close(pipe[1]);
+}
+END_TEST
+
 /* Chains, seams, callbacks, any pattern: as without the flag. */
 START_TEST(at_random)
 {
@@ -599,6 +629,7 @@ make_suite(void)
 	tcase_add_test(tcase, ends);
 	tcase_add_test(tcase, limited);
 	tcase_add_test(tcase, limited_and_failed);
+	tcase_add_test(tcase, some);
 	tcase_add_test(tcase, at_random);
 	tcase_add_test(tcase, direct);
 	tcase_add_test(tcase, huge_pages);
