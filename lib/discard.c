@@ -17,6 +17,7 @@
 #include "region_priv.h"
 #include "replaced.h"
 #include "translate.h"
+#include "unmap.h"
 
 #define FLAGS_KNOWN (VMMEM_DISCARD_WHOLE_PAGES | VMMEM_DISCARD_UNMARKED)
 
