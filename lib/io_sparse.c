@@ -327,7 +327,7 @@ run(struct sparse *sparse, bool has_position)
 	} else {
 		rc = read_all(sparse);
 	}
-	/* One code tells of a signal, which whoever asked for none takes back. */
+	/* One that came with a signal is told, so that this is taken back. */
 	if (rc == 0 || finished == -EFBIG)
 		rc = finished;
 	if (sparse->is_file && has_position && sparse->done != 0 &&
