@@ -12,9 +12,6 @@
 
 #include "vhost_priv.h"
 
-/* What a guest address agrees with its byte in a file by. */
-#define CONGRUENCE 16
-
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
 {
@@ -221,7 +218,8 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	if (builder == NULL)
 		return -ENOMEM;
 	/* At a guest address that means nothing. */
-	vmmem_region_builder_set_range(builder, pages->offset % CONGRUENCE,
+	vmmem_region_builder_set_range(builder,
+				       pages->offset % VMMEM_VHOST_CONGRUENCE,
 				       pages->len);
 	vmmem_region_builder_set_foreign(builder, pages->fd, pages->offset,
 					 vhost->rules);
