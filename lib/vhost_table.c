@@ -12,6 +12,9 @@
 
 #include "vhost_priv.h"
 
+/* No page that the system could map at once is larger. */
+#define LARGEST (UINT64_C(1) << 30)
+
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
 {
@@ -217,9 +220,12 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 
 	if (builder == NULL)
 		return -ENOMEM;
-	/* At a guest address that means nothing. */
-	vmmem_region_builder_set_range(builder,
-				       pages->offset % VMMEM_VHOST_CONGRUENCE,
+	/*
+	 * At a guest address that means nothing, except that it lies in a page
+	 * as the byte does in the file, whose huge pages are mapped as such
+	 * only where the host address does too.
+	 */
+	vmmem_region_builder_set_range(builder, pages->offset % LARGEST,
 				       pages->len);
 	vmmem_region_builder_set_foreign(builder, pages->fd, pages->offset,
 					 vhost->rules);
