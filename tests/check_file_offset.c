@@ -288,6 +288,32 @@ START_TEST(told_to_others)
 }
 END_TEST
 
+/*
+ * Regions with room for the large pages of the system, whatever their address
+ * and offset are.
+ */
+START_TEST(large)
+{
+	const uint64_t len = UINT64_C(16) << 20, end = len + PAGE;
+	const uint64_t starts[] = { 0, GPA, GPA + 0x10, GPA + 0x800 };
+	const uint64_t offsets[] = { 0, 0x10, 0x800, PAGE - 0x10 };
+	uint64_t start = starts[_i / 4], offset = offsets[_i % 4];
+	const uint8_t at_end[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct vmmem_region *region;
+	uint8_t *host;
+
+	ck_assert_int_eq(fcntl(file, F_GET_SEALS), F_SEAL_SHRINK);
+	ck_assert_int_eq(ftruncate(file, (off_t)end), 0);
+	ck_assert_int_eq(pwrite(file, at_end, 8, (off_t)(offset + len - 8)), 8);
+	region = build(start, offset, len, false);
+	host = expect_host(region);
+	ck_assert_uint_eq(((uintptr_t)host ^ offset) % PAGE, 0);
+	ck_assert(memcmp(host, content + offset, PAGE) == 0);
+	ck_assert(memcmp(host + len - 8, at_end, 8) == 0);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -303,6 +329,7 @@ make_suite(void)
 	tcase_add_test(tcase, resident);
 	tcase_add_test(tcase, policies);
 	tcase_add_test(tcase, told_to_others);
+	tcase_add_loop_test(tcase, large, 0, 16);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

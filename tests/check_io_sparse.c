@@ -354,6 +354,88 @@ START_TEST(limited)
 }
 END_TEST
 
+static int
+fails(void *opaque, uint64_t offset, void *buf, size_t len)
+{
+	(void)opaque;
+	(void)offset;
+	(void)buf;
+	(void)len;
+	return -EIO;
+}
+
+/*
+ * Behind a hole something else fails, and then the hole is beyond the limit:
+ * no signal is left behind, whichever code it is.
+ */
+START_TEST(limited_and_failed)
+{
+	static const struct vmmem_region_ops ops = { .size = sizeof(ops),
+						     .read = fails };
+	struct vmmem_region *regions[2] = { region_on(MEMFD, GPA, SIZE) };
+	struct vmmem_collection *map = NULL;
+	struct rlimit limit;
+	uint64_t done = 77;
+	int fd = file_of(0);
+
+	assert_ok(vmmem_region_new_custom(GPA + SIZE, PAGE, &ops, NULL,
+					  &regions[1]));
+	assert_ok(vmmem_collection_new(regions, 2, &map));
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = 5 * PAGE;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_code(vmmem_collection_to_fd(
+			    map, GPA, SIZE + PAGE, fd, 0,
+			    VMMEM_IO_SPARSE | VMMEM_IO_NO_SIGNAL, &done),
+		    -EFBIG);
+	limit.rlim_cur = RLIM_INFINITY;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_uint_eq(done, 0);
+	ck_assert_uint_eq(file_size(fd), 0);
+	/* Without a limit it is the other one, and the hole counts. */
+	assert_code(vmmem_collection_to_fd(
+			    map, GPA, SIZE + PAGE, fd, 0,
+			    VMMEM_IO_SPARSE | VMMEM_IO_NO_SIGNAL, &done),
+		    -EIO);
+	ck_assert_uint_eq(done, SIZE);
+	ck_assert_uint_eq(file_size(fd), SIZE);
+	vmmem_collection_unref(map);
+	vmmem_region_unref(regions[0]);
+	vmmem_region_unref(regions[1]);
+	close(fd);
+}
+END_TEST
+
+/* Once some bytes were moved it does not wait, wherever data and holes end. */
+START_TEST(some)
+{
+	struct vmmem_region *region = region_on(MEMFD, GPA, SIZE);
+	struct vmmem_collection *map = map_of(region);
+	uint64_t done = 77, room = 16 * PAGE, at;
+	int pipe[2];
+
+	use_some(region);
+	ck_assert_int_eq(pipe2(pipe, O_CLOEXEC), 0);
+	ck_assert_int_eq(fcntl(pipe[1], F_SETPIPE_SZ, (int)room), (int)room);
+	/* Zeroes, data, zeroes, data, and twice the most zeroes at once. */
+	for (at = 0; at < 40 * PAGE; at += done) {
+		assert_code(vmmem_collection_to_fd(
+				    map, GPA + at, SIZE - at, pipe[1],
+				    VMMEM_IO_POSITION,
+				    VMMEM_IO_SPARSE | VMMEM_IO_SOME, &done),
+			    VMMEM_EPARTIAL);
+		ck_assert_uint_ne(done, 0);
+		ck_assert_uint_le(done, room);
+		ck_assert_int_eq(read(pipe[0], now, SIZE), (ssize_t)done);
+		ck_assert(memcmp(now, want + at, done) == 0);
+	}
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+	close(pipe[0]);
+	close(pipe[1]);
+}
+END_TEST
+
 /* Chains, seams, callbacks, any pattern: as without the flag. */
 START_TEST(at_random)
 {
@@ -546,6 +628,8 @@ make_suite(void)
 	tcase_add_test(tcase, marks);
 	tcase_add_test(tcase, ends);
 	tcase_add_test(tcase, limited);
+	tcase_add_test(tcase, limited_and_failed);
+	tcase_add_test(tcase, some);
 	tcase_add_test(tcase, at_random);
 	tcase_add_test(tcase, direct);
 	tcase_add_test(tcase, huge_pages);

@@ -235,6 +235,21 @@ START_TEST(private_files)
 }
 END_TEST
 
+/* Memory that is locked as it comes does not mean that nobody can tell. */
+START_TEST(locked)
+{
+	struct vmmem_region *region = region_on(ANONYMOUS, GPA, SIZE);
+	int rc = mlockall(MCL_FUTURE);
+
+	touch(region, ".x..x", 1);
+	assert_walk(region, ".x..x");
+	if (rc == 0)
+		ck_assert_int_eq(munlockall(), 0);
+	assert_walk(region, ".x..x");
+	vmmem_region_unref(region);
+}
+END_TEST
+
 /* Of a file that another one may not open it is asked by its descriptor. */
 START_TEST(foreign_permissions)
 {
@@ -365,6 +380,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, bounds, 0, 2);
 	tcase_add_loop_test(tcase, shifted, 0, 2);
 	tcase_add_loop_test(tcase, private_files, 0, 2);
+	tcase_add_test(tcase, locked);
 	tcase_add_test(tcase, foreign_permissions);
 	tcase_add_test(tcase, collections);
 	tcase_add_loop_test(tcase, huge_pages, 0, 2);

@@ -171,6 +171,42 @@ START_TEST(offsets_in_a_guest_memfd)
 }
 END_TEST
 
+static int
+none(void *opaque, uint64_t offset, void *buf, size_t len)
+{
+	(void)opaque;
+	(void)offset;
+	(void)buf;
+	(void)len;
+	return -EIO;
+}
+
+/* What gets no slot costs nothing, however many it would be. */
+START_TEST(no_slots)
+{
+	struct vmmem_region *after = region_of(UINT64_C(1) << 62, PAGE);
+	const struct vmmem_region_ops ops = { .size = sizeof(ops),
+					      .read = none };
+	struct vmmem_region *custom = NULL;
+
+	assert_ok(vmmem_region_new_custom(0, UINT64_C(1) << 62, &ops, NULL,
+					  &custom));
+	plan_for(MAP(vmmem_region_ref(custom), vmmem_region_ref(after)));
+	expect_count(1);
+	ck_assert_uint_eq(asked, 2);
+	do_all();
+	expect_slot(0, after, 0, PAGE);
+	/* Where there were some, they go. */
+	plan_for(MAP(region_of(PAGE, LONG), vmmem_region_ref(after)));
+	do_all();
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 4);
+	plan_for(MAP(custom, after));
+	expect_count(3);
+	do_all();
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 1);
+}
+END_TEST
+
 START_TEST(refused)
 {
 	struct vmmem_slot_table_options options = { .size = sizeof(options),
@@ -213,6 +249,7 @@ make_suite(void)
 	tcase_add_test(tcase, one_is_spoilt);
 	tcase_add_test(tcase, moved_and_kept);
 	tcase_add_test(tcase, offsets_in_a_guest_memfd);
+	tcase_add_test(tcase, no_slots);
 	tcase_add_test(tcase, refused);
 	suite_add_tcase(suite, tcase);
 	return suite;

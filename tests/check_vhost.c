@@ -151,6 +151,40 @@ START_TEST(offsets)
 }
 END_TEST
 
+/*
+ * Rows with room for large pages: they begin anywhere in one, and the system
+ * can map those of the file, where they lie whole within the row.
+ */
+START_TEST(large_offsets)
+{
+	const uint64_t large = UINT64_C(2) << 20, len = 8 * large;
+	const uint64_t cuts[] = { 0x800, 0x10, 0xc0000, 0xff800, large - 0x10,
+				  large + 0x800 };
+	const uint64_t cut = cuts[_i];
+	struct vmmem_vhost_region rows[2];
+	struct vmmem_region *mapping;
+	void *host;
+	uint64_t rest;
+	int fds[2];
+
+	fds[0] = fds[1] = sealed_file(len, 0);
+	rows[0] = row_of(0x100000000, cut, 0);
+	rows[1] = row_of(0x100000000 + cut, len - cut, cut);
+	ck_assert_int_eq(pwrite(fds[0], "\7", 1, (off_t)cut - 1), 1);
+	ck_assert_int_eq(pwrite(fds[0], "\10", 1, (off_t)cut), 1);
+	ck_assert_int_eq(pwrite(fds[0], "\11", 1, (off_t)len - 1), 1);
+	assert_ok(vmmem_vhost_set_table(vhost, rows, 2, fds, 2));
+	ck_assert_int_eq(byte_at(0x100000000 + cut - 1), 7);
+	ck_assert_int_eq(byte_at(0x100000000 + cut), 8);
+	ck_assert_int_eq(byte_at(0x100000000 + len - 1), 9);
+	assert_ok(vmmem_vhost_at(vhost, 1, NULL, &mapping));
+	assert_ok(vmmem_region_host_address(mapping, 0, &host, &rest));
+	if (page_size() == 4096 && cut % 4096 == 0)
+		ck_assert_uint_eq(((uintptr_t)host ^ cut) % large, 0);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(add_and_remove)
 {
 	struct vmmem_vhost_region row = row_of(0x100000, PAGE, 2 * PAGE), not;
@@ -650,6 +684,7 @@ make_suite(void)
 	tcase_add_test(tcase, arguments);
 	tcase_add_test(tcase, table);
 	tcase_add_test(tcase, offsets);
+	tcase_add_loop_test(tcase, large_offsets, 0, 6);
 	tcase_add_test(tcase, add_and_remove);
 	tcase_add_test(tcase, many_rows);
 	tcase_add_test(tcase, too_many_bytes);

@@ -93,6 +93,7 @@ struct queue {
 	uint32_t size;
 	bool addressed, enabled, running;
 	uint64_t desc, avail, used; /* gpa, or iova with an iommu */
+	uint64_t told[3]; /* the same, as the front end calls them */
 	uint32_t base;
 	uint64_t features;
 	int kick_fd, stop_fd;

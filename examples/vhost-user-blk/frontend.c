@@ -39,6 +39,97 @@ protocol_features(const struct device *device)
 	       (device->may_postcopy ? PROTOCOL_PAGEFAULT : 0);
 }
 
+/* ---- where rings are ---------------------------------------------------- */
+
+static int
+translate(struct queue *queue, uint64_t address, uint64_t len, uint64_t *ret)
+{
+	/* With an iommu a ring is told by I/O virtual address. */
+	if (queue->device->iommu != NULL) {
+		*ret = address;
+		return 0;
+	}
+	return vmmem_vhost_user_to_gpa(queue->device->vhost, address, len, ret);
+}
+
+/* find_ring() stores where the parts of a ring are that the front end tells. */
+static int
+find_ring(struct queue *queue, const uint64_t told[3], uint64_t places[3])
+{
+	bool packed = (queue->device->features & F_PACKED) != 0;
+	uint64_t size = queue->size;
+	int rc;
+
+	rc = translate(queue, told[0], 16 * size, &places[0]);
+	if (rc == 0)
+		rc = translate(queue, told[1], packed ? 4 : 6 + 2 * size,
+			       &places[1]);
+	if (rc == 0)
+		rc = translate(queue, told[2], packed ? 4 : 6 + 8 * size,
+			       &places[2]);
+	return rc;
+}
+
+static bool
+has_moved(const struct queue *queue, const uint64_t places[3])
+{
+	return queue->desc != places[0] || queue->avail != places[1] ||
+	       queue->used != places[2];
+}
+
+static void
+set_places(struct queue *queue, const uint64_t places[3])
+{
+	queue->desc = places[0];
+	queue->avail = places[1];
+	queue->used = places[2];
+}
+
+/*
+ * follow() has rings be where the front end's addresses of them lead now, if
+ * they lead anywhere.  One that runs is stopped first: what it has under way
+ * ends where it was.  Returns which of them are to be started again, as bits.
+ */
+static uint32_t
+follow(struct device *device)
+{
+	uint32_t stopped = 0;
+	uint64_t places[3];
+	unsigned int i;
+
+	/* With an iommu it is translations that move. */
+	for (i = 0; i < device->queue_count && device->iommu == NULL; i++) {
+		struct queue *queue = &device->queues[i];
+
+		if (!queue->addressed ||
+		    find_ring(queue, queue->told, places) != 0 ||
+		    !has_moved(queue, places))
+			continue;
+		if (queue->running)
+			stopped |= UINT32_C(1) << i;
+		queue_stop(queue);
+		set_places(queue, places);
+	}
+	return stopped;
+}
+
+static int
+go_on(struct device *device, uint32_t stopped)
+{
+	unsigned int i;
+	int rc = 0, failed;
+
+	for (i = 0; i < device->queue_count; i++) {
+		failed = (stopped >> i & 1) != 0 ?
+				 queue_start(&device->queues[i]) :
+				 0;
+		rc = rc != 0 ? rc : failed;
+	}
+	return rc;
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
 /* has_lost() tells whether memory of the map 'old' is not in 'map'. */
 static bool
 has_lost(const struct vmmem_collection *old,
@@ -58,11 +149,11 @@ has_lost(const struct vmmem_collection *old,
 }
 
 /*
- * show() has the queues see what the front end's memory is now.  When it
+ * publish() has the queues see what the front end's memory is now.  When it
  * returns, none of them sees or uses what was before.
  */
 static int
-show(struct device *device)
+publish(struct device *device)
 {
 	struct vmmem_collection *map = vmmem_space_get(device->memory), *seen;
 	struct vmmem_collection *old = vmmem_space_get(device->space);
@@ -91,6 +182,16 @@ show(struct device *device)
 	if (rc == 0)
 		postcopy_trim(device);
 	return rc;
+}
+
+/* show() does, and has rings that are elsewhere by that go on from there. */
+static int
+show(struct device *device)
+{
+	uint32_t stopped = follow(device);
+	int rc = publish(device), failed = go_on(device, stopped);
+
+	return rc != 0 ? rc : failed;
 }
 
 static int
@@ -282,44 +383,26 @@ set_size(struct queue *queue, uint32_t size)
 }
 
 static int
-translate(struct queue *queue, uint64_t address, uint64_t len, uint64_t *ret)
-{
-	/* With an iommu a ring is told by I/O virtual address. */
-	if (queue->device->iommu != NULL) {
-		*ret = address;
-		return 0;
-	}
-	return vmmem_vhost_user_to_gpa(queue->device->vhost, address, len, ret);
-}
-
-static int
 set_address(struct queue *queue, const struct ring_address *address)
 {
-	bool packed = (queue->device->features & F_PACKED) != 0;
-	uint64_t size = queue->size, desc, avail, used;
+	const uint64_t told[3] = { address->desc, address->avail,
+				   address->used };
+	uint64_t places[3];
 	int rc;
 
 	/* The log of the used ring is by guest address, like any other. */
-	if (size == 0)
+	if (queue->size == 0)
 		return -EINVAL;
-	rc = translate(queue, address->desc, 16 * size, &desc);
-	if (rc == 0)
-		rc = translate(queue, address->avail,
-			       packed ? 4 : 6 + 2 * size, &avail);
-	if (rc == 0)
-		rc = translate(queue, address->used,
-			       packed ? 4 : 6 + 8 * size, &used);
+	rc = find_ring(queue, told, places);
 	if (rc != 0)
 		return rc;
 	/* When a migration begins, it is said again that they are logged. */
-	if (!may_change(queue))
-		return desc == queue->desc && avail == queue->avail &&
-				       used == queue->used ?
-			       0 :
-			       -EBUSY;
-	queue->desc = desc;
-	queue->avail = avail;
-	queue->used = used;
+	if (!may_change(queue) && has_moved(queue, places))
+		return -EBUSY;
+	memcpy(queue->told, told, sizeof(told));
+	if (queue->running)
+		return 0;
+	set_places(queue, places);
 	queue->addressed = true;
 	return start_if_ready(queue);
 }

@@ -63,7 +63,7 @@ struct vmmem_region;
  *
  * Any thread that holds a reference; not in a signal handler.  In a child that
  * fork() made, a private file only if no other thread was discarding one at the
- * fork.
+ * fork: vmmem_space_before_fork() (vmmem/space.h) sees to that, of any space.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region' is NULL, or an unknown bit in 'flags'

@@ -82,8 +82,9 @@
  * Writing to a pipe or socket that nobody reads raises SIGPIPE, and writing to
  * a file beyond RLIMIT_FSIZE raises SIGXFSZ, as write(2) does: unless they are
  * ignored or handled, they end the process; see VMMEM_IO_NO_SIGNAL.  A file
- * opened with O_APPEND is appended to whatever the offset, as pwrite(2) does.  No function is a cancellation point: a thread that is
- * cancelled in one ends later.
+ * opened with O_APPEND is appended to whatever the offset, as pwrite(2) does.
+ * No function is a cancellation point: a thread that is cancelled in one ends
+ * later.
  *
  * Any thread that holds a reference to the collection or to what the slice came
  * from, also in a signal handler: no lock is taken, no allocator is called, and
@@ -148,8 +149,10 @@ VMMEM_BEGIN_DECLS
  * vmmem_collection_next_populated() of vmmem/residency.h finds it, so that it
  * makes none.  The rest is zero: a regular file gets holes there, in place of
  * whatever it had; where there are no holes - a pipe, a device, a file opened
- * with O_APPEND, a file system without them - zeroes are written.  The file then
- * has all 'len' bytes, also if they end in a hole.
+ * with O_APPEND, a file system without them - zeroes are written.  The file
+ * then has all 'len' bytes, also if they end in a hole.  With VMMEM_IO_SOME a
+ * transfer to anything else than a file, or to one with O_APPEND, ends with
+ * VMMEM_EPARTIAL where data ends and zeroes begin, or the other way round.
  *
  * A _from_fd function makes no memory for the holes of a regular file: what has
  * a page there is zeroed, and what has none is zero.  From anything else all is

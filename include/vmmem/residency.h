@@ -118,7 +118,8 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
  * the pool, and without /proc.  Pages that were only read may be left out.
  *
  * A file that may not be opened a second time (/proc/self/fd) is asked by its
- * descriptor, and stands elsewhere for the time of the call.
+ * descriptor, and stands elsewhere for the time of the call.  In a child that
+ * fork() made, private files are as for vmmem_region_discard().
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    a pointer is NULL

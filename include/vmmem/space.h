@@ -181,9 +181,10 @@ size_t vmmem_space_retired(struct vmmem_space *space);
  * to use it other than by reading, calls vmmem_space_before_fork() and then
  * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
  * child vmmem_space_after_fork_child().  In between, whoever changes or drops a
- * map waits, and the calling thread must not do that itself; readers do not
- * wait.  With several spaces each call is made for all of them, in the order in
- * which their updates are nested elsewhere, if they are.
+ * map waits, as does whoever discards a part of a private file or asks which
+ * parts of one are populated, and the calling thread must not do that itself;
+ * readers do not wait.  With several spaces each call is made for all of them,
+ * in the order in which their updates are nested elsewhere, if they are.
  *
  * The child's space is a copy of its own: the sections of all readers are over
  * in it, as the threads that were in them are not there, and its changes are

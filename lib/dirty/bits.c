@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/unmap.h"
+
 #define WORD VMMEM_BITS_WORD
 
 /*
@@ -60,9 +62,8 @@ vmmem_bits_destroy(struct vmmem_bits *bits)
 		return;
 	if (!bits->mapped)
 		free(bits->memory);
-	else if (munmap(bits->memory, bits->memory_len) != 0)
-		/* As of a region: at least its pages go. */
-		(void)madvise(bits->memory, bits->memory_len, MADV_DONTNEED);
+	else
+		vmmem_unmap(bits->memory, bits->memory_len);
 }
 
 int

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/api.h"
 #include "base/futex.h"
@@ -114,6 +115,18 @@ vmmem_iotlb_wake(struct vmmem_iotlb *iotlb)
 		vmmem_futex_wake(&iotlb->changes);
 }
 
+/*
+ * forget_others() empties a list that a child has got by fork(): those threads
+ * are the parent's, and what their stacks were may be others' here.  Under the
+ * lock.
+ */
+static void
+forget_others(struct vmmem_iotlb *iotlb)
+{
+	if (!LIST_EMPTY(&iotlb->waiters) && iotlb->waiting_in != getpid())
+		LIST_INIT(&iotlb->waiters);
+}
+
 void
 vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
 		       struct vmmem_iotlb_waiter *waiter)
@@ -122,6 +135,8 @@ vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
 	/* If it came while it was asked for, it may be gone as well. */
 	waiter->answered = waiter->maps != iotlb->maps &&
 			   waiter->removals != iotlb->removals;
+	forget_others(iotlb);
+	iotlb->waiting_in = getpid();
 	LIST_INSERT_HEAD(&iotlb->waiters, waiter, link);
 	pthread_mutex_unlock(&iotlb->lock);
 }
@@ -162,6 +177,7 @@ answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
 	struct vmmem_iotlb_waiter *waiter;
 
 	count(&iotlb->maps);
+	forget_others(iotlb);
 	LIST_FOREACH(waiter, &iotlb->waiters, link)
 		if (first <= waiter->iova && waiter->iova <= last)
 			waiter->answered = true;

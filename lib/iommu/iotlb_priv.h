@@ -6,6 +6,7 @@
 #include <bsd/sys/queue.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include <vmmem/iotlb.h>
@@ -43,6 +44,7 @@ struct vmmem_iotlb {
 	/* Of those that change the table, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iotlb_waiter) waiters;
+	pid_t waiting_in; /* whose threads these are */
 };
 
 /* vmmem_iotlb_changes() is to be read before a look-up that may miss. */

@@ -243,7 +243,10 @@ gather_region(struct work *work, struct vmmem_region *region, bool ask,
 			rc = describe(slots, region, &whole);
 		if (rc != 0)
 			break;
-		slot = part(slots, &whole, offset);
+		/* What gets no slot is one step, however many it would be. */
+		slot = (whole.flags & VMMEM_SLOT_NONE) != 0 ?
+			       whole :
+			       part(slots, &whole, offset);
 		rc = gather_slot(work, &slot, at);
 	}
 	return rc;

@@ -49,6 +49,19 @@ move_on(struct sparse *sparse, uint64_t len)
 	sparse->done += len;
 }
 
+/*
+ * goes_on() tells whether another call may be made, for the next piece, of data
+ * or of zeroes.  Of a stream that blocks nobody can say how much room there is,
+ * and a write waits until there is enough for all of it; a file has room.
+ */
+static int
+goes_on(const struct sparse *sparse)
+{
+	return sparse->io.some && !sparse->is_file && sparse->done != 0 ?
+		       VMMEM_EPARTIAL :
+		       0;
+}
+
 /* move_data() moves the next 'len' bytes, in one range. */
 static int
 move_data(struct sparse *sparse, uint64_t gpa, uint64_t len)
@@ -78,6 +91,9 @@ write_zeroes(struct sparse *sparse, uint64_t len)
 	int rc = 0;
 
 	while (rc == 0 && len != 0) {
+		rc = goes_on(sparse);
+		if (rc != 0)
+			break;
 		slice.len = len < ZEROES ? len : ZEROES;
 		rc = vmmem_io_flat(&sparse->io, &slice, slice.len,
 				   vmmem_io_once(&sparse->io, zeroes,
@@ -140,6 +156,8 @@ write_all(struct sparse *sparse)
 						     gpa, len, &start, &found);
 		if (rc == 0)
 			rc = leave_out(sparse, start - gpa);
+		if (rc == 0 && found != 0)
+			rc = goes_on(sparse);
 		if (rc == 0 && found != 0)
 			rc = move_data(sparse, start, found);
 	}
@@ -309,7 +327,8 @@ run(struct sparse *sparse, bool has_position)
 	} else {
 		rc = read_all(sparse);
 	}
-	if (rc == 0)
+	/* One that came with a signal is told, so that this is taken back. */
+	if (rc == 0 || finished == -EFBIG)
 		rc = finished;
 	if (sparse->is_file && has_position && sparse->done != 0 &&
 	    lseek(sparse->io.fd, (off_t)sparse->io.offset, SEEK_SET) < 0 &&

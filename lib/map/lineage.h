@@ -37,8 +37,8 @@ size_t vmmem_lineage_leave(struct vmmem_collection *collection);
 
 /*
  * vmmem_lineage_before_fork() sees to it that no other thread is in the middle
- * of the above, nor of what file.h does, until vmmem_lineage_after_fork() by
- * the same thread, in the parent and in the child.  That does nothing, and
+ * of the above, nor of what file.h and replaced.h do, until
+ * vmmem_lineage_after_fork() by the same thread, in the parent and in the child.  That does nothing, and
  * returns false, if the thread has not called the first.
  */
 void vmmem_lineage_before_fork(void);

@@ -85,10 +85,11 @@ large_page(void)
 /*
  * alignment() is what guest and host address are to agree by: what was asked
  * for, or else large pages wherever one fits, so that the system can give some
- * to the region, and a hypervisor to the guest.
+ * to the region, and a hypervisor to the guest.  Not where a file's offset has
+ * them differ within a page already.
  */
 static uint64_t
-alignment(const struct vmmem_region *region)
+alignment(const struct vmmem_region *region, size_t shift)
 {
 	const uint64_t large = large_page();
 	uint64_t first;
@@ -97,7 +98,8 @@ alignment(const struct vmmem_region *region)
 		return region->policy.alignment;
 	if (region->huge_pages != VMMEM_HUGE_PAGES_NO ||
 	    region->policy.thp == VMMEM_THP_NO ||
-	    region->start % (uint64_t)sysconf(_SC_PAGESIZE) != 0)
+	    region->start % (uint64_t)sysconf(_SC_PAGESIZE) != 0 ||
+	    shift % (uint64_t)sysconf(_SC_PAGESIZE) != 0)
 		return 0;
 	/* The first large page that begins within the region. */
 	first = -region->start & (large - 1);
@@ -119,7 +121,7 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 {
 	uint64_t page_size = region->page_size;
 	uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t wanted = alignment(region), align = wanted;
+	uint64_t wanted = alignment(region, shift), align = wanted;
 	uint64_t first = region->start - shift;
 	uint64_t guard, total;
 	unsigned char *room;
@@ -337,7 +339,7 @@ static uint64_t
 hole_before(const struct vmmem_region *region, size_t shift)
 {
 	if (region->huge_pages != VMMEM_HUGE_PAGES_NO ||
-	    alignment(region) < large_page())
+	    alignment(region, shift) < large_page())
 		return 0;
 	return (region->start - shift) & (large_page() - 1);
 }

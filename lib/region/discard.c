@@ -17,6 +17,7 @@
 #include "base/range.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
+#include "base/unmap.h"
 
 static int
 drop_private(unsigned char *address, size_t len)
@@ -33,8 +34,7 @@ static int
 punch_hole(const struct vmmem_region *region, const unsigned char *address,
 	   size_t len)
 {
-	uint64_t offset = region->fd_offset - region->shift +
-			  (uint64_t)(address - region->pages);
+	uint64_t offset = vmmem_region_file_offset(region, address);
 	int rc;
 
 	do {
@@ -103,12 +103,6 @@ drop_unknown(unsigned char *address, size_t len)
 	}
 }
 
-static bool
-is_shared(const struct vmmem_region *region)
-{
-	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
-}
-
 /* drop() gives back whole pages of a region that is no alias nor custom. */
 static int
 drop(const struct vmmem_region *region, unsigned char *address, size_t len)
@@ -119,7 +113,7 @@ drop(const struct vmmem_region *region, unsigned char *address, size_t len)
 	    (region->kind == VMMEM_REGION_FILE &&
 	     region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN))
 		return drop_unknown(address, len);
-	if (is_shared(region))
+	if (vmmem_region_is_shared(region))
 		return punch_hole(region, address, len);
 	if (region->huge_pages == VMMEM_HUGE_PAGES_YES)
 		return VMMEM_ENODISCARD;
@@ -136,7 +130,8 @@ punches_parts(const struct vmmem_region *region)
 {
 	return (region->kind == VMMEM_REGION_MEMFD ||
 		region->kind == VMMEM_REGION_FILE) &&
-	       region->huge_pages == VMMEM_HUGE_PAGES_NO && is_shared(region);
+	       region->huge_pages == VMMEM_HUGE_PAGES_NO &&
+	       vmmem_region_is_shared(region);
 }
 
 /* discard_pages() discards [from, from + len) of a region's memory. */

@@ -18,13 +18,6 @@
 /* How many of the system's pages are looked at: those of one, and some more. */
 #define CORE 64
 
-static uint64_t
-file_offset(const struct vmmem_region *region, const unsigned char *at)
-{
-	return region->fd_offset - region->shift +
-	       (uint64_t)(at - region->pages);
-}
-
 /* is_mapped() asks the page tables for one of the system's pages. */
 static bool
 is_mapped(const unsigned char *at, enum vmmem_pages pages)
@@ -84,11 +77,9 @@ static bool
 file_is_zero(const struct vmmem_region *region, const unsigned char *from,
 	     uint64_t len)
 {
-	const bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
-			    MAP_PRIVATE;
-	const uint64_t offset = file_offset(region, from);
+	const uint64_t offset = vmmem_region_file_offset(region, from);
 
-	if (!shared) {
+	if (!vmmem_region_is_shared(region)) {
 		/* What took the place of the file's pages has no file. */
 		if (vmmem_replaced_has(region->replaced,
 				       (size_t)(from - region->pages) /

@@ -193,14 +193,25 @@ is_ours(const struct vmmem_pagemap *pagemap, bool *ret_ours)
 	unsigned int i;
 	int rc;
 
-	pages = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/*
+	 * Page by page: without huge pages, and shared, so that after
+	 * mlockall(MCL_FUTURE) none is made before it is touched.
+	 */
+	pages = mmap(NULL, len, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		return -errno;
+	if (mprotect((void *)(uintptr_t)pages, len, PROT_READ | PROT_WRITE) !=
+	    0) {
+		rc = -errno;
+		goto unmap;
+	}
+	/* It fails only where there are no huge pages. */
+	(void)madvise((void *)(uintptr_t)pages, len, MADV_NOHUGEPAGE);
 	for (i = 0; i < PATTERN_PAGES; i++)
 		if ((PATTERN >> i & 1U) != 0)
 			pages[i * pagemap->page_size] = 1;
 	rc = looks_so(pagemap, (uintptr_t)pages, ret_ours);
+unmap:
 	munmap((void *)(uintptr_t)pages, len);
 	return rc;
 }

@@ -144,12 +144,11 @@ allocate(const struct vmmem_region *region)
 static int
 put_by(const struct vmmem_region *region)
 {
-	bool shared = (region->mapping_flags & (uint32_t)MAP_TYPE) !=
-		      MAP_PRIVATE;
 	struct vmmem_quiet quiet;
 	int rc;
 
-	if (region->policy.reserve != VMMEM_RESERVE_YES || !shared ||
+	if (region->policy.reserve != VMMEM_RESERVE_YES ||
+	    !vmmem_region_is_shared(region) ||
 	    region->huge_pages != VMMEM_HUGE_PAGES_NO)
 		return 0;
 	/* Prefaulting does as much, and where it may takes huge pages. */

@@ -21,12 +21,6 @@ struct part {
 	uint64_t end;
 };
 
-static bool
-is_shared(const struct vmmem_region *region)
-{
-	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
-}
-
 static uint64_t
 len_of(const struct vmmem_region *region)
 {
@@ -274,14 +268,14 @@ vmmem_populated_open(const struct vmmem_region *owner,
 
 	if (owner->kind == VMMEM_REGION_ANONYMOUS ||
 	    owner->kind == VMMEM_REGION_EXTERNAL ||
-	    (has_file && pool == is_shared(owner) &&
+	    (has_file && pool == vmmem_region_is_shared(owner) &&
 	     owner->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN))
 		rc = open_tables(&walk);
 	if (rc == 0 && has_file && pool && walk.tables)
 		rc = has_hidden(&walk, &walk.hidden);
 	/* Of a private file both must tell. */
 	if (rc == 0 && has_file && owner->huge_pages == VMMEM_HUGE_PAGES_NO &&
-	    (is_shared(owner) || walk.tables))
+	    (vmmem_region_is_shared(owner) || walk.tables))
 		rc = open_file(&walk);
 	if (rc == 0 && has_file && !pool && !walk.file && walk.tables) {
 		vmmem_pagemap_close(&walk.pagemap);

@@ -13,6 +13,7 @@
 #include "guest/fault_log.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
+#include "base/unmap.h"
 
 const uint32_t vmmem_never_logging;
 
@@ -114,19 +115,6 @@ vmmem_region_ref(struct vmmem_region *region)
 	return region;
 }
 
-/*
- * give_back() can fail only if the kernel is out of memory to note it, or of
- * mappings: what lies between two that are alike is one with them, and to take
- * it out of the middle makes one more.  Then the addresses stay; but the pages,
- * which cost more, go.
- */
-static void
-give_back(void *first, size_t len)
-{
-	if (munmap(first, len) != 0)
-		(void)madvise(first, len, MADV_DONTNEED);
-}
-
 static void
 unmap(const struct vmmem_region *region)
 {
@@ -134,14 +122,14 @@ unmap(const struct vmmem_region *region)
 	unsigned char *pages_end = region->pages + region->pages_len;
 
 	if (region->mapper == 0 || region->mapper == getpid()) {
-		give_back(first, region->map_len);
+		vmmem_unmap(first, region->map_len);
 		return;
 	}
 	/* A child has only what is around the pages: others may lie there. */
 	if (region->pages != first)
-		give_back(first, (size_t)(region->pages - first));
+		vmmem_unmap(first, (size_t)(region->pages - first));
 	if (end != pages_end)
-		give_back(pages_end, (size_t)(end - pages_end));
+		vmmem_unmap(pages_end, (size_t)(end - pages_end));
 }
 
 void

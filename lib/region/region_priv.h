@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 
 #include <vmmem/region.h>
@@ -106,6 +107,22 @@ struct vmmem_region {
 	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
 };
+
+/* Whether what is written goes to the file, if there is one. */
+static inline bool
+vmmem_region_is_shared(const struct vmmem_region *region)
+{
+	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
+}
+
+/* Where in the file what is mapped at a host address of the region lies. */
+static inline uint64_t
+vmmem_region_file_offset(const struct vmmem_region *region,
+			 const unsigned char *address)
+{
+	return region->fd_offset - region->shift +
+	       (uint64_t)(address - region->pages);
+}
 
 /* What a region is made of: a builder's settings. */
 struct vmmem_region_settings {

@@ -251,3 +251,15 @@ vmmem_replaced_free(struct vmmem_replaced *replaced)
 	free(replaced->edges);
 	free(replaced);
 }
+
+void
+vmmem_replaced_before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void
+vmmem_replaced_after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}

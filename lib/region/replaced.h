@@ -37,4 +37,12 @@ bool vmmem_replaced_has(struct vmmem_replaced *replaced, size_t page);
 size_t vmmem_replaced_find(struct vmmem_replaced *replaced, size_t page,
 			   bool was_replaced);
 
+/*
+ * vmmem_replaced_before_fork() sees to it that no other thread is in the middle
+ * of the above, until vmmem_replaced_after_fork() in the parent and in the
+ * child.
+ */
+void vmmem_replaced_before_fork(void);
+void vmmem_replaced_after_fork(void);
+
 #endif

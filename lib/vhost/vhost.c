@@ -13,9 +13,6 @@
 #include "base/struct_size.h"
 #include "vhost/vhost_priv.h"
 
-/* A guest address and its byte in a file, which begins with a page. */
-#define CONGRUENCE 16
-
 /*
  * If nobody says what one front end may map, it is a quarter of the addresses,
  * and with two tables at once half of them.
@@ -146,7 +143,7 @@ check(const struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 	for (i = 0; i < table->count; i++) {
 		const struct vmmem_vhost_region *row = &table->rows[i].wire;
 
-		if ((row->gpa ^ row->offset) % CONGRUENCE != 0)
+		if ((row->gpa ^ row->offset) % VMMEM_VHOST_CONGRUENCE != 0)
 			return VMMEM_ECONGRUENCE;
 	}
 	table->log = vmmem_bitmap_ref(vhost->table->log);

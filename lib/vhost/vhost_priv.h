@@ -10,6 +10,12 @@
 #include <vmmem/region.h>
 #include <vmmem/vhost.h>
 
+/*
+ * What a guest address and its byte in a file, which begins with a page, agree
+ * by.
+ */
+#define VMMEM_VHOST_CONGRUENCE 16
+
 struct vmmem_vhost_row {
 	struct vmmem_vhost_region wire;
 	/* What file it is.  While it is mapped its number is not used again. */

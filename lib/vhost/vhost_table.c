@@ -13,8 +13,8 @@
 
 #include "vhost/vhost_priv.h"
 
-/* What a guest address agrees with its byte in a file by. */
-#define CONGRUENCE 16
+/* No page that the system could map at once is larger. */
+#define LARGEST (UINT64_C(1) << 30)
 
 struct vmmem_vhost_table *
 vmmem_vhost_table_new(size_t count)
@@ -221,8 +221,12 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 
 	if (builder == NULL)
 		return -ENOMEM;
-	/* At a guest address that means nothing. */
-	vmmem_region_builder_set_range(builder, pages->offset % CONGRUENCE,
+	/*
+	 * At a guest address that means nothing, except that it lies in a page
+	 * as the byte does in the file, whose huge pages are mapped as such
+	 * only where the host address does too.
+	 */
+	vmmem_region_builder_set_range(builder, pages->offset % LARGEST,
 				       pages->len);
 	vmmem_region_builder_set_untrusted_file(builder, pages->fd,
 						pages->offset, vhost->rules);

@@ -67,7 +67,10 @@ new_space(void)
 	return space;
 }
 
-/* The writers' lock, that of the readers, and two for all: maps and files. */
+/*
+ * The writers' lock, that of the readers, and three for all: maps, files, and
+ * what was replaced in files.
+ */
 START_TEST(forks)
 {
 	struct vmmem_space *spaces[2] = { new_space(), new_space() };
@@ -77,7 +80,7 @@ START_TEST(forks)
 
 	for (i = 0; i < 2; i++) {
 		OK(vmmem_space_before_fork(spaces[i]));
-		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 2);
+		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 3);
 	}
 	pid = fork();
 	if (pid == 0) {

@@ -408,6 +408,9 @@ START_TEST(test_pages_go)
 			 0);
 	ck_assert_int_eq(vmmem_region_host_address(region, 0, &host, &len), 0);
 	memset(host, 1, len);
+	/* Locked, if the process may. */
+	if (_i == 1)
+		(void)mlock(host, len);
 	ck_assert_int_eq(mincore(host, len, &resident), 0);
 	ck_assert_int_eq(resident & 1, 1);
 	inject_start(1, ENOMEM, false);
@@ -431,7 +434,7 @@ make_suite(void)
 	tcase_add_test(tcase, test_huge);
 	tcase_add_test(tcase, test_no_huge_pages);
 	tcase_add_test(tcase, test_no_noexec_seal);
-	tcase_add_test(tcase, test_pages_go);
+	tcase_add_loop_test(tcase, test_pages_go, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <vmmem/policy.h>
 #include <vmmem/residency.h>
@@ -211,6 +212,32 @@ START_TEST(which_pages)
 }
 END_TEST
 
+static int
+populated_first(void)
+{
+	return populated_of(region, 0);
+}
+
+/* What finds out, once for a process, whether the tables are about it. */
+START_TEST(first_time)
+{
+	static const struct {
+		const char *function;
+		int code;
+	} calls[] = {
+		{ "mmap", -ENOMEM },
+		{ "mprotect", -ENOMEM },
+		{ "madvise", 0 },
+	};
+
+	/* Nobody is asked where there is no such file. */
+	if (access("/proc/self/pagemap", R_OK) != 0)
+		return;
+	ck_assert_int_eq(fault_call(populated_first, calls[_i].function,
+				    ENOMEM), calls[_i].code);
+}
+END_TEST
+
 /* What is tried again, and what is done without. */
 static const struct {
 	const char *function;
@@ -254,6 +281,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, newest_and_older, 0, 2);
 	tcase_add_test(tcase, huge_pages);
 	tcase_add_loop_test(tcase, which_pages, 0, 2);
+	tcase_add_loop_test(tcase, first_time, 0, 3);
 	tcase_add_loop_test(tcase, test_names, 0, (int)NAMES);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -25,7 +25,8 @@ done(int rc)
 WRAP(int, madvise, void *address, size_t len, int advice)
 {
 	/* Giving back what cannot be unmapped: of that nobody is told. */
-	if ((advice != MADV_DONTNEED || !inject_was_left(address)) &&
+	if (((advice != MADV_DONTNEED && advice != MADV_DONTNEED_LOCKED) ||
+	     !inject_was_left(address)) &&
 	    inject_fails("madvise"))
 		return -1;
 	return done(__real_madvise(address, len, advice));

@@ -412,6 +412,36 @@ def memory_that_changes(backend):
     yield
 
 
+def rings_that_move(backend):
+    """A ring is where its user addresses lead, whatever the guest's are."""
+    front = backend.connect()
+    front.start()
+    other = f.memory_file(f.MEMORY)
+    front.put("<IIQ", f.HEADER, 0, 0, 5)
+    for turn in range(100):
+        at, beside = 1 << 32, 2 << 32
+        # Two rows exchange their places; the other one has no ring.
+        if turn % 2:
+            at, beside = beside, at
+        rows = [f.row(gpa=at),
+                f.row(gpa=beside, user=f.USER + (1 << 40))]
+        if turn % 4 < 2:
+            front.must(f.SET_MEM_TABLE, f.table(*rows), [front.file, other])
+        else:
+            front.must(f.SET_MEM_TABLE, f.table(), [])
+            for one, file in zip(rows, (front.file, other)):
+                front.must(f.ADD_MEM_REG, bytes(8) + one, [file])
+        front.describe(0, at + f.HEADER, 16, f.NEXT, 1)
+        front.describe(1, at + f.DATA, 512, f.WRITE | f.NEXT, 2)
+        front.describe(2, at + f.STATUS, 1, f.WRITE)
+        front.memory[f.STATUS] = 0xFF
+        front.offer(0)
+        assert front.wait() == 513 and front.memory[f.STATUS] == 0
+    os.close(other)
+    front.close()
+    yield
+
+
 def long_reads_at_once(backend):
     """Long reads that come together, cached or not, end in order and right."""
     front = backend.connect()
@@ -492,7 +522,7 @@ def with_backend(function, program, *options, kind=Backend, **more):
 def usual(backend):
     run(backend, (malformed_messages, broken_headers, lying_tables,
                   lying_rings, hostile_chains, hostile_requests, sealed_memory,
-                  memory_that_changes, long_reads_at_once,
+                  memory_that_changes, rings_that_move, long_reads_at_once,
                   hostile_packed_rings, hostile_postcopy))
     if takes_shrinkable(backend):
         run(backend, cut_short.TESTS)
