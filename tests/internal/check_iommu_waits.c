@@ -20,7 +20,7 @@ static bool forever, answers;
 static uint64_t asked_for;
 /* How many other pages are mapped before the one that is asked for. */
 static unsigned int others;
-/* What comes before the handler returns, when it is called for the first time. */
+/* What comes before the handler returns from its first call. */
 static void (*meanwhile)(void);
 
 int
