@@ -8,7 +8,7 @@
 #define LONG (8 * PAGE)
 
 static unsigned int asked;
-static int guest_memfd;
+static int guest_memfd; /* -1: none */
 
 static int
 describe(void *opaque, const struct vmmem_region *region,
@@ -18,7 +18,7 @@ describe(void *opaque, const struct vmmem_region *region,
 	asked++;
 	ck_assert_uint_eq(slot->len, vmmem_region_len(region));
 	ck_assert_uint_eq(slot->gpa, vmmem_region_start(region));
-	if (guest_memfd != 0) {
+	if (guest_memfd >= 0) {
 		slot->flags |= VMMEM_SLOT_GUEST_MEMFD;
 		slot->guest_memfd = guest_memfd;
 		slot->guest_memfd_offset = 5 * PAGE;
@@ -37,7 +37,7 @@ setup_long(void)
 	};
 
 	asked = 0;
-	guest_memfd = 0;
+	guest_memfd = -1;
 	make(&options);
 }
 
@@ -152,19 +152,20 @@ START_TEST(moved_and_kept)
 }
 END_TEST
 
+/* Any descriptor may be one, also the first one of all. */
 START_TEST(offsets_in_a_guest_memfd)
 {
 	struct vmmem_region *region = region_of(0, LONG);
 	struct vmmem_slot slot;
 	size_t i;
 
-	guest_memfd = 42;
+	guest_memfd = _i * 42;
 	plan_for(MAP(region));
 	do_all();
 	ck_assert_uint_eq(asked, 1);
 	for (i = 0; i < 3; i++) {
 		assert_ok(vmmem_slot_table_at(slots, i, &slot));
-		ck_assert_int_eq(slot.guest_memfd, 42);
+		ck_assert_int_eq(slot.guest_memfd, _i * 42);
 		ck_assert_uint_eq(slot.guest_memfd_offset,
 				  5 * PAGE + i * MOST);
 	}
@@ -248,7 +249,7 @@ make_suite(void)
 	tcase_add_test(tcase, several_slots);
 	tcase_add_test(tcase, one_is_spoilt);
 	tcase_add_test(tcase, moved_and_kept);
-	tcase_add_test(tcase, offsets_in_a_guest_memfd);
+	tcase_add_loop_test(tcase, offsets_in_a_guest_memfd, 0, 2);
 	tcase_add_test(tcase, no_slots);
 	tcase_add_test(tcase, refused);
 	suite_add_tcase(suite, tcase);

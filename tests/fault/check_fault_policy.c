@@ -298,6 +298,24 @@ START_TEST(test_mode)
 }
 END_TEST
 
+/* Without that seal it is left to the system, which may forbid the call. */
+START_TEST(test_mode_is_left)
+{
+	const scenario_fn scenario = _i == 0 ? memfd : memfd_sealed;
+	unsigned int n = 0;
+	int rc;
+
+	do {
+		inject_start(++n, EPERM, false);
+		rc = scenario();
+		inject_stop();
+		ck_assert(inject_fired() == NULL ||
+			  strcmp(inject_fired(), "fchmod") != 0);
+	} while (inject_fired() != NULL);
+	ck_assert(rc == 0 || rc == VMMEM_ENOSUPPORT);
+}
+END_TEST
+
 /* Only prefaulting asks the system for advice here. */
 static int
 only_prefault(void)
@@ -398,6 +416,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, test_names, 0, NAMES);
 	tcase_add_loop_test(tcase, test_interrupted, 0, 2);
 	tcase_add_test(tcase, test_mode);
+	tcase_add_loop_test(tcase, test_mode_is_left, 0, 2);
 	tcase_add_test(tcase, test_threads_take_no_signals);
 	tcase_add_test(tcase, test_prefault_names);
 	suite_add_tcase(suite, tcase);

@@ -20,6 +20,8 @@ static bool forever, answers;
 static uint64_t asked_for;
 /* How many other pages are mapped before the one that is asked for. */
 static unsigned int others;
+/* What comes before the handler returns from its first call. */
+static void (*meanwhile)(void);
 
 int
 vmmem_futex_wait(const uint32_t *word, uint32_t value,
@@ -71,7 +73,8 @@ later(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	(void)access;
 	(void)reason;
 	asked_for = iova & ~(PAGE - 1);
-	calls_of_handler++;
+	if (calls_of_handler++ == 0 && meanwhile != NULL)
+		meanwhile();
 	return VMMEM_IOMMU_LATER;
 }
 
@@ -171,6 +174,7 @@ open_with(bool without_end, size_t capacity)
 	sleeps = calls_of_handler = others = 0;
 	forever = without_end;
 	answers = true;
+	meanwhile = NULL;
 }
 
 static void
@@ -254,6 +258,49 @@ START_TEST(others_are_evicted)
 }
 END_TEST
 
+static void
+map_another(void)
+{
+	see_map(IOVA + 0x20 * PAGE, 0, PAGE, RW);
+}
+
+/* What comes for others while it is being asked for is no answer either. */
+START_TEST(others_are_answered_meanwhile)
+{
+	open_later(true);
+	meanwhile = map_another;
+	assert_ok(vmmem_collection_read_u64(see.map, AT, &number));
+	ck_assert_uint_eq(sleeps, 1);
+	ck_assert_uint_eq(calls_of_handler, 1);
+	close_later();
+}
+END_TEST
+
+static void
+answer_and_evict(void)
+{
+	see_map(asked_for, asked_for - IOVA, PAGE, RW);
+	see_map(IOVA + 0x40 * PAGE, 0, PAGE, RW);
+	see_map(IOVA + 0x50 * PAGE, 0, PAGE, RW);
+}
+
+/*
+ * An answer that came while it was being asked for, and had to go for others,
+ * does not come once more: the question is asked again.
+ */
+START_TEST(evicted_meanwhile)
+{
+	open_with(true, 2);
+	see_map(IOVA + 0x20 * PAGE, 0, PAGE, RW);
+	see_map(IOVA + 0x30 * PAGE, 0, PAGE, RW);
+	meanwhile = answer_and_evict;
+	assert_ok(vmmem_collection_read_u64(see.map, AT, &number));
+	ck_assert_uint_eq(calls_of_handler, 2);
+	ck_assert_uint_eq(sleeps, 1);
+	close_later();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -266,6 +313,8 @@ make_suite(void)
 	tcase_add_loop_test(tcase, the_second_not_answered, 0, last);
 	tcase_add_test(tcase, others_are_answered);
 	tcase_add_test(tcase, others_are_evicted);
+	tcase_add_test(tcase, others_are_answered_meanwhile);
+	tcase_add_test(tcase, evicted_meanwhile);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
