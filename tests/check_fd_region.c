@@ -281,6 +281,22 @@ allocated(int fd)
 	return (uint64_t)status.st_blocks * 512;
 }
 
+/* populates() is whether advice makes pages of a file. */
+static bool
+populates(void)
+{
+	int fd = memfd(0);
+	void *at = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bool done;
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	(void)madvise(at, LEN, MADV_POPULATE_WRITE);
+	done = allocated(fd) == LEN;
+	ck_assert_int_eq(munmap(at, LEN), 0);
+	close(fd);
+	return done;
+}
+
 /*
  * The pages of somebody else's file are not made by mapping it, also where all
  * memory is to be locked: who owns it may bring them later.  What is asked for
@@ -291,6 +307,8 @@ START_TEST(pages_of_others)
 	const uint64_t page = page_size();
 	struct vmmem_policy *policy = vmmem_policy_new();
 	struct vmmem_region *region;
+	/* Prefaulting is advice, which an emulator ignores. */
+	const bool advised = populates();
 	int fd = memfd(F_SEAL_SHRINK);
 
 	/* With little to lock at once it may be that nothing more is mapped. */
@@ -317,7 +335,8 @@ START_TEST(pages_of_others)
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_region_builder_set_policy(builder, policy);
 	vmmem_region_unref(build());
-	ck_assert_uint_eq(allocated(fd), LEN);
+	if (advised)
+		ck_assert_uint_eq(allocated(fd), LEN);
 	munlockall();
 	vmmem_policy_free(policy);
 	close(fd);

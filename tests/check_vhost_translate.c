@@ -366,7 +366,8 @@ START_TEST(packed_messages)
 {
 	struct {
 		uint8_t odd;
-		uint64_t padding;
+		uint32_t count;
+		uint32_t padding;
 		struct vmmem_vhost_region row;
 		int fds[2];
 	} __attribute__((packed)) raw = { .fds = { file, file } };
@@ -385,7 +386,7 @@ START_TEST(packed_messages)
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG,
 					payload, 40, many, ARRAY_LEN(many)),
 		    VMMEM_EDESCRIPTORS);
-	raw.padding = 1;
+	raw.count = 1;
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
 					payload, 40, many, ARRAY_LEN(many)),
 		    VMMEM_EDESCRIPTORS);

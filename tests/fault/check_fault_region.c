@@ -396,6 +396,26 @@ START_TEST(test_no_noexec_seal)
 }
 END_TEST
 
+/* Whether advice brings locked pages away; an emulator has another answer. */
+static int
+can_drop_locked(void)
+{
+	size_t page = (size_t)fault_page();
+	unsigned char resident = 1;
+	unsigned char *at = mmap(NULL, page, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(at, MAP_FAILED);
+	*at = 1;
+	(void)mlock(at, page);
+	/* MADV_DONTNEED_LOCKED, which headers may lack, or the plain one. */
+	if (madvise(at, page, 24) != 0)
+		(void)madvise(at, page, MADV_DONTNEED);
+	ck_assert_int_eq(mincore(at, page, &resident), 0);
+	ck_assert_int_eq(munmap(at, page), 0);
+	return (resident & 1) == 0;
+}
+
 /* Where nothing can be unmapped, at least the pages go. */
 START_TEST(test_pages_go)
 {
@@ -404,6 +424,8 @@ START_TEST(test_pages_go)
 	uint64_t len;
 	void *host;
 
+	if (_i == 1 && !can_drop_locked())
+		return;
 	ck_assert_int_eq(vmmem_region_new_anonymous(0, fault_page(), &region),
 			 0);
 	ck_assert_int_eq(vmmem_region_host_address(region, 0, &host, &len), 0);

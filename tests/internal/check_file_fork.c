@@ -134,7 +134,8 @@ replace_all_the_time(void *opaque)
 START_TEST(child_discards)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
-	struct vmmem_replaced *replaced = vmmem_replaced_new(1);
+	/* Where a child finds it too, in which the thread is not. */
+	static struct vmmem_replaced *replaced;
 	struct vmmem_collection *map = NULL;
 	struct vmmem_region *region = NULL;
 	int fd = file_of(page_size()), i, rc;
@@ -144,6 +145,7 @@ START_TEST(child_discards)
 	void *result;
 	pid_t child;
 
+	replaced = vmmem_replaced_new(1);
 	vmmem_region_builder_set_range(builder, 0, page_size());
 	vmmem_region_builder_set_file(builder, fd, 0);
 	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);

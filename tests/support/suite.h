@@ -4,6 +4,8 @@
 #define SUITE_H
 
 #include <check.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Each test program defines this. */
 Suite *make_suite(void);
@@ -13,5 +15,17 @@ Suite *make_suite(void);
  * it returns why the test cannot run, or NULL if it can.
  */
 const char *skip_reason(void);
+
+/*
+ * is_alone() is whether each test has a process of its own.  Under valgrind it
+ * has not, and what a process does once was done before.
+ */
+static inline __attribute__((__unused__)) int
+is_alone(void)
+{
+	const char *fork = getenv("CK_FORK");
+
+	return fork == NULL || strcmp(fork, "no") != 0;
+}
 
 #endif
