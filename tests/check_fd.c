@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include <vmmem/fd.h>
 
@@ -10,6 +11,7 @@
 #include "suite.h"
 
 #define LEN UINT64_C(0x4000)
+#define ALL_TYPES (2 * VMMEM_FD_TYPE_GUEST_MEMFD - 1)
 #define ALL_SEALS                                                          \
 	(VMMEM_SEAL_SHRINK | VMMEM_SEAL_GROW | VMMEM_SEAL_SEAL |           \
 	 VMMEM_SEAL_WRITE | VMMEM_SEAL_FUTURE_WRITE)
@@ -146,6 +148,33 @@ START_TEST(kinds_are_told)
 }
 END_TEST
 
+/* Secret memory has a length, which stays, and no file system. */
+START_TEST(secret_memory)
+{
+	struct vmmem_fd_rules rules = {
+		.size = sizeof(rules),
+		.types = ALL_TYPES - VMMEM_FD_TYPE_OTHER,
+		.flags = VMMEM_FD_MAY_SHRINK,
+	};
+	int fd = -1;
+
+#ifdef SYS_memfd_secret
+	fd = (int)syscall(SYS_memfd_secret, 0);
+#endif
+	if (fd < 0) {
+		puts("skipped: no memfd_secret(2)");
+		return;
+	}
+	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
+	ck_assert_int_ne(ftruncate(fd, (off_t)LEN / 2), 0);
+	ck_assert_uint_eq(examine(fd).type, VMMEM_FD_TYPE_OTHER);
+	ck_assert_uint_eq(examine(fd).shrinkable, 0);
+	ck_assert_uint_eq(examine(fd).len, LEN);
+	assert_code(vmmem_fd_check(fd, 0, LEN, &rules, NULL), VMMEM_EFILETYPE);
+	close(fd);
+}
+END_TEST
+
 /* Each kind is refused but where it is named. */
 START_TEST(types)
 {
@@ -158,7 +187,7 @@ START_TEST(types)
 	uint32_t type = examine(fd).type;
 	int code;
 
-	rules.types = 2 * VMMEM_FD_TYPE_OTHER - 1 - type;
+	rules.types = ALL_TYPES - type;
 	assert_code(vmmem_fd_check(fd, 0, 0, &rules, NULL),
 		    VMMEM_EFILETYPE);
 	rules.types = 0;
@@ -202,7 +231,7 @@ START_TEST(only_a_path)
 {
 	struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
-		.types = 2 * VMMEM_FD_TYPE_OTHER - 1,
+		.types = ALL_TYPES,
 		.access = VMMEM_PROT_READ,
 		.flags = VMMEM_FD_MAY_SHRINK,
 	};
@@ -486,7 +515,7 @@ START_TEST(bad_rules)
 			    code);                                         \
 	} while (0)
 
-	REFUSED(types, 512, VMMEM_EARGUMENT);
+	REFUSED(types, 1024, VMMEM_EARGUMENT);
 	REFUSED(types, UINT32_MAX, VMMEM_EARGUMENT);
 	REFUSED(access, VMMEM_PROT_EXEC, VMMEM_EARGUMENT);
 	REFUSED(require, 64, VMMEM_EARGUMENT);
@@ -520,6 +549,7 @@ make_suite(void)
 	TCase *tcase = tcase_create("fd");
 
 	tcase_add_loop_test(tcase, kinds_are_told, 0, (int)ARRAY_LEN(kinds));
+	tcase_add_test(tcase, secret_memory);
 	tcase_add_loop_test(tcase, types, 0, (int)ARRAY_LEN(kinds));
 	tcase_add_test(tcase, not_open);
 	tcase_add_test(tcase, only_a_path);

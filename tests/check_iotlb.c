@@ -211,8 +211,42 @@ START_TEST(count_without_room)
 	ck_assert_uint_eq(found, 4);
 	ck_assert_uint_eq(only[0].len, 10);
 	ck_assert_uint_eq(only[1].iova, 0x5a);
-	assert_ok(vmmem_iotlb_lookup(iotlb, 10, 20, R, NULL, 0, &found));
+	assert_code(vmmem_iotlb_lookup(iotlb, 10, 20, R, NULL, 0, &found),
+		    VMMEM_ENOROOM);
 	ck_assert_uint_eq(found, 2);
+}
+END_TEST
+
+/* A part of a translation is not given as the whole one. */
+START_TEST(no_room_is_no_success)
+{
+	struct vmmem_iotlb_piece some[3] = { [2] = { .iova = 0x5a } };
+	size_t capacity;
+
+	assert_ok(map(0, 0x5000, 0x1000, RW));
+	assert_ok(map(0x1000, 0x9000, 0x1000, RW));
+	assert_ok(map(0x3000, 0x9000, 0x1000, R));
+	assert_ok(map(TOP, 0, 1, RW));
+	for (capacity = 0; capacity < 3; capacity++) {
+		memset(some, 0, 2 * sizeof(some[0]));
+		found = 99;
+		assert_code(vmmem_iotlb_lookup(iotlb, 0, 0x2000, R, some,
+					       capacity, &found),
+			    capacity < 2 ? VMMEM_ENOROOM : 0);
+		ck_assert_uint_eq(found, 2);
+		ck_assert_uint_eq(some[0].gpa, capacity > 0 ? 0x5000 : 0);
+		ck_assert_uint_eq(some[1].gpa, capacity > 1 ? 0x9000 : 0);
+		ck_assert_uint_eq(some[2].iova, 0x5a);
+	}
+	/* What is wrong with the range comes before the room for it. */
+	assert_code(vmmem_iotlb_lookup(iotlb, 0, 0x2001, R, some, 1, &found),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(found, 3);
+	assert_code(vmmem_iotlb_lookup(iotlb, 0x3000, 1, RW, NULL, 0, &found),
+		    VMMEM_EDENIED);
+	assert_code(vmmem_iotlb_lookup(iotlb, TOP, 2, RW, NULL, 0, &found),
+		    VMMEM_EWRAPS);
+	ck_assert_uint_eq(found, 1);
 }
 END_TEST
 
@@ -434,12 +468,13 @@ START_TEST(one_entry_is_enough)
 	/* Its two rests both go, for what is new. */
 	assert_ok(vmmem_iotlb_map(one, 0x1000, 0, 0x1000, RW));
 	ck_assert_uint_eq(vmmem_iotlb_count(one), 1);
-	assert_ok(vmmem_iotlb_lookup(one, 0x1000, 0x1000, RW, NULL, 0,
+	assert_ok(vmmem_iotlb_lookup(one, 0x1000, 0x1000, RW, pieces, 1,
 				     &count));
 	/* Of the rests that are left the lower one goes: as old, and lower. */
 	assert_ok(vmmem_iotlb_unmap(one, 0x1800, 0x100));
 	ck_assert_uint_eq(vmmem_iotlb_count(one), 1);
-	assert_ok(vmmem_iotlb_lookup(one, 0x1900, 0x700, RW, NULL, 0, &count));
+	assert_ok(vmmem_iotlb_lookup(one, 0x1900, 0x700, RW, pieces, 1,
+				     &count));
 	vmmem_iotlb_unref(one);
 }
 END_TEST
@@ -476,6 +511,7 @@ make_suite(void)
 	tcase_add_test(tcase, any_granularity);
 	tcase_add_test(tcase, every_failure_is_reported);
 	tcase_add_test(tcase, count_without_room);
+	tcase_add_test(tcase, no_room_is_no_success);
 	tcase_add_test(tcase, neighbours_join);
 	tcase_add_test(tcase, not_past_the_last_target);
 	tcase_add_test(tcase, duplicates);

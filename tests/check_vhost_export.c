@@ -57,10 +57,15 @@ START_TEST(exported)
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, 0, NULL, fds, 8, &count, &out),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_vhost_export(map, 4, rows, fds, 8, &count, &out),
+	assert_code(vmmem_vhost_export(map, 8, rows, fds, 8, &count, &out),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, VMMEM_VHOST_EXPORT_PRIVATE, rows,
 				       fds, 8, &count, &out),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_vhost_export(map,
+				       VMMEM_VHOST_EXPORT_PRIVATE |
+					       VMMEM_VHOST_EXPORT_GUEST_MEMFD,
+				       rows, fds, 8, &count, &out),
 		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 77);
 	assert_code(vmmem_vhost_export(map, 0, NULL, NULL, 0, &count, NULL),

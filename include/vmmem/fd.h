@@ -25,7 +25,11 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_region_builder;
 
-/* What a descriptor is.  The first four can be mapped. */
+/*
+ * What a descriptor is.  The first four can be mapped, and a guest_memfd if its
+ * maker said so.  More types may come, each with a bit of its own: what one bit
+ * stands for never grows.
+ */
 #define VMMEM_FD_TYPE_MEMORY 1U	 /* a memfd, or a file of tmpfs */
 #define VMMEM_FD_TYPE_HUGETLB 2U	 /* the same, of huge pages of the pool */
 #define VMMEM_FD_TYPE_REGULAR 4U	 /* a regular file of another file system */
@@ -34,7 +38,17 @@ struct vmmem_region_builder;
 #define VMMEM_FD_TYPE_DIRECTORY 32U /* a directory */
 #define VMMEM_FD_TYPE_PIPE 64U	 /* a pipe or FIFO */
 #define VMMEM_FD_TYPE_SOCKET 128U	 /* a socket */
-#define VMMEM_FD_TYPE_OTHER 256U	 /* what has no type: eventfd and the like */
+/*
+ * What is none of these: an eventfd and the like, and files of no file system
+ * that can be mounted, such as those of memfd_secret(2).
+ */
+#define VMMEM_FD_TYPE_OTHER 256U
+/*
+ * A guest_memfd of KVM.  Nobody can make it shorter.  But to touch a page of it
+ * that is private to the guest raises SIGBUS, or is VMMEM_EGONE where faults are
+ * survived (vmmem/fault.h): it is for those that know which pages are not.
+ */
+#define VMMEM_FD_TYPE_GUEST_MEMFD 512U
 
 /* Accept a file that could become shorter while it is mapped. */
 #define VMMEM_FD_MAY_SHRINK 1U
@@ -53,7 +67,7 @@ struct vmmem_region_builder;
  */
 struct vmmem_fd_rules {
 	size_t size;
-	/* VMMEM_FILE_...; 0: MEMORY and HUGETLB */
+	/* VMMEM_FD_TYPE_...; 0: MEMORY and HUGETLB */
 	uint32_t types;
 	/*
 	 * VMMEM_PROT_READ and VMMEM_PROT_WRITE, what the descriptor must be
@@ -86,7 +100,7 @@ struct vmmem_fd_report {
 	uint64_t allocated; /* how many bytes of storage it has */
 	uint64_t page_size; /* what it is mapped in; 0 if nobody knows */
 	uint64_t fs_type;   /* the file system's number in <linux/magic.h> */
-	uint32_t type;	    /* one of VMMEM_FILE_... */
+	uint32_t type;	    /* one of VMMEM_FD_TYPE_... */
 	uint32_t access;    /* what it is open for; 0 if O_PATH */
 	uint32_t seals;	    /* VMMEM_SEAL_... */
 	uint32_t missing;   /* of the rules' 'warn', what it lacks */

@@ -118,23 +118,27 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * nothing is mapped; each other piece is what the range has of one entry.  With
  * 'access' 0 all that is mapped is a hit.
  *
- * It stores as many pieces as there are, up to 'count', and in 'ret_count' how
- * many there are in all, whatever it returns but VMMEM_EARGUMENT.  'pieces' may
- * be NULL if 'count' is 0.  If others change the iotlb meanwhile, each piece
- * is what was true at one moment of the call.
+ * It stores as many pieces as there are, up to 'capacity', and in 'ret_count'
+ * how many there are in all, whatever it returns except VMMEM_EARGUMENT.  The
+ * range is looked up to its end, also where there is no room.  So 'capacity' 0,
+ * with 'pieces' NULL, asks how many there are.  If others change the iotlb
+ * meanwhile, each piece is what was true at one moment of the call.
  *
- * Returns 0 if all pieces are hits, or
+ * With 0, and only then, 'pieces' has the translation of the whole range.
+ *
+ * Returns 0 if all pieces are hits and are stored, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
  *   VMMEM_EDENIED     none is a miss, but one is denied
  *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
+ *   VMMEM_ENOROOM     all pieces are hits, but there are more than 'capacity'
  *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
- *                     'count' is not 0, or 'access' has an unknown bit
+ *                     'capacity' is not 0, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb,
 				       uint64_t iova, uint64_t len,
 				       uint32_t access,
 				       struct vmmem_iotlb_piece *pieces,
-				       size_t count, size_t *ret_count);
+				       size_t capacity, size_t *ret_count);
 
 /*
  * vmmem_iotlb_enter() begins a section, of accesses that belong together: what

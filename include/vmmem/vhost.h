@@ -69,6 +69,12 @@ struct vmmem_vhost;
  */
 #define VMMEM_VHOST_EXPORT_PRIVATE 2U
 
+/*
+ * Share a guest_memfd of KVM too.  A back end that touches what is private in
+ * it gets SIGBUS: only for one that is told which pages are not.
+ */
+#define VMMEM_VHOST_EXPORT_GUEST_MEMFD 4U
+
 /* A row of the table, as it stands in the messages. */
 struct vmmem_vhost_region {
 	uint64_t gpa;
@@ -348,7 +354,9 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  * to keep it longer than 'map'.  Each region that can be shared is in it, one
  * that is mapped shared from a file and permits reading and writing; regions
  * that touch are one row where they are one piece of one file too, and of the
- * host with VMMEM_VHOST_EXPORT_HOST in 'flags'.
+ * host with VMMEM_VHOST_EXPORT_HOST in 'flags'.  A guest_memfd cannot be shared
+ * without VMMEM_VHOST_EXPORT_GUEST_MEMFD.  So the file system of each file is
+ * asked what it is, as vmmem_fd_examine() asks.
  *
  * With VMMEM_VHOST_EXPORT_PRIVATE too, each region that has a host address and
  * permits reading and writing is in it: those that cannot be shared with the
@@ -363,8 +371,9 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  *   VMMEM_ENOROOM    there are more than 'capacity' rows
  *   VMMEM_EARGUMENT  'map' or 'ret_count' is NULL, or an array is and
  *                    'capacity' is not 0; an unknown bit in 'flags', or
- *                    EXPORT_PRIVATE alone; a translated collection
- *   -errno           what fstat(2) or fstatfs(2) said
+ *                    EXPORT_PRIVATE without EXPORT_HOST; a translated
+ *                    collection
+ *   -errno           what fcntl(2), fstat(2) or fstatfs(2) said
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,

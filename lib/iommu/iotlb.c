@@ -262,7 +262,7 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 VMMEM_API int
 vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 		   uint32_t access, struct vmmem_iotlb_piece *pieces,
-		   size_t count, size_t *ret_count)
+		   size_t capacity, size_t *ret_count)
 {
 	struct vmmem_iotlb_piece piece;
 	struct vmmem_iotlb_entry entry;
@@ -272,7 +272,7 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (pieces == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)
@@ -285,7 +285,7 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 		make_piece(&entry, iova, last, access, &piece);
 		missing |= piece.state == VMMEM_IOTLB_MISS;
 		denied |= piece.state == VMMEM_IOTLB_DENIED;
-		if (found < count)
+		if (found < capacity)
 			pieces[found] = piece;
 		found++;
 		if (piece.len - 1 == last - iova)
@@ -295,7 +295,10 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	*ret_count = found;
 	if (missing)
 		return VMMEM_EIOMMUMISS;
-	return denied ? VMMEM_EDENIED : rc;
+	if (denied)
+		return VMMEM_EDENIED;
+	/* A part of the range is not to be taken for all of it. */
+	return rc == 0 && found > capacity ? VMMEM_ENOROOM : rc;
 }
 
 /* A section as one number: which slot, from 1 on, or 0; and what it said. */

@@ -19,7 +19,15 @@
 #include "region/fd_priv.h"
 #include "base/struct_size.h"
 
-#define TYPES_KNOWN ((VMMEM_FD_TYPE_OTHER << 1) - 1)
+/* Newer than the oldest headers that serve: Linux 6.19, and 5.14. */
+#ifndef GUEST_MEMFD_MAGIC
+#define GUEST_MEMFD_MAGIC 0x474d454d
+#endif
+#ifndef SECRETMEM_MAGIC
+#define SECRETMEM_MAGIC 0x5345434d
+#endif
+
+#define TYPES_KNOWN ((VMMEM_FD_TYPE_GUEST_MEMFD << 1) - 1)
 #define TYPES_IN_MEMORY (VMMEM_FD_TYPE_MEMORY | VMMEM_FD_TYPE_HUGETLB)
 #define SEALS_KNOWN ((VMMEM_SEAL_EXEC << 1) - 1)
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
@@ -63,14 +71,38 @@ examine_descriptor(int fd, struct vmmem_fd_report *report,
 	return 0;
 }
 
+/* Not all that fstat(2) calls a regular file is one of a file system. */
 static uint32_t
-type_of(const struct stat *status, bool in_memory, bool hugetlb)
+type_of_regular(const struct stat *status, uint64_t fs_type, bool sealable)
+{
+	switch (fs_type) {
+	case HUGETLBFS_MAGIC:
+		return VMMEM_FD_TYPE_HUGETLB;
+	case TMPFS_MAGIC:
+		return VMMEM_FD_TYPE_MEMORY;
+	case GUEST_MEMFD_MAGIC:
+		return VMMEM_FD_TYPE_GUEST_MEMFD;
+	case ANON_INODE_FS_MAGIC:
+		/*
+		 * Where a guest_memfd is before it has a file system of its
+		 * own, and is never empty.  What else is there has no length.
+		 */
+		return status->st_size != 0 ? VMMEM_FD_TYPE_GUEST_MEMFD :
+					      VMMEM_FD_TYPE_OTHER;
+	case SECRETMEM_MAGIC:
+		return VMMEM_FD_TYPE_OTHER;
+	default:
+		/* What only names its file (O_PATH) tells of no seals. */
+		return sealable ? VMMEM_FD_TYPE_MEMORY : VMMEM_FD_TYPE_REGULAR;
+	}
+}
+
+static uint32_t
+type_of(const struct stat *status, uint64_t fs_type, bool sealable)
 {
 	switch (status->st_mode & S_IFMT) {
 	case S_IFREG:
-		if (hugetlb)
-			return VMMEM_FD_TYPE_HUGETLB;
-		return in_memory ? VMMEM_FD_TYPE_MEMORY : VMMEM_FD_TYPE_REGULAR;
+		return type_of_regular(status, fs_type, sealable);
 	case S_IFCHR:
 		return VMMEM_FD_TYPE_DEVICE;
 	case S_IFBLK:
@@ -86,19 +118,30 @@ type_of(const struct stat *status, bool in_memory, bool hugetlb)
 	}
 }
 
+/* Whether the file could become shorter. */
+static bool
+is_shrinkable(const struct vmmem_fd_report *report)
+{
+	switch (report->type) {
+	case VMMEM_FD_TYPE_MEMORY:
+	case VMMEM_FD_TYPE_HUGETLB:
+	case VMMEM_FD_TYPE_REGULAR:
+		return (report->seals & VMMEM_SEAL_SHRINK) == 0;
+	default:
+		/* KVM and memfd_secret(2) refuse it; all else has no length. */
+		return false;
+	}
+}
+
 /* What the file system tells. */
 static int
 examine_file(int fd, bool sealable, struct vmmem_fd_report *report)
 {
 	struct statfs fs;
 	struct stat status;
-	bool in_memory, hugetlb;
 
 	if (fstat(fd, &status) != 0 || fstatfs(fd, &fs) != 0)
 		return -errno;
-	hugetlb = fs.f_type == HUGETLBFS_MAGIC;
-	/* Of a descriptor that only names its file, the seals are not known. */
-	in_memory = sealable || fs.f_type == TMPFS_MAGIC;
 	report->device = status.st_dev;
 	report->inode = status.st_ino;
 	report->len = status.st_size > 0 ? (uint64_t)status.st_size : 0;
@@ -108,14 +151,13 @@ examine_file(int fd, bool sealable, struct vmmem_fd_report *report)
 				    0;
 	/* As wide as the type, which differs from machine to machine. */
 	report->fs_type = (uint64_t)fs.f_type & UINT32_MAX;
-	report->type = type_of(&status, in_memory, hugetlb);
+	report->type = type_of(&status, report->fs_type, sealable);
 	report->page_size = 0;
 	if (report->type == VMMEM_FD_TYPE_HUGETLB)
 		report->page_size = (uint64_t)fs.f_bsize;
 	else if (S_ISREG(status.st_mode))
 		report->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-	report->shrinkable = S_ISREG(status.st_mode) &&
-			     (report->seals & VMMEM_SEAL_SHRINK) == 0;
+	report->shrinkable = is_shrinkable(report);
 	return 0;
 }
 

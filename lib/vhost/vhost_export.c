@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Memory tables made of a map, for front ends and for the kernel. */
 #include <vmmem/error.h>
+#include <vmmem/fd.h>
 #include <vmmem/iommu.h>
 #include <vmmem/vhost.h>
 
@@ -12,7 +13,17 @@
 
 #define ACCESS (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
-#define FLAGS (VMMEM_VHOST_EXPORT_HOST | VMMEM_VHOST_EXPORT_PRIVATE)
+#define FLAGS                                                              \
+	(VMMEM_VHOST_EXPORT_HOST | VMMEM_VHOST_EXPORT_PRIVATE |            \
+	 VMMEM_VHOST_EXPORT_GUEST_MEMFD)
+
+/* Private memory has nothing else to be found by than its host address. */
+static bool
+is_private_alone(uint32_t flags)
+{
+	return (flags & VMMEM_VHOST_EXPORT_PRIVATE) != 0 &&
+	       (flags & VMMEM_VHOST_EXPORT_HOST) == 0;
+}
 
 /* A row in the making. */
 struct row {
@@ -20,30 +31,68 @@ struct row {
 	int fd; /* or -1 */
 };
 
-/* look() says whether 'region' is to have a row, and what that is then. */
-static bool
-look(const struct vmmem_region *region, uint32_t flags, struct row *row)
+/* The last file that was looked at: many regions have one descriptor. */
+struct known {
+	int fd; /* or -1 */
+	bool guest_memfd;
+};
+
+/* share() gives the row of 'region' a file, if others may be shown that. */
+static int
+share(const struct vmmem_region *region, uint32_t flags, struct known *known,
+      struct row *row)
+{
+	struct vmmem_fd_report report = { .size = sizeof(report) };
+	uint64_t offset;
+	int fd, rc;
+
+	row->fd = -1;
+	row->wire.offset = 0;
+	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
+		    MAP_SHARED ||
+	    vmmem_region_file(region, &fd, &offset) != 0)
+		return 0;
+	if ((flags & VMMEM_VHOST_EXPORT_GUEST_MEMFD) == 0) {
+		if (fd != known->fd) {
+			rc = vmmem_fd_examine(fd, &report);
+			if (rc != 0)
+				return rc;
+			known->fd = fd;
+			known->guest_memfd = report.type ==
+					     VMMEM_FD_TYPE_GUEST_MEMFD;
+		}
+		if (known->guest_memfd)
+			return 0;
+	}
+	row->fd = fd;
+	row->wire.offset = offset;
+	return 0;
+}
+
+/* look() stores whether 'region' is to have a row, and what that is then. */
+static int
+look(const struct vmmem_region *region, uint32_t flags, struct known *known,
+     struct row *row, bool *ret_has)
 {
 	uint64_t rest;
 	void *host;
+	int rc;
 
+	*ret_has = false;
 	if ((vmmem_region_protection(region) & ACCESS) != ACCESS ||
 	    vmmem_region_host_address(region, 0, &host, &rest) != 0)
-		return false;
-	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
-		    MAP_SHARED ||
-	    vmmem_region_file(region, &row->fd, &row->wire.offset) != 0) {
-		if ((flags & VMMEM_VHOST_EXPORT_PRIVATE) == 0)
-			return false;
-		row->fd = -1;
-		row->wire.offset = 0;
-	}
+		return 0;
+	rc = share(region, flags, known, row);
+	if (rc != 0 ||
+	    (row->fd < 0 && (flags & VMMEM_VHOST_EXPORT_PRIVATE) == 0))
+		return rc;
+	*ret_has = true;
 	row->wire.gpa = vmmem_region_start(region);
 	row->wire.len = rest;
 	row->wire.user_address = (flags & VMMEM_VHOST_EXPORT_HOST) != 0 ?
 					 (uint64_t)(uintptr_t)host :
 					 row->wire.gpa;
-	return true;
+	return 0;
 }
 
 /*
@@ -75,16 +124,22 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 		   size_t capacity, size_t *ret_count, size_t *ret_left_out)
 {
 	size_t i, count = 0, left_out = 0;
+	struct known known = { .fd = -1 };
 	struct row row = { 0 }, next;
 	int goes_on, rc;
+	bool has;
 
 	if (map == NULL || ret_count == NULL ||
 	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
-	    (flags & ~FLAGS) != 0 || flags == VMMEM_VHOST_EXPORT_PRIVATE ||
+	    (flags & ~FLAGS) != 0 || is_private_alone(flags) ||
 	    vmmem_collection_physical(map) != NULL)
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < vmmem_collection_count(map); i++) {
-		if (!look(vmmem_collection_region(map, i), flags, &next)) {
+		rc = look(vmmem_collection_region(map, i), flags, &known,
+			  &next, &has);
+		if (rc != 0)
+			return rc;
+		if (!has) {
 			left_out++;
 			continue;
 		}

@@ -27,6 +27,8 @@ class Iotlb(IotlbCase):
                          (lib.IOTLB_HIT, 4 * PAGE, PAGE))
         self.assertEqual((pieces[1].state, pieces[1].iova),
                          (lib.IOTLB_MISS, PAGE))
+        code, count = lib.call("iotlb_lookup", iotlb, 0, PAGE, 1, None, 0)
+        self.assertEqual((code, count), (lib.ENOROOM, 1))
         self.assertEqual(lib.iotlb_count(iotlb), 1)
         self.assertEqual(lib.iotlb_unmap(iotlb, 0, PAGE), 0)
         self.assertEqual(lib.iotlb_count(iotlb), 0)
