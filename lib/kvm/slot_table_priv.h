@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* The inside of a table of slots and of a plan. */
-#ifndef SLOTS_PRIV_H
-#define SLOTS_PRIV_H
+#ifndef SLOT_TABLE_PRIV_H
+#define SLOT_TABLE_PRIV_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Rules for a descriptor, as whoever maps one needs them. */
-#ifndef FOREIGN_PRIV_H
-#define FOREIGN_PRIV_H
+#ifndef FD_PRIV_H
+#define FD_PRIV_H
 
 #include <vmmem/fd.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* How far a batch of pieces has come, when some of their bytes were moved. */
-#include "io_priv.h"
+#include "map/io_priv.h"
 #include "suite.h"
 
 #define PIECES 3

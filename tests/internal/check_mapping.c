@@ -70,7 +70,7 @@ close_text(int fd)
 #define ioctl no_ioctl
 #define read read_text
 #define close close_text
-#include "mapping.c"
+#include "region/mapping.c"
 #undef open
 #undef ioctl
 #undef read

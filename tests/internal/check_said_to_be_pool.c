@@ -3,9 +3,9 @@
  * What is done with pages of the pool, on a machine without any: the system's
  * pages, in a region that says that they are such.
  */
-#include "discard_part.h"
+#include "region/discard_part.h"
 #include "memory.h"
-#include "populated.h"
+#include "region/populated.h"
 #include "suite.h"
 
 #define PAGES 4
@@ -23,7 +23,7 @@ setup(void)
 {
 	region = (struct vmmem_region){
 		.last = PAGES * page_size() - 1,
-		.huge_pages = VMMEM_HUGE_YES,
+		.huge_pages = VMMEM_HUGE_PAGES_YES,
 		.page_size = page_size(),
 		.fd = -1,
 	};
