@@ -114,8 +114,8 @@ clean(void)
 static void
 reset(void)
 {
-	assert_ok(vmmem_collection_fill(world.map, GPA, 0x11, 2 * LEN, NULL));
-	assert_ok(vmmem_collection_fill(world.map, SOURCE, 0xee, 2 * LEN,
+	assert_ok(vmmem_collection_fill(world.map, GPA, 2 * LEN, 0x11, NULL));
+	assert_ok(vmmem_collection_fill(world.map, SOURCE, 2 * LEN, 0xee,
 					NULL));
 	clean();
 	memset(world.touched, 0, sizeof(world.touched));

@@ -183,7 +183,7 @@ START_TEST(accesses)
 	assert_ok(vmmem_collection_read_le64(guest, GPA + 11, &value));
 	ck_assert_uint_eq(value, 0x1122);
 	expect_grants(&grants, 4);
-	assert_ok(vmmem_collection_fill(guest, GPA, 0x61, 3000, &value));
+	assert_ok(vmmem_collection_fill(guest, GPA, 3000, 0x61, &value));
 	ck_assert_uint_eq(value, 3000);
 	ck_assert(all_are(grants.bytes, 0x61, 3000));
 	assert_ok(vmmem_collection_copy(guest, GPA + 3000, GPA + 2990, 600,

@@ -175,8 +175,8 @@ VMMEM_NODISCARD int vmmem_slice_write_some(const struct vmmem_slice *slice,
 
 /* vmmem_slice_fill() sets [offset, offset + len) to 'value'. */
 VMMEM_NODISCARD int vmmem_slice_fill(const struct vmmem_slice *slice,
-				     uint64_t offset, uint8_t value,
-				     uint64_t len);
+				     uint64_t offset, uint64_t len,
+				     uint8_t value);
 
 /*
  * vmmem_slice_copy() copies 'len' bytes from one slice to another, or within

@@ -47,7 +47,7 @@ class Slices(Case):
         while at < 2 * PAGE:
             slice_ = lib.get("collection_next_slice", memory, at,
                              2 * PAGE - at, lib.PROT_WRITE)
-            self.assertEqual(lib.slice_fill(slice_, 0, 0x61, slice_.len), 0)
+            self.assertEqual(lib.slice_fill(slice_, 0, slice_.len, 0x61), 0)
             at += slice_.len
             seen += slice_.len
             lib.slice_release(slice_)
@@ -71,7 +71,7 @@ class Slices(Case):
         self.assertEqual(self.take(slice_, 2, 8), b"\0abcdef\0")
         self.assertEqual(lib.slice_copy(slice_, 4, slice_, 3, 6), 0)
         self.assertEqual(self.take(slice_, 3, 7), b"aabcdef")
-        self.assertEqual(lib.slice_fill(slice_, 5, 0x78, 2), 0)
+        self.assertEqual(lib.slice_fill(slice_, 5, 2, 0x78), 0)
         self.assertEqual(self.take(slice_, 3, 7), b"aaxxdef")
         self.assertEqual(lib.slice_write(slice_, PAGE - 1, b"ab", 2),
                          lib.EOUTOFRANGE)
@@ -139,7 +139,7 @@ class Slices(Case):
         self.assertEqual(lib.slice_write_u8(read_only, 0, 1), lib.EDENIED)
         self.assertEqual(lib.code("slice_load_u32", self.slice(), 2,
                                   lib.ORDER_RELAXED), lib.EMISALIGNED)
-        self.assertEqual(lib.slice_fill(self.slice(), 0, 0, TOP - 1),
+        self.assertEqual(lib.slice_fill(self.slice(), 0, TOP - 1, 0),
                          lib.EOUTOFRANGE)
 
 
