@@ -383,7 +383,7 @@ START_TEST(a16_object_across_regions)
 END_TEST
 
 static int
-count_visit(struct vmmem_region *region, void *opaque)
+count_visit(void *opaque, struct vmmem_region *region)
 {
 	(void)region;
 	(*(int *)opaque)++;

@@ -118,7 +118,7 @@ END_TEST
 /* Look-ups by address translate, others speak of what is behind. */
 /* Stops at the one that it looks for; counts the others. */
 static int
-visit(struct vmmem_region *region, void *opaque)
+visit(void *opaque, struct vmmem_region *region)
 {
 	struct vmmem_region **left = opaque;
 

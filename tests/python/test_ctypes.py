@@ -265,7 +265,7 @@ class Collections(Case):
 
         visited = []
 
-        def visit(region, opaque):
+        def visit(opaque, region):
             visited.append((lib.region_start(region), opaque))
             return len(visited) - 1
 
