@@ -223,7 +223,7 @@ END_TEST
 START_TEST(slices)
 {
 	struct vmmem_slice slice = { .len = 99 };
-	uint64_t at, total = 0;
+	uint64_t at, step, total = 0;
 	uint32_t value;
 
 	see_map(IOVA, 0x3000, 0x1000, RW);
@@ -249,10 +249,11 @@ START_TEST(slices)
 	assert_ok(vmmem_collection_slice(see.map, 0, 0, W, &slice));
 	ck_assert_uint_eq(slice.len, 0);
 
-	for (at = IOVA; at < IOVA + 0x3000; at += slice.len) {
+	for (at = IOVA; at < IOVA + 0x3000; at += step) {
 		assert_ok(vmmem_collection_next_slice(
 			see.map, at, IOVA + 0x3000 - at, R, &slice));
 		total++;
+		step = slice.len;
 		vmmem_slice_release(&slice);
 	}
 	ck_assert_uint_eq(total, 4);

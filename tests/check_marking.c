@@ -174,13 +174,6 @@ static const struct {
 /* What slices do not reach: the seam, and what is before the slice begins. */
 #define SLICE_AT UINT64_C(0x48)
 
-static void
-put(struct vmmem_slice *slice)
-{
-	vmmem_slice_release(slice);
-	*slice = (struct vmmem_slice){ .len = 0 };
-}
-
 /*
  * Makes a call of the spot's bytes.  Returns 0 if the path does not go there;
  * the code is in 'place'.
@@ -218,8 +211,8 @@ go(const struct path *path, struct place *place, size_t spot)
 		return 0;
 	}
 	place->code = path->call(place);
-	put(&slice);
-	put(&source);
+	vmmem_slice_release(&slice);
+	vmmem_slice_release(&source);
 	return 1;
 }
 

@@ -336,7 +336,7 @@ START_TEST(use_of_an_empty_slice)
 	assert_ok(vmmem_slice_sub(&whole, 8, 0, &empties[1]));
 	assert_ok(vmmem_slice_skip(&whole, 16, &empties[2]));
 	for (i = 0; i < ARRAY_LEN(empties); i++) {
-		const struct vmmem_slice *empty = &empties[i];
+		struct vmmem_slice *empty = &empties[i];
 
 		assert_ok(vmmem_slice_read(empty, 5, NULL, 0));
 		assert_ok(vmmem_slice_write(empty, TOP, NULL, 0));
