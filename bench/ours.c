@@ -150,8 +150,8 @@ fill(const struct bench_work *given, size_t count)
 
 	for (i = 0; i < count; i++)
 		bench_must(vmmem_collection_fill(work.map,
-						 work.gpas[i & work.mask], 0,
-						 work.len, NULL),
+						 work.gpas[i & work.mask],
+						 work.len, 0, NULL),
 			   "fill");
 	return 0;
 }

@@ -206,6 +206,23 @@ START_TEST(write_table)
 }
 END_TEST
 
+/* expect_bytes_of() wants 'value' in each of 'len' bytes of 'map'. */
+static void
+expect_bytes_of(const struct vmmem_collection *map, uint64_t gpa, size_t len,
+		uint8_t value)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		uint8_t got = (uint8_t)~value;
+
+		assert_ok(vmmem_collection_read_u8(map, gpa + i, &got));
+		if (got != value)
+			ck_abort_msg("byte %#zx is %#x and not %#x", i, got,
+				     value);
+	}
+}
+
 START_TEST(fill_table)
 {
 	uint64_t gpa = rows[_i].gpa, len = rows[_i].len, done = 77;
@@ -213,21 +230,57 @@ START_TEST(fill_table)
 	size_t all = rows[_i].write == 0 ? rows[_i].len : 0;
 
 	memset(buf, 0xc3, sizeof(buf));
-	assert_code(vmmem_collection_fill(guest, gpa, 0xc3, len, &done),
+	assert_code(vmmem_collection_fill(guest, gpa, len, 0xc3, &done),
 		    rows[_i].write);
 	ck_assert_uint_eq(done, all);
 	expect_written(gpa, all, buf);
-	assert_code(vmmem_collection_fill(guest, gpa, 0xc3, len, NULL),
+	assert_code(vmmem_collection_fill(guest, gpa, len, 0xc3, NULL),
 		    rows[_i].write);
 
 	clear();
 	done = 77;
-	assert_code(vmmem_collection_fill_some(guest, gpa, 0xc3, len, &done),
+	assert_code(vmmem_collection_fill_some(guest, gpa, len, 0xc3, &done),
 		    rows[_i].write);
 	ck_assert_uint_eq(done, good);
 	expect_written(gpa, good, buf);
-	assert_code(vmmem_collection_fill_some(guest, gpa, 0xc3, len, NULL),
+	assert_code(vmmem_collection_fill_some(guest, gpa, len, 0xc3, NULL),
 		    rows[_i].write);
+}
+END_TEST
+
+/*
+ * The length stands beside the address, as in all functions of a range: a page
+ * of zeros is a page of zeros, and not no bytes of the value 4096.
+ */
+START_TEST(fill_with_zeros)
+{
+	const size_t len = 4096;
+	uint64_t done = 77;
+	struct vmmem_collection *pages;
+	struct vmmem_slice slice;
+
+	assert_ok(vmmem_collection_new_ranges(
+		&(struct vmmem_range){ .gpa = 0, .len = 2 * len }, 1, &pages));
+
+	assert_ok(vmmem_collection_fill(pages, 0, 2 * len, 0x5a, &done));
+	ck_assert_uint_eq(done, 2 * len);
+	assert_ok(vmmem_collection_fill(pages, 0, len, 0, &done));
+	ck_assert_uint_eq(done, len);
+	expect_bytes_of(pages, 0, len, 0);
+	expect_bytes_of(pages, len, len, 0x5a);
+
+	assert_ok(vmmem_collection_fill_some(pages, len, len, 0, &done));
+	ck_assert_uint_eq(done, len);
+	expect_bytes_of(pages, len, len, 0);
+
+	assert_ok(vmmem_collection_slice(pages, 0, 2 * len,
+					 VMMEM_PROT_WRITE, &slice));
+	assert_ok(vmmem_slice_fill(&slice, 0, 2 * len, 0xa5));
+	assert_ok(vmmem_slice_fill(&slice, len, len, 0));
+	expect_bytes_of(pages, 0, len, 0xa5);
+	expect_bytes_of(pages, len, len, 0);
+	vmmem_slice_release(&slice);
+	vmmem_collection_unref(pages);
 }
 END_TEST
 
@@ -299,10 +352,10 @@ START_TEST(large_lengths)
 
 	assert_ok(vmmem_collection_check(large, 0, len, VMMEM_PROT_WRITE,
 					 NULL));
-	assert_code(vmmem_collection_fill(large, 0, 1, len + 1, &done),
+	assert_code(vmmem_collection_fill(large, 0, len + 1, 1, &done),
 		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
-	assert_ok(vmmem_collection_fill(large, len - 1, 0x77, 1, &done));
+	assert_ok(vmmem_collection_fill(large, len - 1, 1, 0x77, &done));
 	assert_ok(vmmem_collection_read(large, len - 1, &byte, 1, &count));
 	ck_assert_uint_eq(byte, 0x77);
 	ck_assert_uint_eq(count, 1);
@@ -315,7 +368,7 @@ START_TEST(large_lengths)
 	assert_code(vmmem_collection_write(large, 0, &byte, len + 1, &count),
 		    VMMEM_EDENIED);
 	ck_assert_uint_eq(count, 0);
-	assert_code(vmmem_collection_fill(large, 0, 1, TOP, &done),
+	assert_code(vmmem_collection_fill(large, 0, TOP, 1, &done),
 		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	ck_assert_uint_eq(*host_of(large, 0), 0x77);
@@ -412,6 +465,7 @@ make_suite(void)
 	ADD_TABLE(tcase, read_table, rows);
 	ADD_TABLE(tcase, write_table, rows);
 	ADD_TABLE(tcase, fill_table, rows);
+	tcase_add_test(tcase, fill_with_zeros);
 	ADD_TABLE(tcase, check_tells_where, rows);
 	tcase_add_loop_test(tcase, every_small_shape, 0, 8);
 	tcase_add_loop_test(tcase, large_lengths, 0, 5);

@@ -205,7 +205,7 @@ visit_offsets(size_t index, uint64_t offset, uint64_t len)
 	     offset <= span->len ? 0 : VMMEM_EOUTOFRANGE, index, offset, len);
 	CODE(vmmem_slice_mark(&slice, offset, len), want, index, offset, len);
 	expect_marks(gpa, done);
-	CODE(vmmem_slice_fill(&slice, offset, 0xee, len), want, index, offset,
+	CODE(vmmem_slice_fill(&slice, offset, len, 0xee), want, index, offset,
 	     len);
 	expect_marks(gpa, done);
 	expect_bytes(gpa, done, 0xee);

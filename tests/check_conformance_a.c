@@ -229,12 +229,12 @@ START_TEST(a9_count_beyond_the_end)
 	assert_ok(vmmem_collection_write(guest, END, buf, 0, &done));
 	ck_assert_uint_eq(done, 0);
 	assert_ok(vmmem_collection_write(guest, END + 1, buf, 0, &done));
-	assert_ok(vmmem_collection_fill(guest, END + 1, 1, 0, &wide));
+	assert_ok(vmmem_collection_fill(guest, END + 1, 0, 1, &wide));
 	ck_assert_uint_eq(wide, 0);
 	assert_code(vmmem_collection_write(guest, END - 8, buf, 9, &done),
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(done, 0);
-	assert_code(vmmem_collection_fill(guest, END - 8, 1, 9, &wide),
+	assert_code(vmmem_collection_fill(guest, END - 8, 9, 1, &wide),
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(wide, 0);
 	ck_assert(all_are(host_of(guest, END - 8), 0, 8));
@@ -259,7 +259,7 @@ START_TEST(a10_transfer_of_no_bytes)
 					   &done));
 	ck_assert_uint_eq(done, 0);
 	done = 77;
-	assert_ok(vmmem_collection_fill_some(guest, HOLE, 1, 0, &done));
+	assert_ok(vmmem_collection_fill_some(guest, HOLE, 0, 1, &done));
 	ck_assert_uint_eq(done, 0);
 	done = 77;
 	assert_ok(vmmem_collection_copy(guest, HOLE, TOP, 0, &done));
@@ -383,7 +383,7 @@ START_TEST(a16_object_across_regions)
 END_TEST
 
 static int
-count_visit(struct vmmem_region *region, void *opaque)
+count_visit(void *opaque, struct vmmem_region *region)
 {
 	(void)region;
 	(*(int *)opaque)++;

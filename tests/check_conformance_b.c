@@ -87,7 +87,7 @@ START_TEST(b1_short_reads_across_regions)
 	ck_assert_mem_eq(seen, buf, 64);
 
 	/* Who takes what comes gets it at the start of the range. */
-	assert_ok(vmmem_collection_fill(guest, FIRST, 0, 2 * SIZE, NULL));
+	assert_ok(vmmem_collection_fill(guest, FIRST, 2 * SIZE, 0, NULL));
 	send_packets(2);
 	assert_code(vmmem_collection_from_fd(guest, SECOND - 32, 64, ends[0],
 					     VMMEM_IO_POSITION, VMMEM_IO_SOME,

@@ -114,7 +114,7 @@ START_TEST(c4_read_past_the_top)
 	assert_code(vmmem_collection_read_u64(guest, TOP - 3, &value),
 		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(value, 77);
-	assert_code(vmmem_collection_fill(guest, TOP - 7, 9, 16, &wide),
+	assert_code(vmmem_collection_fill(guest, TOP - 7, 16, 9, &wide),
 		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(wide, 0);
 	assert_code(vmmem_collection_copy(guest, 0, TOP - 7, 16, &wide),

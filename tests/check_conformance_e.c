@@ -308,16 +308,17 @@ END_TEST
  */
 START_TEST(a17_slices_of_a_range)
 {
-	uint64_t gpa = GPA + 16, len = 3 * LEN, seen = 0;
+	uint64_t gpa = GPA + 16, len = 3 * LEN, seen = 0, step;
 	struct vmmem_slice piece;
 	int rc = 0;
 
-	for (; len != 0; gpa += piece.len, len -= piece.len) {
+	for (; len != 0; gpa += step, len -= step) {
 		rc = vmmem_collection_next_slice(guest, gpa, len, READ_WRITE,
 						 &piece);
 		if (rc != 0)
 			break;
-		seen += piece.len;
+		step = piece.len;
+		seen += step;
 		vmmem_slice_release(&piece);
 	}
 	assert_code(rc, VMMEM_EBADADDR);

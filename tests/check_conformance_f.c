@@ -287,14 +287,14 @@ START_TEST(f9_nothing_written_nothing_marked)
 
 	assert_ok(vmmem_collection_write(guest, BASE, NULL, 0, NULL));
 	assert_ok(vmmem_collection_write_some(guest, BASE, NULL, 0, NULL));
-	assert_ok(vmmem_collection_fill(guest, BASE, 1, 0, NULL));
-	assert_ok(vmmem_collection_fill_some(guest, BASE, 1, 0, NULL));
+	assert_ok(vmmem_collection_fill(guest, BASE, 0, 1, NULL));
+	assert_ok(vmmem_collection_fill_some(guest, BASE, 0, 1, NULL));
 	assert_ok(vmmem_collection_copy(guest, BASE, BASE + PAGE, 0, NULL));
 	assert_ok(vmmem_region_slice(
 		region, 0, PAGE, VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
 	assert_ok(vmmem_slice_write(&slice, 0, NULL, 0));
 	assert_ok(vmmem_slice_write_some(&slice, 0, NULL, 0, NULL));
-	assert_ok(vmmem_slice_fill(&slice, 0, 1, 0));
+	assert_ok(vmmem_slice_fill(&slice, 0, 0, 1));
 	assert_ok(vmmem_slice_copy(&slice, 0, &slice, 64, 0));
 	assert_ok(vmmem_slice_write_elements(&slice, 0, 8, 0, NULL));
 	assert_ok(vmmem_slice_copy_elements(&slice, 0, &slice, 1, 8, 0));

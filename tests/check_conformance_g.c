@@ -89,7 +89,7 @@ map_both_ends(void)
 {
 	see_map(TOP - 0xfff, 0, PAGE, RW);
 	see_map(0, PAGE, PAGE, RW);
-	assert_ok(vmmem_collection_fill(see.physical, 0, 0x11, 2 * PAGE,
+	assert_ok(vmmem_collection_fill(see.physical, 0, 2 * PAGE, 0x11,
 					NULL));
 }
 

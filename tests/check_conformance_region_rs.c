@@ -178,7 +178,7 @@ START_TEST(remove_region)
 END_TEST
 
 static int
-next_is(struct vmmem_region *region, void *opaque)
+next_is(void *opaque, struct vmmem_region *region)
 {
 	const struct vmmem_range **expected = opaque;
 

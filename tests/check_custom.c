@@ -117,7 +117,7 @@ START_TEST(host_address_is_used_for_all)
 	ck_assert_mem_eq(device.bytes + 0x10, &value, 4);
 	assert_ok(vmmem_collection_fetch_add_u32(guest, 0x1010, 1,
 						 VMMEM_ORDER_SEQ_CST, NULL));
-	assert_ok(vmmem_collection_fill(guest, 0x1400, 9, 0x400, NULL));
+	assert_ok(vmmem_collection_fill(guest, 0x1400, 0x400, 9, NULL));
 	assert_ok(vmmem_collection_copy(guest, 0x1000, 0x1400, 16, NULL));
 	ck_assert(all_are(device.bytes, 9, 16));
 	ck_assert_uint_eq(device.reads + device.writes, 0);

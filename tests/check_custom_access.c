@@ -153,7 +153,7 @@ START_TEST(alias_adds_its_offset)
 	ck_assert_uint_eq(device.bytes[ALIAS_OFFSET + ALIAS_LEN - 1], 0xab);
 	assert_code(vmmem_collection_write_u16(guest, ALIAS + ALIAS_LEN - 1,
 					       1), VMMEM_EBADADDR);
-	assert_ok(vmmem_collection_fill(guest, ALIAS, 0x17, ALIAS_LEN, NULL));
+	assert_ok(vmmem_collection_fill(guest, ALIAS, ALIAS_LEN, 0x17, NULL));
 	ck_assert(all_are(device.bytes + ALIAS_OFFSET, 0x17, ALIAS_LEN));
 	ck_assert_uint_ne(device.bytes[ALIAS_OFFSET - 1], 0x17);
 }
@@ -163,8 +163,8 @@ START_TEST(fill_reaches_every_byte)
 {
 	uint64_t done = 77;
 
-	assert_ok(vmmem_collection_fill(guest, DEVICE - 4, 0xd1,
-					DEVICE_LEN + 8, &done));
+	assert_ok(vmmem_collection_fill(guest, DEVICE - 4, DEVICE_LEN + 8,
+					0xd1, &done));
 	ck_assert_uint_eq(done, DEVICE_LEN + 8);
 	ck_assert(all_are(device.bytes, 0xd1, DEVICE_LEN));
 	ck_assert(all_are(host_of(guest, DEVICE - 4), 0xd1, 4));
@@ -260,11 +260,11 @@ START_TEST(failure_is_passed_on)
 	assert_code(vmmem_collection_write_some(guest, DEVICE - 8, buf, 16,
 						&done), code);
 	ck_assert_uint_eq(done, 8);
-	assert_code(vmmem_collection_fill(guest, DEVICE - 8, 1, 16, &wide),
+	assert_code(vmmem_collection_fill(guest, DEVICE - 8, 16, 1, &wide),
 		    code);
 	ck_assert_uint_eq(wide, 8);
 	wide = 77;
-	assert_code(vmmem_collection_fill_some(guest, DEVICE - 8, 1, 16,
+	assert_code(vmmem_collection_fill_some(guest, DEVICE - 8, 16, 1,
 					       &wide), code);
 	ck_assert_uint_eq(wide, 8);
 	assert_code(vmmem_collection_read_u32(guest, DEVICE, &value), code);
@@ -286,12 +286,12 @@ START_TEST(fill_counts_what_was_moved)
 	uint64_t done = 77;
 
 	device.fail_from = 0x2345;
-	assert_code(vmmem_collection_fill(guest, DEVICE - 4, 0xd1,
-					  DEVICE_LEN, &done), -EIO);
+	assert_code(vmmem_collection_fill(guest, DEVICE - 4, DEVICE_LEN,
+					  0xd1, &done), -EIO);
 	ck_assert_uint_eq(done, 4 + device.moved);
 	device.moved = 0;
-	assert_code(vmmem_collection_fill_some(guest, DEVICE, 0xd2,
-					       DEVICE_LEN, &done), -EIO);
+	assert_code(vmmem_collection_fill_some(guest, DEVICE, DEVICE_LEN,
+					       0xd2, &done), -EIO);
 	ck_assert_uint_eq(done, device.moved);
 }
 END_TEST
@@ -347,12 +347,12 @@ START_TEST(checks_come_before_callbacks)
 	assert_code(vmmem_collection_read(guest, DEVICE, copy,
 					  sizeof(copy), &count),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_collection_fill(guest, DEVICE, 1, TOP, &done),
+	assert_code(vmmem_collection_fill(guest, DEVICE, TOP, 1, &done),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_copy(guest, 0, DEVICE, 16, &done),
 		    VMMEM_EBADADDR);
 	assert_ok(vmmem_collection_read(guest, DEVICE, copy, 0, &count));
-	assert_ok(vmmem_collection_fill(guest, DEVICE, 1, 0, &done));
+	assert_ok(vmmem_collection_fill(guest, DEVICE, 0, 1, &done));
 	ck_assert_uint_eq(device.reads + device.writes, 0);
 }
 END_TEST
@@ -384,7 +384,7 @@ START_TEST(fill_cuts_no_group)
 	uint64_t done = 77;
 
 	device.fail_from = 1100;
-	assert_code(vmmem_collection_fill(guest, DEVICE + 3, 0x5a, 2000, &done),
+	assert_code(vmmem_collection_fill(guest, DEVICE + 3, 2000, 0x5a, &done),
 		    -EIO);
 	ck_assert_uint_eq(done, 1024 - 3);
 	ck_assert_uint_eq(device.last_offset, 1024);

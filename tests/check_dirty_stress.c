@@ -107,8 +107,8 @@ write_noise(struct vmmem_collection *map, uint64_t gpa, uint64_t random)
 		return vmmem_collection_exchange_u64(map, aligned, random,
 						     VMMEM_ORDER_ACQ_REL, NULL);
 	case 4:
-		return vmmem_collection_fill(map, at, (uint8_t)random,
-					     random % 100, NULL);
+		return vmmem_collection_fill(map, at, random % 100,
+					     (uint8_t)random, NULL);
 	case 5:
 		return vmmem_collection_copy(map, at, gpa, random % 64, NULL);
 	case 6:

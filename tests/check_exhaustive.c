@@ -235,9 +235,9 @@ fill_range(struct layout *layout, struct probe probe, bool some)
 	if (want != 0 && !some)
 		good = 0;
 	rc = some ? vmmem_collection_fill_some(layout->collection, probe.gpa,
-					       0xf1, probe.len, &done) :
-		    vmmem_collection_fill(layout->collection, probe.gpa, 0xf1,
-					  probe.len, &done);
+					       probe.len, 0xf1, &done) :
+		    vmmem_collection_fill(layout->collection, probe.gpa,
+					  probe.len, 0xf1, &done);
 	EXPECT(layout, probe, rc == want);
 	EXPECT(layout, probe, done == good);
 	expect_turned(layout, probe, good, 0xf1);

@@ -74,8 +74,8 @@ static void
 restore(void)
 {
 	EXPECT(ftruncate(fd, (off_t)LEN) == 0);
-	EXPECT_CODE(vmmem_collection_fill(map, GPA, 0x11, LEN, NULL), 0);
-	EXPECT_CODE(vmmem_collection_fill(map, SOURCE, 0xee, LEN, NULL), 0);
+	EXPECT_CODE(vmmem_collection_fill(map, GPA, LEN, 0x11, NULL), 0);
+	EXPECT_CODE(vmmem_collection_fill(map, SOURCE, LEN, 0xee, NULL), 0);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 }
 
@@ -271,18 +271,18 @@ count_at(uint64_t there, uint64_t more)
 	EXPECT(count == there);
 	expect_bytes("slice", from, there, 0x33);
 	expect_marks("slice", from, there);
-	EXPECT_CODE(vmmem_collection_fill(map, gpa, 0x44, len, &done),
+	EXPECT_CODE(vmmem_collection_fill(map, gpa, len, 0x44, &done),
 		    VMMEM_EGONE);
 	EXPECT(done == there);
 	expect_bytes("fill", from, there, 0x44);
 	expect_bytes("fill", from - 1, 1, 0x11);
-	EXPECT_CODE(vmmem_collection_fill_some(map, gpa, 0x11, len, &done),
+	EXPECT_CODE(vmmem_collection_fill_some(map, gpa, len, 0x11, &done),
 		    VMMEM_EGONE);
 	EXPECT(done == there);
 	EXPECT_CODE(vmmem_collection_write_some(map, gpa, local, len, &count),
 		    VMMEM_EGONE);
 	EXPECT(count == there);
-	EXPECT_CODE(vmmem_collection_fill(map, gpa, 0x11, there, &done), 0);
+	EXPECT_CODE(vmmem_collection_fill(map, gpa, there, 0x11, &done), 0);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 }
 
@@ -318,7 +318,7 @@ copy_at(uint64_t there, uint64_t skew)
 	expect_bytes("copy", from - 1, 1, 0x11);
 	expect_marks("copy", from, there);
 
-	EXPECT_CODE(vmmem_collection_fill(map, GPA + from, 0x55, there, NULL),
+	EXPECT_CODE(vmmem_collection_fill(map, GPA + from, there, 0x55, NULL),
 		    0);
 	EXPECT_CODE(vmmem_collection_copy(map, SOURCE + 0x100 + skew,
 					  GPA + from, len, &done),
@@ -328,7 +328,7 @@ copy_at(uint64_t there, uint64_t skew)
 	for (i = 0; i < LEN; i++)
 		EXPECT(other[i] == (i - (0x100 + skew) < done ? 0x55 : 0xee));
 	memset(other, 0xee, LEN);
-	EXPECT_CODE(vmmem_collection_fill(map, GPA + from, 0x11, there, NULL),
+	EXPECT_CODE(vmmem_collection_fill(map, GPA + from, there, 0x11, NULL),
 		    0);
 	EXPECT_CODE(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
 }
@@ -503,7 +503,7 @@ START_TEST(next_region)
 	assert_code(vmmem_collection_write(two, GPA - 5, buf, 20, &done),
 		    VMMEM_EGONE);
 	ck_assert_uint_eq(done, 5);
-	assert_code(vmmem_collection_fill(two, GPA - 7, 1, 20, &count),
+	assert_code(vmmem_collection_fill(two, GPA - 7, 20, 1, &count),
 		    VMMEM_EGONE);
 	ck_assert_uint_eq(count, 7);
 	assert_code(vmmem_collection_copy(two, GPA - 0x800, GPA - 7, 20,
@@ -547,7 +547,7 @@ START_TEST(region_before)
 		assert_code(vmmem_collection_write(two, GPA + at, buf, len,
 						   &done), VMMEM_EGONE);
 		ck_assert_uint_eq(done, CUT - at);
-		assert_code(vmmem_collection_fill(two, GPA + at, 0x11, len,
+		assert_code(vmmem_collection_fill(two, GPA + at, len, 0x11,
 						  &count), VMMEM_EGONE);
 		ck_assert_uint_eq(count, CUT - at);
 		ck_assert_uint_eq(*host_of(two, GPA + LEN), 0);

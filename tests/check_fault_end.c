@@ -67,7 +67,7 @@ START_TEST(ends_early)
 	assert_ok(build(fd, 0, lenient.flags, &region));
 	ck_assert_uint_eq(vmmem_region_len(region), LEN);
 	map = guest_of_one(region);
-	assert_ok(vmmem_collection_fill(map, GPA, 0x42, END, NULL));
+	assert_ok(vmmem_collection_fill(map, GPA, END, 0x42, NULL));
 	assert_code(vmmem_collection_read(map, GPA + END - PAGE, buf,
 					  sizeof(buf), &done),
 		    VMMEM_EGONE);

@@ -97,7 +97,7 @@ shortage(int with_memfd)
 
 	/* What there is can be used up to its last byte. */
 	if (i > 0) {
-		assert_code(vmmem_collection_fill(map, i * HUGE - 100, 7, 200,
+		assert_code(vmmem_collection_fill(map, i * HUGE - 100, 200, 7,
 						  &done), VMMEM_EGONE);
 		ck_assert_uint_eq(done, 100);
 		assert_ok(vmmem_collection_read_u8(map, i * HUGE - 1, &byte));

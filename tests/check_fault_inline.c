@@ -95,7 +95,7 @@ START_TEST(called)
 	/* Misaligned: not one access, so it is left to the library. */
 	assert_code(vmmem_slice_read_u32(&slice, page_size() + 1, &word),
 		    VMMEM_EGONE);
-	assert_code(vmmem_slice_fill(&slice, page_size(), 1, 8), VMMEM_EGONE);
+	assert_code(vmmem_slice_fill(&slice, page_size(), 8, 1), VMMEM_EGONE);
 	ck_assert_uint_eq(word, 7);
 	ck_assert_uint_eq(calls, 0);
 	ck_assert_uint_ge(vmmem_region_fault_count(region), 4);

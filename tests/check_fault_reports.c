@@ -91,7 +91,7 @@ START_TEST(on_demand)
 	assert_code(vmmem_collection_write(guest, CUT - 0x1000 - 3, buf, 64,
 					   &done), VMMEM_EGONE);
 	ck_assert_uint_eq(done, 3);
-	assert_code(vmmem_collection_fill(guest, CUT - 0x1000 - 3, 1, 64,
+	assert_code(vmmem_collection_fill(guest, CUT - 0x1000 - 3, 64, 1,
 					  &filled), VMMEM_EGONE);
 	ck_assert_uint_eq(filled, 3);
 	assert_code(vmmem_collection_copy(guest, CUT - 0x1000 - 8, 0x100, 64,

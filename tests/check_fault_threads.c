@@ -103,7 +103,7 @@ access_once(struct rng *rng, uint8_t *buf)
 		rc = vmmem_collection_write(map, gpa, buf, len, &done);
 		return outcome(rc, done, len);
 	case 2:
-		rc = vmmem_collection_fill(map, gpa, 0x11, len, &count);
+		rc = vmmem_collection_fill(map, gpa, len, 0x11, &count);
 		return outcome(rc, count, len);
 	case 3:
 		rc = vmmem_collection_copy(map, SAFE + rng_below(rng, 64), gpa,
@@ -233,7 +233,7 @@ START_TEST(truncated)
 	regions[1] = region_of(SAFE, LEN);
 	map = guest_of(regions, 2);
 	slice = slice_of(region, 0, LEN);
-	assert_ok(vmmem_collection_fill(map, SAFE, 0x11, LEN, NULL));
+	assert_ok(vmmem_collection_fill(map, SAFE, LEN, 0x11, NULL));
 	ck_assert_int_eq(sigaction(SIGBUS, &action, NULL), 0);
 	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 
@@ -263,7 +263,7 @@ START_TEST(truncated)
 	       atomic_load(&own_calls));
 
 	/* All is there, and can be used, without a trace. */
-	assert_ok(vmmem_collection_fill(map, GPA, 0x22, LEN, NULL));
+	assert_ok(vmmem_collection_fill(map, GPA, LEN, 0x22, NULL));
 	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);

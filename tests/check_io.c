@@ -65,7 +65,7 @@ static void
 fill_guest(uint64_t gpa, size_t len, unsigned int seed)
 {
 	pattern(bytes, len, seed);
-	assert_ok(vmmem_collection_fill(guest, GPA, 0, ROM - GPA, NULL));
+	assert_ok(vmmem_collection_fill(guest, GPA, ROM - GPA, 0, NULL));
 	assert_ok(vmmem_collection_write(guest, gpa, bytes, len, NULL));
 }
 

@@ -77,7 +77,7 @@ START_TEST(short_of_the_end)
 	log = vmmem_region_bitmap(region);
 	host = expect_host(region);
 	one = guest_of_one(region);
-	assert_ok(vmmem_collection_fill(one, GPA, UNTOUCHED, LEN, NULL));
+	assert_ok(vmmem_collection_fill(one, GPA, LEN, UNTOUCHED, NULL));
 	assert_ok(vmmem_bitmap_start_logging(log));
 
 	/* The plain forms go on where nothing is aligned, and find the end. */
@@ -145,7 +145,7 @@ static const struct {
 static void
 clean(uint8_t value)
 {
-	assert_ok(vmmem_collection_fill(guest, GPA, value, LARGE, NULL));
+	assert_ok(vmmem_collection_fill(guest, GPA, LARGE, value, NULL));
 	assert_ok(vmmem_bitmap_clear(bitmap, 0, LARGE));
 }
 

@@ -112,7 +112,7 @@ START_TEST(packets)
 	open_sockets(SOCK_SEQPACKET);
 	for (i = 0; i < 4; i++)
 		put(i * 16, 16);
-	assert_ok(vmmem_collection_fill(guest, gpa, 0, 0x100, NULL));
+	assert_ok(vmmem_collection_fill(guest, gpa, 0x100, 0, NULL));
 	if (form->some) {
 		for (i = 0; i < 4; i++)
 			assert_moved(form_call(form, guest, gpa + i * 16, 0x80,
@@ -456,7 +456,7 @@ START_TEST(character_devices)
 		assert_moved(form_call(form, guest, gpa, 0x3000, noise, 0,
 				       &done), -EBADF, 0);
 	} else {
-		assert_ok(vmmem_collection_fill(guest, gpa, 1, 0x3001, NULL));
+		assert_ok(vmmem_collection_fill(guest, gpa, 0x3001, 1, NULL));
 		assert_moved(form_call(form, guest, gpa, 0x3000, zero, 0,
 				       &done), 0, 0x3000);
 		assert_ok(vmmem_collection_read(guest, gpa, bytes, 0x3001,

@@ -157,7 +157,7 @@ START_TEST(handler_answers_at_once)
 
 	see_map(IOVA + 0x1000, 0, 0x1000, RW);
 	answer = ANSWER_MAP;
-	assert_ok(vmmem_collection_fill(see.map, IOVA + 0xff0, 5, 0x1020,
+	assert_ok(vmmem_collection_fill(see.map, IOVA + 0xff0, 0x1020, 5,
 					NULL));
 	/* Before what is mapped, and behind it. */
 	ck_assert_int_eq(asked.count, 2);
@@ -203,7 +203,7 @@ START_TEST(refused_as_a_whole)
 	size_t done = 99;
 
 	see_map(IOVA, 0, 0x1000, RW);
-	assert_ok(vmmem_collection_fill(see.map, IOVA, 0x77, 0x1000, NULL));
+	assert_ok(vmmem_collection_fill(see.map, IOVA, 0x1000, 0x77, NULL));
 	answer = VMMEM_EBADADDR;
 	memset(bytes, 0x11, sizeof(bytes));
 	assert_code(vmmem_collection_write(see.map, IOVA + 0xff0, bytes, 0x20,

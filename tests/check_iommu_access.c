@@ -118,7 +118,7 @@ END_TEST
 /* Look-ups by address translate, others speak of what is behind. */
 /* Stops at the one that it looks for; counts the others. */
 static int
-visit(struct vmmem_region *region, void *opaque)
+visit(void *opaque, struct vmmem_region *region)
 {
 	struct vmmem_region **left = opaque;
 
@@ -223,7 +223,7 @@ END_TEST
 START_TEST(slices)
 {
 	struct vmmem_slice slice = { .len = 99 };
-	uint64_t at, total = 0;
+	uint64_t at, step, total = 0;
 	uint32_t value;
 
 	see_map(IOVA, 0x3000, 0x1000, RW);
@@ -249,10 +249,11 @@ START_TEST(slices)
 	assert_ok(vmmem_collection_slice(see.map, 0, 0, W, &slice));
 	ck_assert_uint_eq(slice.len, 0);
 
-	for (at = IOVA; at < IOVA + 0x3000; at += slice.len) {
+	for (at = IOVA; at < IOVA + 0x3000; at += step) {
 		assert_ok(vmmem_collection_next_slice(
 			see.map, at, IOVA + 0x3000 - at, R, &slice));
 		total++;
+		step = slice.len;
 		vmmem_slice_release(&slice);
 	}
 	ck_assert_uint_eq(total, 4);
@@ -315,7 +316,7 @@ START_TEST(nothing_wraps)
 					       &done),
 		    VMMEM_EWRAPS);
 	ck_assert_uint_eq(done, 0x10);
-	assert_code(vmmem_collection_fill(see.map, TOP, 1, UINT64_MAX, NULL),
+	assert_code(vmmem_collection_fill(see.map, TOP, UINT64_MAX, 1, NULL),
 		    VMMEM_EWRAPS);
 	assert_code(vmmem_collection_check(see.map, TOP, 2, R, &bad),
 		    VMMEM_EWRAPS);
@@ -494,18 +495,18 @@ START_TEST(log_by_iova)
 	ck_assert_int_eq(vmmem_bitmap_test(log, 0x1000), 1);
 	assert_ok(vmmem_collection_store_u32(see.map, IOVA + 0x2000, 1,
 					     VMMEM_ORDER_RELEASE));
-	assert_ok(vmmem_collection_fill(see.map, IOVA + 0x3000, 1, 2, NULL));
+	assert_ok(vmmem_collection_fill(see.map, IOVA + 0x3000, 2, 1, NULL));
 	ck_assert_uint_eq(vmmem_bitmap_count(log), 4);
 	/* There, and only there. */
 	ck_assert_uint_eq(vmmem_bitmap_count(own), 0);
 	/* Past its end, and before its start: counted and told. */
 	ck_assert_int_eq(lost.count, 0);
-	assert_ok(vmmem_collection_fill(see.map, IOVA + 0x3ff0, 2, 0x20,
+	assert_ok(vmmem_collection_fill(see.map, IOVA + 0x3ff0, 0x20, 2,
 					NULL));
 	ck_assert_int_eq(lost.count, 1);
 	ck_assert_uint_eq(lost.iova, IOVA + 0x4000);
 	ck_assert_uint_eq(lost.len, 0x10);
-	assert_ok(vmmem_collection_fill(see.map, IOVA - 3, 2, 5, NULL));
+	assert_ok(vmmem_collection_fill(see.map, IOVA - 3, 5, 2, NULL));
 	ck_assert_uint_eq(lost.iova, IOVA - 3);
 	ck_assert_uint_eq(lost.len, 3);
 	assert_ok(vmmem_collection_write_u64(see.map, IOVA - 0x100, 2));
@@ -637,7 +638,7 @@ START_TEST(custom_regions)
 						&filled));
 	ck_assert_ptr_eq(host, host_of(see.physical, 0));
 	ck_assert_uint_eq(filled, 0x1000);
-	assert_code(vmmem_collection_fill(map, IOVA + 0x10, 1, 0x20, &filled),
+	assert_code(vmmem_collection_fill(map, IOVA + 0x10, 0x20, 1, &filled),
 		    -EIO);
 	ck_assert_uint_eq(filled, 0);
 	assert_ok(vmmem_collection_write(map, IOVA, custom_bytes, 0x10, &done));

@@ -211,12 +211,12 @@ one_transfer(uint64_t what)
 							    &done[i]);
 			break;
 		case 4:
-			rc[i] = vmmem_collection_fill(guest[i], gpa, value,
-						      len, &filled[i]);
+			rc[i] = vmmem_collection_fill(guest[i], gpa, len,
+						      value, &filled[i]);
 			break;
 		case 5:
 			rc[i] = vmmem_collection_fill_some(
-				guest[i], gpa, value, len, &filled[i]);
+				guest[i], gpa, len, value, &filled[i]);
 			break;
 		case 6:
 			rc[i] = vmmem_collection_copy(guest[i], gpa, other,
@@ -306,8 +306,8 @@ one_slice(void)
 						      access, &slices[i]);
 		if (rc[i] == 0 && (access & W) != 0)
 			HOLDS(vmmem_slice_fill(&slices[i], 0,
-					       (uint8_t)(gpa + len),
-					       slices[i].len) == 0);
+					       slices[i].len,
+					       (uint8_t)(gpa + len)) == 0);
 	}
 	/* Whether it permits the access is found out first, through an iommu. */
 	if (rc[0] == VMMEM_EDENIED && rc[1] != 0)

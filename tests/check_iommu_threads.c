@@ -193,8 +193,8 @@ START_TEST(replaced_in_one_step)
 
 	see_close();
 	see_open(4096, NULL);
-	assert_ok(vmmem_collection_fill(see.physical, 0, 0x11, HALF, NULL));
-	assert_ok(vmmem_collection_fill(see.physical, HALF, 0x22, HALF, NULL));
+	assert_ok(vmmem_collection_fill(see.physical, 0, HALF, 0x11, NULL));
+	assert_ok(vmmem_collection_fill(see.physical, HALF, HALF, 0x22, NULL));
 	see_map(IOVA, 0, 4 * PAGE, RW);
 	start_threads(threads, READERS, read_either);
 	for (round = 0; round < last; round++) {
@@ -291,8 +291,8 @@ START_TEST(switched_while_running)
 	long round, last = rounds(3000);
 	pthread_t threads[READERS];
 
-	assert_ok(vmmem_collection_fill(see.physical, 0, 0x11, HALF, NULL));
-	assert_ok(vmmem_collection_fill(see.physical, HALF, 0x22, HALF, NULL));
+	assert_ok(vmmem_collection_fill(see.physical, 0, HALF, 0x11, NULL));
+	assert_ok(vmmem_collection_fill(see.physical, HALF, HALF, 0x22, NULL));
 	see_map(0, HALF, PAGE, RW);
 	start_threads(threads, READERS, read_both_ways);
 	for (round = 0; round < last; round++) {
@@ -407,7 +407,7 @@ START_TEST(access_in_a_signal_handler)
 	pthread_t thread;
 	uint8_t bytes[64];
 
-	assert_ok(vmmem_collection_fill(see.physical, 0, 0x11, HALF, NULL));
+	assert_ok(vmmem_collection_fill(see.physical, 0, HALF, 0x11, NULL));
 	see_map(IOVA, 0, PAGE, RW);
 	ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
 	changer = pthread_self();

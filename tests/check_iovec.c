@@ -523,12 +523,19 @@ START_TEST(list_of_grants)
 		{ GRANTS, 0x100 }, { D + SIZE, 1 },
 	};
 	struct vmmem_slice slices[2];
-	size_t count = 77;
+	size_t i, count = 77;
 
 	assert_ok(vmmem_collection_slice_list(guest, two, 3, VMMEM_PROT_WRITE,
 					      slices, 2, &count));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_int_eq(grants.acquired - grants.released, 2);
+	vmmem_slice_list_release(slices, 2);
+	expect_grants(&grants, 2);
+	for (i = 0; i < 2; i++) {
+		ck_assert_ptr_null(slices[i].owner);
+		ck_assert_ptr_null(slices[i].host);
+		ck_assert_uint_eq(slices[i].len, 0);
+	}
 	vmmem_slice_list_release(slices, 2);
 	expect_grants(&grants, 2);
 	count = 77;

@@ -114,8 +114,8 @@ clean(void)
 static void
 reset(void)
 {
-	assert_ok(vmmem_collection_fill(world.map, GPA, 0x11, 2 * LEN, NULL));
-	assert_ok(vmmem_collection_fill(world.map, SOURCE, 0xee, 2 * LEN,
+	assert_ok(vmmem_collection_fill(world.map, GPA, 2 * LEN, 0x11, NULL));
+	assert_ok(vmmem_collection_fill(world.map, SOURCE, 2 * LEN, 0xee,
 					NULL));
 	clean();
 	memset(world.touched, 0, sizeof(world.touched));
@@ -174,13 +174,6 @@ static const struct {
 /* What slices do not reach: the seam, and what is before the slice begins. */
 #define SLICE_AT UINT64_C(0x48)
 
-static void
-put(struct vmmem_slice *slice)
-{
-	vmmem_slice_release(slice);
-	*slice = (struct vmmem_slice){ .len = 0 };
-}
-
 /*
  * Makes a call of the spot's bytes.  Returns 0 if the path does not go there;
  * the code is in 'place'.
@@ -218,8 +211,8 @@ go(const struct path *path, struct place *place, size_t spot)
 		return 0;
 	}
 	place->code = path->call(place);
-	put(&slice);
-	put(&source);
+	vmmem_slice_release(&slice);
+	vmmem_slice_release(&source);
 	return 1;
 }
 

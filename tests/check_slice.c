@@ -336,11 +336,11 @@ START_TEST(use_of_an_empty_slice)
 	assert_ok(vmmem_slice_sub(&whole, 8, 0, &empties[1]));
 	assert_ok(vmmem_slice_skip(&whole, 16, &empties[2]));
 	for (i = 0; i < ARRAY_LEN(empties); i++) {
-		const struct vmmem_slice *empty = &empties[i];
+		struct vmmem_slice *empty = &empties[i];
 
 		assert_ok(vmmem_slice_read(empty, 5, NULL, 0));
 		assert_ok(vmmem_slice_write(empty, TOP, NULL, 0));
-		assert_ok(vmmem_slice_fill(empty, TOP, 1, 0));
+		assert_ok(vmmem_slice_fill(empty, TOP, 0, 1));
 		assert_ok(vmmem_slice_mark(empty, TOP, 0));
 		assert_ok(vmmem_slice_copy(empty, 1, empty, 2, 0));
 		assert_ok(vmmem_slice_sub(empty, 1, 0, &part));
@@ -351,7 +351,7 @@ START_TEST(use_of_an_empty_slice)
 			    VMMEM_EOUTOFRANGE);
 		assert_code(vmmem_slice_write(empty, 0, &byte, 1),
 			    VMMEM_EOUTOFRANGE);
-		assert_code(vmmem_slice_fill(empty, 0, 9, 1),
+		assert_code(vmmem_slice_fill(empty, 0, 1, 9),
 			    VMMEM_EOUTOFRANGE);
 		assert_code(vmmem_slice_mark(empty, 0, 1), VMMEM_EOUTOFRANGE);
 		assert_code(vmmem_slice_copy(empty, 0, &whole, 0, 1),
@@ -435,7 +435,7 @@ START_TEST(null_pointers)
 	assert_code(vmmem_slice_write_some(&slice, 0, NULL, 1, &done),
 		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(done, 7);
-	assert_code(vmmem_slice_fill(NULL, 0, 0, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_slice_fill(NULL, 0, 1, 0), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_copy(NULL, 0, &slice, 0, 1), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_copy(&slice, 0, NULL, 0, 1), VMMEM_EARGUMENT);
 	assert_ok(vmmem_slice_read_some(&slice, 0, &byte, 1, NULL));

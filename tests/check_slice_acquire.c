@@ -64,6 +64,52 @@ START_TEST(slices)
 }
 END_TEST
 
+/* What a slice is after its release: of no bytes, and nobody's. */
+static void
+expect_released(const struct vmmem_slice *slice)
+{
+	uint8_t value = 7;
+
+	ck_assert_ptr_null(slice->owner);
+	ck_assert_ptr_null(slice->host);
+	ck_assert_uint_eq(slice->len, 0);
+	assert_code(vmmem_slice_read_u8(slice, 0, &value), VMMEM_EOUTOFRANGE);
+	ck_assert_uint_eq(value, 7);
+	assert_code(vmmem_slice_fill(slice, 0, 1, 9), VMMEM_EOUTOFRANGE);
+	assert_ok(vmmem_slice_fill(slice, 0, 0, 9));
+	assert_ok(vmmem_slice_mark(slice, 0, 0));
+}
+
+/* An error path and a cleanup path may both release. */
+START_TEST(released_twice)
+{
+	struct vmmem_slice slice = { .len = 0 }, again;
+	struct vmmem_region *plain = region_of(0, 0x1000);
+
+	vmmem_slice_release(&slice);
+	expect_released(&slice);
+	assert_ok(vmmem_region_slice(region, 16, 32, READ_WRITE, &slice));
+	assert_ok(vmmem_region_slice(region, 16, 32, READ_WRITE, &again));
+	vmmem_slice_release(&slice);
+	expect_released(&slice);
+	vmmem_slice_release(&slice);
+	expect_released(&slice);
+	ck_assert_uint_eq(grants.acquired, 2);
+	ck_assert_uint_eq(grants.released, 1);
+	expect_grant(&grants.releases[0], 16, 32, READ_WRITE);
+	vmmem_slice_release(&again);
+	expect_grants(&grants, 2);
+
+	assert_ok(vmmem_region_slice(plain, 16, 32, READ_WRITE, &slice));
+	vmmem_slice_release(&slice);
+	expect_released(&slice);
+	vmmem_slice_release(&slice);
+	vmmem_region_unref(plain);
+	/* It reads nothing of a region that is gone. */
+	expect_released(&slice);
+}
+END_TEST
+
 /* What is made from a slice is the slice's to release. */
 START_TEST(parts_are_not_released)
 {
@@ -183,7 +229,7 @@ START_TEST(accesses)
 	assert_ok(vmmem_collection_read_le64(guest, GPA + 11, &value));
 	ck_assert_uint_eq(value, 0x1122);
 	expect_grants(&grants, 4);
-	assert_ok(vmmem_collection_fill(guest, GPA, 0x61, 3000, &value));
+	assert_ok(vmmem_collection_fill(guest, GPA, 3000, 0x61, &value));
 	ck_assert_uint_eq(value, 3000);
 	ck_assert(all_are(grants.bytes, 0x61, 3000));
 	assert_ok(vmmem_collection_copy(guest, GPA + 3000, GPA + 2990, 600,
@@ -358,6 +404,7 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, slices);
+	tcase_add_test(tcase, released_twice);
 	tcase_add_test(tcase, parts_are_not_released);
 	tcase_add_test(tcase, nothing_is_not_acquired);
 	tcase_add_loop_test(tcase, failing, 0, (int)ARRAY_LEN(failures));

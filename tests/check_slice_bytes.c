@@ -130,7 +130,7 @@ START_TEST(filling)
 		slice = slice_with(region, BEFORE + (unsigned int)_i, len,
 				   VMMEM_PROT_WRITE);
 		begin();
-		rc = vmmem_slice_fill(&slice, offset, 0xa5, size);
+		rc = vmmem_slice_fill(&slice, offset, size, 0xa5);
 		if (!lies_within(len, offset, size)) {
 			if (rc != VMMEM_EOUTOFRANGE)
 				fail_shape("code", len, offset, size);
@@ -331,7 +331,7 @@ START_TEST(permissions)
 		    VMMEM_EDENIED);
 	ck_assert_uint_eq(done, 0);
 	done = 7;
-	assert_code(vmmem_slice_fill(&rom, 0, 9, 8), VMMEM_EDENIED);
+	assert_code(vmmem_slice_fill(&rom, 0, 8, 9), VMMEM_EDENIED);
 	assert_code(vmmem_slice_copy(&rom, 0, &slice, 8, 8), VMMEM_EDENIED);
 	assert_code(vmmem_slice_write_u8(&rom, 0, 9), VMMEM_EDENIED);
 	assert_code(vmmem_slice_write_u64(&rom, 8, 9), VMMEM_EDENIED);

@@ -293,18 +293,20 @@ walk(const struct vmmem_collection *map, uint64_t gpa, uint64_t len,
      uint64_t *ret_seen, uint64_t *ret_lowest)
 {
 	struct vmmem_slice slice;
+	uint64_t step;
 	int rc = 0;
 
 	*ret_seen = 0;
 	*ret_lowest = TOP;
-	for (; len != 0; gpa += slice.len, len -= slice.len) {
+	for (; len != 0; gpa += step, len -= step) {
 		rc = vmmem_collection_next_slice(map, gpa, len, READ_WRITE,
 						 &slice);
 		if (rc != 0)
 			break;
 		ck_assert_uint_gt(slice.len, 0);
 		ck_assert_uint_le(slice.len, len);
-		*ret_seen += slice.len;
+		step = slice.len;
+		*ret_seen += step;
 		if (gpa < *ret_lowest)
 			*ret_lowest = gpa;
 		vmmem_slice_release(&slice);

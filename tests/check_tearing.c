@@ -102,9 +102,9 @@ setup(void)
 	assert_ok(vmmem_region_new_custom(DEVICE_ZEROS, 0x20000, &ops, NULL,
 					  &regions[count]));
 	guest = guest_of(regions, count + 1);
-	assert_ok(vmmem_collection_fill(guest, ONES, 0xff, 2 * LONGEST, NULL));
-	assert_ok(vmmem_collection_fill(guest, SPLIT_ONES - 0x1004, 0xff,
-					0x3004, NULL));
+	assert_ok(vmmem_collection_fill(guest, ONES, 2 * LONGEST, 0xff, NULL));
+	assert_ok(vmmem_collection_fill(guest, SPLIT_ONES - 0x1004, 0x3004,
+					0xff, NULL));
 	memset(local_ones, 0xff, sizeof(local_ones));
 	if (text != NULL && strtoul(text, NULL, 10) > 0)
 		scale = strtoul(text, NULL, 10);
@@ -138,9 +138,9 @@ static int
 write_fill(const struct race *race, uint8_t value, size_t shift)
 {
 	if (shift % 2 == 0)
-		return vmmem_collection_fill(guest, race->gpa, value,
-					     race->len, NULL);
-	return vmmem_collection_fill_some(guest, race->gpa, value, race->len,
+		return vmmem_collection_fill(guest, race->gpa, race->len,
+					     value, NULL);
+	return vmmem_collection_fill_some(guest, race->gpa, race->len, value,
 					  NULL);
 }
 
@@ -350,7 +350,7 @@ race_init(struct race *race)
 	}
 	if (race->scratch == 0)
 		race->scratch = SCRATCH;
-	assert_ok(vmmem_collection_fill(guest, ARENA, 0, 2 * LONGEST, NULL));
+	assert_ok(vmmem_collection_fill(guest, ARENA, 2 * LONGEST, 0, NULL));
 	atomic_init(&race->stop, 0);
 	atomic_init(&race->wanted, 0);
 	atomic_init(&race->write_code, 0);

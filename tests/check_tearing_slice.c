@@ -141,7 +141,7 @@ static int
 fill(const struct race *race, uint8_t value, size_t shift)
 {
 	(void)shift;
-	return vmmem_slice_fill(&arena, race->offset, value, race->len);
+	return vmmem_slice_fill(&arena, race->offset, race->len, value);
 }
 
 static int
@@ -163,7 +163,7 @@ copy_down(const struct race *race, uint8_t value, size_t shift)
 	const uint64_t source = target - (race->len + 8 + shift);
 	int rc;
 
-	rc = vmmem_slice_fill(&arena, source, value, race->len + 64);
+	rc = vmmem_slice_fill(&arena, source, race->len + 64, value);
 	return rc != 0 ? rc :
 			 vmmem_slice_copy(&arena, target, &arena, source,
 					  race->len + 64);

@@ -195,7 +195,7 @@ START_TEST(no_count_is_lost)
 	uint8_t u8;
 	int i;
 
-	ck_assert_int_eq(vmmem_collection_fill(counting.collection, 0, 0, PAGE,
+	ck_assert_int_eq(vmmem_collection_fill(counting.collection, 0, PAGE, 0,
 					       NULL),
 			 0);
 	for (i = 0; i < THREADS; i++)
@@ -248,7 +248,7 @@ START_TEST(release_publishes)
 	pthread_t thread;
 	uint32_t i, value;
 
-	ck_assert_int_eq(vmmem_collection_fill(counting.collection, 0, 0, PAGE,
+	ck_assert_int_eq(vmmem_collection_fill(counting.collection, 0, PAGE, 0,
 					       NULL),
 			 0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, produce, &counting), 0);

@@ -147,7 +147,7 @@ START_TEST(behind_an_iommu)
 	assert_ok(vmmem_collection_new_translated(iommu, map, &seen));
 	assert_ok(vmmem_collection_write_u32(seen, iova + 0x10, 42));
 	expect_pages(bits, 0x105, 0x105);
-	assert_ok(vmmem_collection_fill(seen, iova + PAGE - 1, 1, 2, NULL));
+	assert_ok(vmmem_collection_fill(seen, iova + PAGE - 1, 2, 1, NULL));
 	expect_pages(bits, 0x105, 0x106);
 	vmmem_collection_unref(seen);
 	vmmem_collection_unref(map);

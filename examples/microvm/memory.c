@@ -52,7 +52,7 @@ make_rom(struct vmmem_region **ret_region)
 	if (rc == 0)
 		rc = vmmem_collection_new(&rom, 1, &loader);
 	if (rc == 0)
-		rc = vmmem_collection_fill(loader, ROM_TOP, HLT, ROM_LEN, NULL);
+		rc = vmmem_collection_fill(loader, ROM_TOP, ROM_LEN, HLT, NULL);
 	if (rc == 0)
 		rc = vmmem_collection_write(loader,
 					    ROM_TOP + ROM_LEN - GUEST_LEN,

@@ -99,7 +99,7 @@ format_backing(char *text, size_t text_len, const struct vmmem_region *region)
 }
 
 static int
-print_region(struct vmmem_region *region, void *opaque)
+print_region(void *opaque, struct vmmem_region *region)
 {
 	const int *digits = opaque;
 	uint32_t protection = vmmem_region_protection(region);

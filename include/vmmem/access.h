@@ -90,7 +90,7 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
  */
 VMMEM_NODISCARD int
 vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
-		      uint8_t value, uint64_t len, uint64_t *ret_done);
+		      uint64_t len, uint8_t value, uint64_t *ret_done);
 
 /*
  * vmmem_collection_fill_some() sets bytes from 'gpa' on to 'value', as many as
@@ -99,7 +99,7 @@ vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
  */
 VMMEM_NODISCARD int
 vmmem_collection_fill_some(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint8_t value, uint64_t len,
+			   uint64_t gpa, uint64_t len, uint8_t value,
 			   uint64_t *ret_done);
 
 /*

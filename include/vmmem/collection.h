@@ -178,13 +178,13 @@ vmmem_collection_region(const struct vmmem_collection *collection,
 			size_t index);
 
 /*
- * vmmem_collection_for_each() calls visit(region, opaque) for each region in
+ * vmmem_collection_for_each() calls visit(opaque, region) for each region in
  * ascending order, until it returns something other than 0, and returns that;
  * 0 if it never did; VMMEM_EARGUMENT if 'collection' or 'visit' is NULL.
  */
 int vmmem_collection_for_each(const struct vmmem_collection *collection,
-			      int (*visit)(struct vmmem_region *region,
-					   void *opaque),
+			      int (*visit)(void *opaque,
+					   struct vmmem_region *region),
 			      void *opaque);
 
 /*

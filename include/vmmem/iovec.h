@@ -108,10 +108,11 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 			    size_t capacity, size_t *ret_count);
 
 /*
- * vmmem_slice_list_release() is vmmem_slice_release() for 'count' slices.  NULL
+ * vmmem_slice_list_release() is vmmem_slice_release() for 'count' slices: each
+ * is of zero bytes afterwards, and releasing the list again does nothing.  NULL
  * is a no-op.
  */
-void vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count);
+void vmmem_slice_list_release(struct vmmem_slice *slices, size_t count);
 
 /*
  * vmmem_slice_list_iovec() is the same for a chain of 'count' slices.

@@ -40,11 +40,11 @@ VMMEM_NODISCARD int vmmem_reader_write_some(struct vmmem_reader *reader,
 					    uint64_t gpa, const void *buf,
 					    size_t len, size_t *ret_done);
 VMMEM_NODISCARD int vmmem_reader_fill(struct vmmem_reader *reader, uint64_t gpa,
-				      uint8_t value, uint64_t len,
+				      uint64_t len, uint8_t value,
 				      uint64_t *ret_done);
 VMMEM_NODISCARD int vmmem_reader_fill_some(struct vmmem_reader *reader,
-					   uint64_t gpa, uint8_t value,
-					   uint64_t len, uint64_t *ret_done);
+					   uint64_t gpa, uint64_t len,
+					   uint8_t value, uint64_t *ret_done);
 VMMEM_NODISCARD int vmmem_reader_copy(struct vmmem_reader *reader,
 				      uint64_t target, uint64_t source,
 				      uint64_t len, uint64_t *ret_done);

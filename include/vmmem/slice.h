@@ -98,11 +98,12 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
  * side by side in host memory too and are logged side by side in one bitmap,
  * or not at all.  To walk over a range:
  *
- *     for (; len != 0; gpa += slice.len, len -= slice.len) {
+ *     for (; len != 0; gpa += step, len -= step) {
  *             rc = vmmem_collection_next_slice(map, gpa, len, access, &slice);
  *             if (rc != 0)
  *                     break;
  *             ...
+ *             step = slice.len;
  *             vmmem_slice_release(&slice);
  *     }
  *
@@ -116,13 +117,20 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 			    struct vmmem_slice *ret_slice);
 
 /*
- * vmmem_slice_release() gives a slice back.  For memory that was mapped on
+ * vmmem_slice_release() gives a slice back, when neither it nor a slice made
+ * from it is used any more, by any thread.  For memory that was mapped on
  * demand this calls the region's release(); for any other, and for a slice
- * made from a slice, it does nothing.  Call it once for a slice that was
- * acquired, when neither it nor a slice made from it is used any more.  NULL
- * is a no-op.
+ * made from a slice, there is nothing to call.
+ *
+ * Afterwards '*slice' is a slice of zero bytes, whatever the memory: 'host' and
+ * 'owner' are NULL and 'len' is 0, so that any access to a byte of it is
+ * VMMEM_EOUTOFRANGE, and releasing it again does nothing.  A struct of zeros
+ * may be released too, and becomes the same; so one that is zeros from the
+ * start may be released on every path.  A copy of the struct is not changed:
+ * of all copies of a slice that was acquired, one is released.  NULL is a
+ * no-op.
  */
-void vmmem_slice_release(const struct vmmem_slice *slice);
+void vmmem_slice_release(struct vmmem_slice *slice);
 
 /*
  * vmmem_slice_sub() gives the part [offset, offset + len) of 'slice'.
@@ -175,8 +183,8 @@ VMMEM_NODISCARD int vmmem_slice_write_some(const struct vmmem_slice *slice,
 
 /* vmmem_slice_fill() sets [offset, offset + len) to 'value'. */
 VMMEM_NODISCARD int vmmem_slice_fill(const struct vmmem_slice *slice,
-				     uint64_t offset, uint8_t value,
-				     uint64_t len);
+				     uint64_t offset, uint64_t len,
+				     uint8_t value);
 
 /*
  * vmmem_slice_copy() copies 'len' bytes from one slice to another, or within

@@ -416,7 +416,7 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 
 VMMEM_API int
 vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
-		      uint8_t value, uint64_t len, uint64_t *ret_done)
+		      uint64_t len, uint8_t value, uint64_t *ret_done)
 {
 	uint64_t done;
 
@@ -428,7 +428,7 @@ vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
 
 VMMEM_API int
 vmmem_collection_fill_some(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint8_t value, uint64_t len,
+			   uint64_t gpa, uint64_t len, uint8_t value,
 			   uint64_t *ret_done)
 {
 	uint64_t done;

@@ -281,8 +281,8 @@ vmmem_collection_region(const struct vmmem_collection *collection, size_t index)
 
 VMMEM_API int
 vmmem_collection_for_each(const struct vmmem_collection *collection,
-			  int (*visit)(struct vmmem_region *region,
-				       void *opaque),
+			  int (*visit)(void *opaque,
+				       struct vmmem_region *region),
 			  void *opaque)
 {
 	size_t i;
@@ -292,7 +292,7 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
 	for (i = 0; i < collection->count && rc == 0; i++)
-		rc = visit(collection->regions[i], opaque);
+		rc = visit(opaque, collection->regions[i]);
 	return rc;
 }
 

@@ -130,13 +130,15 @@ add_slices(const struct vmmem_collection *collection, uint64_t gpa,
 	   size_t capacity, size_t *count)
 {
 	struct vmmem_slice piece;
+	uint64_t step;
 	int rc;
 
-	for (; len != 0; gpa += piece.len, len -= piece.len) {
+	for (; len != 0; gpa += step, len -= step) {
 		rc = vmmem_next_piece(collection, gpa, len, access, true,
 				      &piece);
 		if (rc != 0)
 			return rc;
+		step = piece.len;
 		if (*count < capacity)
 			slices[*count] = piece;
 		else
@@ -173,7 +175,7 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 }
 
 VMMEM_API void
-vmmem_slice_list_release(const struct vmmem_slice *slices, size_t count)
+vmmem_slice_list_release(struct vmmem_slice *slices, size_t count)
 {
 	size_t i;
 

@@ -61,13 +61,20 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 }
 
 VMMEM_API void
-vmmem_slice_release(const struct vmmem_slice *slice)
+vmmem_slice_release(struct vmmem_slice *slice)
 {
-	if (slice != NULL && slice->owner != NULL)
-		vmmem_region_release(slice->owner,
-				     slice->log_offset -
-					     slice->owner->bitmap_offset,
-				     slice->len, slice->access, slice->host);
+	struct vmmem_slice given;
+
+	if (slice == NULL)
+		return;
+	given = *slice;
+	/* A second release finds no owner, and a late access no bytes. */
+	vmmem_slice_set_empty(slice, given.access);
+	if (given.owner != NULL)
+		vmmem_region_release(given.owner,
+				     given.log_offset -
+					     given.owner->bitmap_offset,
+				     given.len, given.access, given.host);
 }
 
 VMMEM_API int

@@ -142,7 +142,7 @@ vmmem_slice_write_some(const struct vmmem_slice *slice, uint64_t offset,
 
 VMMEM_API int
 vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
-		 uint8_t value, uint64_t len)
+		 uint64_t len, uint8_t value)
 {
 	size_t left;
 	int rc;

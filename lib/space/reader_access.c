@@ -33,12 +33,12 @@ IN_SECTION(write, (struct vmmem_reader *reader, uint64_t gpa, const void *buf,
 IN_SECTION(write_some, (struct vmmem_reader *reader, uint64_t gpa,
 			const void *buf, size_t len, size_t *ret_done),
 	   (map, gpa, buf, len, ret_done))
-IN_SECTION(fill, (struct vmmem_reader *reader, uint64_t gpa, uint8_t value,
-		  uint64_t len, uint64_t *ret_done),
-	   (map, gpa, value, len, ret_done))
+IN_SECTION(fill, (struct vmmem_reader *reader, uint64_t gpa, uint64_t len,
+		  uint8_t value, uint64_t *ret_done),
+	   (map, gpa, len, value, ret_done))
 IN_SECTION(fill_some, (struct vmmem_reader *reader, uint64_t gpa,
-		       uint8_t value, uint64_t len, uint64_t *ret_done),
-	   (map, gpa, value, len, ret_done))
+		       uint64_t len, uint8_t value, uint64_t *ret_done),
+	   (map, gpa, len, value, ret_done))
 IN_SECTION(copy, (struct vmmem_reader *reader, uint64_t target,
 		  uint64_t source, uint64_t len, uint64_t *ret_done),
 	   (map, target, source, len, ret_done))

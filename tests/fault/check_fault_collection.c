@@ -55,7 +55,7 @@ static void
 require_usable(const struct vmmem_collection *collection, size_t count)
 {
 	REQUIRE(vmmem_collection_count(collection) == count);
-	REQUIRE(vmmem_collection_fill(collection, 0, 0x42, count * LEN,
+	REQUIRE(vmmem_collection_fill(collection, 0, count * LEN, 0x42,
 				      NULL) == 0);
 	REQUIRE(vmmem_collection_check(collection, 0, count * LEN + 1,
 				       VMMEM_PROT_READ, NULL) ==

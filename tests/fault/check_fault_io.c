@@ -315,7 +315,7 @@ read_by(const struct script *script, uint64_t gpa, int is_some)
 	uint64_t want = is_some ? script->some_done : script->done;
 	int rc;
 
-	ck_assert_int_eq(vmmem_collection_fill(guest, GPA, 0, 2 * LEN, NULL),
+	ck_assert_int_eq(vmmem_collection_fill(guest, GPA, 2 * LEN, 0, NULL),
 			 0);
 	clean();
 	inject_start(0, 0, false);

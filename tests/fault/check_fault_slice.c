@@ -133,7 +133,7 @@ walk(const struct vmmem_collection *collection)
 			require_refused(&slice, 0);
 			return rc;
 		}
-		REQUIRE(vmmem_slice_fill(&slice, 0, 0x17, 16) == 0);
+		REQUIRE(vmmem_slice_fill(&slice, 0, 16, 0x17) == 0);
 		vmmem_slice_release(&slice);
 		REQUIRE(acquired == 0);
 		gpa += 16;
@@ -158,7 +158,7 @@ access_all(const struct vmmem_collection *collection)
 	size_t count = 0;
 	int rc;
 
-	rc = vmmem_collection_fill(collection, GPA, 0x21, 64, &done);
+	rc = vmmem_collection_fill(collection, GPA, 64, 0x21, &done);
 	if (rc == 0)
 		rc = vmmem_collection_write_u32(collection, GPA + 4, 7);
 	if (rc == 0)

@@ -78,7 +78,7 @@ write_one_page(void *unused)
 	(void)unused;
 	while (!atomic_load(&stop)) {
 		i = (i + 0x40) % 0xf00;
-		rc = vmmem_collection_fill(see.map, IOVA + i, 0xee, 0x100,
+		rc = vmmem_collection_fill(see.map, IOVA + i, 0x100, 0xee,
 					   NULL);
 		if (rc != 0 && rc != VMMEM_EIOMMUMISS)
 			abort();

@@ -96,8 +96,8 @@ static size_t count;
 	CALL(read_some, 2, read_some(see.map, AT, bytes, 16, &number))     \
 	CALL(write, 2, write(see.map, AT, bytes, 16, NULL))                \
 	CALL(write_some, 2, write_some(see.map, AT, bytes, 16, &number))   \
-	CALL(fill, 2, fill(see.map, AT, 1, 16, NULL))                      \
-	CALL(fill_some, 2, fill_some(see.map, AT, 1, 16, &number))         \
+	CALL(fill, 2, fill(see.map, AT, 16, 1, NULL))                      \
+	CALL(fill_some, 2, fill_some(see.map, AT, 16, 1, &number))         \
 	CALL(copy, 2, copy(see.map, AT, AT + PAGE - 8, 8, NULL))           \
 	CALL(copy_up, 2, copy(see.map, AT + 4, AT, 8, NULL))               \
 	CALL(read_u64, 1, read_u64(see.map, AT, &number))                  \

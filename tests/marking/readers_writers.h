@@ -71,7 +71,7 @@ static _Alignas(8) uint8_t local[0x4000];
 #define CALL_at_fill_some CALL_at_fill
 #define TRAITS_at_fill 0
 #define CALL_at_fill(at, name, size)                                       \
-	name(at, place->gpa, 0xee, place->len, NULL)
+	name(at, place->gpa, place->len, 0xee, NULL)
 #define TRAITS_at_copy 0
 #define CALL_at_copy(at, name, size)                                       \
 	name(at, place->gpa, UINT64_C(0x300000), place->len, NULL)
@@ -169,7 +169,7 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 	     place->len, NULL)
 #define TRAITS_slice_fill BY_SLICE
 #define CALL_slice_fill(name, size)                                        \
-	name(place->slice, place->offset, 0xee, place->len)
+	name(place->slice, place->offset, place->len, 0xee)
 #define TRAITS_slice_copy BY_SLICE
 #define CALL_slice_copy(name, size)                                        \
 	name(place->slice, place->offset, place->source, 0, place->len)

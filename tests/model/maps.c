@@ -41,7 +41,7 @@ struct visits {
 };
 
 static int
-visit(struct vmmem_region *region, void *opaque)
+visit(void *opaque, struct vmmem_region *region)
 {
 	struct visits *visits = opaque;
 

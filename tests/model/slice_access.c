@@ -221,7 +221,7 @@ view_fill(const struct view *view)
 	want = view_code(view, offset, len, VMMEM_PROT_WRITE);
 	for (i = 0; want == 0 && i < len; i++)
 		view_write(view, offset + i, value);
-	EXPECT_CODE(vmmem_slice_fill(&view->slice, offset, value, len), want);
+	EXPECT_CODE(vmmem_slice_fill(&view->slice, offset, len, value), want);
 	verify_bytes();
 }
 

@@ -128,9 +128,9 @@ transfer_fill(struct map *map, bool some)
 	verdict = judge(map, gpa, len, VMMEM_PROT_WRITE, some);
 	for (i = 0; i < verdict.done; i++)
 		cell_write(map, gpa + i, value);
-	rc = some ? vmmem_collection_fill_some(map->collection, gpa, value, len,
+	rc = some ? vmmem_collection_fill_some(map->collection, gpa, len, value,
 					       count ? &done : NULL) :
-		    vmmem_collection_fill(map->collection, gpa, value, len,
+		    vmmem_collection_fill(map->collection, gpa, len, value,
 					  count ? &done : NULL);
 	EXPECT_CODE(rc, verdict.rc);
 	EXPECT(done == (count ? verdict.done : UNTOUCHED));

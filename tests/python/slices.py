@@ -47,7 +47,7 @@ class Slices(Case):
         while at < 2 * PAGE:
             slice_ = lib.get("collection_next_slice", memory, at,
                              2 * PAGE - at, lib.PROT_WRITE)
-            self.assertEqual(lib.slice_fill(slice_, 0, 0x61, slice_.len), 0)
+            self.assertEqual(lib.slice_fill(slice_, 0, slice_.len, 0x61), 0)
             at += slice_.len
             seen += slice_.len
             lib.slice_release(slice_)
@@ -71,7 +71,7 @@ class Slices(Case):
         self.assertEqual(self.take(slice_, 2, 8), b"\0abcdef\0")
         self.assertEqual(lib.slice_copy(slice_, 4, slice_, 3, 6), 0)
         self.assertEqual(self.take(slice_, 3, 7), b"aabcdef")
-        self.assertEqual(lib.slice_fill(slice_, 5, 0x78, 2), 0)
+        self.assertEqual(lib.slice_fill(slice_, 5, 2, 0x78), 0)
         self.assertEqual(self.take(slice_, 3, 7), b"aaxxdef")
         self.assertEqual(lib.slice_write(slice_, PAGE - 1, b"ab", 2),
                          lib.EOUTOFRANGE)
@@ -139,7 +139,7 @@ class Slices(Case):
         self.assertEqual(lib.slice_write_u8(read_only, 0, 1), lib.EDENIED)
         self.assertEqual(lib.code("slice_load_u32", self.slice(), 2,
                                   lib.ORDER_RELAXED), lib.EMISALIGNED)
-        self.assertEqual(lib.slice_fill(self.slice(), 0, 0, TOP - 1),
+        self.assertEqual(lib.slice_fill(self.slice(), 0, TOP - 1, 0),
                          lib.EOUTOFRANGE)
 
 
@@ -163,10 +163,15 @@ class OnDemand(Case):
         self.assertEqual(address(slice_.owner), address(region))
         part = lib.get("slice_sub", slice_, 8, 8)
         self.assertFalse(part.owner)
-        lib.slice_release(part)
         self.assertEqual(lib.slice_write_le32(part, 4, 0x64636261), 0)
         self.assertEqual(ctypes.string_at(base + 28, 4), b"abcd")
+        lib.slice_release(part)
+        self.assertEqual(calls[1:], [])
         lib.slice_release(slice_)
+        lib.slice_release(slice_)
+        self.assertFalse(slice_.host)
+        self.assertEqual(slice_.len, 0)
+        self.assertFalse(slice_.owner)
         self.assertEqual([name for name, *_ in calls], ["acquire", "release"])
         self.assertEqual(calls[0][1:], (16, 32, lib.PROT_WRITE, base + 16))
         self.assertEqual(calls[0][1:], calls[1][1:])

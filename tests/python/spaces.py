@@ -144,7 +144,7 @@ class ReaderAccess(SpaceCase):
         buf = ctypes.create_string_buffer(4)
         self.assertEqual(lib.get("reader_read", reader, PAGE - 2, buf, 4), 4)
         self.assertEqual(buf.raw, b"abcd")
-        self.assertEqual(lib.get("reader_fill", reader, 8, 0x61, 3), 3)
+        self.assertEqual(lib.get("reader_fill", reader, 8, 3, 0x61), 3)
         self.assertEqual(lib.get("reader_copy", reader, 16, 8, 3), 3)
         self.assertEqual(self.read(self.map, 15, 5), b"\0aaa\0")
         end = 2 * PAGE - 1
@@ -153,7 +153,7 @@ class ReaderAccess(SpaceCase):
         self.assertEqual(lib.call("reader_read_some", reader, end, buf, 2),
                          (lib.EBADADDR, 1))
         self.assertEqual(buf.raw[:1], b"x")
-        self.assertEqual(lib.call("reader_fill_some", reader, end, 0x7a, 2),
+        self.assertEqual(lib.call("reader_fill_some", reader, end, 2, 0x7a),
                          (lib.EBADADDR, 1))
         self.assertEqual(self.read(self.map, end, 1), b"z")
 

@@ -265,7 +265,7 @@ class Collections(Case):
 
         visited = []
 
-        def visit(region, opaque):
+        def visit(opaque, region):
             visited.append((lib.region_start(region), opaque))
             return len(visited) - 1
 
@@ -331,14 +331,14 @@ class Access(Case):
         buf = ctypes.create_string_buffer(4)
         code, done = lib.call("collection_read_some", memory, PAGE - 2, buf, 4)
         self.assertEqual((code, done, buf.raw), (lib.EBADADDR, 2, b"ov\0\0"))
-        code, done = lib.call("collection_fill_some", memory, PAGE - 1, 0x2a,
-                              TOP - 1)
+        code, done = lib.call("collection_fill_some", memory, PAGE - 1,
+                              TOP - 1, 0x2a)
         self.assertEqual((code, done), (lib.EBADADDR, 1))
         self.assertEqual(self.read(memory, PAGE - 2, 2), b"o*")
 
     def test_fill_and_copy(self):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
-        self.assertEqual(lib.get("collection_fill", memory, 0, 0x61, 2 * PAGE),
+        self.assertEqual(lib.get("collection_fill", memory, 0, 2 * PAGE, 0x61),
                          2 * PAGE)
         self.write(memory, PAGE - 2, b"bcde")
         self.assertEqual(

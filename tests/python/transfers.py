@@ -127,6 +127,8 @@ class Transfers(Case):
                     lib.PROT_READ, slices, 4), 3)
         self.assertEqual([piece.len for piece in slices[:3]], [8, 8, 4])
         lib.slice_list_release(slices, 3)
+        self.assertEqual([piece.len for piece in slices[:3]], [0, 0, 0])
+        lib.slice_list_release(slices, 3)
         self.assertEqual(
             lib.call("collection_slice_list", self.ram, chain, 3,
                      lib.PROT_READ, slices, 2)[0], lib.ENOROOM)

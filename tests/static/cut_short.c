@@ -46,7 +46,7 @@ main(void)
 		return 1;
 	expect("read", vmmem_collection_read(map, 0, buf, LEN, NULL));
 	expect("write", vmmem_collection_write(map, 100, buf, LEN - 100, NULL));
-	expect("fill", vmmem_collection_fill(map, 0, 1, LEN, NULL));
+	expect("fill", vmmem_collection_fill(map, 0, LEN, 1, NULL));
 	expect("copy", vmmem_collection_copy(map, 0, LEFT - 8, 4096, NULL));
 	expect("integer", vmmem_collection_read_u32(map, 8192, (void *)buf));
 	expect("load", vmmem_collection_load_u64(map, 8192, VMMEM_ORDER_ACQUIRE,

@@ -83,7 +83,7 @@ static inline int
 write_at(uint64_t gpa, uint64_t len)
 {
 	struct vmmem_collection *map = vmmem_space_get(space);
-	int rc = vmmem_collection_fill(map, gpa, 0xee, len, NULL);
+	int rc = vmmem_collection_fill(map, gpa, len, 0xee, NULL);
 
 	vmmem_collection_unref(map);
 	return rc;
