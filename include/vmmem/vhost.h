@@ -115,7 +115,8 @@ struct vmmem_vhost_options {
 	 * The most bytes of addresses that rows and log may take, in whole
 	 * pages of their files.  0: a quarter of those that the process may
 	 * have; UINT64_MAX: any.  A table that takes the place of another is
-	 * mapped before that goes: then it is twice as many.
+	 * mapped before that goes: then it is twice as many.  Each object
+	 * counts its own: a program with several front ends gives each a share.
 	 */
 	uint64_t bytes_max;
 };
