@@ -20,7 +20,7 @@ fail() {
 mkdir "$tmp/tree" "$tmp/tree/bench" "$tmp/tree/tools"
 cp -r "$top/include" "$top/lib" "$tmp/tree/"
 cp "$top"/bench/instructions* "$tmp/tree/bench/"
-cp "$top/tools/instructions" "$tmp/tree/tools/"
+cp "$top/tools/instructions" "$top/tools/libraries.sh" "$tmp/tree/tools/"
 gate=$tmp/tree/tools/instructions
 
 # The budget of this very tree, so that only what is changed below counts.
