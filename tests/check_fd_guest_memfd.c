@@ -201,7 +201,12 @@ expect_rows(const struct vmmem_collection *map, uint32_t flags, size_t rows,
 		return;
 	}
 	assert_ok(vmmem_fd_same_file(fds[0], first_fd, &same));
-	ck_assert_int_eq(same, 1);
+	/*
+	 * All of them have one inode: only F_DUPFD_QUERY, of Linux 6.10, tells
+	 * them apart, and valgrind does not know it.
+	 */
+	if (fcntl(first_fd, 1024 + 3, first_fd) == 1)
+		ck_assert_int_eq(same, 1);
 }
 
 /* It is sent to a back end only if the caller says so. */
