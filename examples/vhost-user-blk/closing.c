@@ -2,7 +2,7 @@
 /*
  * Closing what a front end has sent.  A descriptor may be of a file system that
  * it runs (FUSE), which is asked when a file is closed and need never answer, or
- * of a connection that lingers; nothing ends such a close(2) but its end.  So
+ * of a connection that lingers; such a close(2) ends only by itself.  So
  * what is not known to be harmless is closed by a thread of its own.
  */
 #include "device.h"
@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* So many threads; who has that many wait has its own disk wait, too. */
+/* So many threads: a front end that makes all wait makes its disk wait too. */
 #define CLOSING_MAX 64
 /* All that it does is a system call. */
 #define STACK 65536

@@ -321,7 +321,7 @@ take_features(struct device *device, uint64_t wanted)
 	if (rc != 0)
 		return rc;
 	device->features = wanted;
-	/* Who does not know SET_VRING_ENABLE does not send it. */
+	/* A front end that does not know SET_VRING_ENABLE does not send it. */
 	for (i = 0; i < QUEUES_MAX; i++)
 		if ((wanted & F_PROTOCOL_FEATURES) == 0)
 			device->queues[i].enabled = true;

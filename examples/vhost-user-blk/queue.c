@@ -500,7 +500,7 @@ run(void *opaque)
 			continue;
 		(void)engine_wait(queue->engine, true);
 	}
-	/* It was for the ring, and is for who starts it again. */
+	/* It was for the ring, and is for the next start of it. */
 	if (queue->kicked)
 		signal_by(queue, &queue->kick_fd);
 	return NULL;

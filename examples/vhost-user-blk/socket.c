@@ -73,9 +73,9 @@ reply_with(struct device *device, struct message *message, const void *data,
 	}
 	message->replied = true;
 	/*
-	 * One that reads its answers has room for many.  Who does not is not
-	 * waited for: its end of the connection may be in the messages that
-	 * we have not read, and so never be closed.
+	 * A front end that reads its answers has room for many.  One that
+	 * does not is not waited for: its end of the connection may be in the
+	 * messages that we have not read, and so never be closed.
 	 */
 	do
 		sent = sendmsg(device->socket, &msg,

@@ -56,8 +56,8 @@ vmmem_harvester_free(struct vmmem_harvester *harvester);
  * vmmem_harvester_take() takes all marks since the last take, and stores how
  * many pages are taken now, with those that were taken before and are not yet
  * confirmed; 'ret_pages' may be NULL.  They are found in
- * vmmem_harvester_taken().  Whoever reads these pages after the return sees at
- * least the bytes whose marks were taken.
+ * vmmem_harvester_taken().  A thread that reads these pages after the return
+ * sees at least the bytes whose marks were taken.
  *
  * If a page that is still taken is marked once more, that mark is for a later
  * take: the page is then taken again after it was confirmed.  So it does not

@@ -82,7 +82,7 @@ vmmem_inline_written(const struct vmmem_slice *slice, uint64_t offset,
 {
 	/*
 	 * No instruction: keeps the compiler from asking before it writes.
-	 * The processor may; who starts logging waits for that.
+	 * The processor may; the thread that starts logging waits for it.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	/* Relaxed: for the same reason. */

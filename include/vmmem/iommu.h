@@ -199,7 +199,7 @@ void vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout);
  * range needs more entries than the iotlb has, the first are gone in the end.
  *
  * 'ret_bad', which may be NULL, gets the address of the first byte that fails,
- * with any code but VMMEM_EWRAPS and VMMEM_EARGUMENT.
+ * with any code except VMMEM_EWRAPS and VMMEM_EARGUMENT.
  *
  * Returns 0, also while the iommu is off, or
  *   VMMEM_EIOMMUMISS, VMMEM_EDENIED

@@ -169,8 +169,8 @@ VMMEM_NODISCARD int vmmem_slice_write(const struct vmmem_slice *slice,
 
 /*
  * vmmem_slice_read_some() copies what there is from 'offset' on, up to 'len'
- * bytes.  'ret_done', which may be NULL, gets the count, whatever is returned
- * but VMMEM_EARGUMENT.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
+ * bytes.  'ret_done', which may be NULL, gets the count with each code
+ * except VMMEM_EARGUMENT.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
  */
 VMMEM_NODISCARD int vmmem_slice_read_some(const struct vmmem_slice *slice,
 					  uint64_t offset, void *buf,

@@ -116,7 +116,7 @@ struct vmmem_slot_table_options {
 
 	/*
 	 * The longest slot, in bytes, whole pages (no limit).  A longer region
-	 * has several slots, each but the last of this length, and is described
+	 * has several slots, each of this length except the last, and is described
 	 * once, as a whole.
 	 */
 	uint64_t max_len;

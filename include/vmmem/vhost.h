@@ -63,8 +63,8 @@ struct vmmem_vhost;
 #define VMMEM_VHOST_EXPORT_HOST 1U
 
 /*
- * Have rows also of what no file can show to another process, for those in the
- * kernel who take host addresses alone: VHOST_SET_MEM_TABLE of /dev/vhost-net,
+ * Have rows also of what no file can show to another process, for parts of the
+ * kernel that take host addresses alone: VHOST_SET_MEM_TABLE of /dev/vhost-net,
  * VFIO_IOMMU_MAP_DMA.  Needs VMMEM_VHOST_EXPORT_HOST.
  */
 #define VMMEM_VHOST_EXPORT_PRIVATE 2U

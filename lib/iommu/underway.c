@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Who is in a section, and waiting until nobody is who was. */
+/* Which threads are in a section, and waiting until these have left it. */
 #include "iommu/underway.h"
 
 #include <vmmem/error.h>

@@ -170,7 +170,7 @@ vmmem_io_is_logged(const struct vmmem_io_batch *batch)
 	size_t i;
 
 	for (i = batch->first; i < batch->count; i++) {
-		/* Relaxed: who starts logging waits for earlier writes. */
+		/* Relaxed: starting a log waits for earlier writes. */
 		if (__atomic_load_n(batch->logs[i].logging,
 				    __ATOMIC_RELAXED) != 0)
 			return true;

@@ -122,7 +122,7 @@ written_by(const struct vmmem_io *io, int64_t moved, uint64_t wanted)
 static bool
 is_logged(const uint32_t *logging)
 {
-	/* Relaxed: who starts logging waits for what was written before. */
+	/* Relaxed: starting a log waits for what was written before. */
 	return __atomic_load_n(logging, __ATOMIC_RELAXED) != 0;
 }
 

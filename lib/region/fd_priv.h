@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Rules for a descriptor, as whoever maps one needs them. */
+/* Rules for a descriptor, as the code that maps it needs them. */
 #ifndef FD_PRIV_H
 #define FD_PRIV_H
 

@@ -20,7 +20,7 @@ vmmem_written(const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
 {
 	/*
 	 * No instruction: keeps the compiler from asking before it writes.
-	 * The processor may; who starts logging waits for that.
+	 * The processor may; the thread that starts logging waits for it.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	/* Relaxed: for the same reason. */

@@ -122,7 +122,7 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		return VMMEM_EOUTOFRANGE;
 	/* The caller's writing comes before this, for the compiler too. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Relaxed: who starts logging waits for writes under way. */
+	/* Relaxed: a thread that starts logging waits for writes under way. */
 	if (__atomic_load_n(slice->logging, __ATOMIC_RELAXED) == 0)
 		return 0;
 	/* Const is for programs; the word is a bitmap's first. */

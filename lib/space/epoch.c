@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Who may still see what was replaced. */
+/* Which readers may still see what was replaced. */
 #include "space/epoch.h"
 
 #include "base/barrier.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Who may still see what was replaced.
+ * Which readers may still see what was replaced.
  *
  * Whatever is published gets a number, its generation.  A reader in a section
  * shows the generation it began with; threads without a reader pass through
