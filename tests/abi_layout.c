@@ -89,7 +89,7 @@ VALUE(VMMEM_ESHRINKABLE, -4136);
 VALUE(VMMEM_EFILEACCESS, -4137);
 VALUE(VMMEM_EGONE, -4138);
 VALUE(VMMEM_EHANDLERS, -4139);
-VALUE(VMMEM_EUNDERWAY, -4140);
+VALUE(VMMEM_ESELFWAIT, -4140);
 VALUE(VMMEM_EUNLOGGED, -4141);
 
 /* vmmem/region.h, since 0.1 */
@@ -359,7 +359,7 @@ MEMBER(struct vmmem_iotlb_piece, state, 28, 4);
 
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
-VALUE(VMMEM_IOMMU_FOREVER, UINT64_MAX);
+VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
 SIZE(struct vmmem_iommu_options, 64, 8);
 MEMBER(struct vmmem_iommu_options, size, 0, 8);
 MEMBER(struct vmmem_iommu_options, miss, 8, 8);

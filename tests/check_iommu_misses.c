@@ -102,7 +102,7 @@ open_later(size_t capacity)
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = ask_later,
-		.timeout = VMMEM_IOMMU_FOREVER,
+		.timeout = VMMEM_FOREVER,
 	};
 
 	see_close();
@@ -258,7 +258,7 @@ begin_to_wait_and_count(int quick)
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = count_and_put_off,
-		.timeout = VMMEM_IOMMU_FOREVER,
+		.timeout = VMMEM_FOREVER,
 	};
 	pthread_t thread;
 

@@ -487,9 +487,9 @@ START_TEST(sections)
 	assert_ok(vmmem_iotlb_synchronize(iotlb));
 	outer = vmmem_iotlb_enter(iotlb);
 	inner = vmmem_iotlb_enter(iotlb);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_EUNDERWAY);
+	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, inner);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_EUNDERWAY);
+	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, outer);
 	assert_ok(vmmem_iotlb_synchronize(iotlb));
 }

@@ -440,10 +440,10 @@ meddle(void *opaque, struct vmmem_region *region)
 	struct vmmem_collection *map;
 	struct vmmem_reader *reader;
 
-	assert_code(vmmem_update_begin(space, &update), -EDEADLK);
-	assert_code(vmmem_space_insert(space, region), -EDEADLK);
+	assert_code(vmmem_update_begin(space, &update), VMMEM_ESELFWAIT);
+	assert_code(vmmem_space_insert(space, region), VMMEM_ESELFWAIT);
 	if (*self != NULL)
-		assert_code(vmmem_listener_free(*self), -EDEADLK);
+		assert_code(vmmem_listener_free(*self), VMMEM_ESELFWAIT);
 	map = vmmem_space_get(space);
 	ck_assert_ptr_nonnull(map);
 	vmmem_collection_unref(map);

@@ -277,13 +277,13 @@ START_TEST(one_at_a_time)
 	struct vmmem_listener_ops ops = { .size = sizeof(ops) };
 	struct vmmem_listener *listener;
 
-	assert_code(vmmem_update_begin(space, &again), -EDEADLK);
+	assert_code(vmmem_update_begin(space, &again), VMMEM_ESELFWAIT);
 	ck_assert_ptr_eq(again, none);
-	assert_code(vmmem_space_insert(space, region), -EDEADLK);
-	assert_code(vmmem_space_remove(space, 0, PAGE, NULL), -EDEADLK);
-	assert_code(vmmem_space_before_fork(space), -EDEADLK);
+	assert_code(vmmem_space_insert(space, region), VMMEM_ESELFWAIT);
+	assert_code(vmmem_space_remove(space, 0, PAGE, NULL), VMMEM_ESELFWAIT);
+	assert_code(vmmem_space_before_fork(space), VMMEM_ESELFWAIT);
 	assert_code(vmmem_listener_new(space, &ops, NULL, 0, &listener),
-		    -EDEADLK);
+		    VMMEM_ESELFWAIT);
 	/* Reading is another matter. */
 	vmmem_collection_unref(vmmem_space_get(space));
 	assert_ok(vmmem_space_synchronize(space, -1));

@@ -21,6 +21,12 @@
 #define VMMEM_END_DECLS
 #endif
 
+/*
+ * The timeout that never ends.  Every timeout of the library is a uint64_t of
+ * nanoseconds; 0 is not to wait at all.
+ */
+#define VMMEM_FOREVER 0xffffffffffffffffULL
+
 #define VMMEM_NODISCARD __attribute__((__warn_unused_result__))
 
 #ifndef VMMEM_INLINE

@@ -104,8 +104,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EGONE (-4138)
 /* Handlers of signals were put on top of the library's too often. */
 #define VMMEM_EHANDLERS (-4139)
-/* The caller is in a section that it would wait for. */
-#define VMMEM_EUNDERWAY (-4140)
+/* The calling thread would wait for itself: it is in what it waits for. */
+#define VMMEM_ESELFWAIT (-4140)
 /* The dirty log does not cover what would be written. */
 #define VMMEM_EUNLOGGED (-4141)
 /* There are more rows than a memory table can have. */

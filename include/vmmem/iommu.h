@@ -52,9 +52,6 @@ struct vmmem_iommu;
 /* What a miss handler may return beside 0 and negative codes. */
 #define VMMEM_IOMMU_LATER 1
 
-/* A timeout that never ends. */
-#define VMMEM_IOMMU_FOREVER UINT64_MAX
-
 /* What an iommu does; zero and NULL are good for all that is not needed. */
 struct vmmem_iommu_options {
 	/* sizeof(struct vmmem_iommu_options) */
@@ -97,7 +94,7 @@ struct vmmem_iommu_options {
 	/*
 	 * How long an access waits for an answer that comes later, in
 	 * nanoseconds from the moment it begins to; all its waits together.  0:
-	 * not at all.  VMMEM_IOMMU_FOREVER: until it comes.
+	 * not at all.  VMMEM_FOREVER: until it comes.
 	 */
 	uint64_t timeout;
 

@@ -165,7 +165,7 @@ void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
  * threads.  Another one waits for itself, for ever.
  *
  * Returns 0, or
- *   VMMEM_EUNDERWAY  the calling thread is itself in a section, and has a slot
+ *   VMMEM_ESELFWAIT  the calling thread is itself in a section, and has a slot
  *   VMMEM_EARGUMENT  'iotlb' is NULL
  *   -errno           what membarrier(2) or futex(2) said; nothing is known then
  */

@@ -126,7 +126,7 @@ struct vmmem_kvm_options {
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
  *                       know
  *   -ENOTTY             'vm_fd' is not a virtual machine
- *   -EDEADLK            this thread is in an update or in a listener's callback
+ *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
  *                       of 'space'
  *   -ENOMEM             from the allocator
  *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
@@ -157,12 +157,12 @@ VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
  * and frees.  vCPUs may still run: they find no memory.  NULL is a no-op.
  *
  * Returns 0, or
- *   -EDEADLK  this thread is in an update or in a listener's callback of the
- *             space; nothing has changed
- *   -ENOMEM   from the allocator
- *   -errno    what KVM said when a slot should be deleted.  'kvm' is no
- *             listener any more, but still there, as the machine can reach
- *             the memory of the slots that are left: call again.
+ *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
+ *                    the space; nothing has changed
+ *   -ENOMEM          from the allocator
+ *   -errno           what KVM said when a slot should be deleted.  'kvm' is no
+ *                    listener any more, but still there, as the machine can
+ *                    reach the memory of the slots that are left: call again.
  */
 int vmmem_kvm_free(struct vmmem_kvm *kvm);
 

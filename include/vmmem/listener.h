@@ -91,7 +91,7 @@ struct vmmem_listener_ops {
  *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
  *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
  *   VMMEM_ECALLBACK     a callback returned a positive value
- *   -EDEADLK            this thread is in an update or in a listener's callback
+ *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
  *                       of this space
  *   -ENOMEM             from the allocator
  *   what the listener refused the current map with
@@ -107,8 +107,8 @@ vmmem_listener_new(struct vmmem_space *space,
  * When this returns, no callback runs or will run.  NULL is a no-op.
  *
  * Returns 0, or
- *   -EDEADLK  this thread is in an update or in a listener's callback of this
- *             space; the listener is as it was
+ *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
+ *                    this space; the listener is as it was
  */
 int vmmem_listener_free(struct vmmem_listener *listener);
 

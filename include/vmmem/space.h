@@ -136,7 +136,7 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ECALLBACK  a callback returned a positive value
- *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
  *                    this space
  *   what the listener returned that refused
  *   what vmmem_collection_discard() returned
@@ -196,7 +196,7 @@ size_t vmmem_space_retired(struct vmmem_space *space);
  *
  * vmmem_space_before_fork() returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
- *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
  *                    this space; then fork without it
  */
 VMMEM_NODISCARD int vmmem_space_before_fork(struct vmmem_space *space);

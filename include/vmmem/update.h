@@ -38,7 +38,7 @@ struct vmmem_update;
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'ret_update' is NULL
- *   -EDEADLK         this thread is in an update or in a listener's callback of
+ *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
  *                    this space
  */
 VMMEM_NODISCARD int vmmem_update_begin(struct vmmem_space *space,

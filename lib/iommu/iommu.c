@@ -191,7 +191,7 @@ begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 	if (!wait->has_timeout)
 		timeout = __atomic_load_n(&iommu->timeout, __ATOMIC_RELAXED);
 	wait->begun = true;
-	wait->ever = timeout == VMMEM_IOMMU_FOREVER;
+	wait->ever = timeout == VMMEM_FOREVER;
 	if (!wait->ever)
 		wait->deadline = vmmem_futex_deadline(timeout);
 }

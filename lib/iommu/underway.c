@@ -176,7 +176,7 @@ vmmem_underway_wait(struct vmmem_underway *underway)
 
 	/* Relaxed: only this thread writes it. */
 	if (own != NULL && __atomic_load_n(&own->state, __ATOMIC_RELAXED) != 0)
-		return VMMEM_EUNDERWAY;
+		return VMMEM_ESELFWAIT;
 	pthread_mutex_lock(&underway->lock);
 	generation = underway->generation + 1;
 	if (generation == 0)

@@ -147,7 +147,7 @@ vmmem_underway_leave(struct vmmem_underway *underway,
  * over, sleeping if it must.
  *
  * Returns 0, or
- *   VMMEM_EUNDERWAY  this thread is in such a section
+ *   VMMEM_ESELFWAIT  this thread is in such a section
  *   -errno           what membarrier(2) or futex(2) said; nothing is known
  */
 int vmmem_underway_wait(struct vmmem_underway *underway);

@@ -174,7 +174,7 @@ vmmem_space_lock_writers(struct vmmem_space *space)
 	 */
 	if (pthread_equal(__atomic_load_n(&space->writer, __ATOMIC_RELAXED),
 			  self))
-		return -EDEADLK;
+		return VMMEM_ESELFWAIT;
 	pthread_mutex_lock(&space->writers);
 	__atomic_store_n(&space->writer, self, __ATOMIC_RELAXED);
 	return 0;

@@ -59,7 +59,7 @@ struct vmmem_space {
 	atomic_size_t refs;
 };
 
-/* vmmem_space_lock_writers() returns 0, or -EDEADLK. */
+/* vmmem_space_lock_writers() returns 0, or VMMEM_ESELFWAIT. */
 int vmmem_space_lock_writers(struct vmmem_space *space);
 void vmmem_space_unlock_writers(struct vmmem_space *space);
 

@@ -166,7 +166,7 @@ open_with(bool without_end, size_t capacity)
 	const struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = later,
-		.timeout = without_end ? VMMEM_IOMMU_FOREVER : 77,
+		.timeout = without_end ? VMMEM_FOREVER : 77,
 	};
 
 	see_open(capacity, &options);

@@ -121,9 +121,9 @@ START_TEST(own_sections)
 	inner = vmmem_underway_enter(&underway);
 	ck_assert_ptr_eq(outer.slot, own_slot());
 	ck_assert_ptr_eq(inner.slot, own_slot());
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_EUNDERWAY);
+	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, inner);
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_EUNDERWAY);
+	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, outer);
 	ASSERT_IS(vmmem_underway_wait(&underway), 0);
 	ck_assert_uint_eq(wakes, 0);
@@ -144,7 +144,7 @@ START_TEST(generations_wrap)
 	ASSERT_IS(vmmem_underway_wait(&underway), 0);
 	section = vmmem_underway_enter(&underway);
 	ck_assert_uint_ne(own_slot()->state, 0);
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_EUNDERWAY);
+	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, section);
 	vmmem_underway_fini(&underway);
 }
@@ -330,7 +330,7 @@ START_TEST(neighbours)
 				 &underway.slots[(first + taken) %
 						 VMMEM_UNDERWAY_SLOTS]);
 		ck_assert_uint_eq(section.slot->owner, vmmem_underway_self());
-		ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_EUNDERWAY);
+		ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
 	}
 	vmmem_underway_leave(&underway, section);
 	ASSERT_IS(vmmem_underway_wait(&underway), 0);

@@ -50,7 +50,7 @@ class Iotlb(IotlbCase):
         self.assertEqual(address(lib.iotlb_ref(iotlb)), address(iotlb))
         lib.iotlb_unref(iotlb)
         section = lib.iotlb_enter(iotlb)
-        self.assertEqual(lib.iotlb_synchronize(iotlb), lib.EUNDERWAY)
+        self.assertEqual(lib.iotlb_synchronize(iotlb), lib.ESELFWAIT)
         lib.iotlb_leave(iotlb, section)
         self.assertEqual(lib.iotlb_synchronize(iotlb), 0)
 
