@@ -312,6 +312,6 @@ vmmem_region_policy_report(const struct vmmem_region *region,
 	granted.dont_dump = owner->policy.dont_dump;
 	granted.dont_fork = owner->policy.dont_fork;
 	return vmmem_struct_give(&granted, sizeof(granted),
-				 sizeof(struct vmmem_policy_report),
+				 VMMEM_POLICY_REPORT_SIZE_0_9,
 				 ret_granted);
 }
