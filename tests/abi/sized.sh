@@ -47,6 +47,15 @@ for library in $libraries; do
 			"$top/tests/internal/check_sized_structs.c" ||
 			fail "tests/internal/check_sized_structs.c has no row" \
 				"of struct vmmem_$name"
+		# Glue runs with no other minor version than that of the headers.
+		[ "$library" = vmmem ] || continue
+		grep -q "^#define VMMEM_STRUCT_$upper [1-9][0-9]*$" \
+			"$top/include/vmmem/version.h" ||
+			fail "vmmem/version.h lacks VMMEM_STRUCT_$upper"
+		grep -q -F "[VMMEM_STRUCT_$upper] = sizeof(struct vmmem_$name)" \
+			"$top/lib/guest/supports.c" ||
+			fail "lib/guest/supports.c does not know struct" \
+				"vmmem_$name"
 	done
 done
 [ "$found" -ge 10 ] || fail "found only $found structs"
