@@ -14,7 +14,7 @@
 VMMEM_BEGIN_DECLS
 
 #define VMMEM_VERSION_MAJOR 0
-#define VMMEM_VERSION_MINOR 1
+#define VMMEM_VERSION_MINOR 9
 #define VMMEM_VERSION_PATCH 0
 
 /* One number that grows with each release: major, minor, patch, 8 bits each. */
