@@ -35,6 +35,10 @@
 #define SIZE(type, size, alignment)                                        \
 	_Static_assert(sizeof(type) == (size) &&                           \
 		       _Alignof(type) == (alignment), #type " changed size")
+/* May be longer one day: 'size' is that of its first version. */
+#define GROWS(type, size, alignment)                                       \
+	_Static_assert(sizeof(type) >= (size) &&                           \
+		       _Alignof(type) == (alignment), #type " changed size")
 #define MEMBER(type, member, offset, size)                                 \
 	_Static_assert(offsetof(type, member) == (offset) &&               \
 		       sizeof(((type *)0)->member) == (size),              \
@@ -126,8 +130,8 @@ VALUE(VMMEM_ORDER_RELEASE, 3);
 VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
-/* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
-SIZE(struct vmmem_region_ops, 64, 8);
+/* vmmem/region.h, since 0.1 */
+GROWS(struct vmmem_region_ops, 64, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);
 MEMBER(struct vmmem_region_ops, acquire, 16, 8);
@@ -199,7 +203,7 @@ MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
 /* vmmem/listener.h, since 0.1; it may grow at its end */
-SIZE(struct vmmem_listener_ops, 72, 8);
+GROWS(struct vmmem_listener_ops, 72, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
 MEMBER(struct vmmem_listener_ops, removed, 16, 8);
@@ -238,7 +242,7 @@ MEMBER(struct vmmem_slot_op, slot, 8, 56);
 MEMBER(struct vmmem_slot_op, old_gpa, 64, 8);
 MEMBER(struct vmmem_slot_op, old_flags, 72, 4);
 MEMBER(struct vmmem_slot_op, reserved2, 76, 4);
-SIZE(struct vmmem_slot_table_options, 56, 8);
+GROWS(struct vmmem_slot_table_options, 56, 8);
 MEMBER(struct vmmem_slot_table_options, size, 0, 8);
 MEMBER(struct vmmem_slot_table_options, first, 8, 4);
 MEMBER(struct vmmem_slot_table_options, max, 12, 4);
@@ -256,7 +260,7 @@ VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
 VALUE(VMMEM_KVM_LOG_RING, 3);
 VALUE(VMMEM_KVM_FLAG_LOG_IS_ON, 1U);
 VALUE(VMMEM_KVM_FLAG_NO_MOVE, 2U);
-SIZE(struct vmmem_kvm_options, 72, 8);
+GROWS(struct vmmem_kvm_options, 72, 8);
 MEMBER(struct vmmem_kvm_options, size, 0, 8);
 MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
 MEMBER(struct vmmem_kvm_options, first_slot, 12, 4);
@@ -292,7 +296,7 @@ VALUE(VMMEM_LOCK_NO, 0);
 VALUE(VMMEM_LOCK_NOW, 1);
 VALUE(VMMEM_LOCK_ON_FAULT, 2);
 VALUE(VMMEM_PREFAULT_THREADS_MAX, 1024);
-SIZE(struct vmmem_policy_report, 80, 8);
+GROWS(struct vmmem_policy_report, 80, 8);
 MEMBER(struct vmmem_policy_report, size, 0, 8);
 MEMBER(struct vmmem_policy_report, page_size, 8, 8);
 MEMBER(struct vmmem_policy_report, guard, 16, 8);
@@ -310,7 +314,7 @@ MEMBER(struct vmmem_policy_report, dont_fork, 76, 4);
 
 /* vmmem/residency.h, since 0.1 */
 VALUE(VMMEM_RESIDENCY_UNKNOWN, UINT64_MAX);
-SIZE(struct vmmem_residency, 32, 8);
+GROWS(struct vmmem_residency, 32, 8);
 MEMBER(struct vmmem_residency, size, 0, 8);
 MEMBER(struct vmmem_residency, resident, 8, 8);
 MEMBER(struct vmmem_residency, huge, 16, 8);
@@ -333,7 +337,7 @@ VALUE(VMMEM_FD_TYPE_OTHER, 256U);
 VALUE(VMMEM_FD_TYPE_GUEST_MEMFD, 512U);
 VALUE(VMMEM_FD_MAY_SHRINK, 1U);
 VALUE(VMMEM_FD_MAY_END_EARLY, 2U);
-SIZE(struct vmmem_fd_rules, 40, 8);
+GROWS(struct vmmem_fd_rules, 40, 8);
 MEMBER(struct vmmem_fd_rules, size, 0, 8);
 MEMBER(struct vmmem_fd_rules, types, 8, 4);
 MEMBER(struct vmmem_fd_rules, access, 12, 4);
@@ -342,7 +346,7 @@ MEMBER(struct vmmem_fd_rules, add, 20, 4);
 MEMBER(struct vmmem_fd_rules, warn, 24, 4);
 MEMBER(struct vmmem_fd_rules, flags, 28, 4);
 MEMBER(struct vmmem_fd_rules, page_size, 32, 8);
-SIZE(struct vmmem_fd_report, 80, 8);
+GROWS(struct vmmem_fd_report, 80, 8);
 MEMBER(struct vmmem_fd_report, size, 0, 8);
 MEMBER(struct vmmem_fd_report, device, 8, 8);
 MEMBER(struct vmmem_fd_report, inode, 16, 8);
@@ -371,7 +375,7 @@ MEMBER(struct vmmem_iotlb_piece, state, 28, 4);
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
 VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
-SIZE(struct vmmem_iommu_options, 64, 8);
+GROWS(struct vmmem_iommu_options, 64, 8);
 MEMBER(struct vmmem_iommu_options, size, 0, 8);
 MEMBER(struct vmmem_iommu_options, miss, 8, 8);
 MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
@@ -425,7 +429,7 @@ MEMBER(struct vmmem_vhost_iotlb, access, 24, 1);
 MEMBER(struct vmmem_vhost_iotlb, type, 25, 1);
 MEMBER(struct vmmem_vhost_iotlb, padding, 26, 2);
 MEMBER(struct vmmem_vhost_iotlb, padding2, 28, 4);
-SIZE(struct vmmem_vhost_options, 40, 8);
+GROWS(struct vmmem_vhost_options, 40, 8);
 MEMBER(struct vmmem_vhost_options, size, 0, 8);
 MEMBER(struct vmmem_vhost_options, rules, 8, 8);
 MEMBER(struct vmmem_vhost_options, iotlb, 16, 8);
