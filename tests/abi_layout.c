@@ -148,15 +148,18 @@ VALUE(VMMEM_IO_REST, UINT64_MAX);
 /* vmmem/bitmap.h, since 0.1 */
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
 
-/* vmmem/slice.h, since 0.1; inline accessors read it, so it never grows */
-SIZE(struct vmmem_slice, 48, 8);
+/* vmmem/slice.h, since 0.9; inline accessors read it, so it never grows */
+SIZE(struct vmmem_slice, 64, 8);
 MEMBER(struct vmmem_slice, host, 0, 8);
 MEMBER(struct vmmem_slice, len, 8, 8);
 MEMBER(struct vmmem_slice, logging, 16, 8);
 MEMBER(struct vmmem_slice, log_offset, 24, 8);
-MEMBER(struct vmmem_slice, owner, 32, 8);
-MEMBER(struct vmmem_slice, access, 40, 4);
-MEMBER(struct vmmem_slice, reserved, 44, 4);
+MEMBER(struct vmmem_slice, access, 32, 4);
+MEMBER(struct vmmem_slice, flags, 36, 4);
+MEMBER(struct vmmem_slice, region, 40, 8);
+MEMBER(struct vmmem_slice, gpa, 48, 8);
+MEMBER(struct vmmem_slice, reserved, 56, 8);
+VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
 
 /* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
 VALUE(VMMEM_INLINE_LOADS, 0x27U);

@@ -532,7 +532,7 @@ START_TEST(list_of_grants)
 	vmmem_slice_list_release(slices, 2);
 	expect_grants(&grants, 2);
 	for (i = 0; i < 2; i++) {
-		ck_assert_ptr_null(slices[i].owner);
+		ck_assert_uint_eq(slices[i].flags, 0);
 		ck_assert_ptr_null(slices[i].host);
 		ck_assert_uint_eq(slices[i].len, 0);
 	}

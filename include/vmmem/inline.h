@@ -101,10 +101,12 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		return VMMEM_EOUTOFRANGE;
 	*ret_slice = *slice;
 	ret_slice->len = len;
-	ret_slice->owner = NULL;
+	ret_slice->flags = 0;
 	/* Zero bytes are nowhere, whatever the offset. */
 	ret_slice->host = len != 0 ? vmmem_inline_at(slice, offset) : NULL;
 	ret_slice->log_offset = len != 0 ? slice->log_offset + offset : 0;
+	ret_slice->region = len != 0 ? slice->region : NULL;
+	ret_slice->gpa = len != 0 ? slice->gpa + offset : 0;
 	return 0;
 }
 

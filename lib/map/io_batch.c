@@ -151,7 +151,7 @@ vmmem_io_fill(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 			batch->rc = rc != NOT_YET ? rc : 0;
 			return;
 		}
-		if (piece.owner != NULL)
+		if ((piece.flags & VMMEM_SLICE_FLAG_ACQUIRED) != 0)
 			batch->held[batch->held_count++] = piece;
 		batch->iov[batch->count].iov_base = piece.host;
 		batch->iov[batch->count].iov_len = piece.len;

@@ -394,8 +394,8 @@ seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 		return VMMEM_EWRAPS;
 	}
 	/*
-	 * A slice that is acquired is given back by its place in the region's
-	 * log, so it can have no other.
+	 * A slice that is acquired is given back as long as it was, so no log
+	 * may cut it short.
 	 */
 	if ((seen->log != NULL || !acquire) && seen->entry->host == NULL) {
 		vmmem_unsee(seen);

@@ -11,13 +11,16 @@
 #include "region/slice_priv.h"
 
 /* The layout is part of the ABI: see docs/abi.md. */
-_Static_assert(sizeof(struct vmmem_slice) == 48 &&
+_Static_assert(sizeof(struct vmmem_slice) == VMMEM_CACHE_LINE &&
 	       offsetof(struct vmmem_slice, host) == 0 &&
 	       offsetof(struct vmmem_slice, len) == 8 &&
 	       offsetof(struct vmmem_slice, logging) == 16 &&
 	       offsetof(struct vmmem_slice, log_offset) == 24 &&
-	       offsetof(struct vmmem_slice, owner) == 32 &&
-	       offsetof(struct vmmem_slice, access) == 40,
+	       offsetof(struct vmmem_slice, access) == 32 &&
+	       offsetof(struct vmmem_slice, flags) == 36 &&
+	       offsetof(struct vmmem_slice, region) == 40 &&
+	       offsetof(struct vmmem_slice, gpa) == 48 &&
+	       offsetof(struct vmmem_slice, reserved) == 56,
 	       "compiled into programs");
 /* A slice knows its bitmap by this word alone. */
 _Static_assert(offsetof(struct vmmem_bitmap, logging) == 0, "first");
@@ -54,8 +57,10 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.owner = region,
 		.access = access,
+		.flags = VMMEM_SLICE_FLAG_ACQUIRED,
+		.region = region,
+		.gpa = region->start + offset,
 	};
 	return 0;
 }
@@ -68,12 +73,11 @@ vmmem_slice_release(struct vmmem_slice *slice)
 	if (slice == NULL)
 		return;
 	given = *slice;
-	/* A second release finds no owner, and a late access no bytes. */
+	/* A second release finds nothing acquired, a late access no bytes. */
 	vmmem_slice_set_empty(slice, given.access);
-	if (given.owner != NULL)
-		vmmem_region_release(given.owner,
-				     given.log_offset -
-					     given.owner->bitmap_offset,
+	if ((given.flags & VMMEM_SLICE_FLAG_ACQUIRED) != 0)
+		vmmem_region_release(given.region,
+				     given.gpa - given.region->start,
 				     given.len, given.access, given.host);
 }
 

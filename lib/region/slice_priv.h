@@ -37,9 +37,8 @@ vmmem_slice_is_direct(const struct vmmem_entry *entry, uint32_t access)
  * vmmem_slice_set_direct() makes the slice of a region that has a host address.
  */
 static inline void
-vmmem_slice_set_direct(struct vmmem_slice *slice,
-		       const struct vmmem_region *region, uint64_t offset,
-		       uint64_t len, uint32_t access)
+vmmem_slice_set_direct(struct vmmem_slice *slice, struct vmmem_region *region,
+		       uint64_t offset, uint64_t len, uint32_t access)
 {
 	*slice = (struct vmmem_slice){
 		.host = region->entry.host + offset,
@@ -47,6 +46,8 @@ vmmem_slice_set_direct(struct vmmem_slice *slice,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
 		.access = access,
+		.region = region,
+		.gpa = region->start + offset,
 	};
 }
 

@@ -146,7 +146,8 @@ sub_twins(window slice, uint64_t offset)
 	twin_code = TWIN(vmmem_slice_sub, pointer)(slice, offset, 5, &two);
 	if (code == twin_code && one.host == two.host && one.len == two.len &&
 	    one.logging == two.logging && one.log_offset == two.log_offset &&
-	    one.owner == two.owner && one.access == two.access)
+	    one.flags == two.flags && one.access == two.access &&
+	    one.region == two.region && one.gpa == two.gpa)
 		return;
 	printf("FAIL: vmmem_slice_sub() and its exported twin differ\n");
 	failures++;
