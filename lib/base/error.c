@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/api.h"
+#include "base/errno_text.h"
 
 /* The system's codes end here, by the kernel's own convention. */
 #define LAST_ERRNO 4095
@@ -114,12 +115,9 @@ vmmem_strerror(int code)
 		return text->sentence;
 	if (code == 0)
 		return "Success";
-	/*
-	 * strerror() may translate, and may share its buffer between threads;
-	 * this one does neither.
-	 */
+	/* strerror() may translate, and share its buffer between threads. */
 	if (code < 0 && code >= -LAST_ERRNO)
-		sentence = strerrordesc_np(-code);
+		sentence = vmmem_errno_sentence(-code);
 	return sentence != NULL ? sentence : "unknown code";
 }
 
@@ -131,7 +129,7 @@ vmmem_error_name(int code)
 	if (text != NULL)
 		return text->name;
 	if (code <= 0 && code >= -LAST_ERRNO)
-		return strerrorname_np(-code);
+		return vmmem_errno_name(-code);
 	return NULL;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/api.h"
+#include "guest/fault.h"
 #include "guest/fault_log.h"
 #include "guest/guest_access.h"
 
@@ -121,13 +122,8 @@ take_way_out(ucontext_t *context)
 	return false;
 }
 
-/*
- * has_table() tells whether the linker has left the table there: this file's
- * part of it, and where nothing has it kept those of others, too, as a linker
- * may leave one.
- */
-static bool
-has_table(void)
+bool
+vmmem_fault_has_table(void)
 {
 	const struct vmmem_guest_way_out *way = ways_out;
 	bool own = false, others = false;
@@ -150,8 +146,8 @@ has_table(void)
 
 #else
 
-static bool
-has_table(void)
+bool
+vmmem_fault_has_table(void)
 {
 	return false;
 }
@@ -516,7 +512,7 @@ vmmem_fault_enable(uint32_t signals)
 
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
-	if (!has_table())
+	if (!vmmem_fault_has_table())
 		return VMMEM_ENOSUPPORT;
 	pthread_mutex_lock(&lock);
 	for (index = 0; index < SIGNALS && rc == 0; index++) {

@@ -35,7 +35,7 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       sizeof(known));
+				       VMMEM_IOMMU_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}

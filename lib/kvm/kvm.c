@@ -13,10 +13,6 @@
 
 #define FLAGS_KNOWN (VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE)
 
-/* What version 0.1 had. */
-#define OPTIONS_FIRST_SIZE                                                 \
-	(offsetof(struct vmmem_kvm_options, opaque) + sizeof(void *))
-
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
 
@@ -253,7 +249,7 @@ take_options(struct vmmem_kvm *kvm, const struct vmmem_kvm_options *options)
 
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, known, sizeof(*known),
-				       OPTIONS_FIRST_SIZE);
+				       VMMEM_KVM_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}

@@ -14,10 +14,6 @@
 
 #define FLAGS_KNOWN VMMEM_SLOT_TABLE_CAN_MOVE
 
-/* What version 0.1 had. */
-#define OPTIONS_FIRST_SIZE                                                 \
-	(offsetof(struct vmmem_slot_table_options, opaque) + sizeof(void *))
-
 VMMEM_API int
 vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
 		     struct vmmem_slot_table **ret_slots)
@@ -30,7 +26,7 @@ vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       OPTIONS_FIRST_SIZE);
+				       VMMEM_SLOT_TABLE_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}

@@ -369,7 +369,7 @@ back_custom(struct vmmem_region *region,
 	if (settings->ops == NULL)
 		return VMMEM_EARGUMENT;
 	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
-			       sizeof(struct vmmem_region_ops));
+			       VMMEM_REGION_OPS_SIZE_0_9);
 	if (rc != 0)
 		return rc;
 

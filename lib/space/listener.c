@@ -345,7 +345,7 @@ vmmem_listener_new(struct vmmem_space *space,
 	if (listener == NULL)
 		return -ENOMEM;
 	rc = vmmem_struct_take(ops, &listener->ops, sizeof(listener->ops),
-			       sizeof(*ops));
+			       VMMEM_LISTENER_OPS_SIZE_0_9);
 	if (rc != 0)
 		goto free_listener;
 	listener->opaque = opaque;

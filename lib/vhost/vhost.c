@@ -19,9 +19,6 @@
  */
 #define SHARE 4
 
-/* What the options were in version 0.1. */
-#define OPTIONS_FIRST_SIZE 32
-
 /* copy_rules() checks rules and copies them, of whatever size they are. */
 static int
 copy_rules(const struct vmmem_fd_rules *rules,
@@ -73,7 +70,7 @@ vmmem_vhost_new(struct vmmem_space *space,
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       OPTIONS_FIRST_SIZE);
+				       VMMEM_VHOST_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}

@@ -46,6 +46,13 @@ class Interface(Case):
         self.assertEqual(lib.version_string().decode(),
                          ".".join(map(str, parts)))
 
+    def test_what_is_loaded(self):
+        self.assertIn(lib.supports(lib.FEATURE_FAULT_SURVIVAL), (0, 1))
+        self.assertEqual(lib.supports(0xffffffff), 0)
+        self.assertEqual(lib.struct_size(lib.STRUCT_REGION_OPS),
+                         ctypes.sizeof(lib.struct("region_ops")))
+        self.assertEqual(lib.struct_size(0), 0)
+
     def test_constants_of_the_system(self):
         self.assertEqual(lib.PROT_READ, mmap.PROT_READ)
         self.assertEqual(lib.PROT_WRITE, mmap.PROT_WRITE)
