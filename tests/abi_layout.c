@@ -366,7 +366,7 @@ MEMBER(struct vmmem_iommu_options, miss, 8, 8);
 MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
 MEMBER(struct vmmem_iommu_options, destroy, 24, 8);
 MEMBER(struct vmmem_iommu_options, opaque, 32, 8);
-MEMBER(struct vmmem_iommu_options, timeout, 40, 8);
+MEMBER(struct vmmem_iommu_options, timeout_ns, 40, 8);
 MEMBER(struct vmmem_iommu_options, log, 48, 8);
 MEMBER(struct vmmem_iommu_options, log_start, 56, 8);
 
@@ -378,6 +378,7 @@ VALUE(VMMEM_EUSERADDR, -4145);
 VALUE(VMMEM_ELOGSHORT, -4146);
 VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
+VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);

@@ -59,7 +59,7 @@ miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 				  page);
 	/* Not in a section: else this would wait for itself. */
 	if (synchronizes)
-		assert_ok(vmmem_iotlb_synchronize(iotlb));
+		assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(iotlb, page, gpa_of(page), PAGE, READ_WRITE);
 }
 
@@ -319,7 +319,7 @@ synchronize(void *opaque)
 	struct helper *helper = opaque;
 
 	atomic_store(&helper->tid, (int)syscall(SYS_gettid));
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	/* All of it is there: nothing comes into the pages any more. */
 	expect_pattern(0, 2 * PAGE);
 	atomic_store(&helper->done, 1);

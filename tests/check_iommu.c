@@ -278,7 +278,7 @@ busy_handler(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	assert_ok(vmmem_collection_read_u64(see.map, IOVA + 0x10008, &table));
 	assert_ok(vmmem_collection_write_u64(see.physical, 0x1010, 1));
 	assert_ok(vmmem_iotlb_unmap(see.iotlb, 0, 0x1000));
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(see.iotlb, iova & ~UINT64_C(0xfff), table,
 			       0x1000, access);
 }
@@ -306,13 +306,13 @@ START_TEST(a_timeout_of_nothing)
 
 	answer = VMMEM_IOMMU_LATER;
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 	ck_assert_int_eq(asked.count, 1);
 	vmmem_iommu_set_timeout(see.iommu, 1000);
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 5, R, 1, NULL),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 }
 END_TEST
 

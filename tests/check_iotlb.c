@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "guest.h"
 #include "suite.h"
 
@@ -100,6 +104,8 @@ START_TEST(null_is_refused_or_ignored)
 	assert_code(vmmem_iotlb_map(NULL, 0, 0, 1, RW), VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_unmap(NULL, 0, 1), VMMEM_EARGUMENT);
 	vmmem_iotlb_unmap_all(NULL);
+	ck_assert_uint_eq(vmmem_iotlb_enter(NULL), 0);
+	vmmem_iotlb_leave(NULL, 0);
 	assert_code(vmmem_iotlb_lookup(NULL, 0, 1, 0, pieces, 1, &found),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 0, NULL, 1, &found),
@@ -108,7 +114,8 @@ START_TEST(null_is_refused_or_ignored)
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 8, pieces, 1, &found),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_iotlb_synchronize(NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_synchronize(NULL, VMMEM_FOREVER),
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_iotlb_capacity(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_count(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_evicted(NULL), 0);
@@ -484,14 +491,68 @@ START_TEST(sections)
 {
 	uint64_t outer, inner;
 
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, 0));
 	outer = vmmem_iotlb_enter(iotlb);
 	inner = vmmem_iotlb_enter(iotlb);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER),
+		    VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, inner);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER),
+		    VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, outer);
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
+}
+END_TEST
+
+static atomic_int stage;
+
+static void *
+stay_in_a_section(void *unused)
+{
+	uint64_t section = vmmem_iotlb_enter(iotlb);
+
+	(void)unused;
+	atomic_store(&stage, 1);
+	while (atomic_load(&stage) != 2)
+		sched_yield();
+	vmmem_iotlb_leave(iotlb, section);
+	return NULL;
+}
+
+static void *
+wait_for_it(void *unused)
+{
+	(void)unused;
+	return vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER) == 0 ? NULL :
+								     iotlb;
+}
+
+/* Nor does one that waits for ever keep another waiting. */
+START_TEST(a_section_that_stays)
+{
+	pthread_t thread, waiter;
+	void *result;
+	int i;
+
+	atomic_store(&stage, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stay_in_a_section, NULL),
+			 0);
+	while (atomic_load(&stage) != 1)
+		sched_yield();
+	assert_code(vmmem_iotlb_synchronize(iotlb, 0), VMMEM_ETIMEOUT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, 1000), VMMEM_ETIMEOUT);
+	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_it, NULL), 0);
+	for (i = 0; i < 100; i++) {
+		assert_code(vmmem_iotlb_synchronize(iotlb, 1000),
+			    VMMEM_ETIMEOUT);
+		sched_yield();
+	}
+	atomic_store(&stage, 2);
+	pthread_join(thread, NULL);
+	pthread_join(waiter, &result);
+	ck_assert_ptr_null(result);
+	assert_ok(vmmem_iotlb_synchronize(iotlb, 0));
 }
 END_TEST
 
@@ -522,6 +583,7 @@ make_suite(void)
 	tcase_add_test(tcase, cutting_needs_room_too);
 	tcase_add_test(tcase, one_entry_is_enough);
 	tcase_add_test(tcase, sections);
+	tcase_add_test(tcase, a_section_that_stays);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

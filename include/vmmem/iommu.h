@@ -9,9 +9,10 @@
  *
  *   - A range is translated piece by piece.  It needs the permission of its
  *     entry in the iotlb and that of the region it leads to.
- *   - VMMEM_EIOMMUMISS: a byte has no translation.  VMMEM_EDENIED: its entry, or
- *     the region, does not permit the access.  VMMEM_EBADADDR: it leads to
- *     where no region is.  And what the miss handler returned, or -ETIMEDOUT.
+ *   - VMMEM_EIOMMUMISS: a byte has no translation.  VMMEM_EDENIED: its entry,
+ *     or the region, does not permit the access.  VMMEM_EBADADDR: it leads to
+ *     where no region is.  And what the miss handler returned, or
+ *     VMMEM_ETIMEOUT.
  *   - VMMEM_ECROSS: an access that must be one piece crosses from one entry of
  *     the iotlb, or one region, into the next.
  *   - The guarantees for aligned accesses hold where iova and gpa agree modulo
@@ -35,7 +36,7 @@
  * nothing, and may be made in a signal handler if it has a translation or if
  * the miss handler is fit for that.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, except where a comment says otherwise.
  */
 #ifndef VMMEM_IOMMU_H
 #define VMMEM_IOMMU_H
@@ -92,11 +93,11 @@ struct vmmem_iommu_options {
 	void *opaque;
 
 	/*
-	 * How long an access waits for an answer that comes later, in
-	 * nanoseconds from the moment it begins to; all its waits together.  0:
-	 * not at all.  VMMEM_FOREVER: until it comes.
+	 * How long an access waits for answers that come later, in nanoseconds
+	 * from the moment at which its first wait begins, all its waits
+	 * together.  0: not at all.  VMMEM_FOREVER: until they come.
 	 */
-	uint64_t timeout;
+	uint64_t timeout_ns;
 
 	/*
 	 * Where writes are marked while the iommu is on.  NULL: in the bitmaps
@@ -185,32 +186,34 @@ int vmmem_iommu_is_enabled(const struct vmmem_iommu *iommu);
  * vmmem_iommu_set_timeout() changes the timeout, for accesses that begin to
  * wait after it.  NULL is a no-op.
  */
-void vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout);
+void vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout_ns);
 
 /*
  * vmmem_iommu_resolve() sees to it that each byte of [iova, iova + len) has a
- * translation that permits 'access', asking the miss handler and waiting as an
- * access would, but for 'timeout' nanoseconds.  So an access that must not wait
- * longer than its own deadline calls this first.  Whether the address leads to
- * memory is not looked at.  Translations may go again at any time; if the
- * range needs more entries than the iotlb has, the first are gone in the end.
+ * translation that permits 'access'.  It asks the miss handler and waits as an
+ * access does, for 'timeout_ns' nanoseconds instead of the iommu's timeout.  So
+ * an access that must not wait longer than its own deadline calls this first.
+ * Whether the address leads to memory is not looked at.  Translations may go
+ * again at any time; if the range needs more entries than the iotlb has, the
+ * first are gone in the end.
  *
  * 'ret_bad', which may be NULL, gets the address of the first byte that fails,
  * with any code except VMMEM_EWRAPS and VMMEM_EARGUMENT.
  *
  * Returns 0, also while the iommu is off, or
  *   VMMEM_EIOMMUMISS, VMMEM_EDENIED
- *                    as for accesses, if there is no handler, or one that says
- *                    0 again and again but maps nothing
+ *                    as for accesses, if there is no handler, or if the
+ *                    handler returned 0 many times and mapped nothing
  *   VMMEM_ECALLBACK  the handler returned a positive value of no meaning
  *   VMMEM_EWRAPS     all is there up to 2^64 - 1, but the range goes on
  *   VMMEM_EARGUMENT  'iommu' is NULL, or 'access' has an unknown bit
- *   -errno           -ETIMEDOUT, or another of futex(2)
+ *   VMMEM_ETIMEOUT   an answer has not come in time
+ *   -errno           what futex(2) said
  *   what the handler returned
  */
 VMMEM_NODISCARD int vmmem_iommu_resolve(struct vmmem_iommu *iommu,
 					uint64_t iova, uint64_t len,
-					uint32_t access, uint64_t timeout,
+					uint32_t access, uint64_t timeout_ns,
 					uint64_t *ret_bad);
 
 /*

@@ -29,7 +29,7 @@
  *
  * In all functions a range of no bytes succeeds and does nothing, at any iova.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, except where a comment says otherwise.
  */
 #ifndef VMMEM_IOTLB_H
 #define VMMEM_IOTLB_H
@@ -145,31 +145,39 @@ VMMEM_NODISCARD int vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb,
  * is looked up in it, and slices and host addresses that are made of it, are
  * good until vmmem_iotlb_leave(), as vmmem_iotlb_synchronize() waits for it.
  * Each access through an iommu is such a section by itself, so this is only for
- * those who hold on to what an address led to.
+ * callers that hold on to what an address led to.
  *
- * It returns what to leave with, on the same thread.  Sections nest.  A section
- * that never ends has whoever synchronizes wait for ever; keep it short.  The
- * iotlb is not NULL.
+ * It returns what to leave with, on the same thread of the system: a section
+ * must not be open where a task may move to another thread (a goroutine, a
+ * future).  Sections nest.  A thread that synchronizes waits for a section as
+ * long as that lasts, or until its timeout is over: keep a section short.  With
+ * NULL vmmem_iotlb_enter() returns 0, and vmmem_iotlb_leave() does nothing.
  */
 uint64_t vmmem_iotlb_enter(struct vmmem_iotlb *iotlb);
 void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
 
 /*
  * vmmem_iotlb_synchronize() waits until each section and each access through
- * the iotlb that began before the call is over.  It sleeps meanwhile, and holds
- * no lock that an access or a change needs.  Those that begin later are not
- * waited for.  An access that waits for a translation is not under way.
+ * the iotlb that began before the call is over, for 'timeout_ns' nanoseconds at
+ * most; VMMEM_FOREVER is without an end, and 0 only looks.  It sleeps meanwhile,
+ * and holds no lock that an access or a change needs.  Sections and accesses
+ * that begin later are not waited for.  An access that waits for a translation
+ * is in no section.
  *
- * That the calling thread is itself in a section is only found out of a thread
- * that has a slot: not without membarrier(2), and not of all of more than 128
- * threads.  Another one waits for itself, for ever.
+ * If the calling thread is itself in a section, the call returns
+ * VMMEM_ESELFWAIT where the library can detect that.  It cannot on systems
+ * without membarrier(2), nor for some threads of a process with more than 128.
+ * Then the call waits until the timeout is over.
  *
  * Returns 0, or
- *   VMMEM_ESELFWAIT  the calling thread is itself in a section, and has a slot
+ *   VMMEM_ETIMEOUT   a section or an access is not over; nothing else is known
+ *   VMMEM_ESELFWAIT  the calling thread is itself in a section
  *   VMMEM_EARGUMENT  'iotlb' is NULL
  *   -errno           what membarrier(2) or futex(2) said; nothing is known then
+ * Since: 0.9.
  */
-VMMEM_NODISCARD int vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb);
+VMMEM_NODISCARD int vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb,
+					    uint64_t timeout_ns);
 
 /* vmmem_iotlb_capacity() returns the most entries it has; 0 for NULL. */
 size_t vmmem_iotlb_capacity(const struct vmmem_iotlb *iotlb);

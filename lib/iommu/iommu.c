@@ -61,7 +61,7 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 	iommu->log = vmmem_bitmap_ref(known.log);
 	iommu->log_start = known.log_start;
 	iommu->enabled = 1;
-	iommu->timeout = known.timeout;
+	iommu->timeout_ns = known.timeout_ns;
 	iommu->miss = known.miss;
 	iommu->tell_unlogged = known.unlogged;
 	iommu->destroy = known.destroy;
@@ -162,11 +162,12 @@ vmmem_iommu_detach(struct vmmem_iommu *iommu, struct vmmem_iommu_word *word)
 }
 
 VMMEM_API void
-vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout)
+vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout_ns)
 {
 	/* Relaxed: a number by itself. */
 	if (iommu != NULL)
-		__atomic_store_n(&iommu->timeout, timeout, __ATOMIC_RELAXED);
+		__atomic_store_n(&iommu->timeout_ns, timeout_ns,
+				 __ATOMIC_RELAXED);
 }
 
 VMMEM_API void
@@ -183,17 +184,18 @@ vmmem_iommu_retry(struct vmmem_iommu *iommu)
 static void
 begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 {
-	uint64_t timeout = wait->timeout;
+	uint64_t timeout_ns = wait->timeout_ns;
 
 	if (wait->begun)
 		return;
 	/* Relaxed: a number by itself. */
 	if (!wait->has_timeout)
-		timeout = __atomic_load_n(&iommu->timeout, __ATOMIC_RELAXED);
+		timeout_ns = __atomic_load_n(&iommu->timeout_ns,
+					     __ATOMIC_RELAXED);
 	wait->begun = true;
-	wait->ever = timeout == VMMEM_FOREVER;
+	wait->ever = timeout_ns == VMMEM_FOREVER;
 	if (!wait->ever)
-		wait->deadline = vmmem_futex_deadline(timeout);
+		wait->deadline = vmmem_futex_deadline(timeout_ns);
 }
 
 /* why() is why an entry, or a gap, does not do; or VMMEM_IOTLB_HIT: it does. */
@@ -259,7 +261,7 @@ ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
 	}
 	/* Answers that come and go again and again are no reason to stay. */
 	if (wait->begun && !wait->ever && vmmem_futex_is_past(&wait->deadline))
-		return -ETIMEDOUT;
+		return VMMEM_ETIMEOUT;
 	/* Acquire: what vmmem_iommu_retry() was called for is seen. */
 	retries = __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE);
 	vmmem_iotlb_before_asking(iommu->iotlb, &waiter);
@@ -301,11 +303,11 @@ vmmem_iommu_miss(struct vmmem_iommu *iommu,
 
 VMMEM_API int
 vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
-		    uint32_t access, uint64_t timeout, uint64_t *ret_bad)
+		    uint32_t access, uint64_t timeout_ns, uint64_t *ret_bad)
 {
 	struct vmmem_iommu_wait wait = {
 		.has_timeout = true,
-		.timeout = timeout,
+		.timeout_ns = timeout_ns,
 	};
 	struct vmmem_iotlb_entry entry;
 	int rc = 0;

@@ -30,7 +30,7 @@ struct vmmem_iommu {
 	uint32_t enabled;
 	/* Goes on when accesses that wait should ask again. */
 	uint32_t retries;
-	uint64_t timeout;
+	uint64_t timeout_ns;
 	uint64_t misses;
 	uint64_t unlogged;
 	uint64_t unlogged_iova;
@@ -59,7 +59,7 @@ struct vmmem_iommu_wait {
 	unsigned int answers;
 	/* The caller's, if 'has_timeout'; else the iommu's is taken. */
 	bool has_timeout;
-	uint64_t timeout;
+	uint64_t timeout_ns;
 };
 
 static inline bool

@@ -37,20 +37,16 @@ vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
 	rc = vmmem_iotlb_table_init(&iotlb->table, capacity);
 	if (rc != 0)
 		goto no_table;
-	rc = vmmem_underway_init(&iotlb->underway);
-	if (rc != 0)
-		goto no_underway;
 	rc = -pthread_mutex_init(&iotlb->lock, NULL);
 	if (rc != 0)
 		goto no_lock;
+	vmmem_underway_init(&iotlb->underway);
 	atomic_init(&iotlb->refs, 1);
 	LIST_INIT(&iotlb->waiters);
 	*ret_iotlb = iotlb;
 	return 0;
 
 no_lock:
-	vmmem_underway_fini(&iotlb->underway);
-no_underway:
 	vmmem_iotlb_table_fini(&iotlb->table);
 no_table:
 	free(iotlb);
@@ -82,7 +78,6 @@ vmmem_iotlb_unref(struct vmmem_iotlb *iotlb)
 		    1)
 		return NULL;
 	pthread_mutex_destroy(&iotlb->lock);
-	vmmem_underway_fini(&iotlb->underway);
 	vmmem_iotlb_table_fini(&iotlb->table);
 	free(iotlb);
 	return NULL;
@@ -305,10 +300,12 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 VMMEM_API uint64_t
 vmmem_iotlb_enter(struct vmmem_iotlb *iotlb)
 {
-	const struct vmmem_section section =
-		vmmem_underway_enter(&iotlb->underway);
+	struct vmmem_section section;
 	uint64_t slot = 0;
 
+	if (!likely(iotlb != NULL))
+		return 0;
+	section = vmmem_underway_enter(&iotlb->underway);
 	if (section.slot != NULL)
 		slot = (uint64_t)(section.slot - iotlb->underway.slots) + 1;
 	return slot << 32 | section.before;
@@ -319,6 +316,8 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 {
 	const uint64_t slot = section >> 32;
 
+	if (!likely(iotlb != NULL))
+		return;
 	vmmem_underway_leave(
 		&iotlb->underway,
 		(struct vmmem_section){
@@ -329,10 +328,11 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 }
 
 VMMEM_API int
-vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb)
+vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb, uint64_t timeout_ns)
 {
-	return iotlb != NULL ? vmmem_underway_wait(&iotlb->underway) :
-			       VMMEM_EARGUMENT;
+	return iotlb != NULL ?
+		       vmmem_underway_wait(&iotlb->underway, timeout_ns) :
+		       VMMEM_EARGUMENT;
 }
 
 VMMEM_API size_t

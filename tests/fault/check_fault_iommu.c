@@ -74,10 +74,10 @@ iotlb(void)
 	section = vmmem_iotlb_enter(one);
 	vmmem_iotlb_leave(one, section);
 	before = inject_fired() != NULL;
-	code = vmmem_iotlb_synchronize(one);
+	code = vmmem_iotlb_synchronize(one, VMMEM_FOREVER);
 	keep(&rc, code != 0 ? code : survived(before));
 	/* What failed once is not broken. */
-	REQUIRE(code == 0 || vmmem_iotlb_synchronize(one) == 0);
+	REQUIRE(code == 0 || vmmem_iotlb_synchronize(one, VMMEM_FOREVER) == 0);
 	/* Changing it needs nothing of the system. */
 	REQUIRE(vmmem_iotlb_unmap(one, 0x5010, 0x10) == 0);
 	REQUIRE(vmmem_iotlb_lookup(one, 0x5000, LEN, RW, NULL, 0, &count) ==
@@ -113,7 +113,7 @@ with_map(int (*use)(struct vmmem_collection *map, struct vmmem_iommu *iommu))
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = later,
-		.timeout = 1000,
+		.timeout_ns = 1000,
 	};
 	struct vmmem_collection *physical = no_collection;
 	struct vmmem_collection *map = no_collection;
@@ -210,7 +210,7 @@ do_wait(struct vmmem_collection *map, struct vmmem_iommu *iommu)
 	(void)iommu;
 	rc = vmmem_collection_read_u64(map, 0x9000, &value);
 	REQUIRE(rc != 0 && value == 5);
-	return rc == -ETIMEDOUT ? 0 : rc;
+	return rc == VMMEM_ETIMEOUT ? 0 : rc;
 }
 
 static int

@@ -47,7 +47,7 @@ START_TEST(iommus)
 	OK(vmmem_iommu_set_enabled(iommu, 0));
 	vmmem_iotlb_unmap_all(iotlb);
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 0);
-	OK(vmmem_iotlb_synchronize(iotlb));
+	OK(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	ck_assert_uint_eq(inject_held(), 0);
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);

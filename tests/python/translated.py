@@ -50,9 +50,9 @@ class Iotlb(IotlbCase):
         self.assertEqual(address(lib.iotlb_ref(iotlb)), address(iotlb))
         lib.iotlb_unref(iotlb)
         section = lib.iotlb_enter(iotlb)
-        self.assertEqual(lib.iotlb_synchronize(iotlb), lib.ESELFWAIT)
+        self.assertEqual(lib.iotlb_synchronize(iotlb, lib.FOREVER), lib.ESELFWAIT)
         lib.iotlb_leave(iotlb, section)
-        self.assertEqual(lib.iotlb_synchronize(iotlb), 0)
+        self.assertEqual(lib.iotlb_synchronize(iotlb, lib.FOREVER), 0)
 
 
 class Iommu(IotlbCase):
