@@ -104,7 +104,7 @@ struct vmmem_iotlb_table {
 	uint32_t *touched;
 	size_t touched_count;
 	bool order_touched;
-	size_t chunk_count;
+	size_t chunk_count; /* of all; only tests ask */
 	size_t memory_len;
 };
 
@@ -127,9 +127,6 @@ struct vmmem_iotlb_entry {
 int vmmem_iotlb_table_init(struct vmmem_iotlb_table *table, size_t capacity);
 void vmmem_iotlb_table_fini(struct vmmem_iotlb_table *table);
 
-/* vmmem_iotlb_table_start() makes it an empty table, when the room is there. */
-void vmmem_iotlb_table_start(struct vmmem_iotlb_table *table);
-
 /*
  * The writer's, one at a time.  [first, last] is a range, 'flags' what it
  * permits.  Setting replaces what was there, joins with neighbours alike, and
@@ -144,11 +141,15 @@ void vmmem_iotlb_table_clear(struct vmmem_iotlb_table *table, uint64_t first,
 /* Loads of what a writer may be changing: see the top. */
 #define VMMEM_IOTLB_LOAD(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE)
 
-/* Half of a search: a conditional move, as in vmmem_search(). */
-#define VMMEM_IOTLB_STEP(last_of, at, half, iova)                          \
-	((at) = VMMEM_IOTLB_LOAD(last_of((at) + (half)-1)) < (iova) ?      \
-			(at) + (half) :                                    \
-			(at))
+/*
+ * vmmem_iotlb_step() is a half of a search: 'last' is where the lower half from
+ * 'at' on ends.  A conditional move, as in vmmem_search().
+ */
+static VMMEM_ALWAYS_INLINE size_t
+vmmem_iotlb_step(const uint64_t *last, size_t at, size_t half, uint64_t iova)
+{
+	return VMMEM_IOTLB_LOAD(*last) < iova ? at + half : at;
+}
 
 /*
  * vmmem_iotlb_locate_chunk() is the number, in an order, of the chunk that holds
@@ -159,13 +160,12 @@ vmmem_iotlb_locate_chunk(const struct vmmem_iotlb_order *order, uint64_t iova)
 {
 	size_t count = VMMEM_IOTLB_LOAD(order->count), at = 0, half;
 
-#define VMMEM_IOTLB_LAST(i) order->lasts[i]
 	while (count > 1) {
 		half = count / 2;
-		VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, half, iova);
+		at = vmmem_iotlb_step(&order->lasts[at + half - 1], at, half,
+				      iova);
 		count -= half;
 	}
-#undef VMMEM_IOTLB_LAST
 	return at;
 }
 
@@ -178,13 +178,11 @@ vmmem_iotlb_locate_slot(const struct vmmem_iotlb_slot *slots, uint64_t iova)
 {
 	size_t at = 0;
 
-#define VMMEM_IOTLB_LAST(i) slots[i].last
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 16, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 8, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 4, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 2, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 1, iova);
-#undef VMMEM_IOTLB_LAST
+	at = vmmem_iotlb_step(&slots[at + 15].last, at, 16, iova);
+	at = vmmem_iotlb_step(&slots[at + 7].last, at, 8, iova);
+	at = vmmem_iotlb_step(&slots[at + 3].last, at, 4, iova);
+	at = vmmem_iotlb_step(&slots[at + 1].last, at, 2, iova);
+	at = vmmem_iotlb_step(&slots[at].last, at, 1, iova);
 	return at;
 }
 _Static_assert(VMMEM_IOTLB_CHUNK == 32, "five halves");

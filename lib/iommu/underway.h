@@ -26,7 +26,7 @@
 
 struct vmmem_underway_slot {
 	/* The thread's pointer; set once, by a compare-exchange, and kept. */
-	_Alignas(64) uintptr_t owner;
+	_Alignas(VMMEM_CACHE_LINE) uintptr_t owner;
 	/* 0 outside, else the generation at which its section began. */
 	uint32_t state;
 };
