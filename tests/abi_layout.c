@@ -350,12 +350,21 @@ VALUE(VMMEM_IOTLB_CAPACITY_MAX, 1048576);
 VALUE(VMMEM_IOTLB_HIT, 0);
 VALUE(VMMEM_IOTLB_MISS, 1);
 VALUE(VMMEM_IOTLB_DENIED, 2);
-SIZE(struct vmmem_iotlb_piece, 32, 8);
+SIZE(struct vmmem_iotlb_piece, 64, 8);
 MEMBER(struct vmmem_iotlb_piece, iova, 0, 8);
 MEMBER(struct vmmem_iotlb_piece, len, 8, 8);
 MEMBER(struct vmmem_iotlb_piece, gpa, 16, 8);
-MEMBER(struct vmmem_iotlb_piece, access, 24, 4);
-MEMBER(struct vmmem_iotlb_piece, state, 28, 4);
+MEMBER(struct vmmem_iotlb_piece, cookie, 24, 8);
+MEMBER(struct vmmem_iotlb_piece, access, 32, 4);
+MEMBER(struct vmmem_iotlb_piece, state, 36, 4);
+MEMBER(struct vmmem_iotlb_piece, reserved, 40, 24);
+VALUE(VMMEM_IOTLB_CAPACITY_DEFAULT, 4096);
+VALUE(VMMEM_IOTLB_NO_EVICT, 1U);
+SIZE(struct vmmem_iotlb_options, 24, 8);
+MEMBER(struct vmmem_iotlb_options, size, 0, 8);
+MEMBER(struct vmmem_iotlb_options, capacity, 8, 8);
+MEMBER(struct vmmem_iotlb_options, flags, 16, 4);
+MEMBER(struct vmmem_iotlb_options, reserved, 20, 4);
 
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);

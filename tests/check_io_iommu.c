@@ -13,6 +13,7 @@
 #include <vmmem/vmmem.h>
 
 #include "guest.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #define PAGE UINT64_C(0x1000)
@@ -78,7 +79,7 @@ open_world(struct vmmem_bitmap *log, size_t capacity)
 	assert_ok(vmmem_region_builder_build(builder, &ram));
 	vmmem_region_builder_free(builder);
 	assert_ok(vmmem_collection_new(&ram, 1, &physical));
-	assert_ok(vmmem_iotlb_new(capacity, &iotlb));
+	assert_ok(iotlb_of(capacity, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, physical, &seen));

@@ -108,7 +108,7 @@ START_TEST(lifetimes)
 	uint8_t byte;
 
 	destroyed = 0;
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, 0x9000, 0, 0x1000, RW));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_iotlb(iommu), iotlb);

@@ -29,6 +29,7 @@ struct vmmem_iotlb_waiter {
 struct vmmem_iotlb {
 	struct vmmem_iotlb_table table;
 	struct vmmem_underway underway;
+	uint32_t flags; /* VMMEM_IOTLB_NO_EVICT */
 	/*
 	 * Goes on whenever an access that waits should look again; it sleeps
 	 * there.  'asleep' is how many do, or are about to.

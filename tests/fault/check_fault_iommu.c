@@ -4,6 +4,7 @@
  * once, and so do sleeping and the barrier.
  */
 #include "fault.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #include <stdalign.h>
@@ -46,7 +47,7 @@ new_iotlb(int *rc)
 {
 	struct vmmem_iotlb *iotlb = no_iotlb;
 	bool before = inject_fired() != NULL;
-	int code = vmmem_iotlb_new(100, &iotlb);
+	int code = iotlb_of(100, &iotlb);
 
 	if (code != 0) {
 		REQUIRE(iotlb == no_iotlb);

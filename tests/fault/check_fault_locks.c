@@ -4,6 +4,7 @@
  * that inject_locks.c sees all locks of the library taken and given back.
  */
 #include "fault.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #include <string.h>
@@ -39,7 +40,7 @@ START_TEST(iommus)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	OK(vmmem_iotlb_new(2, &iotlb));
+	OK(iotlb_of(2, &iotlb));
 	OK(vmmem_iommu_new(iotlb, NULL, &iommu));
 	OK(vmmem_iotlb_map(iotlb, 0, 0, LEN, RW));
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 1);

@@ -9,8 +9,11 @@ READ_WRITE = 3
 
 
 class IotlbCase(Case):
-    def iotlb(self, capacity=8):
-        iotlb = lib.get("iotlb_new", capacity)
+    def iotlb(self, capacity=8, flags=0):
+        kind = lib.struct("iotlb_options")
+        options = kind(size=ctypes.sizeof(kind), capacity=capacity,
+                       flags=flags)
+        iotlb = lib.get("iotlb_new", options)
         self.addCleanup(lib.iotlb_unref, iotlb)
         return iotlb
 
@@ -44,6 +47,18 @@ class Iotlb(IotlbCase):
         self.assertGreaterEqual(lib.iotlb_evicted(iotlb), 12)
         lib.iotlb_unmap_all(iotlb)
         self.assertEqual(lib.iotlb_count(iotlb), 0)
+
+    def test_a_table(self):
+        iotlb = self.iotlb(2, lib.IOTLB_NO_EVICT)
+        self.assertEqual(lib.iotlb_flags(iotlb), lib.IOTLB_NO_EVICT)
+        for i in range(2):
+            self.assertEqual(lib.iotlb_map_cookie(
+                iotlb, 2 * i * PAGE, 0, PAGE, 1, 40 + i), 0)
+        self.assertEqual(lib.iotlb_map(iotlb, 4 * PAGE, 0, PAGE, 1),
+                         lib.ENOROOM)
+        piece = (lib.struct("iotlb_piece") * 1)()
+        code, _ = lib.call("iotlb_lookup", iotlb, 2 * PAGE, PAGE, 1, piece, 1)
+        self.assertEqual((code, piece[0].cookie), (0, 41))
 
     def test_sections(self):
         iotlb = self.iotlb()
