@@ -369,7 +369,7 @@ MEMBER(struct vmmem_iotlb_options, reserved, 20, 4);
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
 VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
-SIZE(struct vmmem_iommu_options, 64, 8);
+SIZE(struct vmmem_iommu_options, 72, 8);
 MEMBER(struct vmmem_iommu_options, size, 0, 8);
 MEMBER(struct vmmem_iommu_options, miss, 8, 8);
 MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
@@ -378,6 +378,17 @@ MEMBER(struct vmmem_iommu_options, opaque, 32, 8);
 MEMBER(struct vmmem_iommu_options, timeout_ns, 40, 8);
 MEMBER(struct vmmem_iommu_options, log, 48, 8);
 MEMBER(struct vmmem_iommu_options, log_start, 56, 8);
+MEMBER(struct vmmem_iommu_options, flags, 64, 4);
+MEMBER(struct vmmem_iommu_options, misses_max, 68, 4);
+VALUE(VMMEM_IOMMU_QUEUE_MISSES, 1U);
+VALUE(VMMEM_IOMMU_MISSES_MAX, 4096);
+VALUE(VMMEM_IOMMU_MISSES_DEFAULT, 256);
+SIZE(struct vmmem_iommu_miss, 32, 8);
+MEMBER(struct vmmem_iommu_miss, size, 0, 8);
+MEMBER(struct vmmem_iommu_miss, iova, 8, 8);
+MEMBER(struct vmmem_iommu_miss, len, 16, 8);
+MEMBER(struct vmmem_iommu_miss, access, 24, 4);
+MEMBER(struct vmmem_iommu_miss, reason, 28, 4);
 
 /* vmmem/vhost.h, since 0.1; the first two are the protocol's */
 VALUE(VMMEM_EREGIONCOUNT, -4142);

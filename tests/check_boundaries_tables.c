@@ -332,7 +332,7 @@ START_TEST(of_iommus)
 		     want, gpa, len, 0);
 		HOLDS(want == VMMEM_EWRAPS || bad == gpa + good, gpa, len,
 		      bad);
-		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL),
+		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL, NULL),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);
 		CODE(vmmem_collection_mark(seen, gpa, len),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);

@@ -62,7 +62,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOBITMAP, EOPNOTSUPP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, EOVERFLOW,
 	     "Range passes the last offset of a file"),
-	CODE(VMMEM_ENOROOM, ENOBUFS, "Array is too small"),
+	CODE(VMMEM_ENOROOM, ENOBUFS, "Array or table is too small"),
 	CODE(VMMEM_ESTOPPED, ECANCELED, "Stopped by the caller"),
 	CODE(VMMEM_ENOSUPPORT, EOPNOTSUPP,
 	     "System cannot do what was asked for"),

@@ -13,6 +13,8 @@
 
 #include "iommu/iotlb_priv.h"
 
+struct vmmem_iommu_queue;
+
 /*
  * A word that is 0 while the iommu is on, and 'off' while it is off: the count
  * of regions that a translated collection lets the fast paths see.
@@ -28,6 +30,7 @@ struct vmmem_iommu {
 	struct vmmem_bitmap *log;
 	uint64_t log_start;
 	uint32_t enabled;
+	uint32_t flags;
 	/* Goes on when accesses that wait should ask again. */
 	uint32_t retries;
 	uint64_t timeout_ns;
@@ -40,6 +43,8 @@ struct vmmem_iommu {
 	void (*tell_unlogged)(void *opaque, uint64_t iova, uint64_t len);
 	void (*destroy)(void *opaque);
 	void *opaque;
+	/* Where misses go if there is no handler; NULL: they are refused. */
+	struct vmmem_iommu_queue *queue;
 
 	atomic_size_t refs;
 	/* Of those who switch, and of the list. */
