@@ -6,6 +6,7 @@
  */
 #include <vmmem/harvester.h>
 
+#include "iotlbs.h"
 #include "spans.h"
 #include "suite.h"
 
@@ -289,7 +290,7 @@ START_TEST(of_iotlbs)
 {
 	struct vmmem_iotlb *iotlb = NULL;
 
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	FOR_PAIRS(start, size)
 		try_iotlb(iotlb, start, size, numbers[_i]);
 	vmmem_iotlb_unref(iotlb);
@@ -311,7 +312,7 @@ START_TEST(of_iommus)
 	int rc, want;
 
 	assert_ok(vmmem_bitmap_new(size, 0, PAGE, &options.log));
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	rc = vmmem_iommu_new(iotlb, &options, &iommu);
 	assert_code(rc,
 		    (wide)options.log_start + size > END ? VMMEM_EWRAPS : 0);
@@ -331,7 +332,7 @@ START_TEST(of_iommus)
 		     want, gpa, len, 0);
 		HOLDS(want == VMMEM_EWRAPS || bad == gpa + good, gpa, len,
 		      bad);
-		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL),
+		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL, NULL),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);
 		CODE(vmmem_collection_mark(seen, gpa, len),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);

@@ -5,6 +5,7 @@
  * IOMMU, in pairs and by threes; and asks for what such user addresses mean.
  */
 #include "boundaries.h"
+#include "iotlbs.h"
 #include "suite.h"
 #include "tables.h"
 
@@ -43,7 +44,7 @@ setup(void)
 	struct vmmem_vhost_options options = { .size = sizeof(options) };
 
 	file = sealed_file(FILE_LEN, 1);
-	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(iotlb_of(16, &iotlb));
 	options.iotlb = iotlb;
 	make_vhost(&options);
 }

@@ -303,7 +303,7 @@ nested_miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	if (iova < IOVA + PAGE) {
 		assert_ok(vmmem_collection_read_u64(see.map, IOVA + PAGE,
 						    &value));
-		assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+		assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	}
 	return vmmem_iotlb_map(see.iotlb, iova, 0, len, access);
 }

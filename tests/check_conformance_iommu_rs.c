@@ -124,7 +124,7 @@ open_parts(size_t parts, uint8_t first)
 		assert_ok(vmmem_collection_write(see.physical, ranges[i].gpa,
 						 bytes, PART, NULL));
 	}
-	assert_ok(vmmem_iotlb_new(8, &see.iotlb));
+	assert_ok(iotlb_of(8, &see.iotlb));
 	assert_ok(vmmem_iommu_new(see.iotlb, &options, &see.iommu));
 	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
 						  &see.map));

@@ -3,6 +3,7 @@
 #include <vmmem/vmmem.h>
 
 #include "backings.h"
+#include "iotlbs.h"
 #include "rng.h"
 #include "suite.h"
 
@@ -238,7 +239,7 @@ START_TEST(translated)
 	uint64_t discarded = 0;
 
 	make_guest(0);
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, guest, &seen));

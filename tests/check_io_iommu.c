@@ -13,6 +13,7 @@
 #include <vmmem/vmmem.h>
 
 #include "guest.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #define PAGE UINT64_C(0x1000)
@@ -59,7 +60,7 @@ miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 				  page);
 	/* Not in a section: else this would wait for itself. */
 	if (synchronizes)
-		assert_ok(vmmem_iotlb_synchronize(iotlb));
+		assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(iotlb, page, gpa_of(page), PAGE, READ_WRITE);
 }
 
@@ -78,7 +79,7 @@ open_world(struct vmmem_bitmap *log, size_t capacity)
 	assert_ok(vmmem_region_builder_build(builder, &ram));
 	vmmem_region_builder_free(builder);
 	assert_ok(vmmem_collection_new(&ram, 1, &physical));
-	assert_ok(vmmem_iotlb_new(capacity, &iotlb));
+	assert_ok(iotlb_of(capacity, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, physical, &seen));
@@ -319,7 +320,7 @@ synchronize(void *opaque)
 	struct helper *helper = opaque;
 
 	atomic_store(&helper->tid, (int)syscall(SYS_gettid));
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	/* All of it is there: nothing comes into the pages any more. */
 	expect_pattern(0, 2 * PAGE);
 	atomic_store(&helper->done, 1);

@@ -68,9 +68,9 @@ START_TEST(null_is_refused_or_ignored)
 	vmmem_iommu_retry(NULL);
 	ck_assert_uint_eq(vmmem_iommu_misses(NULL), 0);
 	ck_assert_uint_eq(vmmem_iommu_unlogged(NULL, NULL), 0);
-	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL),
+	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_iommu_resolve(see.iommu, 0, 1, 8, 0, NULL),
+	assert_code(vmmem_iommu_resolve(see.iommu, 0, 1, 8, 0, NULL, NULL),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_translated(NULL, see.physical, &map),
 		    VMMEM_EARGUMENT);
@@ -108,7 +108,7 @@ START_TEST(lifetimes)
 	uint8_t byte;
 
 	destroyed = 0;
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, 0x9000, 0, 0x1000, RW));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_iotlb(iommu), iotlb);
@@ -278,7 +278,7 @@ busy_handler(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	assert_ok(vmmem_collection_read_u64(see.map, IOVA + 0x10008, &table));
 	assert_ok(vmmem_collection_write_u64(see.physical, 0x1010, 1));
 	assert_ok(vmmem_iotlb_unmap(see.iotlb, 0, 0x1000));
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(see.iotlb, iova & ~UINT64_C(0xfff), table,
 			       0x1000, access);
 }
@@ -306,45 +306,62 @@ START_TEST(a_timeout_of_nothing)
 
 	answer = VMMEM_IOMMU_LATER;
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 	ck_assert_int_eq(asked.count, 1);
 	vmmem_iommu_set_timeout(see.iommu, 1000);
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
-	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 5, R, 1, NULL),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 5, R, 1, NULL, NULL),
+		    VMMEM_ETIMEOUT);
 }
 END_TEST
 
 START_TEST(resolve)
 {
-	uint64_t bad = 5;
+	uint64_t bad = 5, bad_len = 6;
 
 	see_map(IOVA, 0, 0x1000, RW);
-	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, RW, 0, &bad));
-	assert_ok(vmmem_iommu_resolve(see.iommu, TOP, 0, RW, 0, &bad));
-	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, 0, 0, &bad));
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, RW, 0,
+				      &bad, NULL));
+	assert_ok(vmmem_iommu_resolve(see.iommu, TOP, 0, RW, 0, &bad, NULL));
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, 0, 0,
+				      &bad, NULL));
 	ck_assert_int_eq(asked.count, 0);
 	ck_assert_uint_eq(bad, 5);
 	/* Without a permission too, there has to be a translation. */
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 2, 0, 0,
-					&bad),
+					&bad, NULL),
 		    VMMEM_EIOMMUMISS);
 	ck_assert_uint_eq(bad, IOVA + 0x1000);
 	ck_assert_uint_eq(asked.len[0], 1);
 	asked.count = 0;
 	answer = -EACCES;
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 0x10, R, 0,
-					&bad),
+					&bad, &bad_len),
 		    -EACCES);
 	ck_assert_uint_eq(bad, IOVA + 0x1000);
+	ck_assert_uint_eq(bad_len, 0xf);
 	ck_assert_uint_eq(asked.len[0], 0xf);
+	/* No further than what is missing, or of one entry. */
+	see_map(IOVA + 0x2000, 0, 0x1000, R);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 0x4000, R, 0, NULL,
+					&bad_len),
+		    -EACCES);
+	ck_assert_uint_eq(bad_len, 0x1000);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0x2800, 0x4000, W, 0,
+					&bad, &bad_len),
+		    -EACCES);
+	ck_assert_uint_eq(bad, IOVA + 0x2800);
+	ck_assert_uint_eq(bad_len, 0x800);
+	assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA + 0x2000, 0x1000));
 	see_map(TOP - 0xf, 0, 0x10, R);
-	assert_code(vmmem_iommu_resolve(see.iommu, TOP - 7, 9, R, 0, &bad),
+	assert_code(vmmem_iommu_resolve(see.iommu, TOP - 7, 9, R, 0,
+					&bad, NULL),
 		    VMMEM_EWRAPS);
 	/* While it is off nothing needs a translation. */
 	assert_ok(vmmem_iommu_set_enabled(see.iommu, 0));
-	assert_ok(vmmem_iommu_resolve(see.iommu, 0x77000, 5, RW, 0, &bad));
+	assert_ok(vmmem_iommu_resolve(see.iommu, 0x77000, 5, RW, 0,
+				      &bad, NULL));
 }
 END_TEST
 

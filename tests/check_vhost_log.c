@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "iotlbs.h"
 #include "rng.h"
 #include "suite.h"
 #include "tables.h"
@@ -139,7 +140,7 @@ START_TEST(behind_an_iommu)
 	struct vmmem_iommu *iommu = NULL;
 
 	assert_ok(vmmem_vhost_set_log(vhost, log_file, 0, LOG_LEN));
-	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(iotlb_of(16, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, iova, GPA + 5 * PAGE, 2 * PAGE,
 				  VMMEM_PROT_READ | VMMEM_PROT_WRITE));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));

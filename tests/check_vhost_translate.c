@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Addresses of the front end, messages of its IOMMU, raw messages. */
+#include "iotlbs.h"
 #include "slices.h"
 #include "suite.h"
 #include "tables.h"
@@ -217,7 +218,7 @@ START_TEST(iotlb_messages)
 	/* Without an iotlb there is nowhere to put it. */
 	assert_code(vmmem_vhost_iotlb_message(vhost, &update), VMMEM_EARGUMENT);
 	drop_vhost();
-	assert_ok(vmmem_iotlb_new(64, &iotlb));
+	assert_ok(iotlb_of(64, &iotlb));
 	options.iotlb = iotlb;
 	make_vhost(&options);
 	assert_code(vmmem_vhost_iotlb_message(vhost, NULL), VMMEM_EARGUMENT);

@@ -214,7 +214,7 @@ memory_message(struct device *device, struct message *message)
 		if (iotlb->type != VMMEM_VHOST_IOTLB_INVALIDATE)
 			return 0;
 		atomic_fetch_add(&device->epoch, 1);
-		return vmmem_iotlb_synchronize(device->iotlb);
+		return vmmem_iotlb_synchronize(device->iotlb, VMMEM_FOREVER);
 	}
 	/* User addresses may mean something else now, or nothing. */
 	if (request == VMMEM_VHOST_SET_MEM_TABLE ||

@@ -428,7 +428,7 @@ translate(struct queue *queue)
 					 queue->missing[i].gpa,
 					 queue->missing[i].len,
 					 queue->missing_access, TRANSLATION_NS,
-					 NULL);
+					 NULL, NULL);
 	/* Without its data a request can still be told that it failed. */
 	if (rc != 0 && rc != VMMEM_ESTOPPED && data && !queue->gives_up) {
 		queue->gives_up = true;

@@ -80,7 +80,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOBITMAP (-4126)
 /* A range of a file passes 2^63 - 1, the last offset that a file can have. */
 #define VMMEM_EFILERANGE (-4127)
-/* The array is too small for what would go into it. */
+/* The array, or the table, is too small for what would go into it. */
 #define VMMEM_ENOROOM (-4128)
 /* A callback of the caller ended it. */
 #define VMMEM_ESTOPPED (-4129)
@@ -122,6 +122,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EMESSAGE (-4147)
 /* A memory table and its log have more bytes than is permitted. */
 #define VMMEM_EREGIONBYTES (-4148)
+/* What the caller waited for has not come in the time it gave. */
+#define VMMEM_ETIMEOUT (-4149)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

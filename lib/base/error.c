@@ -63,7 +63,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOBITMAP, EOPNOTSUPP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, EOVERFLOW,
 	     "Range passes the last offset of a file"),
-	CODE(VMMEM_ENOROOM, ENOBUFS, "Array is too small"),
+	CODE(VMMEM_ENOROOM, ENOBUFS, "Array or table is too small"),
 	CODE(VMMEM_ESTOPPED, ECANCELED, "Stopped by the caller"),
 	CODE(VMMEM_ENOSUPPORT, EOPNOTSUPP,
 	     "System cannot do what was asked for"),
@@ -91,6 +91,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EMESSAGE, EBADMSG,
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
+	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
 };
 
 static const struct text *

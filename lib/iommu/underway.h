@@ -15,8 +15,8 @@
 #ifndef UNDERWAY_H
 #define UNDERWAY_H
 
-#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/api.h"
@@ -26,7 +26,7 @@
 
 struct vmmem_underway_slot {
 	/* The thread's pointer; set once, by a compare-exchange, and kept. */
-	_Alignas(64) uintptr_t owner;
+	_Alignas(VMMEM_CACHE_LINE) uintptr_t owner;
 	/* 0 outside, else the generation at which its section began. */
 	uint32_t state;
 };
@@ -41,8 +41,12 @@ struct vmmem_underway {
 	uint32_t counts[2];
 	/* There is a barrier for who waits, so that slots may be used. */
 	bool barrier;
-	/* Waits come one after the other. */
-	pthread_mutex_t lock;
+	/*
+	 * Waits come one after the other: 0, or 1 while there is one, or 2 while
+	 * others may sleep here for their turn.  Not a mutex, as a turn has to
+	 * come before a deadline of the steady clock.
+	 */
+	uint32_t turn;
 	struct vmmem_underway_slot slots[VMMEM_UNDERWAY_SLOTS];
 };
 
@@ -52,9 +56,8 @@ struct vmmem_section {
 	uint64_t before; /* what the slot said, or the phase */
 };
 
-/* vmmem_underway_init() returns 0 or -errno.  All bytes are zero before. */
-int vmmem_underway_init(struct vmmem_underway *underway);
-void vmmem_underway_fini(struct vmmem_underway *underway);
+/* vmmem_underway_init() is called when all bytes are zero. */
+void vmmem_underway_init(struct vmmem_underway *underway);
 
 /* The thread pointer, by which no two threads are the same at one time. */
 static inline uintptr_t
@@ -144,12 +147,14 @@ vmmem_underway_leave(struct vmmem_underway *underway,
 
 /*
  * vmmem_underway_wait() waits until each section that began before the call is
- * over, sleeping if it must.
+ * over, sleeping if it must; for 'timeout_ns' nanoseconds at most, those in
+ * which it waits for another such call included.
  *
  * Returns 0, or
  *   VMMEM_ESELFWAIT  this thread is in such a section
+ *   VMMEM_ETIMEOUT   one is not over; those that were not looked at may be
  *   -errno           what membarrier(2) or futex(2) said; nothing is known
  */
-int vmmem_underway_wait(struct vmmem_underway *underway);
+int vmmem_underway_wait(struct vmmem_underway *underway, uint64_t timeout_ns);
 
 #endif

@@ -107,6 +107,14 @@ vmmem_collection_physical(const struct vmmem_collection *collection)
 		       NULL;
 }
 
+VMMEM_API struct vmmem_iommu *
+vmmem_collection_iommu(const struct vmmem_collection *collection)
+{
+	return collection != NULL && collection->translation != NULL ?
+		       collection->translation->iommu :
+		       NULL;
+}
+
 static uint64_t
 least(uint64_t a, uint64_t b)
 {

@@ -4,6 +4,7 @@
  * that inject_locks.c sees all locks of the library taken and given back.
  */
 #include "fault.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #include <string.h>
@@ -39,7 +40,7 @@ START_TEST(iommus)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	OK(vmmem_iotlb_new(2, &iotlb));
+	OK(iotlb_of(2, &iotlb));
 	OK(vmmem_iommu_new(iotlb, NULL, &iommu));
 	OK(vmmem_iotlb_map(iotlb, 0, 0, LEN, RW));
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 1);
@@ -47,7 +48,7 @@ START_TEST(iommus)
 	OK(vmmem_iommu_set_enabled(iommu, 0));
 	vmmem_iotlb_unmap_all(iotlb);
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 0);
-	OK(vmmem_iotlb_synchronize(iotlb));
+	OK(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	ck_assert_uint_eq(inject_held(), 0);
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);

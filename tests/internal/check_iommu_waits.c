@@ -35,7 +35,7 @@ vmmem_futex_wait(const uint32_t *word, uint32_t value,
 	else
 		ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
 	if (!answers)
-		return -ETIMEDOUT;
+		return VMMEM_ETIMEOUT;
 	if (others != 0) {
 		see_map(IOVA + (4 + 2 * others--) * PAGE, 0, PAGE, RW);
 		return 0;
@@ -139,13 +139,13 @@ CALLS
 static int
 call_find(void)
 {
-	return vmmem_collection_find(see.map, AT) != NULL ? 0 : -ETIMEDOUT;
+	return vmmem_collection_find(see.map, AT) != NULL ? 0 : VMMEM_ETIMEOUT;
 }
 
 static int
 call_contains(void)
 {
-	return vmmem_collection_contains(see.map, AT) ? 0 : -ETIMEDOUT;
+	return vmmem_collection_contains(see.map, AT) ? 0 : VMMEM_ETIMEOUT;
 }
 
 static const struct {
@@ -166,7 +166,7 @@ open_with(bool without_end, size_t capacity)
 	const struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = later,
-		.timeout = without_end ? VMMEM_FOREVER : 77,
+		.timeout_ns = without_end ? VMMEM_FOREVER : 77,
 	};
 
 	see_open(capacity, &options);
@@ -208,7 +208,7 @@ START_TEST(not_answered)
 {
 	open_later(false);
 	answers = false;
-	assert_code(calls[_i].call(), -ETIMEDOUT);
+	assert_code(calls[_i].call(), VMMEM_ETIMEOUT);
 	/* Marks are made wherever they can be, so it goes on. */
 	ck_assert_uint_ge(sleeps, 1);
 	ck_assert_uint_le(sleeps, calls[_i].pages);

@@ -6,6 +6,7 @@
 #ifndef WORLDS_H
 #define WORLDS_H
 
+#include "iotlbs.h"
 #include "slices.h"
 
 #define GPA UINT64_C(0x100000)
@@ -256,7 +257,7 @@ world_translate(void)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	assert_ok(vmmem_iotlb_new(1, &iotlb));
+	assert_ok(iotlb_of(1, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, 0, 0, UINT64_MAX, all));
 	assert_ok(vmmem_iotlb_map(iotlb, UINT64_MAX, UINT64_MAX, 1, all));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));

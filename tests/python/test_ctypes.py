@@ -604,6 +604,16 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
     def provoke_EHANDLERS(self):
         return in_child(bury)
 
+    def provoke_ETIMEOUT(self):
+        kind = lib.struct("iommu_options")
+        options = kind(size=ctypes.sizeof(kind), flags=lib.IOMMU_QUEUE_MISSES)
+        iotlb = lib.get("iotlb_new", None)
+        iommu = lib.get("iommu_new", iotlb, options)
+        lib.iotlb_unref(iotlb)
+        code = lib.code("iommu_resolve", iommu, 0, 1, 1, 0)
+        lib.iommu_unref(iommu)
+        return code
+
 
 # Their tests are found here by name.
 TESTED_ELSEWHERE = (Backing, Bitmaps, Faults, Iommu, Iotlb, Kvm, OnDemand,

@@ -37,7 +37,7 @@ class Vhost(Case):
         self.space = lib.get("space_new", empty)
         lib.collection_unref(empty)
         self.addCleanup(lib.space_unref, self.space)
-        self.iotlb = lib.get("iotlb_new", 16)
+        self.iotlb = lib.get("iotlb_new", None)
         self.addCleanup(lib.iotlb_unref, self.iotlb)
         kind = lib.struct("vhost_options")
         options = kind(size=ctypes.sizeof(kind), iotlb=self.iotlb)

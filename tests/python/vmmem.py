@@ -44,9 +44,10 @@ class Headers:
                       flags=re.S)
 
         self.constants = {
-            name: int(value.rstrip("U"), 0)
+            name: int(value.rstrip("UL"), 0)
             for name, value in re.findall(
-                r"#\s*define\s+(VMMEM_\w+)[ \t]+\(?(-?\d+U?)\)?[ \t]*$",
+                r"#\s*define\s+(VMMEM_\w+)[ \t]+"
+                r"\(?(-?(?:0x[0-9a-f]+|\d+)U?L?L?)\)?[ \t]*$",
                 directives, flags=re.M)
         }
         # Each as (name, body): struct name { body }; typedef struct {} name;
@@ -145,10 +146,13 @@ class Library:
             result, name, parameters = match.groups()
             arguments = [kind for _, kind in self._parameters(parameters)]
             return name, ctypes.CFUNCTYPE(self.type(result), *arguments)
-        match = re.fullmatch(r"(.+?[ *])(\w+)", text)
+        match = re.fullmatch(r"(.+?[ *])(\w+)(?:\[(\d+)\])?", text)
         if match is None:
             raise TypeError("cannot read: " + text)
-        return match.group(2), self.type(match.group(1), by_value)
+        kind = self.type(match.group(1), by_value)
+        if match.group(3) is not None:
+            kind *= int(match.group(3))
+        return match.group(2), kind
 
     def _parameters(self, text):
         if text.strip() == "void":
