@@ -217,15 +217,15 @@ static uint32_t
 flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
 {
 	const uint32_t no_reserve = MAP_NORESERVE;
-	uint32_t flags = huge_pages == VMMEM_HUGE_PAGES_YES ? 0 : no_reserve;
 
-	if (settings->mapping_flags_set)
-		flags = settings->mapping_flags;
-	if (settings->policy.reserve == VMMEM_RESERVE_YES)
-		flags &= ~no_reserve;
-	else if (settings->policy.reserve == VMMEM_RESERVE_NO)
-		flags |= no_reserve;
-	return flags;
+	switch (settings->policy.reserve) {
+	case VMMEM_RESERVE_YES:
+		return 0;
+	case VMMEM_RESERVE_NO:
+		return no_reserve;
+	default:
+		return huge_pages == VMMEM_HUGE_PAGES_YES ? 0 : no_reserve;
+	}
 }
 
 /*
@@ -250,13 +250,10 @@ int
 vmmem_backing_anonymous(struct vmmem_region *region,
 			const struct vmmem_region_settings *settings)
 {
-	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	uint32_t flags;
 	size_t len, shift;
 	int rc;
 
-	if (type != 0 && type != MAP_PRIVATE)
-		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
@@ -377,22 +374,16 @@ int
 vmmem_backing_memfd(struct vmmem_region *region,
 		    const struct vmmem_region_settings *settings)
 {
-	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	uint64_t hole;
 	uint32_t flags;
 	size_t len, shift;
 	int fd, rc;
 
-	if (type == MAP_PRIVATE ||
-	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
-	flags = flags_of(settings, region->huge_pages);
-	if (type == 0)
-		flags |= MAP_SHARED;
+	flags = flags_of(settings, region->huge_pages) | MAP_SHARED;
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
@@ -450,8 +441,7 @@ judge(const struct vmmem_region *region,
       const struct vmmem_region_settings *settings)
 {
 	struct vmmem_fd_report report = { 0 };
-	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
-		      MAP_PRIVATE;
+	bool shared = (settings->file_flags & VMMEM_FILE_PRIVATE) == 0;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
 	int rc;
 
@@ -486,18 +476,28 @@ keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 
 /*
  * comes_empty() tells whether pages of a file are only made when they are
- * touched, or by what was asked for in so many words.
+ * touched, or by what a policy asks for.
  */
 static bool
 comes_empty(const struct vmmem_region *region,
 	    const struct vmmem_region_settings *settings, uint32_t flags)
 {
-	const uint32_t wanted = MAP_POPULATE | MAP_LOCKED;
-
 	/* What a device maps it may want to know the access of. */
-	return settings->untrusted && (flags & wanted) == 0 &&
+	return settings->untrusted &&
 	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
 	       region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN;
+}
+
+/* file_type() is how mmap(2) is told VMMEM_FILE_.... */
+static uint32_t
+file_type(uint32_t flags)
+{
+	if ((flags & VMMEM_FILE_PRIVATE) != 0)
+		return MAP_PRIVATE;
+	/* Only the validating type has the system heed or refuse MAP_SYNC. */
+	return (flags & VMMEM_FILE_SYNC) != 0 ?
+		       MAP_SHARED_VALIDATE | MAP_SYNC :
+		       MAP_SHARED;
 }
 
 /* has_pages() tells whether the file is of the huge pages that were asked for. */
@@ -522,8 +522,6 @@ vmmem_backing_file(struct vmmem_region *region,
 	size_t len;
 	int rc;
 
-	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EARGUMENT;
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EWRAPS;
@@ -564,9 +562,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;
-	flags = flags_of(settings, region->huge_pages);
-	if ((flags & (uint32_t)MAP_TYPE) == 0)
-		flags |= MAP_SHARED;
+	flags = flags_of(settings, region->huge_pages) |
+		file_type(settings->file_flags);
 	rc = keep_replaced(region, len, flags);
 	if (rc == 0)
 		rc = map(region, len, (size_t)shift, flags, region->fd,

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/api.h"
 #include "region/policy_priv.h"
@@ -183,8 +182,6 @@ int
 vmmem_policy_check(const struct vmmem_region_settings *settings)
 {
 	const struct vmmem_policy_settings *policy = &settings->policy;
-	/* What mmap() itself would fill, before it is told from where. */
-	const uint32_t filling = MAP_POPULATE | MAP_LOCKED;
 
 	if (!policy->set)
 		return 0;
@@ -202,14 +199,9 @@ vmmem_policy_check(const struct vmmem_region_settings *settings)
 		return VMMEM_EARGUMENT;
 	if ((policy->alignment & (policy->alignment - 1)) != 0)
 		return VMMEM_EARGUMENT;
-	if (policy->numa != VMMEM_NUMA_DEFAULT &&
-	    (settings->mapping_flags & filling) != 0)
-		return VMMEM_EARGUMENT;
 	/* What may not be touched cannot be filled. */
 	if (policy->threads != 0 &&
-	    ((settings->protection & VMMEM_PROT_READ) == 0 &&
-	     ((settings->protection & VMMEM_PROT_WRITE) == 0 ||
-	      settings->read_only)))
+	    (settings->protection & (VMMEM_PROT_READ | VMMEM_PROT_WRITE)) == 0)
 		return VMMEM_EARGUMENT;
 	return check_nodes(policy);
 }

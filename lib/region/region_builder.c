@@ -23,12 +23,7 @@ struct vmmem_region_builder {
 	struct vmmem_region_settings settings;
 };
 
-/* Which of the mmap(2) flags a caller may give; the type is apart. */
-#define FLAGS_TYPE ((uint32_t)MAP_TYPE)
-#define FLAGS_FIXED ((uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE))
-#define FLAGS_KNOWN                                                        \
-	((uint32_t)(MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE |         \
-		    MAP_LOCKED | MAP_SYNC))
+#define FILE_FLAGS_KNOWN (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
 #define PROTECTION_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE | VMMEM_PROT_EXEC)
 
@@ -87,6 +82,7 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings = &builder->settings;
 	settings->kind = kind;
 	settings->fd = -1;
+	settings->file_flags = 0;
 	settings->offset = 0;
 	settings->untrusted = false;
 	settings->rules_code = 0;
@@ -112,7 +108,7 @@ vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder)
 
 VMMEM_API void
 vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
-			      uint64_t offset)
+			      uint64_t offset, uint32_t flags)
 {
 	struct vmmem_region_settings *settings;
 
@@ -120,17 +116,19 @@ vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
 	if (settings == NULL)
 		return;
 	settings->fd = fd;
+	settings->file_flags = flags;
 	settings->offset = offset;
 }
 
 VMMEM_API void
 vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,
 					int fd, uint64_t offset,
+					uint32_t flags,
 					const struct vmmem_fd_rules *rules)
 {
 	struct vmmem_region_settings *settings;
 
-	vmmem_region_builder_set_file(builder, fd, offset);
+	vmmem_region_builder_set_file(builder, fd, offset, flags);
 	if (builder == NULL)
 		return;
 	settings = &builder->settings;
@@ -191,24 +189,6 @@ vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 		return;
 	builder->settings.protection = protection;
 	builder->settings.protection_set = true;
-}
-
-VMMEM_API void
-vmmem_region_builder_set_read_only(struct vmmem_region_builder *builder,
-				   int read_only)
-{
-	if (builder != NULL)
-		builder->settings.read_only = read_only != 0;
-}
-
-VMMEM_API void
-vmmem_region_builder_set_mapping_flags(struct vmmem_region_builder *builder,
-				       uint32_t flags)
-{
-	if (builder == NULL)
-		return;
-	builder->settings.mapping_flags = flags;
-	builder->settings.mapping_flags_set = true;
 }
 
 VMMEM_API void
@@ -280,14 +260,10 @@ vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 static int
 check(const struct vmmem_region_settings *settings)
 {
-	uint32_t flags = settings->mapping_flags;
-
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if ((flags & FLAGS_FIXED) != 0)
-		return VMMEM_EMAPFIXED;
-	if ((flags & ~(FLAGS_TYPE | FLAGS_KNOWN)) != 0 ||
-	    (flags & FLAGS_TYPE) > (uint32_t)MAP_SHARED_VALIDATE)
+	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0 ||
+	    settings->file_flags == FILE_FLAGS_KNOWN)
 		return VMMEM_EARGUMENT;
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
@@ -299,14 +275,6 @@ check(const struct vmmem_region_settings *settings)
 	if (settings->rules_code != 0)
 		return settings->rules_code;
 	return vmmem_policy_check(settings);
-}
-
-/* allowed() is what 'read_only' leaves of a protection. */
-static uint32_t
-allowed(const struct vmmem_region_settings *settings, uint32_t protection)
-{
-	return settings->read_only ? protection & ~VMMEM_PROT_WRITE :
-				     protection;
 }
 
 static int
@@ -345,7 +313,7 @@ back_alias(struct vmmem_region *region,
 	if (target->host != NULL)
 		region->host = target->host + settings->offset;
 	if (!settings->protection_set)
-		region->protection = allowed(settings, target->protection);
+		region->protection = target->protection;
 	region->protection &= target->protection;
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
@@ -504,7 +472,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->last = last;
 	region->kind = settings->kind;
 	region->fd = -1;
-	region->protection = allowed(settings, settings->protection);
+	region->protection = settings->protection;
 	region->cookie = settings->cookie;
 	region->policy = settings->policy;
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;

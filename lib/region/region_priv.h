@@ -50,7 +50,7 @@ struct vmmem_region {
 	uint32_t protection;
 	atomic_size_t refs;
 
-	uint32_t mapping_flags;
+	uint32_t mapping_flags; /* what mmap(2) was told, but MAP_FIXED */
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */
 
@@ -130,16 +130,14 @@ struct vmmem_region_settings {
 	uint64_t len;
 	uint32_t kind;
 	uint32_t protection;
-	uint32_t mapping_flags;
-	bool protection_set;	/* else an alias has its target's */
-	bool mapping_flags_set; /* else they depend on the huge page size */
-	bool read_only;
+	bool protection_set; /* else an alias has its target's */
 	bool name_too_long;
 	uint64_t huge_page_size;
 	struct vmmem_policy_settings policy;
 
 	int fd;
-	uint64_t offset; /* in the file, or in the target */
+	uint32_t file_flags; /* VMMEM_FILE_... */
+	uint64_t offset;     /* in the file, or in the target */
 	bool untrusted;  /* the file is subject to rules */
 	int rules_code;	 /* what is wrong with them */
 	struct vmmem_fd_rules rules;
