@@ -336,8 +336,7 @@ ready_private(void)
 	struct vmmem_region_builder *one = vmmem_region_builder_new();
 
 	vmmem_region_builder_set_range(one, AT(1), LEN);
-	vmmem_region_builder_set_file(one, file, 0);
-	vmmem_region_builder_set_mapping_flags(one, MAP_PRIVATE);
+	vmmem_region_builder_set_file(one, file, 0, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(one, &region));
 	vmmem_region_builder_free(one);
 	assert_ok(vmmem_region_new_memfd(AT(2), LEN, &other));

@@ -161,7 +161,7 @@ START_TEST(read_only_region)
 
 	vmmem_region_builder_set_range(builder, LEN, LEN);
 	vmmem_region_builder_set_alias(builder, ram, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	host = expect_host(ram);

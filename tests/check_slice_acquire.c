@@ -311,7 +311,7 @@ START_TEST(alias)
 	/* A view that permits less is refused before anything is mapped. */
 	vmmem_region_builder_set_range(builder, 0, 0x100);
 	vmmem_region_builder_set_alias(builder, region, 0x200);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	assert_code(vmmem_region_slice(rom, 0, 8, READ_WRITE, &slice),

@@ -46,8 +46,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EORDER (-4109)
 /* The length is zero where a range must hold at least one byte. */
 #define VMMEM_EZEROLEN (-4110)
-/* MAP_FIXED or MAP_FIXED_NOREPLACE was asked for. */
-#define VMMEM_EMAPFIXED (-4111)
+/* Something is there already under this key, and stays. */
+#define VMMEM_EEXISTS (-4111)
 /* The mapping would go past the end of its file. */
 #define VMMEM_EPASTEOF (-4112)
 /* The file offset is not a multiple of the page size of the file. */

@@ -48,8 +48,7 @@ share(const struct vmmem_region *region, uint32_t flags, struct known *known,
 
 	row->fd = -1;
 	row->wire.offset = 0;
-	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
-		    MAP_SHARED ||
+	if ((vmmem_region_file_flags(region) & VMMEM_FILE_PRIVATE) != 0 ||
 	    vmmem_region_file(region, &fd, &offset) != 0)
 		return 0;
 	if ((flags & VMMEM_VHOST_EXPORT_GUEST_MEMFD) == 0) {

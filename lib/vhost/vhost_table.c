@@ -217,10 +217,11 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	  struct vmmem_region **ret_region)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
-	int rc;
+	struct vmmem_policy *policy = vmmem_policy_new();
+	int rc = -ENOMEM;
 
-	if (builder == NULL)
-		return -ENOMEM;
+	if (builder == NULL || policy == NULL)
+		goto free;
 	/*
 	 * At a guest address that means nothing, except that it lies in a page
 	 * as the byte does in the file, whose huge pages are mapped as such
@@ -229,13 +230,16 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	vmmem_region_builder_set_range(builder, pages->offset % LARGEST,
 				       pages->len);
 	vmmem_region_builder_set_untrusted_file(builder, pages->fd,
-						pages->offset, vhost->rules);
+						pages->offset, 0, vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
 	 * there is (virtio-mem).
 	 */
-	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
+	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
+	vmmem_region_builder_set_policy(builder, policy);
 	rc = vmmem_region_builder_build(builder, ret_region);
+free:
+	vmmem_policy_free(policy);
 	vmmem_region_builder_free(builder);
 	return rc;
 }

@@ -288,7 +288,7 @@ START_TEST(what_kvm_lacks)
 	way = VMMEM_KVM_LOG_GET;
 	prepare();
 	vmmem_region_builder_set_range(builder, 2 * LEN, LEN);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	fake.read_only = 0;
@@ -499,7 +499,7 @@ START_TEST(as_few_calls_as_can_be)
 	builder = vmmem_region_builder_new();
 	vmmem_region_builder_set_range(builder, 4 * LEN, LEN);
 	vmmem_region_builder_set_alias(builder, region, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);

@@ -129,7 +129,8 @@ region_of(const struct shown *shown)
 	else
 		vmmem_region_builder_set_alias(builder, memory[shown->memory],
 					       shown->offset * CELL + odd);
-	vmmem_region_builder_set_read_only(builder, shown->read_only);
+	if (shown->read_only)
+		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &region) == 0);
 	vmmem_region_builder_free(builder);
 	return region;

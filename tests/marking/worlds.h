@@ -182,7 +182,7 @@ world_back(const struct kind *kind, unsigned int i, uint64_t len,
 		vmmem_region_builder_set_memfd(builder);
 	} else if (kind->backing == FILES) {
 		fd = file_of(LEN + len);
-		vmmem_region_builder_set_file(builder, fd, LEN);
+		vmmem_region_builder_set_file(builder, fd, LEN, 0);
 	} else if (kind->backing == EXTERNAL) {
 		vmmem_region_builder_set_external(builder, world.bytes[i],
 						  NULL, NULL);
@@ -286,7 +286,7 @@ world_open(const struct kind *kind)
 	vmmem_region_builder_set_tracking(builder, 0);
 	vmmem_region_builder_set_range(builder, ROM, LEN);
 	vmmem_region_builder_set_alias(builder, world.regions[0], 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	regions[2] = world_build(builder);
 	vmmem_region_builder_free(builder);
 

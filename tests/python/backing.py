@@ -135,7 +135,7 @@ class Backing(Case):
         self.addCleanup(os.close, other)
         self.assertEqual(lib.get("fd_same_file", fd, other), 1)
         builder = self.builder(0, 4 * PAGE)
-        lib.region_builder_set_untrusted_file(builder, fd, 0, None)
+        lib.region_builder_set_untrusted_file(builder, fd, 0, 0, None)
         self.assertEqual(lib.region_kind(self.build(builder)),
                          lib.REGION_FILE)
 
