@@ -426,7 +426,7 @@ track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 	    (settings->tracking != 0 && settings->bitmap != NULL))
 		return VMMEM_EARGUMENT;
 	if (settings->tracking != 0)
-		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
+		return vmmem_bitmap_new(span + 1, 0, settings->tracking, NULL,
 					&region->bitmap);
 	/* A bitmap never shrinks, so what fits now fits for good. */
 	len = vmmem_bitmap_len(settings->bitmap);
