@@ -469,8 +469,8 @@ main(void)
 	region = vmmem_collection_region(few, 0);
 	must(vmmem_region_slice(region, 0, REGION,
 				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
-	must(vmmem_bitmap_new(GIB, 0, PAGE, &bitmap));
-	must(vmmem_harvester_new(bitmap, &harvester));
+	must(vmmem_bitmap_new(GIB, 0, PAGE, NULL, &bitmap));
+	must(vmmem_harvester_new(bitmap, NULL, &harvester));
 	must(vmmem_region_new_anonymous(REGION, REGION, &inserted));
 	must(vmmem_space_new(few, &space));
 	must(vmmem_reader_new(space, &reader));

@@ -14,6 +14,7 @@
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>
+#include <vmmem/harvester.h>
 #include <vmmem/inline.h>
 #include <vmmem/io.h>
 #include <vmmem/iommu.h>
@@ -160,6 +161,16 @@ VALUE(VMMEM_IO_REST, UINT64_MAX);
 
 /* vmmem/bitmap.h, since 0.1 */
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
+
+/* vmmem/bitmap.h, since 0.9 */
+SIZE(struct vmmem_bitmap_options, 16, 8);
+MEMBER(struct vmmem_bitmap_options, size, 0, 8);
+MEMBER(struct vmmem_bitmap_options, name, 8, 8);
+
+/* vmmem/harvester.h, since 0.9 */
+SIZE(struct vmmem_harvester_options, 16, 8);
+MEMBER(struct vmmem_harvester_options, size, 0, 8);
+MEMBER(struct vmmem_harvester_options, name, 8, 8);
 
 /* vmmem/slice.h, since 0.9; inline accessors read it, so it never grows */
 SIZE(struct vmmem_slice, 64, 8);

@@ -157,7 +157,7 @@ ready_bitmap(void)
 	static uint64_t word;
 
 	assert_ok(vmmem_bitmap_new_external(&word, sizeof(word), 64, 64,
-					    release, NULL, &bitmap));
+					    release, NULL, NULL, &bitmap));
 }
 
 static void

@@ -257,7 +257,7 @@ START_TEST(g14_marks_outside_of_the_log)
 	uint64_t where = 0;
 
 	see_close();
-	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log));
+	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, NULL, &log));
 	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);

@@ -300,7 +300,7 @@ START_TEST(dirty_bitmap)
 	struct vmmem_slice slice;
 	uint8_t bytes[0x10];
 
-	assert_ok(vmmem_bitmap_new(SEEN + 0x2000, 0, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(SEEN + 0x2000, 0, 0x1000, NULL, &log));
 	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);

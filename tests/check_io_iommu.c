@@ -233,7 +233,7 @@ START_TEST(log_by_iova_is_too_short)
 	uint64_t done = 0, iova = 0;
 
 	teardown();
-	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log_by_iova));
+	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, NULL, &log_by_iova));
 	assert_ok(vmmem_bitmap_start_logging(log_by_iova));
 	open_world(log_by_iova, 64);
 	assert_ok(vmmem_collection_from_fd(seen, 0, 3 * PAGE, fd,

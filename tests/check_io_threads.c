@@ -164,7 +164,7 @@ START_TEST(no_page_is_lost)
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(region),
+	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
 				      &harvester));
 	guest = guest_of_one(region);
 

@@ -23,7 +23,7 @@ START_TEST(new_checks_its_arguments)
 	options.log_start = 1;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
 		    VMMEM_EARGUMENT);
-	assert_ok(vmmem_bitmap_new(0x2000, 0, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(0x2000, 0, 0x1000, NULL, &log));
 	options.log = log;
 	options.log_start = TOP - 0x1ffe;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),

@@ -355,7 +355,7 @@ open_logged(void)
 
 	memset(&lost, 0, sizeof(lost));
 	see_close();
-	assert_ok(vmmem_bitmap_new(0x4000, 0x8000, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(0x4000, 0x8000, 0x1000, NULL, &log));
 	options.log = log;
 	see_open(16, &options);
 	see_map(IOVA - 0x1000, HALF, 0x6000, RW);

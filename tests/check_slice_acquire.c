@@ -329,7 +329,7 @@ START_TEST(tracked)
 	struct vmmem_bitmap *bitmap;
 	struct vmmem_slice slice;
 
-	assert_ok(vmmem_bitmap_new(0x10000, 0, 64, &bitmap));
+	assert_ok(vmmem_bitmap_new(0x10000, 0, 64, NULL, &bitmap));
 	vmmem_region_builder_set_range(builder, GPA, GRANTS_LEN);
 	vmmem_region_builder_set_custom(builder, &grants_ops, &grants);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0x1230);

@@ -40,7 +40,7 @@ bitmap_of(uint64_t len)
 {
 	struct vmmem_bitmap *bitmap = NULL;
 
-	assert_ok(vmmem_bitmap_new(len, 0, 64, &bitmap));
+	assert_ok(vmmem_bitmap_new(len, 0, 64, NULL, &bitmap));
 	return bitmap;
 }
 

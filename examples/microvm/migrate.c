@@ -43,7 +43,7 @@ add_part(struct migration *migration, struct vmmem_region *region)
 	migration->count++;
 	if (part->again == NULL || part->last_round == NULL)
 		return -ENOMEM;
-	return vmmem_harvester_new(vmmem_region_bitmap(region),
+	return vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
 				   &part->harvester);
 }
 

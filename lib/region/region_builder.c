@@ -418,7 +418,7 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 				    "Tracking and a bitmap are both set");
 	if (settings->tracking != 0) {
 		rc = vmmem_bitmap_new(span + 1, 0, settings->tracking,
-				      &region->bitmap);
+				      NULL, &region->bitmap);
 		if (rc == VMMEM_EARGUMENT)
 			settings->why = "The page size to track is not a power "
 					"of two from 64 on";

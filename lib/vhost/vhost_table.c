@@ -320,7 +320,7 @@ vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
 				  len * bytes_of_byte;
 		rc = vmmem_bitmap_new_external(host, (size_t)len, covered,
 					       VMMEM_VHOST_LOG_PAGE,
-					       release_log, region,
+					       release_log, region, NULL,
 					       &table->log);
 	}
 	if (rc != 0) {

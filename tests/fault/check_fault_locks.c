@@ -20,13 +20,13 @@ START_TEST(bitmaps)
 	struct vmmem_harvester *harvester;
 	struct vmmem_bitmap *bitmap;
 
-	OK(vmmem_bitmap_new(LEN, 2 * LEN, 0x1000, &bitmap));
+	OK(vmmem_bitmap_new(LEN, 2 * LEN, 0x1000, NULL, &bitmap));
 	OK(vmmem_bitmap_start_logging(bitmap));
 	OK(vmmem_bitmap_grow(bitmap, 2 * LEN));
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 3 * LEN),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, LEN), VMMEM_EARGUMENT);
-	OK(vmmem_harvester_new(bitmap, &harvester));
+	OK(vmmem_harvester_new(bitmap, NULL, &harvester));
 	OK(vmmem_bitmap_clear(bitmap, 0, LEN));
 	OK(vmmem_bitmap_stop_logging(bitmap));
 	ck_assert_uint_eq(inject_held(), 0);

@@ -248,7 +248,7 @@ host_log(struct host *host)
 {
 	for (unsigned int i = 0; i < 2; i++)
 		assert_ok(vmmem_harvester_new(
-			vmmem_region_bitmap(host->regions[i]),
+			vmmem_region_bitmap(host->regions[i]), NULL,
 			&host->harvesters[i]));
 	assert_ok(vmmem_kvm_log_start(host->kvm, NULL));
 }

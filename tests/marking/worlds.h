@@ -214,11 +214,11 @@ world_bitmap(const struct kind *kind)
 
 	memset(bits, 0, sizeof(bits));
 	if (kind->tracking == SHARED)
-		assert_ok(vmmem_bitmap_new(BITMAP_LEN, 0, PAGE, &bitmap));
+		assert_ok(vmmem_bitmap_new(BITMAP_LEN, 0, PAGE, NULL, &bitmap));
 	if (kind->tracking == BITS)
 		assert_ok(vmmem_bitmap_new_external(bits, sizeof(bits),
 						    BITMAP_LEN, PAGE, NULL,
-						    NULL, &bitmap));
+						    NULL, NULL, &bitmap));
 	return bitmap;
 }
 

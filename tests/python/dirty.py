@@ -10,7 +10,7 @@ UNIT = 64
 
 class Bitmaps(Case):
     def bitmap(self, length=64 * UNIT, most=0):
-        bitmap = lib.get("bitmap_new", length, most, UNIT)
+        bitmap = lib.get("bitmap_new", length, most, UNIT, None)
         self.addCleanup(lib.bitmap_unref, bitmap)
         return bitmap
 
@@ -74,10 +74,14 @@ class Bitmaps(Case):
         at = ctypes.addressof(bits) + 7 & ~7
         release = lib.bitmap_new_external.argtypes[4](released.append)
         bitmap = lib.get("bitmap_new_external", at, 16, 128 * UNIT, UNIT,
-                         release, 0xb175)
+                         release, 0xb175, None)
         self.assertEqual(lib.bitmap_mark(bitmap, 9 * UNIT, UNIT), 0)
         self.assertEqual(ctypes.string_at(at, 2), b"\0\2")
         self.assertEqual(lib.bitmap_is_logging(bitmap), 1)
+        self.assertEqual(lib.bitmap_logging(bitmap)[0], 1)
+        self.assertEqual(lib.bitmap_is_external(bitmap), 1)
+        self.assertEqual(lib.bitmap_max_len(bitmap), 128 * UNIT)
+        self.assertIsNone(lib.bitmap_name(bitmap))
         self.assertEqual(address(lib.bitmap_ref(bitmap)), address(bitmap))
         self.assertFalse(lib.bitmap_unref(bitmap))
         self.assertEqual(released, [])
@@ -136,8 +140,11 @@ class Bitmaps(Case):
 
     def test_harvest(self):
         bitmap = self.bitmap()
-        harvester = lib.get("harvester_new", bitmap)
+        harvester = lib.get("harvester_new", bitmap, None)
         self.assertEqual(lib.bitmap_mark(bitmap, UNIT, 3 * UNIT), 0)
+        self.assertEqual(address(lib.harvester_bitmap(harvester)),
+                         address(bitmap))
+        self.assertIsNone(lib.harvester_name(harvester))
         self.assertEqual(lib.get("harvester_take", harvester), 3)
         taken = lib.harvester_taken(harvester)
         self.assertEqual(self.dirty(taken), [(1, 3)])

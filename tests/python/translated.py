@@ -166,7 +166,7 @@ class Iommu(IotlbCase):
         self.assertEqual(lib.get("collection_read_u8", seen, 0), 0)
 
     def test_log(self):
-        log = lib.get("bitmap_new", PAGE, 0, PAGE)
+        log = lib.get("bitmap_new", PAGE, 0, PAGE, None)
         self.addCleanup(lib.bitmap_unref, log)
         iommu = self.iommu(log=log, log_start=0)
         seen = self.seen(iommu, self.memory((0, 2 * PAGE)))
