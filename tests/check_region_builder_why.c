@@ -105,7 +105,7 @@ tracking_twice(void)
 {
 	struct vmmem_bitmap *bitmap = NULL;
 
-	assert_ok(vmmem_bitmap_new(LEN, 0, 4096, &bitmap));
+	assert_ok(vmmem_bitmap_new(LEN, 0, 4096, NULL, &bitmap));
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
 	vmmem_region_builder_set_tracking(builder, 4096);
 	vmmem_bitmap_unref(bitmap);
