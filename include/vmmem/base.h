@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if __SIZEOF_POINTER__ != 8
+#error "libvmmem is for 64-bit systems"
+#endif
+
 #ifdef __cplusplus
 #define VMMEM_BEGIN_DECLS extern "C" {
 #define VMMEM_END_DECLS }

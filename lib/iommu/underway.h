@@ -63,7 +63,12 @@ void vmmem_underway_init(struct vmmem_underway *underway);
 static inline uintptr_t
 vmmem_underway_self(void)
 {
+#if defined(__powerpc64__)
+	/* gcc has no built-in there; this is the same register. */
+	return (uintptr_t)pthread_self();
+#else
 	return (uintptr_t)__builtin_thread_pointer();
+#endif
 }
 
 /* Where a thread looks for its slot first. */

@@ -81,6 +81,21 @@ contents() {
 	fi
 }
 
+# Nothing but 64 bits: layouts, lengths and atomics are made for them.
+narrow() {
+	echo 'int x;' >"$tmp/narrow.c"
+	"$1" -m32 -c -o /dev/null "$tmp/narrow.c" 2>/dev/null || return 0
+	for header in "$include"/vmmem/*.h; do
+		printf '#include <vmmem/%s>\n' "${header##*/}" >"$tmp/narrow.c"
+		if "$1" -m32 -ffreestanding -fsyntax-only -I"$include" \
+			"$tmp/narrow.c" 2>"$tmp/messages"; then
+			fail "$1 -m32 takes ${header##*/}"
+		fi
+		grep -q 'libvmmem is for 64-bit systems' "$tmp/messages" ||
+			fail "$1 -m32: ${header##*/} does not say why not"
+	done
+}
+
 # Every function, by its address: declared, with C linkage, and exported.
 addresses() {
 	{
@@ -188,6 +203,7 @@ for c in gcc clang clang-14; do
 	tried="$tried $c"
 	alone "$c" c11 c17
 	contents "$c"
+	narrow "$c"
 	programs "$c" c11 c
 done
 for cxx in g++ clang++ clang++-14; do
