@@ -27,8 +27,8 @@
  *     what was there before.
  *   - An access that began earlier may still use it.  When
  *     vmmem_iotlb_synchronize() has returned, each such access is over.
- * So whoever takes pages from a device unmaps, synchronizes, and then gives the
- * pages to others.
+ * So a program that takes pages from a device unmaps them, synchronizes, and then
+ * gives the pages to others.
  *
  * In all functions a range of no bytes succeeds and does nothing, at any iova.
  *
@@ -148,8 +148,9 @@ VMMEM_NODISCARD int vmmem_iotlb_map_cookie(struct vmmem_iotlb *iotlb,
  * there needs no removing.  An entry that reaches further keeps the rest.  Not
  * in a signal handler.
  *
- * In an iotlb that does not evict, each range that was mapped and is still there
- * as a whole can be unmapped; to cut a hole into one entry needs one more.
+ * In an iotlb that does not evict, a hole in the middle of an entry needs one
+ * entry more.  If no more ranges are mapped than the capacity, and they do not
+ * overlap, each of them can be unmapped.
  *
  * Returns 0, or
  *   VMMEM_EWRAPS     the range passes 2^64; what lies below it is removed all

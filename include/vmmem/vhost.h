@@ -11,8 +11,8 @@
  * Nothing that arrives is trusted.  A message is checked as a whole, all its
  * files are mapped, and then the map changes at once or not at all: after a
  * failure the map, the rows and the log are what they were, and no descriptor
- * and no mapping is left behind.  Descriptors stay the caller's, who closes
- * them after any call, whatever it returned; what is mapped has its own.
+ * and no mapping is left behind.  Descriptors stay the caller's, which closes
+ * them after any call, whatever that returned; a mapping has its own.
  *
  * Devices keep running.  A change is published before the call returns; to
  * know that no device still uses what was before, call
@@ -125,7 +125,7 @@ struct vmmem_vhost_options {
 	 * The most bytes of addresses that rows and log may take, in whole
 	 * pages of their files.  0: a quarter of those that the process may
 	 * have; UINT64_MAX: any.  A table that takes the place of another is
-	 * mapped before that goes: then it is twice as many.  Each object
+	 * mapped before the other is unmapped: then it is twice as many.  Each object
 	 * counts its own: a program with several front ends gives each a share.
 	 */
 	uint64_t bytes_max;
@@ -162,7 +162,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all
  * that was there; fds[i] is the file of regions[i].  They may stand in any
  * order.  What the old table has mapped of the same file and range is not
- * mapped again but goes on, at its host address.  With no rows, 'regions' and
+ * mapped again: the mapping stays, at its host address.  With no rows, 'regions' and
  * 'fds' may be NULL.
  *
  * A file's offset need not be a multiple of its (huge) page size.  Checks are

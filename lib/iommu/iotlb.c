@@ -76,7 +76,7 @@ VMMEM_API struct vmmem_iotlb *
 vmmem_iotlb_ref(struct vmmem_iotlb *iotlb)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (iotlb != NULL)

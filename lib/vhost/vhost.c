@@ -201,7 +201,7 @@ vmmem_vhost_set_table(struct vmmem_vhost *vhost,
 
 /*
  * copy_rows() gives a table with room for 'more' rows, after the rows of the
- * current one but the one at 'without'.
+ * current one except the one at 'without'.
  */
 static struct vmmem_vhost_table *
 copy_rows(const struct vmmem_vhost *vhost, size_t without, size_t more)

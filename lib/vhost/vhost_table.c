@@ -66,8 +66,8 @@ compare_user(const void *a, const void *b)
 }
 
 /*
- * The front end chooses the order of the rows; but they are so few that no
- * sorting takes long, however bad the order is for it.
+ * The front end chooses the order of the rows.  They are so few that no sorting
+ * takes long, however bad the order is for it.
  */
 int
 vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
