@@ -176,23 +176,23 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * It stores as many pieces as there are, up to 'capacity', and in 'ret_count'
  * how many there are in all, whatever it returns except VMMEM_EARGUMENT.  The
  * range is looked up to its end, also where there is no room.  So 'capacity' 0,
- * with 'pieces' NULL, asks how many there are.  If others change the iotlb
+ * with 'ret_pieces' NULL, asks how many there are.  If others change the iotlb
  * meanwhile, each piece is what was true at one moment of the call.
  *
- * With 0, and only then, 'pieces' has the translation of the whole range.
+ * With 0, and only then, 'ret_pieces' has the translation of the whole range.
  *
  * Returns 0 if all pieces are hits and are stored, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
  *   VMMEM_EDENIED     none is a miss, but one is denied
  *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
  *   VMMEM_ENOROOM     all pieces are hits, but there are more than 'capacity'
- *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
+ *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'ret_pieces' is NULL and
  *                     'capacity' is not 0, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb,
 				       uint64_t iova, uint64_t len,
 				       uint32_t access,
-				       struct vmmem_iotlb_piece *pieces,
+				       struct vmmem_iotlb_piece *ret_pieces,
 				       size_t capacity, size_t *ret_count);
 
 /*

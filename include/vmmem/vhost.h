@@ -446,7 +446,7 @@ VMMEM_NODISCARD int vmmem_vhost_host_to_user(const struct vmmem_vhost *vhost,
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
-		   struct vmmem_vhost_region *regions, int *fds,
+		   struct vmmem_vhost_region *ret_regions, int *ret_fds,
 		   size_t capacity, size_t *ret_count, size_t *ret_left_out);
 
 VMMEM_END_DECLS

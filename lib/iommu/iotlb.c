@@ -318,7 +318,7 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 
 VMMEM_API int
 vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
-		   uint32_t access, struct vmmem_iotlb_piece *pieces,
+		   uint32_t access, struct vmmem_iotlb_piece *ret_pieces,
 		   size_t capacity, size_t *ret_count)
 {
 	struct vmmem_iotlb_piece piece;
@@ -329,7 +329,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (ret_pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)
@@ -343,7 +343,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 		missing |= piece.state == VMMEM_IOTLB_MISS;
 		denied |= piece.state == VMMEM_IOTLB_DENIED;
 		if (found < capacity)
-			pieces[found] = piece;
+			ret_pieces[found] = piece;
 		found++;
 		if (piece.len - 1 == last - iova)
 			break;
