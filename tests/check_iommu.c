@@ -103,8 +103,8 @@ START_TEST(lifetimes)
 	};
 	struct vmmem_range range = { 0, 0x1000 };
 	struct vmmem_collection *physical, *map;
+	struct vmmem_iommu *iommu, *failed = NULL;
 	struct vmmem_iotlb *iotlb;
-	struct vmmem_iommu *iommu;
 	uint8_t byte;
 
 	destroyed = 0;
@@ -112,9 +112,17 @@ START_TEST(lifetimes)
 	assert_ok(vmmem_iotlb_map(iotlb, 0x9000, 0, 0x1000, RW));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_iotlb(iommu), iotlb);
+	ck_assert_uint_eq(vmmem_iommu_flags(iommu), 0);
+	/* Of one that could not be made nobody is told. */
+	options.log_start = 1;
+	assert_code(vmmem_iommu_new(iotlb, &options, &failed), VMMEM_EARGUMENT);
+	ck_assert_int_eq(destroyed, 0);
 	physical = guest_of_ranges(&range, 1);
 	assert_ok(vmmem_collection_new_translated(iommu, physical, &map));
 	ck_assert_ptr_eq(vmmem_collection_physical(map), physical);
+	ck_assert_ptr_eq(vmmem_collection_iommu(map), iommu);
+	ck_assert_ptr_null(vmmem_collection_iommu(physical));
+	ck_assert_ptr_null(vmmem_collection_iommu(NULL));
 	vmmem_iotlb_unref(iotlb);
 	vmmem_collection_unref(physical);
 	ck_assert_ptr_null(vmmem_iommu_unref(iommu));
@@ -124,6 +132,68 @@ START_TEST(lifetimes)
 	ck_assert_int_eq(destroyed, 0);
 	vmmem_collection_unref(map);
 	ck_assert_int_eq(destroyed, 1);
+}
+END_TEST
+
+/* What a vfio-user client has mapped is there, or it is told that it is not. */
+START_TEST(a_table_of_a_client)
+{
+	const struct vmmem_iotlb_options keeps = {
+		.size = sizeof(keeps),
+		.capacity = 2,
+		.flags = VMMEM_IOTLB_NO_EVICT,
+	};
+	struct vmmem_collection *map;
+	struct vmmem_iotlb *table;
+	struct vmmem_iommu *iommu;
+	uint32_t value;
+	uint64_t i;
+
+	assert_ok(vmmem_iotlb_new(&keeps, &table));
+	assert_ok(vmmem_iommu_new(table, NULL, &iommu));
+	assert_ok(vmmem_collection_new_translated(iommu, see.physical, &map));
+	for (i = 0; i < 3; i++)
+		assert_code(vmmem_iotlb_map(table, i << 20, i * 0x2000, 0x1000,
+					    RW),
+			    i < 2 ? 0 : VMMEM_ENOROOM);
+	assert_ok(vmmem_collection_read_u32(map, 0, &value));
+	assert_ok(vmmem_collection_read_u32(map, 1 << 20, &value));
+	assert_code(vmmem_collection_read_u32(map, 2 << 20, &value),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(vmmem_iotlb_evicted(table), 0);
+	vmmem_collection_unref(map);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(table);
+}
+END_TEST
+
+/* What was set is there to be asked for. */
+START_TEST(the_log_and_the_timeout)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.timeout_ns = 5,
+		.log_start = 0x3000,
+	};
+	struct vmmem_iommu *iommu;
+	uint64_t start = 7;
+
+	assert_ok(vmmem_bitmap_new(0x1000, 0x1000, 0x1000, &options.log));
+	assert_ok(vmmem_iommu_new(see.iotlb, &options, &iommu));
+	ck_assert_ptr_eq(vmmem_iommu_log(iommu, NULL), options.log);
+	ck_assert_ptr_eq(vmmem_iommu_log(iommu, &start), options.log);
+	ck_assert_uint_eq(start, 0x3000);
+	ck_assert_uint_eq(vmmem_iommu_timeout(iommu), 5);
+	vmmem_iommu_set_timeout(iommu, VMMEM_FOREVER);
+	ck_assert_uint_eq(vmmem_iommu_timeout(iommu), VMMEM_FOREVER);
+	vmmem_iommu_unref(iommu);
+	vmmem_bitmap_unref(options.log);
+	start = 7;
+	ck_assert_ptr_null(vmmem_iommu_log(see.iommu, &start));
+	ck_assert_ptr_null(vmmem_iommu_log(NULL, &start));
+	ck_assert_uint_eq(start, 7);
+	ck_assert_uint_eq(vmmem_iommu_timeout(NULL), 0);
+	ck_assert_uint_eq(vmmem_iommu_flags(NULL), 0);
 }
 END_TEST
 
@@ -444,6 +514,8 @@ make_suite(void)
 	tcase_add_test(tcase, smaller_than_an_access);
 	tcase_add_test(tcase, handler_touches_memory);
 	tcase_add_test(tcase, a_timeout_of_nothing);
+	tcase_add_test(tcase, a_table_of_a_client);
+	tcase_add_test(tcase, the_log_and_the_timeout);
 	tcase_add_test(tcase, resolve);
 	tcase_add_test(tcase, switched_on_and_off);
 	tcase_add_test(tcase, log_of_the_target);

@@ -60,9 +60,9 @@ START_TEST(arguments)
 	assert_code(vmmem_vhost_new(space, &newer.options, &other),
 		    VMMEM_ESTRUCTNEWER);
 	options.size = sizeof(options);
-	options.reserved = 1;
+	options.flags = 1;
 	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
-	options.reserved = 0;
+	options.flags = 0;
 	options.regions_max = VMMEM_VHOST_REGIONS_MAX + 1;
 	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
 	options.regions_max = 0;

@@ -80,10 +80,10 @@ struct vmmem_iommu_options {
 	 *                      less, or after vmmem_iommu_retry()
 	 *   a negative code    refused: the access returns that code
 	 *
-	 * On the thread of the access, which holds no lock and is in no section
-	 * but those of its caller.  So it may access memory, also through this
-	 * iommu, map, unmap and synchronize.  Several threads may be in it at
-	 * once.  NULL refuses.
+	 * The handler runs on the thread of the access, which holds no lock of
+	 * the library; of sections only the caller's own are open.  So the
+	 * handler may access memory, also through this iommu, map, unmap and
+	 * synchronize.  Several threads may be in it at once.  NULL refuses.
 	 */
 	int (*miss)(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 		    uint32_t reason);
@@ -211,8 +211,8 @@ vmmem_collection_iommu(const struct vmmem_collection *collection);
  * behind them: addresses are gpas, nothing is looked up, accesses cost what
  * they cost without an iommu and are marked in the regions' own logs.
  *
- * An access that begins after the return goes the new way.  Those that wait for
- * a translation go on without.  vmmem_iotlb_synchronize() waits for accesses
+ * An access that begins after the return goes the new way.  Accesses that wait
+ * for a translation go on without.  vmmem_iotlb_synchronize() waits for accesses
  * that began while it was on, not for those that began while it was off: stop a
  * device before its accesses begin to be translated.  Not in a signal handler.
  *
@@ -276,9 +276,9 @@ VMMEM_NODISCARD int vmmem_iommu_resolve(struct vmmem_iommu *iommu,
 					uint64_t *ret_bad_len);
 
 /*
- * vmmem_iommu_retry() has each access that waits ask the miss handler again,
- * if what it needs is still missing; so that the handler can refuse what it has
- * put off.  NULL is a no-op.
+ * vmmem_iommu_retry() has each access that waits ask the miss handler again, if
+ * the translation that it needs is still missing; so that the handler can refuse
+ * a miss that it has put off.  NULL is a no-op.
  */
 void vmmem_iommu_retry(struct vmmem_iommu *iommu);
 

@@ -27,8 +27,8 @@
  *     what was there before.
  *   - An access that began earlier may still use it.  When
  *     vmmem_iotlb_synchronize() has returned, each such access is over.
- * So whoever takes pages from a device unmaps, synchronizes, and then gives the
- * pages to others.
+ * So a program that takes pages from a device unmaps them, synchronizes, and then
+ * gives the pages to others.
  *
  * In all functions a range of no bytes succeeds and does nothing, at any iova.
  *
@@ -148,8 +148,9 @@ VMMEM_NODISCARD int vmmem_iotlb_map_cookie(struct vmmem_iotlb *iotlb,
  * there needs no removing.  An entry that reaches further keeps the rest.  Not
  * in a signal handler.
  *
- * In an iotlb that does not evict, each range that was mapped and is still there
- * as a whole can be unmapped; to cut a hole into one entry needs one more.
+ * In an iotlb that does not evict, a hole in the middle of an entry needs one
+ * entry more.  If no more ranges are mapped than the capacity, and they do not
+ * overlap, each of them can be unmapped.
  *
  * Returns 0, or
  *   VMMEM_EWRAPS     the range passes 2^64; what lies below it is removed all
@@ -175,23 +176,23 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * It stores as many pieces as there are, up to 'capacity', and in 'ret_count'
  * how many there are in all, whatever it returns except VMMEM_EARGUMENT.  The
  * range is looked up to its end, also where there is no room.  So 'capacity' 0,
- * with 'pieces' NULL, asks how many there are.  If others change the iotlb
+ * with 'ret_pieces' NULL, asks how many there are.  If others change the iotlb
  * meanwhile, each piece is what was true at one moment of the call.
  *
- * With 0, and only then, 'pieces' has the translation of the whole range.
+ * With 0, and only then, 'ret_pieces' has the translation of the whole range.
  *
  * Returns 0 if all pieces are hits and are stored, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
  *   VMMEM_EDENIED     none is a miss, but one is denied
  *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
  *   VMMEM_ENOROOM     all pieces are hits, but there are more than 'capacity'
- *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'pieces' is NULL and
+ *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'ret_pieces' is NULL and
  *                     'capacity' is not 0, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb,
 				       uint64_t iova, uint64_t len,
 				       uint32_t access,
-				       struct vmmem_iotlb_piece *pieces,
+				       struct vmmem_iotlb_piece *ret_pieces,
 				       size_t capacity, size_t *ret_count);
 
 /*

@@ -118,7 +118,7 @@ VMMEM_API struct vmmem_iommu *
 vmmem_iommu_ref(struct vmmem_iommu *iommu)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (iommu != NULL)
@@ -173,12 +173,12 @@ vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled)
 	if (iommu == NULL)
 		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&iommu->lock);
-	/* Release: what was mapped before is found by who finds it on. */
+	/* Release: an access that finds it on finds what was mapped before. */
 	__atomic_store_n(&iommu->enabled, enabled != 0, __ATOMIC_RELEASE);
 	LIST_FOREACH(word, &iommu->words, link)
 		set_word(iommu, word);
 	pthread_mutex_unlock(&iommu->lock);
-	/* Who waits for a translation needs none any more. */
+	/* Accesses that wait for a translation need none any more. */
 	vmmem_iotlb_wake(iommu->iotlb);
 	return 0;
 }
@@ -574,7 +574,7 @@ vmmem_iommu_mark(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len)
 
 	/*
 	 * As in vmmem_written(): the writing comes before the look, for the
-	 * compiler; who starts logging waits for the processor.
+	 * compiler; a thread that starts logging waits for the processor.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&log->logging, __ATOMIC_RELAXED) == 0)

@@ -26,7 +26,7 @@ struct vmmem_iommu_item {
 	uint32_t reason;
 };
 
-/* All but 'item' is the queue's, and zero at first. */
+/* All except 'item' is the queue's, and zero at first. */
 struct vmmem_iommu_question {
 	struct vmmem_iommu_item item;
 	LIST_ENTRY(vmmem_iommu_question) link;

@@ -74,7 +74,7 @@ VMMEM_API struct vmmem_iotlb *
 vmmem_iotlb_ref(struct vmmem_iotlb *iotlb)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (iotlb != NULL)
@@ -316,7 +316,7 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 
 VMMEM_API int
 vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
-		   uint32_t access, struct vmmem_iotlb_piece *pieces,
+		   uint32_t access, struct vmmem_iotlb_piece *ret_pieces,
 		   size_t capacity, size_t *ret_count)
 {
 	struct vmmem_iotlb_piece piece;
@@ -327,7 +327,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (ret_pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)
@@ -341,7 +341,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 		missing |= piece.state == VMMEM_IOTLB_MISS;
 		denied |= piece.state == VMMEM_IOTLB_DENIED;
 		if (found < capacity)
-			pieces[found] = piece;
+			ret_pieces[found] = piece;
 		found++;
 		if (piece.len - 1 == last - iova)
 			break;

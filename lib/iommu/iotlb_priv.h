@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The inside of an iotlb, for those who translate by it. */
+/* The inside of an iotlb, for what translates by it. */
 #ifndef IOTLB_PRIV_H
 #define IOTLB_PRIV_H
 
@@ -15,7 +15,7 @@
 #include "iommu/iotlb_table.h"
 #include "iommu/underway.h"
 
-/* A question that was put off, on the stack of whoever waits for its answer. */
+/* A question that was put off, on the stack of the access that waits. */
 struct vmmem_iotlb_waiter {
 	LIST_ENTRY(vmmem_iotlb_waiter) link;
 	uint64_t iova;

@@ -552,7 +552,7 @@ vmmem_iotlb_table_set(struct vmmem_iotlb_table *table,
 	while (table->count > table->capacity)
 		evict(table);
 	finish(table);
-	/* Release: who uses an entry after this is younger than it is now. */
+	/* Release: a use of an entry after this is younger than now. */
 	PUT(table->clock, OWN(table->clock) + 2);
 }
 
@@ -668,7 +668,7 @@ chunks_for(size_t entries)
 	return 2 * (entries / (VMMEM_IOTLB_JOIN + 1)) + 4;
 }
 
-/* hash_bits_for() has some four hints for each entry, but 64 at least. */
+/* hash_bits_for() has some four hints for each entry, 64 at least. */
 static unsigned int
 hash_bits_for(size_t capacity)
 {

@@ -8,7 +8,7 @@
  * page was found last is kept in an array of hints, so that most look-ups need
  * no search.
  *
- * All but the hints is there twice.  A writer changes one copy while readers
+ * All except the hints is there twice.  A writer changes one copy while readers
  * look at the other, then has them look at the changed one and brings the other
  * up to it.  Which one to look at is the lowest bit of a sequence number; a
  * reader that finds the number changed when it is done looks again.  So nobody
@@ -118,7 +118,7 @@ struct vmmem_iotlb_entry {
 	uint64_t last;
 	uint64_t delta;
 	uint64_t flags;
-	/* Only vmmem_iotlb_find_cookie() sets it, and who changes the table. */
+	/* Set by vmmem_iotlb_find_cookie() and by writers only. */
 	uint64_t cookie;
 	/* Where its use is noted, and what was; if it is there. */
 	uint64_t *used;
@@ -134,7 +134,7 @@ int vmmem_iotlb_table_init(struct vmmem_iotlb_table *table, size_t capacity);
 void vmmem_iotlb_table_fini(struct vmmem_iotlb_table *table);
 
 /*
- * The writer's, one at a time.  Of 'entry' all is given but its use; 'flags' is
+ * The writer's, one at a time.  Of 'entry' all is given except its use; 'flags' is
  * what it permits.  Setting replaces what was there, joins with neighbours
  * alike, and drops the entries that have not been used for longest if there are
  * too many.  Clearing [first, last] may cut an entry in two, and then drops one

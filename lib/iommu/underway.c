@@ -38,7 +38,7 @@ find(struct vmmem_underway *underway, bool take)
 			 underway->slots);
 	for (i = 0; i < PROBES; i++) {
 		slot = &underway->slots[(first + i) % VMMEM_UNDERWAY_SLOTS];
-		/* Relaxed: nothing hangs on it but who may use the slot. */
+		/* Relaxed: it only says which thread may use the slot. */
 		owner = __atomic_load_n(&slot->owner, __ATOMIC_RELAXED);
 		if (owner == 0 && take &&
 		    __atomic_compare_exchange_n(&slot->owner, &owner, self,
@@ -67,8 +67,8 @@ vmmem_underway_enter_slow(struct vmmem_underway *underway)
 	/* Sequentially consistent: for the fence below, and leave_slow(). */
 	__atomic_fetch_add(&underway->counts[phase], 1, __ATOMIC_SEQ_CST);
 	/*
-	 * A full fence: who waits either sees the count, or has changed what
-	 * this section looks at before it looks.
+	 * A full fence: a thread that waits either sees the count, or has
+	 * changed what this section looks at before it looks.
 	 */
 	__sync_synchronize();
 	return (struct vmmem_section){ NULL, phase };
@@ -85,7 +85,7 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 	}
 	/*
 	 * Release: what was done in the section comes before.  Sequentially
-	 * consistent, and so the look: who sleeps has set 'waiting' before it
+	 * consistent, and so the look: a waiter has set 'waiting' before it
 	 * looked at the count.
 	 */
 	if (__atomic_sub_fetch(&underway->counts[section.before], 1,

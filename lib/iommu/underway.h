@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Who is within a section, so that somebody else can wait until all that were
- * are out of it.
+ * Which threads are within a section, so that another thread can wait until all
+ * of them have left it.
  *
  * Entering and leaving take a plain store each.  A thread has a slot of its
  * own, which it finds by its thread pointer: no thread-local variable, nothing
  * to register and nothing to clean up, as a thread that has ended leaves its
  * slot free for the next one with the same pointer.  The order that entering
- * needs is paid for by who waits, with vmmem_barrier().  A thread that finds no
+ * needs is paid for by the waiter, with vmmem_barrier().  A thread that finds no
  * slot, or a system without membarrier(2), counts in shared counters instead.
  *
  * docs/models/underway.pml is a model of it.
@@ -34,12 +34,12 @@ struct vmmem_underway_slot {
 struct vmmem_underway {
 	/* Each wait has one of its own, never 0. */
 	uint32_t generation;
-	/* Not 0 while somebody waits: who leaves wakes. */
+	/* Not 0 while a thread waits: each that leaves a section wakes it. */
 	uint32_t waiting;
 	/* Sections that have no slot, by the phase in which they began. */
 	uint32_t phase;
 	uint32_t counts[2];
-	/* There is a barrier for who waits, so that slots may be used. */
+	/* There is a barrier for waiters, so that slots may be used. */
 	bool barrier;
 	/*
 	 * Waits come one after the other: 0, or 1 while there is one, or 2 while
@@ -102,8 +102,8 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 	const uint32_t before = __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
 
 	/*
-	 * Acquire: who finds the generation of a wait finds what was done
-	 * before that wait, which will not wait for this section.
+	 * Acquire: a section with the generation of a wait finds what was
+	 * done before that wait, which will not wait for this section.
 	 */
 	if (likely(before == 0))
 		__atomic_store_n(&slot->state,
@@ -112,7 +112,7 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 				 __ATOMIC_RELAXED);
 	/*
 	 * No instruction: the compiler keeps the store before what is done in
-	 * the section.  The processor is kept to it by the barrier of who waits.
+	 * the section.  The waiter's barrier keeps the processor to it.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return (struct vmmem_section){ slot, before };

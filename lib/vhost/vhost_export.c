@@ -119,7 +119,7 @@ continues(const struct row *row, const struct row *next, int *ret_continues)
 
 VMMEM_API int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
-		   struct vmmem_vhost_region *regions, int *fds,
+		   struct vmmem_vhost_region *ret_regions, int *ret_fds,
 		   size_t capacity, size_t *ret_count, size_t *ret_left_out)
 {
 	size_t i, count = 0, left_out = 0;
@@ -129,7 +129,7 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 	bool has;
 
 	if (map == NULL || ret_count == NULL ||
-	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
+	    (capacity != 0 && (ret_regions == NULL || ret_fds == NULL)) ||
 	    (flags & ~FLAGS) != 0 || is_private_alone(flags) ||
 	    vmmem_collection_physical(map) != NULL)
 		return VMMEM_EARGUMENT;
@@ -154,8 +154,8 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 		}
 		/* Again and again, as it grows. */
 		if (count <= capacity) {
-			regions[count - 1] = row.wire;
-			fds[count - 1] = row.fd;
+			ret_regions[count - 1] = row.wire;
+			ret_fds[count - 1] = row.fd;
 		}
 	}
 	*ret_count = count;
