@@ -187,8 +187,10 @@ main(void)
 	if (vmmem_region_new_anonymous(0, 32, &region) != 0 ||
 	    vmmem_region_slice(region, 0, 32, 3, &slice) != 0)
 		return 2;
-	for (access = 0; access <= 3; access++) {
-		slice.access = access;
+	for (access = 0; access < 8; access++) {
+		/* The last four are all the library's. */
+		slice.access = access < 4 ? access :
+					    access % 4 | VMMEM_SLICE_CALL;
 		for (offset = 0; offset <= 33; offset++) {
 			for (order = -1; order <= 6; order++)
 				(void)slice_twins(&slice, offset, order);

@@ -83,12 +83,18 @@ address_twins(uint64_t a, uint64_t b)
 		uint##bits##_t (*volatile get)(const type *) = NULL;       \
 		void (*volatile set)(type *, uint##bits##_t) = NULL;       \
 		int (*volatile equal)(const type *, uint##bits##_t) = NULL;\
+		uint##bits##_t (*volatile from)(uint##bits##_t) = NULL;    \
+		uint##bits##_t (*volatile to)(uint##bits##_t) = NULL;      \
 		uint##bits##_t value = (uint##bits##_t)native;             \
 		type one, two;                                             \
                                                                            \
 		(void)get;                                                 \
 		(void)set;                                                 \
 		(void)equal;                                               \
+		(void)from;                                                \
+		(void)to;                                                  \
+		ASSIGN(from, type##_from_host);                            \
+		ASSIGN(to, type##_to_host);                                \
 		ASSIGN(get, type##_get);                                   \
 		ASSIGN(set, type##_set);                                   \
 		ASSIGN(equal, type##_equal);                               \
@@ -97,6 +103,10 @@ address_twins(uint64_t a, uint64_t b)
 		same(#type "_set", 0, one.raw, 0, two.raw);                \
 		same(#type "_get", 0, type##_get(&one), 0,                 \
 		     TWIN(type##_get, get)(&one));                         \
+		same(#type "_from_host", 0, type##_from_host(value), 0,    \
+		     TWIN(type##_from_host, from)(value));                 \
+		same(#type "_to_host", 0, type##_to_host(value), 0,        \
+		     TWIN(type##_to_host, to)(value));                     \
 		same(#type "_equal", type##_equal(&one, value), 0,         \
 		     TWIN(type##_equal, equal)(&two, value), 0);           \
 	} while (0)

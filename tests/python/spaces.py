@@ -64,10 +64,11 @@ class Spaces(SpaceCase):
         self.assertEqual(generation, lib.space_generation(space))
         self.assertEqual(lib.space_replace(space, self.memory((PAGE, PAGE))),
                          0)
-        self.assertEqual(address(lib.reader_enter(reader)), address(taken))
-        self.assertEqual(address(lib.reader_enter_slow(reader)),
+        self.assertEqual(address(lib.inline_call_enter(reader)),
                          address(taken))
-        lib.reader_leave_slow(reader)
+        self.assertEqual(lib.inline_call_generation(reader), generation)
+        lib.inline_call_leave(reader)
+        self.assertEqual(address(lib.reader_enter(reader)), address(taken))
         lib.reader_leave(reader)
         self.assertEqual(lib.space_synchronize(space, 0), -errno.ETIMEDOUT)
         self.assertEqual(lib.space_retired(space), 1)

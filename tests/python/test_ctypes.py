@@ -78,6 +78,11 @@ class Interface(Case):
                 getattr(lib, kind + "_set")(value, number)
                 self.assertEqual(bytes(value), number.to_bytes(size, order))
                 self.assertEqual(getattr(lib, kind + "_get")(value), number)
+                stored = int.from_bytes(bytes(value), sys.byteorder)
+                self.assertEqual(getattr(lib, kind + "_from_host")(number),
+                                 stored)
+                self.assertEqual(getattr(lib, kind + "_to_host")(stored),
+                                 number)
                 equal = getattr(lib, kind + "_equal")
                 self.assertEqual(equal(value, number), 1)
                 self.assertEqual(equal(value, number ^ 1), 0)
