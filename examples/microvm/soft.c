@@ -85,7 +85,7 @@ load(const struct vmmem_collection *map, uint64_t address, unsigned int len,
 		*ret_value = byte;
 		return rc;
 	}
-	if (!vmmem_address_is_aligned(address, 2))
+	if (address % 2 != 0)
 		return vmmem_collection_read_le16(map, address, ret_value);
 	rc = vmmem_collection_load_u16(map, address, VMMEM_ORDER_ACQUIRE,
 				       &word.raw);
@@ -102,7 +102,7 @@ store(const struct vmmem_collection *map, uint64_t address, unsigned int len,
 	if (len == 1)
 		return vmmem_collection_store_u8(map, address, (uint8_t)value,
 						 VMMEM_ORDER_RELEASE);
-	if (!vmmem_address_is_aligned(address, 2))
+	if (address % 2 != 0)
 		return vmmem_collection_write_le16(map, address, value);
 	vmmem_le16_set(&word, value);
 	return vmmem_collection_store_u16(map, address, word.raw,

@@ -38,10 +38,9 @@ VMMEM_BEGIN_DECLS
 
 /*
  * Memory orders, with the meaning and the numbers that C11's memory_order has
- * in gcc and clang; consume is treated as acquire.
+ * in gcc and clang.  Consume, 1, is none: it is VMMEM_EORDER.
  */
 #define VMMEM_ORDER_RELAXED 0
-#define VMMEM_ORDER_CONSUME 1
 #define VMMEM_ORDER_ACQUIRE 2
 #define VMMEM_ORDER_RELEASE 3
 #define VMMEM_ORDER_ACQ_REL 4
@@ -49,7 +48,7 @@ VMMEM_BEGIN_DECLS
 
 /*
  * vmmem_collection_load_uN() loads the value at 'gpa'.  The order is RELAXED,
- * CONSUME, ACQUIRE or SEQ_CST.
+ * ACQUIRE or SEQ_CST.
  */
 VMMEM_NODISCARD int
 vmmem_collection_load_u8(const struct vmmem_collection *collection,
@@ -107,7 +106,7 @@ vmmem_collection_exchange_u64(const struct vmmem_collection *collection,
  * 'expected' is there, and gives back what was there, as one step: the
  * exchange was made exactly if *ret_previous == expected.  It never fails
  * without cause.  'success' is any order; 'failure', the order of the load
- * where nothing is stored, is RELAXED, CONSUME, ACQUIRE or SEQ_CST.  Memory
+ * where nothing is stored, is RELAXED, ACQUIRE or SEQ_CST.  Memory
  * must permit writing even if nothing is stored.
  */
 VMMEM_NODISCARD int

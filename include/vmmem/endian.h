@@ -8,9 +8,9 @@
  *
  *     struct virtq_desc { vmmem_le64 addr; vmmem_le32 len; ... };
  *
- * For each type, _get() returns the value in the host's order, _set() stores
- * one, and _equal() compares without converting by hand.  They work on the
- * caller's own memory; guest memory is read and written with vmmem/access.h.
+ * For each type, _get() returns the value in the host's order and _set() stores
+ * one.  They work on the caller's own memory; guest memory is read and written
+ * with vmmem/access.h.
  *
  * Where an integer is at hand, and no such type, _from_host() returns what is
  * to be stored for a value in the host's order, and _to_host() the value of
@@ -62,37 +62,31 @@ typedef struct {
 
 uint16_t vmmem_le16_get(const vmmem_le16 *value);
 void vmmem_le16_set(vmmem_le16 *value, uint16_t native);
-int vmmem_le16_equal(const vmmem_le16 *value, uint16_t native);
 uint16_t vmmem_le16_from_host(uint16_t value);
 uint16_t vmmem_le16_to_host(uint16_t stored);
 
 uint32_t vmmem_le32_get(const vmmem_le32 *value);
 void vmmem_le32_set(vmmem_le32 *value, uint32_t native);
-int vmmem_le32_equal(const vmmem_le32 *value, uint32_t native);
 uint32_t vmmem_le32_from_host(uint32_t value);
 uint32_t vmmem_le32_to_host(uint32_t stored);
 
 uint64_t vmmem_le64_get(const vmmem_le64 *value);
 void vmmem_le64_set(vmmem_le64 *value, uint64_t native);
-int vmmem_le64_equal(const vmmem_le64 *value, uint64_t native);
 uint64_t vmmem_le64_from_host(uint64_t value);
 uint64_t vmmem_le64_to_host(uint64_t stored);
 
 uint16_t vmmem_be16_get(const vmmem_be16 *value);
 void vmmem_be16_set(vmmem_be16 *value, uint16_t native);
-int vmmem_be16_equal(const vmmem_be16 *value, uint16_t native);
 uint16_t vmmem_be16_from_host(uint16_t value);
 uint16_t vmmem_be16_to_host(uint16_t stored);
 
 uint32_t vmmem_be32_get(const vmmem_be32 *value);
 void vmmem_be32_set(vmmem_be32 *value, uint32_t native);
-int vmmem_be32_equal(const vmmem_be32 *value, uint32_t native);
 uint32_t vmmem_be32_from_host(uint32_t value);
 uint32_t vmmem_be32_to_host(uint32_t stored);
 
 uint64_t vmmem_be64_get(const vmmem_be64 *value);
 void vmmem_be64_set(vmmem_be64 *value, uint64_t native);
-int vmmem_be64_equal(const vmmem_be64 *value, uint64_t native);
 uint64_t vmmem_be64_from_host(uint64_t value);
 uint64_t vmmem_be64_to_host(uint64_t stored);
 
@@ -126,12 +120,6 @@ vmmem_le16_set(vmmem_le16 *value, uint16_t native)
 	value->raw = vmmem_le16_from_host(native);
 }
 
-VMMEM_INLINE int
-vmmem_le16_equal(const vmmem_le16 *value, uint16_t native)
-{
-	return vmmem_le16_get(value) == native;
-}
-
 VMMEM_INLINE uint32_t
 vmmem_le32_from_host(uint32_t value)
 {
@@ -158,12 +146,6 @@ VMMEM_INLINE void
 vmmem_le32_set(vmmem_le32 *value, uint32_t native)
 {
 	value->raw = vmmem_le32_from_host(native);
-}
-
-VMMEM_INLINE int
-vmmem_le32_equal(const vmmem_le32 *value, uint32_t native)
-{
-	return vmmem_le32_get(value) == native;
 }
 
 VMMEM_INLINE uint64_t
@@ -194,12 +176,6 @@ vmmem_le64_set(vmmem_le64 *value, uint64_t native)
 	value->raw = vmmem_le64_from_host(native);
 }
 
-VMMEM_INLINE int
-vmmem_le64_equal(const vmmem_le64 *value, uint64_t native)
-{
-	return vmmem_le64_get(value) == native;
-}
-
 VMMEM_INLINE uint16_t
 vmmem_be16_from_host(uint16_t value)
 {
@@ -226,12 +202,6 @@ VMMEM_INLINE void
 vmmem_be16_set(vmmem_be16 *value, uint16_t native)
 {
 	value->raw = vmmem_be16_from_host(native);
-}
-
-VMMEM_INLINE int
-vmmem_be16_equal(const vmmem_be16 *value, uint16_t native)
-{
-	return vmmem_be16_get(value) == native;
 }
 
 VMMEM_INLINE uint32_t
@@ -262,12 +232,6 @@ vmmem_be32_set(vmmem_be32 *value, uint32_t native)
 	value->raw = vmmem_be32_from_host(native);
 }
 
-VMMEM_INLINE int
-vmmem_be32_equal(const vmmem_be32 *value, uint32_t native)
-{
-	return vmmem_be32_get(value) == native;
-}
-
 VMMEM_INLINE uint64_t
 vmmem_be64_from_host(uint64_t value)
 {
@@ -294,12 +258,6 @@ VMMEM_INLINE void
 vmmem_be64_set(vmmem_be64 *value, uint64_t native)
 {
 	value->raw = vmmem_be64_from_host(native);
-}
-
-VMMEM_INLINE int
-vmmem_be64_equal(const vmmem_be64 *value, uint64_t native)
-{
-	return vmmem_be64_get(value) == native;
 }
 
 #endif

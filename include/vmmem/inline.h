@@ -38,9 +38,9 @@ typedef uint32_t __attribute__((__may_alias__)) vmmem_inline_u32;
 typedef uint64_t __attribute__((__may_alias__)) vmmem_inline_u64;
 
 /* Sets of orders, a bit for each: those of a load, of a store, and all. */
-#define VMMEM_INLINE_LOADS 0x27U
+#define VMMEM_INLINE_LOADS 0x25U
 #define VMMEM_INLINE_STORES 0x29U
-#define VMMEM_INLINE_ORDERS 0x3fU
+#define VMMEM_INLINE_ORDERS 0x3dU
 
 VMMEM_INLINE_PART int
 vmmem_inline_order_is_in(int order, unsigned int set)
@@ -173,7 +173,6 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 						    __ATOMIC_RELAXED,      \
 						    __ATOMIC_RELAXED);     \
 			break;                                             \
-		case VMMEM_ORDER_CONSUME:                                  \
 		case VMMEM_ORDER_ACQUIRE:                                  \
 			__atomic_compare_exchange_n(at, &seen, desired, 0, \
 						    __ATOMIC_ACQUIRE,      \
@@ -207,7 +206,6 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		switch (order) {                                           \
 		case VMMEM_ORDER_RELAXED:                                  \
 			return builtin(at, operand, __ATOMIC_RELAXED);     \
-		case VMMEM_ORDER_CONSUME:                                  \
 		case VMMEM_ORDER_ACQUIRE:                                  \
 			return builtin(at, operand, __ATOMIC_ACQUIRE);     \
 		case VMMEM_ORDER_RELEASE:                                  \

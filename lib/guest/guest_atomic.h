@@ -119,9 +119,9 @@ VMMEM_GUEST_OPERATIONS(64)
 #undef VMMEM_GUEST_OPERATIONS
 
 /* Sets of orders, a bit for each: those of a load, of a store, and all. */
-#define VMMEM_ORDERS_LOAD 0x27U
+#define VMMEM_ORDERS_LOAD 0x25U
 #define VMMEM_ORDERS_STORE 0x29U
-#define VMMEM_ORDERS_ALL 0x3fU
+#define VMMEM_ORDERS_ALL 0x3dU
 
 static VMMEM_ALWAYS_INLINE bool
 vmmem_order_is_in(int order, unsigned int set)

@@ -12,7 +12,6 @@
 #include "guest/guest_atomic.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
-	       VMMEM_ORDER_CONSUME == __ATOMIC_CONSUME &&
 	       VMMEM_ORDER_ACQUIRE == __ATOMIC_ACQUIRE &&
 	       VMMEM_ORDER_RELEASE == __ATOMIC_RELEASE &&
 	       VMMEM_ORDER_ACQ_REL == __ATOMIC_ACQ_REL &&

@@ -275,13 +275,9 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define CALL_collection_store(name, size) CALL_at_store(place->map, name, size)
 #define CALL_reader_store(name, size) CALL_at_store(place->reader, name, size)
 #define TRAITS_collection_modify TRAITS_at_modify
-#define TRAITS_reader_modify TRAITS_at_modify
 #define CALL_collection_modify(name, size) CALL_at_modify(place->map, name, size)
-#define CALL_reader_modify(name, size) CALL_at_modify(place->reader, name, size)
 #define TRAITS_collection_compare TRAITS_at_compare
-#define TRAITS_reader_compare TRAITS_at_compare
 #define CALL_collection_compare(name, size) CALL_at_compare(place->map, name, size)
-#define CALL_reader_compare(name, size) CALL_at_compare(place->reader, name, size)
 #define TRAITS_collection_bytes_out TRAITS_at_bytes_out
 #define TRAITS_reader_bytes_out TRAITS_at_bytes_out
 #define CALL_collection_bytes_out(name, size) CALL_at_bytes_out(place->map, name, size)

@@ -173,7 +173,6 @@ class ReaderAccess(SpaceCase):
                     value)
 
     def test_atomics(self):
-        order = lib.ORDER_SEQ_CST
         for bits in 8, 16, 32, 64:
             def atomic(name, *args):
                 return lib.get(f"reader_{name}_u{bits}", self.reader_, 64,
@@ -182,10 +181,4 @@ class ReaderAccess(SpaceCase):
             store = getattr(lib, f"reader_store_u{bits}")
             self.assertEqual(store(self.reader_, 64, 3, lib.ORDER_RELEASE), 0)
             self.assertEqual(atomic("load", lib.ORDER_ACQUIRE), 3)
-            self.assertEqual(atomic("exchange", 7, order), 3)
-            self.assertEqual(atomic("compare_exchange", 7, 9, order,
-                                    lib.ORDER_RELAXED), 7)
-            self.assertEqual(atomic("fetch_add", 3, order), 9)
-            self.assertEqual(atomic("fetch_or", 0x50, order), 12)
-            self.assertEqual(atomic("fetch_and", 0x44, order), 0x5c)
-            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 0x44)
+            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 3)
