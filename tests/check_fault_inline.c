@@ -106,6 +106,15 @@ teardown(void)
 				   VMMEM_ORDER_RELAXED, &value));          \
 	} while (0)
 
+#define GONE_ORDERED(type, bits)                                           \
+	do {                                                               \
+		GONE(bits, vmmem_slice_load_##type(                        \
+				   &slice, at, VMMEM_ORDER_ACQUIRE,        \
+				   &value));                               \
+		GONE(bits, vmmem_slice_store_##type(                       \
+				   &slice, at, 1, VMMEM_ORDER_RELEASE));   \
+	} while (0)
+
 #define GONE_INTEGER(type, bits)                                           \
 	do {                                                               \
 		GONE(bits, vmmem_slice_read_##type(&slice, at, &value));   \
@@ -120,6 +129,12 @@ START_TEST(each_accessor)
 	GONE_ATOMICS(16);
 	GONE_ATOMICS(32);
 	GONE_ATOMICS(64);
+	GONE_ORDERED(le16, 16);
+	GONE_ORDERED(le32, 32);
+	GONE_ORDERED(le64, 64);
+	GONE_ORDERED(be16, 16);
+	GONE_ORDERED(be32, 32);
+	GONE_ORDERED(be64, 64);
 	GONE_INTEGER(u8, 8);
 	GONE_INTEGER(u16, 16);
 	GONE_INTEGER(u32, 32);

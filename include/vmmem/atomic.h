@@ -3,8 +3,9 @@
  * vmmem/atomic.h - atomic operations on guest memory, by guest physical
  * address: what publishes data to vCPUs and devices, and takes it from them.
  *
- * Values are in the host's byte order; convert with vmmem/endian.h.  Each
- * function comes for 8, 16, 32 and 64 bits.  The address must be a multiple of
+ * Values are in the host's byte order, except of the loads and stores that have
+ * one in their names; others convert with vmmem/endian.h.  Each function comes
+ * for 8, 16, 32 and 64 bits.  The address must be a multiple of
  * the size, and the value must lie within one region that has a host address.
  *
  * Codes that all of them return:
@@ -26,7 +27,7 @@
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_ATOMIC_H
 #define VMMEM_ATOMIC_H
@@ -79,6 +80,51 @@ vmmem_collection_store_u32(const struct vmmem_collection *collection,
 VMMEM_NODISCARD int
 vmmem_collection_store_u64(const struct vmmem_collection *collection,
 			   uint64_t gpa, uint64_t value, int order);
+
+/*
+ * vmmem_collection_load_leN() and _load_beN() are vmmem_collection_load_uN() of
+ * a value that is little-endian, or big-endian, in memory; 'ret_value' gets it
+ * in the host's byte order.  vmmem_collection_store_leN() and _store_beN() are
+ * vmmem_collection_store_uN() likewise.  So an index of a virtio ring is loaded
+ * as _load_le16(..., VMMEM_ORDER_ACQUIRE, ...), and stored as
+ * _store_le16(..., VMMEM_ORDER_RELEASE).  Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_load_le16(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_le32(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_le64(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be16(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be32(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be64(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_store_le16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_le32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_le64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value, int order);
 
 /*
  * vmmem_collection_exchange_uN() stores 'value' at 'gpa' and gives back what

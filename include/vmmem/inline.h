@@ -327,10 +327,21 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_or, bits, 0x300U)                 \
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_and, bits, 0x400U)
 
+/* A load and a store in a byte order. */
+#define VMMEM_INLINE_ORDERED(type, bits, code)                             \
+	VMMEM_INLINE_LOAD(type, bits, code, vmmem_##type##_to_host)        \
+	VMMEM_INLINE_STORE(type, bits, code, vmmem_##type##_from_host)
+
 VMMEM_INLINE_ALL(8)
 VMMEM_INLINE_ALL(16)
 VMMEM_INLINE_ALL(32)
 VMMEM_INLINE_ALL(64)
+VMMEM_INLINE_ORDERED(le16, 16, 0x12U)
+VMMEM_INLINE_ORDERED(le32, 32, 0x14U)
+VMMEM_INLINE_ORDERED(le64, 64, 0x18U)
+VMMEM_INLINE_ORDERED(be16, 16, 0x22U)
+VMMEM_INLINE_ORDERED(be32, 32, 0x24U)
+VMMEM_INLINE_ORDERED(be64, 64, 0x28U)
 
 /*
  * Integers in the byte order of their TYPE.  One that is not aligned is not
@@ -464,6 +475,7 @@ vmmem_reader_generation(const struct vmmem_reader *reader)
 #undef VMMEM_INLINE_IS_BAD
 #undef VMMEM_INLINE_SAME
 #undef VMMEM_INLINE_ALL
+#undef VMMEM_INLINE_ORDERED
 #undef VMMEM_INLINE_INTEGER
 
 VMMEM_END_DECLS

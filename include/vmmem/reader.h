@@ -20,8 +20,8 @@
  * later one as long as vmmem_reader_generation() returns there what it returned
  * then: one load and a comparison.
  *
- * vmmem/reader_access.h has the accesses of vmmem/access.h and vmmem/atomic.h as
- * sections of one call.  <vmmem/inline.h> compiles take, release and generation
+ * vmmem/reader_access.h has the accesses of vmmem/access.h, and the loads and
+ * stores of vmmem/atomic.h, as sections of one call.  <vmmem/inline.h> compiles take, release and generation
  * into the caller.
  *
  * A reader is used by one thread at a time, which may change outside of

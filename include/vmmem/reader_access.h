@@ -14,7 +14,7 @@
  * The thread that uses the reader.  No lock is taken, nothing is allocated and
  * nobody is waited for.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_READER_ACCESS_H
 #define VMMEM_READER_ACCESS_H
@@ -125,6 +125,44 @@ VMMEM_NODISCARD int vmmem_reader_store_u32(struct vmmem_reader *reader,
 VMMEM_NODISCARD int vmmem_reader_store_u64(struct vmmem_reader *reader,
 					   uint64_t gpa, uint64_t value,
 					   int order);
+
+/* Loads and stores in the byte order of their names.  Since: 0.9. */
+VMMEM_NODISCARD int
+vmmem_reader_load_le16(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_le32(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_le64(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_be16(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_be32(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_be64(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_store_le16(struct vmmem_reader *reader, uint64_t gpa,
+			uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_le32(struct vmmem_reader *reader, uint64_t gpa,
+			uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_le64(struct vmmem_reader *reader, uint64_t gpa,
+			uint64_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be16(struct vmmem_reader *reader, uint64_t gpa,
+			uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be32(struct vmmem_reader *reader, uint64_t gpa,
+			uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be64(struct vmmem_reader *reader, uint64_t gpa,
+			uint64_t value, int order);
 
 VMMEM_END_DECLS
 

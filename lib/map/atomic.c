@@ -10,6 +10,7 @@
 #include "map/atomic_priv.h"
 #include "map/collection_priv.h"
 #include "guest/guest_atomic.h"
+#include "guest/byte_order.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_ACQUIRE == __ATOMIC_ACQUIRE &&
@@ -189,3 +190,5 @@ ALL(8)
 ALL(16)
 ALL(32)
 ALL(64)
+
+VMMEM_ORDERED(collection, const struct vmmem_collection *collection, gpa)

@@ -11,6 +11,7 @@
 #include <vmmem/slice_atomic.h>
 
 #include "base/api.h"
+#include "guest/byte_order.h"
 #include "guest/guest_atomic.h"
 #include "region/slice_priv.h"
 
@@ -149,6 +150,8 @@ ALL(8)
 ALL(16)
 ALL(32)
 ALL(64)
+
+VMMEM_ORDERED(slice, const struct vmmem_slice *slice, offset)
 
 /*
  * Integers in the byte order of their TYPE.  One that is not aligned is not

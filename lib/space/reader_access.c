@@ -6,6 +6,7 @@
 #include <vmmem/reader_access.h>
 
 #include "base/api.h"
+#include "guest/byte_order.h"
 
 /*
  * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  What
@@ -76,3 +77,5 @@ ATOMIC(8)
 ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
+
+VMMEM_ORDERED(reader, struct vmmem_reader *reader, gpa)

@@ -125,6 +125,14 @@ expect(const char *name, const char *what, int good, int code, int before)
 		     (slice, offset, 1, 2, order, 0, NULL));               \
 	} while (0)
 
+#define ORDERED(type, bits)                                                \
+	do {                                                               \
+		EACH(load_##type, bits, (slice, offset, order, &value),    \
+		     (slice, offset, order, &value));                      \
+		EACH(store_##type, bits, (slice, offset, 1, order),        \
+		     (slice, offset, 1, order));                           \
+	} while (0)
+
 #define INTEGER(type, bits)                                                \
 	do {                                                               \
 		EACH(read_##type, bits, (slice, offset, &value),           \
@@ -169,6 +177,12 @@ main(void)
 	ATOMICS(16);
 	ATOMICS(32);
 	ATOMICS(64);
+	ORDERED(le16, 16);
+	ORDERED(le32, 32);
+	ORDERED(le64, 64);
+	ORDERED(be16, 16);
+	ORDERED(be32, 32);
+	ORDERED(be64, 64);
 	INTEGER(u8, 8);
 	INTEGER(u16, 16);
 	INTEGER(u32, 32);
