@@ -42,6 +42,12 @@ replace(void)
 	vmmem_collection_unref(map);
 }
 
+/* What the compiler cannot see through is a call. */
+static struct vmmem_collection *(*volatile exported_enter)(
+	struct vmmem_reader *) = vmmem_reader_enter;
+static void (*volatile exported_leave)(struct vmmem_reader *) =
+	vmmem_reader_leave;
+
 START_TEST(arguments)
 {
 	struct vmmem_reader *none = (void *)&none, *made = none;
@@ -50,9 +56,9 @@ START_TEST(arguments)
 	assert_code(vmmem_reader_new(space, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(made, none);
 	ck_assert_ptr_null(vmmem_reader_enter(NULL));
-	ck_assert_ptr_null(vmmem_reader_enter_slow(NULL));
+	ck_assert_ptr_null(exported_enter(NULL));
 	vmmem_reader_leave(NULL);
-	vmmem_reader_leave_slow(NULL);
+	exported_leave(NULL);
 	ck_assert_uint_eq(vmmem_reader_generation(NULL), 0);
 	ck_assert_ptr_null(vmmem_reader_free(NULL));
 }
@@ -127,20 +133,20 @@ START_TEST(sections_nest)
 END_TEST
 
 /* The out-of-line forms mix with the others. */
-START_TEST(slow_forms_do_the_same)
+START_TEST(exported_forms_do_the_same)
 {
-	struct vmmem_collection *map = vmmem_reader_enter_slow(reader);
+	struct vmmem_collection *map = exported_enter(reader);
 
 	ck_assert_ptr_eq(map, vmmem_reader_enter(reader));
-	vmmem_reader_leave_slow(reader);
+	exported_leave(reader);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_leave_slow(reader);
+	exported_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	ck_assert_ptr_ne(vmmem_reader_enter(reader), NULL);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
-	vmmem_reader_leave_slow(reader);
+	exported_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 }
 END_TEST
@@ -148,7 +154,7 @@ END_TEST
 START_TEST(release_without_take)
 {
 	vmmem_reader_leave(reader);
-	vmmem_reader_leave_slow(reader);
+	exported_leave(reader);
 	vmmem_reader_enter(reader);
 	replace();
 	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
@@ -299,7 +305,7 @@ make_suite(void)
 	tcase_add_test(tcase, take_gives_the_current_map);
 	tcase_add_test(tcase, section_keeps_its_map);
 	tcase_add_test(tcase, sections_nest);
-	tcase_add_test(tcase, slow_forms_do_the_same);
+	tcase_add_test(tcase, exported_forms_do_the_same);
 	tcase_add_test(tcase, release_without_take);
 	tcase_add_test(tcase, generation);
 	tcase_add_test(tcase, slices_are_kept_by_generation);

@@ -18,8 +18,7 @@
  *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
  *   VMMEM_EDENIED      the slice does not permit the access
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
- *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable(), and
- *                      not where <vmmem/inline.h> has been compiled in
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * On failure nothing is moved and no output is written; but VMMEM_EGONE may
  * come after bytes before were moved.
  *
@@ -47,6 +46,13 @@
 
 VMMEM_BEGIN_DECLS
 
+/*
+ * In 'access' of a slice: every access is a call of the library, from
+ * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.  Slices
+ * have it that are made while faults are caught (vmmem/fault.h).  Since: 0.9.
+ */
+#define VMMEM_SLICE_CALL 0x40U
+
 /* In 'flags' of a slice: memory was mapped for it, and its release unmaps it. */
 #define VMMEM_SLICE_FLAG_ACQUIRED 1U
 
@@ -69,7 +75,7 @@ struct vmmem_slice {
 	uint64_t len;		     /* in bytes */
 	const uint32_t *logging;     /* the library's */
 	uint64_t log_offset;	     /* of the first byte, in the bitmap */
-	uint32_t access;	     /* VMMEM_PROT_READ, VMMEM_PROT_WRITE */
+	uint32_t access;	     /* VMMEM_PROT_..., VMMEM_SLICE_CALL */
 	uint32_t flags;		     /* VMMEM_SLICE_FLAG_... */
 	struct vmmem_region *region; /* of the first byte; or NULL */
 	uint64_t gpa;		     /* of the first byte */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Moving bytes between a descriptor and guest memory: the calls. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/io.h>
 
 #include "base/api.h"
 #include "map/collection_priv.h"
 #include "map/io_priv.h"
 #include "region/quiet.h"
+#include "region/slice_priv.h"
 
 /* So that each public function is one. */
 #define INLINE inline __attribute__((__always_inline__))
@@ -187,7 +187,7 @@ flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 	moved = vmmem_io_once(io, slice->host, wanted);
 	if (likely(moved == (int64_t)slice->len)) {
 		if (!io->to_fd)
-			vmmem_inline_written(slice, 0, slice->len);
+			vmmem_slice_written(slice, 0, slice->len);
 		return report(ret_done, slice->len, beyond);
 	}
 	rc = vmmem_io_flat(io, slice, wanted, moved, &done);
@@ -203,7 +203,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	uint64_t more;
 	int beyond = 0, rc;
 
-	if (!vmmem_inline_is_within(slice, offset, len)) {
+	if (!vmmem_slice_holds(slice, offset, len)) {
 		beyond = VMMEM_EOUTOFRANGE;
 		more = offset < slice->len ? slice->len - offset : 0;
 		if (!io->some || more == 0)
@@ -213,7 +213,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	if ((access_of(io) & ~slice->access) != 0)
 		return report(ret_done, 0, VMMEM_EDENIED);
 	part = *slice;
-	part.host = vmmem_inline_at(slice, offset);
+	part.host = vmmem_slice_host(slice, offset);
 	part.len = len;
 	part.log_offset += offset;
 	rc = flat(io, &part, ret_done);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Host addresses of ranges, as the system calls take them. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/iovec.h>
 
 #include <sys/uio.h>
 
 #include "base/api.h"
 #include "map/collection_priv.h"
+#include "region/slice_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -225,7 +225,7 @@ vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && len != 0; i++) {
 		piece = slices[i].len < len ? slices[i].len : len;
-		vmmem_inline_written(&slices[i], 0, piece);
+		vmmem_slice_written(&slices[i], 0, piece);
 		len -= piece;
 	}
 	return len != 0 ? VMMEM_EOUTOFRANGE : 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Slices: a range of one region, held and checked once. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/slice.h>
 
 #include "base/api.h"
@@ -57,7 +56,7 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.access = access,
+		.access = access | vmmem_slice_call(),
 		.flags = VMMEM_SLICE_FLAG_ACQUIRED,
 		.region = region,
 		.gpa = region->start + offset,
@@ -78,7 +77,31 @@ vmmem_slice_release(struct vmmem_slice *slice)
 	if ((given.flags & VMMEM_SLICE_FLAG_ACQUIRED) != 0)
 		vmmem_region_release(given.region,
 				     given.gpa - given.region->start,
-				     given.len, given.access, given.host);
+				     given.len,
+				     given.access & VMMEM_SLICE_ACCESS_KNOWN,
+				     given.host);
+}
+
+VMMEM_API int
+vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
+		struct vmmem_slice *ret_slice)
+{
+	struct vmmem_slice part;
+
+	if (slice == NULL || ret_slice == NULL)
+		return VMMEM_EARGUMENT;
+	if (len != 0 && !vmmem_slice_holds(slice, offset, len))
+		return VMMEM_EOUTOFRANGE;
+	part = *slice;
+	part.len = len;
+	part.flags = 0;
+	/* Zero bytes are nowhere, whatever the offset. */
+	part.host = len != 0 ? vmmem_slice_host(slice, offset) : NULL;
+	part.log_offset = len != 0 ? slice->log_offset + offset : 0;
+	part.region = len != 0 ? slice->region : NULL;
+	part.gpa = len != 0 ? slice->gpa + offset : 0;
+	*ret_slice = part;
+	return 0;
 }
 
 VMMEM_API int
@@ -122,7 +145,7 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
-	if (!vmmem_inline_is_within(slice, offset, len))
+	if (!vmmem_slice_holds(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	/* The caller's writing comes before this, for the compiler too. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

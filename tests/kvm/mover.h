@@ -355,14 +355,14 @@ expect_work(struct host *host, unsigned int vcpu)
 	}
 	for (i = 0; i < BASE_LEN / 2; i++) {
 		host_read(host, base_gpa + 2 * i, &word, sizeof(word));
-		NEED(vmmem_le16_equal(&word, base[i]),
+		NEED(vmmem_le16_get(&word) == base[i],
 		     "word %u of vCPU %u's memory is wrong", i, vcpu);
 		sum += base[i];
 	}
 	for (i = 0; i < ALIAS_LEN / 2; i++) {
 		host_read(host, ALIAS + vcpu * ALIAS_LEN + 2 * i, &word,
 			  sizeof(word));
-		NEED(vmmem_le16_equal(&word, alias[i]),
+		NEED(vmmem_le16_get(&word) == alias[i],
 		     "word %u that vCPU %u wrote by an alias is wrong", i,
 		     vcpu);
 	}

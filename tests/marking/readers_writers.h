@@ -200,6 +200,22 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 	name(place->slice, place->offset, OLD_##size(place), NEW_##size,   \
 	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
 
+/* What inline bodies call; 'size' is the code of an integer without more. */
+#define TRAITS_call_store (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_store(name, size)                                        \
+	name(place->slice, place->offset, size, place->order, NEW_##size)
+#define TRAITS_call_exchange (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_exchange(name, size)                                     \
+	name(place->slice, place->offset, 0x100 | size, place->order,      \
+	     NEW_##size, NULL)
+#define TRAITS_call_compare (BY_SLICE | ATOMIC | ALIGNED | COMPARES)
+#define CALL_call_compare(name, size)                                      \
+	name(place->slice, place->offset, size, place->order,              \
+	     VMMEM_ORDER_RELAXED, OLD_##size(place), NEW_##size, LOCAL)
+#define TRAITS_call_load (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_load(name, size)                                         \
+	name(place->slice, place->offset, size, place->order, LOCAL)
+
 #define TRAITS_at_bytes_out 0
 #define CALL_at_bytes_out(at, name, size)                                  \
 	name(at, place->gpa, local, place->len, NULL)
@@ -259,13 +275,9 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define CALL_collection_store(name, size) CALL_at_store(place->map, name, size)
 #define CALL_reader_store(name, size) CALL_at_store(place->reader, name, size)
 #define TRAITS_collection_modify TRAITS_at_modify
-#define TRAITS_reader_modify TRAITS_at_modify
 #define CALL_collection_modify(name, size) CALL_at_modify(place->map, name, size)
-#define CALL_reader_modify(name, size) CALL_at_modify(place->reader, name, size)
 #define TRAITS_collection_compare TRAITS_at_compare
-#define TRAITS_reader_compare TRAITS_at_compare
 #define CALL_collection_compare(name, size) CALL_at_compare(place->map, name, size)
-#define CALL_reader_compare(name, size) CALL_at_compare(place->reader, name, size)
 #define TRAITS_collection_bytes_out TRAITS_at_bytes_out
 #define TRAITS_reader_bytes_out TRAITS_at_bytes_out
 #define CALL_collection_bytes_out(name, size) CALL_at_bytes_out(place->map, name, size)

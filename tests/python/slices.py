@@ -35,6 +35,31 @@ class Slices(Case):
         self.assertEqual(lib.code("region_slice", region, 1, PAGE, 0),
                          lib.EOUTOFRANGE)
 
+    def test_what_inline_bodies_call(self):
+        slice_ = self.slice()
+        part = lib.get("inline_call_sub", slice_, 8, 8)
+        order = lib.ORDER_RELAXED
+        # The code of a word, and with what is added for a big-endian one.
+        self.assertEqual(lib.inline_call_store(part, 0, 4, order, 7), 0)
+        self.assertEqual(lib.inline_call_store(part, 4, 0x60 | 4, order, 1),
+                         0)
+        self.assertEqual(self.take(part, 4, 4), b"\0\0\0\1")
+        seen = ctypes.c_uint32()
+        self.assertEqual(lib.inline_call_modify(part, 0, 0x200 | 4, order, 3,
+                                                ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 7)
+        self.assertEqual(
+            lib.inline_call_compare_exchange(part, 0, 4, order, order, 10, 11,
+                                             ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 10)
+        self.assertEqual(lib.inline_call_load(slice_, 8, 4, order,
+                                              ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 11)
+        for code in 0, 3, 0x11, 0x21, 0x70 | 2, 0x100 | 4, 0x80000004:
+            self.assertEqual(lib.inline_call_load(slice_, 8, code, order,
+                                                  ctypes.byref(seen)),
+                             lib.EARGUMENT)
+
     def test_of_a_collection(self):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
         slice_ = lib.get("collection_slice", memory, 8, 16, lib.PROT_WRITE)
@@ -131,7 +156,7 @@ class Slices(Case):
                              top - 1)
             self.assertEqual(atomic("fetch_or", 0x50, order), 1)
             self.assertEqual(atomic("fetch_and", 0x41, order), 0x51)
-            self.assertEqual(atomic("load", lib.ORDER_CONSUME), 0x41)
+            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 0x41)
             self.assertEqual(self.take(slice_, 64 + bits // 8, 8), bytes(8))
 
     def test_refusals(self):

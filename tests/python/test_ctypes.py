@@ -64,15 +64,8 @@ class Interface(Case):
                          lib.EWRAPS)
         self.assertEqual(lib.get("address_checked_sub", 3, 2), 1)
         self.assertEqual(lib.code("address_checked_sub", 2, 3), lib.EWRAPS)
-        self.assertEqual(lib.call("address_overflowing_add", TOP - 1, 3),
-                         (1, 2))
-        self.assertEqual(lib.call("address_overflowing_sub", 1, 2),
-                         (1, TOP - 1))
         self.assertEqual(lib.get("address_align_up", 4097, 4096), 8192)
         self.assertEqual(lib.get("address_align_down", 4097, 4096), 4096)
-        self.assertEqual(lib.address_is_aligned(4096, 4096), 1)
-        self.assertEqual(lib.address_is_aligned(4097, 4096), 0)
-        self.assertEqual(lib.address_mask(0x1234, 0xff), 0x34)
         self.assertEqual(lib.get("address_range_last", TOP - 4096, 4096),
                          TOP - 1)
 
@@ -85,9 +78,11 @@ class Interface(Case):
                 getattr(lib, kind + "_set")(value, number)
                 self.assertEqual(bytes(value), number.to_bytes(size, order))
                 self.assertEqual(getattr(lib, kind + "_get")(value), number)
-                equal = getattr(lib, kind + "_equal")
-                self.assertEqual(equal(value, number), 1)
-                self.assertEqual(equal(value, number ^ 1), 0)
+                stored = int.from_bytes(bytes(value), sys.byteorder)
+                self.assertEqual(getattr(lib, kind + "_from_host")(number),
+                                 stored)
+                self.assertEqual(getattr(lib, kind + "_to_host")(stored),
+                                 number)
 
 
 class Regions(Case):
@@ -393,7 +388,7 @@ class Access(Case):
                              top - 1)
             self.assertEqual(atomic("fetch_or", 0x50, order), 1)
             self.assertEqual(atomic("fetch_and", 0x41, order), 0x51)
-            self.assertEqual(atomic("load", lib.ORDER_CONSUME), 0x41)
+            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 0x41)
             # What stands beside it was left alone.
             self.assertEqual(self.read(memory, 64 + bits // 8, 8), bytes(8))
 

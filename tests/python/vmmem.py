@@ -35,6 +35,9 @@ class Headers:
             with open(path, encoding="ascii") as header:
                 text += header.read()
         text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+        # Up to its #endif stand bodies only, to the end of the header.
+        text = re.sub(r"#ifndef VMMEM_NO_INLINE\n.*?\n#endif\s+"
+                      r"VMMEM_END_DECLS", "", text, flags=re.S)
         text = re.sub(r"\\\n", " ", text)
         directives = "\n".join(re.findall(r"^\s*#.*$", text, flags=re.M))
         text = re.sub(r"^\s*#.*$", "", text, flags=re.M)
