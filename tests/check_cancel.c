@@ -212,7 +212,7 @@ ask_residency(void)
 static void
 ready_update(void)
 {
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	region = file_region(AT(1));
 	assert_ok(vmmem_update_insert(update, region));
 	region = vmmem_region_unref(region);
@@ -223,6 +223,7 @@ remove_in_update(void)
 {
 	note(vmmem_update_remove(update, AT(1), LEN, NULL));
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void
@@ -237,7 +238,7 @@ insert_in_update(void)
 {
 	note(vmmem_update_insert(update, other));
 	other = vmmem_region_unref(other);
-	update = vmmem_update_abort(update);
+	update = vmmem_update_free(update);
 }
 
 static void
@@ -249,6 +250,7 @@ replace_in_update(void)
 	note(vmmem_update_replace(update, empty));
 	vmmem_collection_unref(empty);
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void

@@ -121,7 +121,7 @@ START_TEST(updates_are_not_lost)
 	struct vmmem_update *update;
 	pthread_t thread;
 
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	/* It begins when this one is over, whatever comes first. */
 	ck_assert_int_eq(pthread_create(&thread, NULL, insert_one, &writer),
 			 0);
@@ -129,6 +129,7 @@ START_TEST(updates_are_not_lost)
 	assert_ok(vmmem_update_insert(update, region));
 	vmmem_region_unref(region);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	pthread_join(thread, NULL);
 	assert_ok(writer.rc);
 	map = vmmem_space_get(space);

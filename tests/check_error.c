@@ -41,7 +41,7 @@ static const struct named_code {
 	NAME(VMMEM_EREGIONCOUNT), NAME(VMMEM_EDESCRIPTORS),
 	NAME(VMMEM_EUSEROVERLAP), NAME(VMMEM_EUSERADDR),
 	NAME(VMMEM_ELOGSHORT),   NAME(VMMEM_EMESSAGE),
-	NAME(VMMEM_EREGIONBYTES),
+	NAME(VMMEM_EREGIONBYTES), NAME(VMMEM_ETIMEOUT),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */
@@ -103,6 +103,7 @@ START_TEST(errnos)
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_EOVERLAP), EEXIST);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_ENOREGION), ENOENT);
 	ck_assert_int_eq(vmmem_error_errno(VMMEM_ESELFWAIT), EDEADLK);
+	ck_assert_int_eq(vmmem_error_errno(VMMEM_ETIMEOUT), ETIMEDOUT);
 }
 END_TEST
 

@@ -132,7 +132,7 @@ change_windows(unsigned int touched, unsigned int present,
 	if (pool_count() < WINDOWS)
 		assert_ok(vmmem_space_synchronize(machine.space, -1));
 	machine.stamp.map++;
-	assert_ok(vmmem_update_begin(machine.space, &update));
+	assert_ok(vmmem_update_new(machine.space, VMMEM_FOREVER, &update));
 	for (unsigned int i = 0; i < WINDOWS; i++) {
 		struct window *window = &machine.windows[i];
 
@@ -160,6 +160,7 @@ change_windows(unsigned int touched, unsigned int present,
 	assert_ok(vmmem_update_insert(update, stamp));
 	vmmem_region_unref(stamp);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 
 	atomic_store(&machine.published, machine.stamp.map);
 	for (unsigned int i = 0; i < WINDOWS; i++)

@@ -238,14 +238,13 @@ write_on(void *opaque)
 			break;
 		atomic_compare_exchange_strong(&updates_left, &left, left - 1);
 		/* Numbered under the lock, so that they come in order. */
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		map = new_map();
 		REQUIRE(vmmem_update_replace(update, map) == 0);
 		vmmem_collection_unref(map);
-		if (left % 5 == 0)
-			vmmem_update_abort(update);
-		else
+		if (left % 5 != 0)
 			REQUIRE(vmmem_update_commit(update) == 0);
+		vmmem_update_free(update);
 		change_other();
 	}
 	atomic_fetch_sub(&writers_left, 1);

@@ -93,7 +93,7 @@ uint64_t vmmem_space_generation(const struct vmmem_space *space);
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'region' is NULL
  *   VMMEM_EOVERLAP   'region' overlaps with one that is there
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
 				       struct vmmem_region *region);
@@ -108,7 +108,7 @@ VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ENOREGION  no region is exactly that range
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
 				       uint64_t len,
@@ -121,7 +121,7 @@ VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'map' is NULL
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
 					struct vmmem_collection *map);
@@ -136,8 +136,7 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ECALLBACK  a callback returned a positive value
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    this space
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of this space
  *   what the listener returned that refused
  *   what vmmem_collection_discard() returned
  */
@@ -191,13 +190,14 @@ size_t vmmem_space_retired(struct vmmem_space *space);
  * not the parent's.  Its listeners are told of them, so one that holds what the
  * two processes share, such as a virtual machine, must know who it is.
  *
- * Not from within a section of the calling thread.  after_fork_... of a NULL
- * space are no-ops.
+ * Not from within a section of the calling thread, and not with an open update of
+ * the caller, which the call would wait for.  after_fork_... of a NULL space are
+ * no-ops.
  *
  * vmmem_space_before_fork() returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    this space; then fork without it
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of this space;
+ *                    then fork without it
  */
 VMMEM_NODISCARD int vmmem_space_before_fork(struct vmmem_space *space);
 void vmmem_space_after_fork_parent(struct vmmem_space *space);

@@ -77,19 +77,22 @@ class Spaces(SpaceCase):
 
     def test_updates(self):
         space = self.space((0, PAGE), (PAGE, PAGE))
-        update = lib.get("update_begin", space)
-        self.assertEqual(lib.code("update_begin", space), lib.ESELFWAIT)
+        update = lib.get("update_new", space, lib.FOREVER)
+        self.assertEqual(lib.code("update_new", space, 0), lib.ETIMEOUT)
+        self.assertEqual(address(lib.update_space(update)), address(space))
         lib.region_unref(lib.get("update_remove", update, 0, PAGE))
         self.assertEqual(lib.update_insert(
             update, self.region("anonymous", 4 * PAGE, PAGE)), 0)
         self.assertEqual(lib.collection_count(lib.update_collection(update)), 2)
         self.assertEqual(self.starts(space), [0, PAGE])
         self.assertEqual(lib.update_commit(update), 0)
+        self.assertEqual(lib.update_commit(update), lib.EARGUMENT)
+        self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
-        update = lib.get("update_begin", space)
+        update = lib.get("update_new", space, lib.FOREVER)
         self.assertEqual(lib.update_replace(update, self.memory((0, PAGE))),
                          0)
-        self.assertFalse(lib.update_abort(update))
+        self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
     def test_listeners(self):
