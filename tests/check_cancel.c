@@ -573,7 +573,7 @@ synchronize(void *opaque)
 	(void)opaque;
 	pthread_cleanup_push(frames_are_left, NULL);
 	/* For ever, as a reader stays where it is. */
-	note(vmmem_space_synchronize(space, -1));
+	note(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	pthread_cleanup_pop(0);
 	return NULL;
 }
@@ -595,7 +595,7 @@ START_TEST(who_waits_ends)
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	expect_writer();
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 

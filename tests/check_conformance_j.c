@@ -82,7 +82,7 @@ START_TEST(readers_do_not_unmap)
 	ck_assert_int_eq(owned_is_released(&owned), 0);
 	vmmem_reader_leave(reader);
 	ck_assert_int_eq(owned_is_released(&owned), 0);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	ck_assert(pthread_equal(owned.releaser, pthread_self()));
 	vmmem_reader_free(reader);
@@ -170,7 +170,7 @@ START_TEST(waiting_and_numbers)
 	vmmem_reader_enter(reader);
 	insert(0x10000);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	vmmem_reader_free(reader);
@@ -201,7 +201,7 @@ START_TEST(remap_during_a_copy)
 					NULL));
 	ck_assert_mem_eq(buf, owned.bytes, OWNED_LEN);
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	vmmem_reader_free(reader);
 }

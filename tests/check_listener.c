@@ -459,7 +459,7 @@ meddle(void *opaque, struct vmmem_region *region)
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	return 0;
 }
 

@@ -117,7 +117,7 @@ duel_round(struct duel *duel, long round)
 	require(vmmem_update_commit(update) == 0);
 	vmmem_update_free(update);
 	wait_for(&duel->over, round);
-	require(vmmem_space_synchronize(duel->space, -1) == 0);
+	require(vmmem_space_synchronize(duel->space, VMMEM_FOREVER) == 0);
 }
 
 /* run_duel() returns the round in which memory went too early, or 0. */

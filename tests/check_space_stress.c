@@ -260,7 +260,7 @@ synchronize_on(void *opaque)
 	may_drop = 1;
 	do {
 		before = vmmem_space_generation(space);
-		REQUIRE(vmmem_space_synchronize(space, -1) == 0);
+		REQUIRE(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 		REQUIRE(vmmem_space_generation(space) >= before);
 	} while (is_running());
 	return NULL;
@@ -367,7 +367,7 @@ run(uint64_t updates, unsigned int forks)
 		pthread_join(threads[i], NULL);
 
 	vmmem_space_unref(other_space);
-	REQUIRE(vmmem_space_synchronize(space, -1) == 0);
+	REQUIRE(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	/* Nothing but the current map is left, and then nothing. */
 	ck_assert_uint_eq(atomic_load(&blocks_gone) + BLOCKS,

@@ -300,7 +300,7 @@ START_TEST(one_at_a_time)
 	assert_ok(vmmem_space_discard(space, 0, 0, 0, NULL));
 	assert_ok(vmmem_listener_free(listener));
 	vmmem_collection_unref(vmmem_space_get(space));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	vmmem_update_free(update);
 	assert_ok(vmmem_space_insert(space, region));
 	assert_ok(vmmem_update_new(space, 0, &update));

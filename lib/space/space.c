@@ -10,12 +10,10 @@
 #include <time.h>
 
 #include "base/api.h"
+#include "base/futex.h"
 #include "map/collection_priv.h"
 #include "map/lineage.h"
 #include "space/space_priv.h"
-
-#define NS_PER_MS INT64_C(1000000)
-#define MS_PER_S INT64_C(1000)
 
 /*
  * How a synchronize waits: sections are short, so first it only lets others
@@ -193,6 +191,14 @@ vmmem_space_unlock_telling(struct vmmem_space *space)
 	pthread_mutex_unlock(&space->telling);
 }
 
+/* set_count() stores how many maps are retired; under the epoch's lock. */
+static void
+set_count(struct vmmem_space *space, size_t count)
+{
+	/* Relaxed: vmmem_space_retired() reads it without the lock. */
+	__atomic_store_n(&space->retired_count, count, __ATOMIC_RELAXED);
+}
+
 /* list() makes a map one of those that are retired. */
 static void
 list(struct vmmem_space *space, struct vmmem_retired *node)
@@ -200,7 +206,7 @@ list(struct vmmem_space *space, struct vmmem_retired *node)
 	node->held = false;
 	TAILQ_INSERT_TAIL(&space->retired, node, link);
 	RB_INSERT(vmmem_retired_tree, &space->retired_maps, node);
-	space->retired_count++;
+	set_count(space, space->retired_count + 1);
 }
 
 /* unlist() moves one to another list, to be dropped. */
@@ -210,7 +216,7 @@ unlist(struct vmmem_space *space, struct vmmem_retired *node,
 {
 	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
 	RB_REMOVE(vmmem_retired_tree, &space->retired_maps, node);
-	space->retired_count--;
+	set_count(space, space->retired_count - 1);
 	TAILQ_INSERT_TAIL(unlisted, node, link);
 }
 
@@ -360,16 +366,6 @@ vmmem_space_replace(struct vmmem_space *space, struct vmmem_collection *map)
 	return rc;
 }
 
-static int64_t
-now_ns(void)
-{
-	struct timespec time = { 0 };
-
-	/* The system's steady clock is always there. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * MS_PER_S * NS_PER_MS + time.tv_nsec;
-}
-
 /* let_others_run() is the wait before look number 'look'. */
 static void
 let_others_run(unsigned int look)
@@ -387,25 +383,27 @@ let_others_run(unsigned int look)
 }
 
 VMMEM_API int
-vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
+vmmem_space_synchronize(struct vmmem_space *space, uint64_t timeout_ns)
 {
+	const bool forever = timeout_ns == VMMEM_FOREVER;
+	struct timespec deadline;
 	uint64_t wanted, horizon;
 	unsigned int look = 0;
-	int64_t end;
 	int rc;
 
-	if (space == NULL || timeout_ms < -1)
+	if (space == NULL)
 		return VMMEM_EARGUMENT;
-	end = timeout_ms > 0 ? now_ns() + timeout_ms * NS_PER_MS : 0;
+	deadline = vmmem_futex_deadline(forever ? 0 : timeout_ns);
 	wanted = vmmem_space_generation(space);
 	for (;;) {
 		rc = vmmem_space_drop_retired(space, true, &horizon);
 		if (horizon >= wanted)
 			return 0;
 		/* A reader of which nothing is known may never say more. */
-		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end) ||
-		    (timeout_ms < 0 && rc != 0 && look >= LOOKS_UNKNOWN))
-			return rc != 0 ? rc : -ETIMEDOUT;
+		if (forever ? rc != 0 && look >= LOOKS_UNKNOWN :
+			      timeout_ns == 0 ||
+				      vmmem_futex_is_past(&deadline))
+			return rc != 0 ? rc : VMMEM_ETIMEOUT;
 		let_others_run(look);
 		if (look < UINT32_MAX)
 			look++;
@@ -413,16 +411,12 @@ vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
 }
 
 VMMEM_API size_t
-vmmem_space_retired(struct vmmem_space *space)
+vmmem_space_retired(const struct vmmem_space *space)
 {
-	size_t count;
-
 	if (space == NULL)
 		return 0;
-	pthread_mutex_lock(&space->epoch.lock);
-	count = space->retired_count;
-	pthread_mutex_unlock(&space->epoch.lock);
-	return count;
+	/* Relaxed: it races with writers, and is a number to look at. */
+	return __atomic_load_n(&space->retired_count, __ATOMIC_RELAXED);
 }
 
 VMMEM_API int

@@ -316,7 +316,7 @@ barriers(void)
 	}
 	if (rc == 0) {
 		require_map(space, LEN, 1);
-		rc = vmmem_space_synchronize(space, -1);
+		rc = vmmem_space_synchronize(space, VMMEM_FOREVER);
 		REQUIRE(vmmem_space_retired(space) <= (rc != 0));
 	}
 	vmmem_space_unref(space);
@@ -358,7 +358,7 @@ run_with_failing(unsigned int n)
 	if (fired == NULL)
 		ck_assert_str_eq(inject_fired(), "syscall");
 	ck_assert_uint_eq(vmmem_space_retired(space), 1);
-	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);

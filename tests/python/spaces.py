@@ -69,10 +69,10 @@ class Spaces(SpaceCase):
                          address(taken))
         lib.reader_leave_slow(reader)
         lib.reader_leave(reader)
-        self.assertEqual(lib.space_synchronize(space, 0), -errno.ETIMEDOUT)
+        self.assertEqual(lib.space_synchronize(space, 0), lib.ETIMEOUT)
         self.assertEqual(lib.space_retired(space), 1)
         lib.reader_leave(reader)
-        self.assertEqual(lib.space_synchronize(space, -1), 0)
+        self.assertEqual(lib.space_synchronize(space, lib.FOREVER), 0)
         self.assertEqual(lib.reader_generation(reader), 0)
 
     def test_updates(self):
