@@ -576,7 +576,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			log_len = 0;
 			break;
 		default:
-			must(vmmem_space_synchronize(space, -1) == 0);
+			must(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 		}
 		check();
 	}

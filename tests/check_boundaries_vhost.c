@@ -154,7 +154,7 @@ START_TEST(of_rows)
 		}
 	}
 	ck_assert_int_eq(byte_at(good_row.gpa), 1);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), files);
 }
 END_TEST

@@ -212,7 +212,7 @@ ask_residency(void)
 static void
 ready_update(void)
 {
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	region = file_region(AT(1));
 	assert_ok(vmmem_update_insert(update, region));
 	region = vmmem_region_unref(region);
@@ -223,6 +223,7 @@ remove_in_update(void)
 {
 	note(vmmem_update_remove(update, AT(1), LEN, NULL));
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void
@@ -237,7 +238,7 @@ insert_in_update(void)
 {
 	note(vmmem_update_insert(update, other));
 	other = vmmem_region_unref(other);
-	update = vmmem_update_abort(update);
+	update = vmmem_update_free(update);
 }
 
 static void
@@ -249,6 +250,7 @@ replace_in_update(void)
 	note(vmmem_update_replace(update, empty));
 	vmmem_collection_unref(empty);
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void
@@ -570,7 +572,7 @@ synchronize(void *opaque)
 	(void)opaque;
 	pthread_cleanup_push(frames_are_left, NULL);
 	/* For ever, as a reader stays where it is. */
-	note(vmmem_space_synchronize(space, -1));
+	note(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	pthread_cleanup_pop(0);
 	return NULL;
 }
@@ -592,7 +594,7 @@ START_TEST(who_waits_ends)
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	expect_writer();
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 

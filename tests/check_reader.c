@@ -95,7 +95,7 @@ START_TEST(section_keeps_its_map)
 	ck_assert_uint_eq(byte, 0x42);
 	assert_code(vmmem_collection_read_u8(map, 0x10000, &byte),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
 
 	vmmem_reader_leave(reader);
@@ -118,7 +118,7 @@ START_TEST(sections_nest)
 	}
 	for (i = 0; i < 3; i++) {
 		vmmem_reader_leave(reader);
-		assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+		assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 		/* Still within: another one sees the same. */
 		ck_assert_ptr_eq(vmmem_reader_enter(reader), map);
 		vmmem_reader_leave(reader);
@@ -140,12 +140,12 @@ START_TEST(exported_forms_do_the_same)
 	ck_assert_ptr_eq(map, vmmem_reader_enter(reader));
 	exported_leave(reader);
 	replace();
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	exported_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	ck_assert_ptr_ne(vmmem_reader_enter(reader), NULL);
 	replace();
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	exported_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 }
@@ -157,14 +157,14 @@ START_TEST(release_without_take)
 	exported_leave(reader);
 	vmmem_reader_enter(reader);
 	replace();
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	/* And the next section counts again. */
 	vmmem_reader_enter(reader);
 	replace();
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 }
 END_TEST
@@ -239,7 +239,7 @@ START_TEST(two_readers)
 	/* The other one came later, and sees nothing that is retired. */
 	assert_ok(vmmem_space_synchronize(space, 0));
 	replace();
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	/* Whoever frees a reader ends its section. */
 	ck_assert_ptr_null(vmmem_reader_free(other));
 	assert_ok(vmmem_space_synchronize(space, 0));
@@ -255,14 +255,14 @@ START_TEST(a_reference_outlives_the_section)
 	vmmem_reader_leave(reader);
 	replace();
 	/* Nobody sees it, somebody holds it. */
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(vmmem_space_retired(space), 1);
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
 	assert_ok(vmmem_collection_read_u8(map, 0, &byte));
 	/* Who lets go does not unmap. */
 	vmmem_collection_unref(map);
 	ck_assert_int_eq(owned_is_released(&first_owned), 0);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&first_owned), 1);
 }
 END_TEST

@@ -238,7 +238,7 @@ START_TEST(failed)
 				  "c!16:0+1(-5) a!16:0+1(-5) ");
 	assert_ok(vmmem_space_remove(space, 16 * PAGE, PAGE, NULL));
 	vmmem_region_unref(custom);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 

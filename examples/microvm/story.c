@@ -221,7 +221,7 @@ out:
 	vmmem_region_unref(removed);
 	vmmem_collection_unref(old);
 	if (ok) {
-		rc = vmmem_space_synchronize(host->space, -1);
+		rc = vmmem_space_synchronize(host->space, VMMEM_FOREVER);
 		ok = screen_check(rc == 0 &&
 					  vmmem_space_retired(host->space) == 0,
 				  "nobody sees the old map any more, and its "

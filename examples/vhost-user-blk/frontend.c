@@ -176,9 +176,9 @@ publish(struct device *device)
 	/* Sections last as long as there is work: now they are to end. */
 	atomic_fetch_add(&device->epoch, 1);
 	device_map_changed(device, lost);
-	rc = vmmem_space_synchronize(device->space, -1);
+	rc = vmmem_space_synchronize(device->space, VMMEM_FOREVER);
 	if (rc == 0)
-		rc = vmmem_space_synchronize(device->memory, -1);
+		rc = vmmem_space_synchronize(device->memory, VMMEM_FOREVER);
 	if (rc == 0)
 		postcopy_trim(device);
 	return rc;

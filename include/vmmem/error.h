@@ -122,7 +122,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EMESSAGE (-4147)
 /* A memory table and its log have more bytes than is permitted. */
 #define VMMEM_EREGIONBYTES (-4148)
-/* What the caller waited for has not come in the time it gave. */
+/* The time that the caller gave is over. */
 #define VMMEM_ETIMEOUT (-4149)
 
 /*

@@ -186,7 +186,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * and then
  *   VMMEM_EOVERLAP      a row shares a guest address with a region of the space
  *                       that is not this object's
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int
 vmmem_vhost_set_table(struct vmmem_vhost *vhost,
@@ -208,7 +208,7 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
  *   VMMEM_EARGUMENT  a pointer is NULL
  *   VMMEM_ENOREGION  there is no such row
  *   -ENOMEM          from the allocator
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int
 vmmem_vhost_remove(struct vmmem_vhost *vhost,
@@ -231,7 +231,7 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  *                       permitted
  *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
  *   -ENOMEM             from the allocator
- *   what vmmem_fd_check(), vmmem_update_begin() and vmmem_update_commit()
+ *   what vmmem_fd_check(), vmmem_update_new() and vmmem_update_commit()
  *   return; -errno of the system calls that map
  */
 VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
@@ -244,7 +244,7 @@ VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'vhost' is NULL
  *   -ENOMEM          from the allocator
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_vhost_clear_log(struct vmmem_vhost *vhost);
 

@@ -75,7 +75,7 @@ struct vmmem_kvm {
 	bool read_only;	  /* what KVM has */
 	bool guest_memfd;
 
-	/* Guards what follows.  Taken after the space's writers' lock. */
+	/* Guards what follows.  Taken after the space's locks. */
 	pthread_mutex_t lock;
 	int cancel; /* of who holds it */
 	struct vmmem_collection *map; /* what the slots should be */

@@ -80,8 +80,8 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 	if (space == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	/* So that the map stays, and those who were asked. */
-	rc = vmmem_space_lock_writers(space);
+	/* So that the map stays, and the listeners that were asked. */
+	rc = vmmem_space_lock_telling(space);
 	if (rc != 0) {
 		vmmem_cancel_back(cancel);
 		return rc;
@@ -99,7 +99,7 @@ vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 					      ret_discarded);
 		tell_discarded(space, gpa, len, rc);
 	}
-	vmmem_space_unlock_writers(space);
+	vmmem_space_unlock_telling(space);
 	vmmem_cancel_back(cancel);
 	return rc;
 }

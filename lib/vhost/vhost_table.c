@@ -412,7 +412,7 @@ vmmem_vhost_install(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 	rc = show_all(vhost, table);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_update_begin(vhost->space, &update);
+	rc = vmmem_update_new(vhost->space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
 	rc = combine(vhost, vmmem_update_collection(update), table, &map);
@@ -420,11 +420,9 @@ vmmem_vhost_install(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 		rc = vmmem_update_replace(update, map);
 		vmmem_collection_unref(map);
 	}
-	if (rc != 0) {
-		vmmem_update_abort(update);
-		return rc;
-	}
-	rc = vmmem_update_commit(update);
+	if (rc == 0)
+		rc = vmmem_update_commit(update);
+	vmmem_update_free(update);
 	if (rc != 0)
 		return rc;
 	vmmem_vhost_table_free(vhost->table);

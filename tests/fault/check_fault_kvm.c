@@ -238,10 +238,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	/* abort() has tried once more, and it went well. */
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
@@ -258,10 +259,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 1);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -508,10 +510,11 @@ START_TEST(as_few_calls_as_can_be)
 #define CALLS(out, in, want)                                               \
 	do {                                                               \
 		fake.calls = 0;                                            \
-		REQUIRE(vmmem_update_begin(space, &update) == 0);          \
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0); \
 		REQUIRE(vmmem_update_remove(update, out, LEN, NULL) == 0); \
 		REQUIRE(vmmem_update_insert(update, in) == 0);             \
 		REQUIRE(vmmem_update_commit(update) == 0);                 \
+		vmmem_update_free(update);                                 \
 		ck_assert_uint_eq(fake.calls, want);                       \
 	} while (0)
 

@@ -269,7 +269,7 @@ make_change(const struct change *change)
 	unsigned int i;
 	int rc;
 
-	rc = vmmem_update_begin(space, &update);
+	rc = vmmem_update_new(space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
 	for (i = 0; i < change->outs && rc == 0; i++) {
@@ -282,8 +282,8 @@ make_change(const struct change *change)
 	for (i = 0; i < change->ins && rc == 0; i++)
 		rc = vmmem_update_insert(update, change->made[i]);
 	if (rc == 0)
-		return vmmem_update_commit(update);
-	vmmem_update_abort(update);
+		rc = vmmem_update_commit(update);
+	vmmem_update_free(update);
 	return rc;
 }
 

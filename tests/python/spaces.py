@@ -70,27 +70,30 @@ class Spaces(SpaceCase):
         lib.inline_call_leave(reader)
         self.assertEqual(address(lib.reader_enter(reader)), address(taken))
         lib.reader_leave(reader)
-        self.assertEqual(lib.space_synchronize(space, 0), -errno.ETIMEDOUT)
+        self.assertEqual(lib.space_synchronize(space, 0), lib.ETIMEOUT)
         self.assertEqual(lib.space_retired(space), 1)
         lib.reader_leave(reader)
-        self.assertEqual(lib.space_synchronize(space, -1), 0)
+        self.assertEqual(lib.space_synchronize(space, lib.FOREVER), 0)
         self.assertEqual(lib.reader_generation(reader), 0)
 
     def test_updates(self):
         space = self.space((0, PAGE), (PAGE, PAGE))
-        update = lib.get("update_begin", space)
-        self.assertEqual(lib.code("update_begin", space), lib.ESELFWAIT)
+        update = lib.get("update_new", space, lib.FOREVER)
+        self.assertEqual(lib.code("update_new", space, 0), lib.ETIMEOUT)
+        self.assertEqual(address(lib.update_space(update)), address(space))
         lib.region_unref(lib.get("update_remove", update, 0, PAGE))
         self.assertEqual(lib.update_insert(
             update, self.region("anonymous", 4 * PAGE, PAGE)), 0)
         self.assertEqual(lib.collection_count(lib.update_collection(update)), 2)
         self.assertEqual(self.starts(space), [0, PAGE])
         self.assertEqual(lib.update_commit(update), 0)
+        self.assertEqual(lib.update_commit(update), lib.EARGUMENT)
+        self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
-        update = lib.get("update_begin", space)
+        update = lib.get("update_new", space, lib.FOREVER)
         self.assertEqual(lib.update_replace(update, self.memory((0, PAGE))),
                          0)
-        self.assertFalse(lib.update_abort(update))
+        self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
     def test_listeners(self):
