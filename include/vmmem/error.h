@@ -122,6 +122,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EMESSAGE (-4147)
 /* A memory table and its log have more bytes than is permitted. */
 #define VMMEM_EREGIONBYTES (-4148)
+/* What should be added is there already. */
+#define VMMEM_EEXISTS (-4149)
+/* The object belongs to the process that this one was forked from. */
+#define VMMEM_EFORKED (-4150)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -90,6 +90,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_EMESSAGE, EBADMSG,
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
+	CODE(VMMEM_EEXISTS, EEXIST, "What should be added is there already"),
+	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
 };
 
 static const struct text *

@@ -14,9 +14,7 @@
 
 #define FLAGS_KNOWN VMMEM_SLOT_TABLE_CAN_MOVE
 
-/* What version 0.1 had. */
-#define OPTIONS_FIRST_SIZE                                                 \
-	(offsetof(struct vmmem_slot_table_options, opaque) + sizeof(void *))
+#define VMMEM_SLOT_TABLE_OPTIONS_SIZE_0_9 64
 
 VMMEM_API int
 vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
@@ -30,7 +28,7 @@ vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       OPTIONS_FIRST_SIZE);
+				       VMMEM_SLOT_TABLE_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}
@@ -62,6 +60,8 @@ vmmem_slot_table_free(struct vmmem_slot_table *slots)
 	for (i = 0; i < slots->count; i++)
 		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
 							     i)->slot.region);
+	if (slots->options.destroy != NULL)
+		slots->options.destroy(slots->options.opaque);
 	free(slots->order);
 	free(slots->pool);
 	free(slots);
@@ -213,7 +213,7 @@ put_in(struct vmmem_slot_table *slots,
 
 VMMEM_API int
 vmmem_slot_table_done(struct vmmem_slot_table *slots,
-		      struct vmmem_slot_plan *plan, size_t index)
+		      struct vmmem_slot_plan *plan)
 {
 	struct vmmem_slot_table_entry *entry;
 	struct vmmem_region *old;
@@ -222,13 +222,12 @@ vmmem_slot_table_done(struct vmmem_slot_table *slots,
 
 	if (slots == NULL || plan == NULL)
 		return VMMEM_EARGUMENT;
-	if (index >= plan->count)
-		return VMMEM_EOUTOFRANGE;
-	if (plan->slots != slots || plan->serial != slots->serial ||
-	    plan->next != index)
+	if (plan->slots != slots || plan->serial != slots->serial)
 		return VMMEM_EARGUMENT;
+	if (plan->next == plan->count)
+		return VMMEM_EOUTOFRANGE;
 
-	op = &plan->ops[index];
+	op = &plan->ops[plan->next];
 	number = op->slot.number - slots->options.first;
 	entry = &slots->pool[number];
 	old = entry->slot.region;
