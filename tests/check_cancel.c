@@ -427,7 +427,8 @@ with_kvm(void)
 		note(vmmem_kvm_new(space, vm_fd, &options, &kvm));
 		note(vmmem_space_insert(space, region));
 		note(vmmem_space_remove(space, AT(1), LEN, NULL));
-		note(vmmem_kvm_free(kvm));
+		note(vmmem_kvm_stop(kvm));
+		vmmem_kvm_free(kvm);
 	} else {
 		called++;
 	}

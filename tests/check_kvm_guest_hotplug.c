@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "end_kvm.h"
 #include "suite.h"
 
 #ifdef __x86_64__
@@ -87,7 +88,7 @@ static void
 close_machine(void)
 {
 	vcpu_close(&machine.vcpu);
-	assert_ok(vmmem_kvm_free(machine.kvm));
+	end_kvm(machine.kvm);
 	vm_close(&machine.vm);
 	for (unsigned int i = 0; i < WINDOWS; i++)
 		vmmem_region_unref(machine.windows[i].region);
@@ -372,7 +373,7 @@ be_a_child(void)
 	map = vmmem_space_get(machine.space);
 	expect_whole(map, 0);
 	vmmem_collection_unref(map);
-	if (vmmem_kvm_log_collect(machine.kvm, NULL) != -EIO)
+	if (vmmem_kvm_log_collect(machine.kvm, NULL) != VMMEM_EFORKED)
 		return 1;
 	for (unsigned int i = 0; i < WINDOWS; i++)
 		if (machine.windows[i].region != NULL &&
@@ -381,7 +382,10 @@ be_a_child(void)
 			return 2;
 	if (vmmem_space_synchronize(machine.space, VMMEM_FOREVER) != 0)
 		return 3;
-	return vmmem_kvm_free(machine.kvm) == 0 ? 0 : 4;
+	if (vmmem_kvm_stop(machine.kvm) != 0)
+		return 4;
+	vmmem_kvm_free(machine.kvm);
+	return 0;
 }
 
 static void

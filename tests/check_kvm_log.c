@@ -142,7 +142,7 @@ START_TEST(freeing_loses_no_mark)
 	insert(region);
 	start(NULL, _i, region);
 	write_page(9);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 	kvm = NULL;
 	EXPECT(region, 9);
 	vmmem_region_unref(region);
@@ -333,7 +333,7 @@ START_TEST(enabled_already)
 	if (_i == VMMEM_KVM_LOG_RING)
 		options.ring_entries = 1024;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &second));
-	assert_ok(vmmem_kvm_free(second));
+	end_kvm(second);
 	options.flags = VMMEM_KVM_FLAG_LOG_IS_ON;
 	begin_with(&options);
 }

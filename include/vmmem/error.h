@@ -124,6 +124,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EREGIONBYTES (-4148)
 /* The time that the caller gave is over. */
 #define VMMEM_ETIMEOUT (-4149)
+/* What should be added is there already. */
+#define VMMEM_EEXISTS (-4150)
+/* The object belongs to the process that this one was forked from. */
+#define VMMEM_EFORKED (-4151)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

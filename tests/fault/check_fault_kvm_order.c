@@ -7,6 +7,7 @@
  */
 #define FAKE_SLOTS 8
 #define FAKE_PAGES_MAX 192
+#include "end_kvm.h"
 #include "fake_kvm.h"
 #include "fault.h"
 #include "suite.h"
@@ -110,7 +111,7 @@ static void
 close_all(void)
 {
 	inject_ioctl = fake_kvm_ioctl;
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	inject_ioctl = NULL;
 	fake_kvm_close();
 	vmmem_harvester_free(harvester);

@@ -540,7 +540,7 @@ end(void)
 	unsigned int i;
 
 	harvest();
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	for (i = 0; i < FAKE_SLOTS; i++)
 		REQUIRE(fake.slots[i].is.len == 0);
 	vmmem_space_unref(space);

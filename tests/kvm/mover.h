@@ -15,6 +15,7 @@
 #include <vmmem/kvm.h>
 #include <vmmem/vmmem.h>
 
+#include "end_kvm.h"
 #include "guest.h"
 #include "vcpu.h"
 #include "work_guest.h"
@@ -123,7 +124,7 @@ host_close(struct host *host)
 				host->kvm, host->vcpus[i].vcpu.fd));
 		vcpu_close(&host->vcpus[i].vcpu);
 	}
-	assert_ok(vmmem_kvm_free(host->kvm));
+	end_kvm(host->kvm);
 	vm_close(&host->vm);
 	vmmem_reader_free(host->reader);
 	ck_assert_ptr_null(vmmem_space_unref(host->space));

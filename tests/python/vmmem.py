@@ -150,11 +150,11 @@ class Library:
             arguments = [kind for _, kind in self._parameters(parameters)]
             return name, ctypes.CFUNCTYPE(self.type(result), *arguments)
         match = re.fullmatch(r"(.+?[ *])(\w+)(?:\[(\d+)\])?", text)
-        if match is None:
+        if match is None or (match.group(3) is not None and not by_value):
             raise TypeError("cannot read: " + text)
         kind = self.type(match.group(1), by_value)
         if match.group(3) is not None:
-            kind *= int(match.group(3))
+            kind = kind * int(match.group(3))
         return match.group(2), kind
 
     def _parameters(self, text):
