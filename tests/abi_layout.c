@@ -8,6 +8,7 @@
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
+#include <vmmem/chain.h>
 #include <vmmem/collection.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
@@ -149,6 +150,9 @@ MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
 MEMBER(struct vmmem_file_range, reserved, 28, 4);
+
+/* vmmem/chain.h, since 0.9 */
+VALUE(VMMEM_CHAIN_SOME, 1U);
 
 /* vmmem/io.h, since 0.1 */
 VALUE(VMMEM_IO_SOME, 1U);

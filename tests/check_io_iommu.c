@@ -197,7 +197,7 @@ START_TEST(the_handler_may_synchronize)
 	assert_ok(vmmem_collection_ranges_from_fd(seen, chain, 3, 0,
 						  VMMEM_IO_REST, fd,
 						  VMMEM_IO_POSITION, 0,
-						  &done));
+						  &done, NULL));
 	ck_assert_uint_eq(done, 4 * PAGE);
 	expect_pattern(0, PAGE);
 	close(fd);
@@ -256,7 +256,7 @@ START_TEST(iovecs)
 
 	section = vmmem_iotlb_enter(iotlb);
 	assert_ok(vmmem_collection_iovec(seen, 0, 2 * PAGE, VMMEM_PROT_WRITE,
-					 iov, 4, &count));
+					 iov, 4, &count, NULL));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_ptr_eq(iov[0].iov_base, host_of(physical, gpa_of(0)));
 	ck_assert_ptr_eq(iov[1].iov_base, host_of(physical, gpa_of(PAGE)));

@@ -385,7 +385,7 @@ START_TEST(marks_after_the_translation_is_gone)
 	see_map(IOVA + 0x3000, HALF, 0x1000, RW);
 	section = vmmem_iotlb_enter(see.iotlb);
 	assert_ok(vmmem_collection_slice_list(see.map, chain, 2, W, list, 4,
-					      &count));
+					      &count, NULL));
 	ck_assert_uint_eq(count, 3);
 	vmmem_iotlb_unmap_all(see.iotlb);
 	assert_code(vmmem_collection_mark_ranges(see.map, chain, 2, 0x1020),

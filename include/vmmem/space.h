@@ -146,6 +146,23 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
 					uint64_t *ret_discarded);
 
 /*
+ * vmmem_space_discard_ranges() does the same for 'count' ranges, as
+ * vmmem_collection_discard_ranges() (vmmem/discard.h): it takes the writers'
+ * lock once.  Listeners are asked about each region's part of all ranges before
+ * the first byte goes.  If a listener refuses, 'ret_bad' gets the start of the
+ * range that it was asked about.
+ *
+ * Returns 0, or what vmmem_space_discard() and
+ * vmmem_collection_discard_ranges() return.
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_space_discard_ranges(struct vmmem_space *space,
+			   const struct vmmem_range *ranges, size_t count,
+			   uint32_t flags, uint64_t *ret_discarded,
+			   uint64_t *ret_bad);
+
+/*
  * vmmem_space_synchronize() waits until no reader sees a map that was replaced
  * before the call, and then drops the space's references to all retired maps
  * that nobody holds, which unmaps what is only theirs.  It does not wait for

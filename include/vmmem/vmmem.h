@@ -11,6 +11,7 @@
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
+#include <vmmem/chain.h>
 #include <vmmem/collection.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>

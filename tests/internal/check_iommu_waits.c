@@ -115,17 +115,17 @@ static size_t count;
 	CALL(slice_of_one, 1, slice(see.map, AT, 8, RW, &slice))           \
 	CALL(slice_of_two, 2, slice(see.map, AT, 16, RW, &slice))          \
 	CALL(next_slice, 1, next_slice(see.map, AT, 16, RW, &slice))       \
-	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count))          \
+	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count, NULL))    \
 	CALL(iovec_ranges, 2,                                              \
-	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count))          \
+	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count, NULL))    \
 	CALL(from_fd, 2, from_fd(see.map, AT, 16, fd, 0, 0, NULL))         \
 	CALL(some_from_fd, 2,                                              \
 	     from_fd(see.map, AT, 16, fd, 0, VMMEM_IO_SOME, &number))      \
 	CALL(to_fd, 2, to_fd(see.map, AT, 16, fd, 0, 0, NULL))             \
 	CALL(ranges_from_fd, 2,                                            \
-	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))    \
+	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL, NULL)) \
 	CALL(ranges_to_fd, 2,                                              \
-	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))
+	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL, NULL))
 
 #define CALL(name, pages, call)                                            \
 	static int call_##name(void)                                       \

@@ -304,6 +304,20 @@ class Collections(Case):
                          [PAGE + 6, PAGE - 6])
         region = lib.get("collection_next", memory, 2 * PAGE)
         self.assertEqual(lib.region_start(region), 0x100000)
+        self.assertEqual(lib.collection_index(memory, 0x100000),
+                         lib.collection_index(memory, 2 * PAGE))
+        self.assertEqual(lib.collection_overlaps(memory, PAGE, 1), 1)
+        self.assertEqual(lib.collection_overlaps(memory, 2 * PAGE, 1), 0)
+        region, offset, left, host = lib.get(
+            "collection_piece", memory, PAGE + 5, 9, lib.PROT_WRITE)
+        self.assertEqual((lib.region_start(region) + offset, left, host % 16),
+                         (PAGE + 5, 9, 5))
+        needed = lib.call("collection_describe", memory, None, 0)
+        self.assertEqual(needed[0], lib.ENOROOM)
+        text = ctypes.create_string_buffer(needed[1] + 1)
+        self.assertEqual(
+            lib.get("collection_describe", memory, text, len(text)), needed[1])
+        self.assertIn(b" anonymous rw- ", text.value)
 
     def test_file_ranges(self):
         file = self.file(PAGE)

@@ -245,7 +245,7 @@ to_fd(int map, int shape, int fd, uint64_t *ret_done)
 {
 	return vmmem_collection_ranges_to_fd(
 		maps[map], chain, shapes[shape].count, 0, VMMEM_IO_REST, fd,
-		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done);
+		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done, NULL);
 }
 
 static inline int
@@ -253,7 +253,7 @@ from_fd(int map, int shape, int fd, uint64_t *ret_done)
 {
 	return vmmem_collection_ranges_from_fd(
 		maps[map], chain, shapes[shape].count, 0, VMMEM_IO_REST, fd,
-		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done);
+		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done, NULL);
 }
 
 static inline void
