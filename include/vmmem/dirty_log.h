@@ -160,7 +160,9 @@ uint64_t vmmem_dirty_log_count(struct vmmem_dirty_log *log);
 
 /*
  * vmmem_dirty_log_next() finds the first dirty range behind 'range', and
- * stores it there; if there is none, it stores zeros.  A range of zeros begins
+ * stores it there; if there is none, it stores zeros.  The caller reads the
+ * bytes through a map that it gets from the space after this call: an older one
+ * may have another region there.  A range of zeros begins
  * with the lowest address; one of which only 'len' is 0 begins with its 'gpa'.
  * Ranges have no greatest length: a sender divides them.
  *
@@ -177,6 +179,10 @@ VMMEM_NODISCARD int vmmem_dirty_log_next(struct vmmem_dirty_log *log,
  * part of what was found, with the same 'region'.  What the region's ends cut
  * off of a page counts as being in the range.  If the region has left the
  * space, the call does nothing.
+ *
+ * If bytes were sent several times, the caller confirms them when those of the
+ * last time have arrived: an answer to an earlier time, passed on after that,
+ * could hide a write that came between.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  a pointer is NULL
