@@ -13,6 +13,7 @@
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/dirty_log.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>
 #include <vmmem/harvester.h>
@@ -169,6 +170,22 @@ VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
 SIZE(struct vmmem_bitmap_options, 16, 8);
 MEMBER(struct vmmem_bitmap_options, size, 0, 8);
 MEMBER(struct vmmem_bitmap_options, name, 8, 8);
+
+/* vmmem/dirty_log.h, since 0.9 */
+VALUE(VMMEM_DIRTY_LOG_CLEAN, 1U);
+VALUE(VMMEM_DIRTY_LOG_SKIP_UNLOGGED, 2U);
+SIZE(struct vmmem_dirty_log_options, 48, 8);
+MEMBER(struct vmmem_dirty_log_options, size, 0, 8);
+MEMBER(struct vmmem_dirty_log_options, name, 8, 8);
+MEMBER(struct vmmem_dirty_log_options, collect, 16, 8);
+MEMBER(struct vmmem_dirty_log_options, destroy, 24, 8);
+MEMBER(struct vmmem_dirty_log_options, opaque, 32, 8);
+MEMBER(struct vmmem_dirty_log_options, flags, 40, 4);
+MEMBER(struct vmmem_dirty_log_options, reserved, 44, 4);
+SIZE(struct vmmem_dirty_range, 24, 8);
+MEMBER(struct vmmem_dirty_range, gpa, 0, 8);
+MEMBER(struct vmmem_dirty_range, len, 8, 8);
+MEMBER(struct vmmem_dirty_range, region, 16, 8);
 
 /* vmmem/harvester.h, since 0.9 */
 SIZE(struct vmmem_harvester_options, 16, 8);
@@ -432,8 +449,7 @@ VALUE(VMMEM_ELOGSHORT, -4146);
 VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
 VALUE(VMMEM_ETIMEOUT, -4149);
-VALUE(VMMEM_EEXISTS, -4150);
-VALUE(VMMEM_EFORKED, -4151);
+VALUE(VMMEM_EFORKED, -4150);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);

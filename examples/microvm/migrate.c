@@ -125,7 +125,7 @@ send_dirty(struct migration *migration, struct migrate_part *part)
 	uint64_t at = 0, start, len;
 	int rc;
 
-	/* First the marks, then the bytes: see docs/dirty-log.md. */
+	/* First the marks, then the bytes: see docs/marking.md. */
 	rc = vmmem_harvester_take(part->harvester, NULL);
 	if (rc != 0)
 		return rc;

@@ -233,8 +233,8 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 				      uint64_t len);
 
 /*
- * vmmem_bitmap_start_logging() switches logging on: from its return, whatever the
- * library writes to a region with this bitmap is marked; and whatever it wrote
+ * vmmem_bitmap_start_logging() switches logging on: from its return, whatever
+ * the library writes to a region with this bitmap is marked; and whatever it wrote
  * before without a mark is in memory for all to see.  So a copy of all memory
  * made after this, and the marks since, miss nothing.  Devices keep running.
  *
@@ -249,9 +249,9 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 VMMEM_NODISCARD int vmmem_bitmap_start_logging(struct vmmem_bitmap *bitmap);
 
 /*
- * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With the last one,
- * and no harvester, writes are no longer marked; marks that are there stay.
- * Takes the bitmap's lock.
+ * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With
+ * the last one, and no harvester, writes are no longer marked; marks that are
+ * there stay.  Takes the bitmap's lock.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'bitmap' is NULL, or there is no start to take back

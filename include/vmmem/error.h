@@ -46,7 +46,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EORDER (-4109)
 /* The length is zero where a range must hold at least one byte. */
 #define VMMEM_EZEROLEN (-4110)
-/* Something is there already under this key, and stays. */
+/* What should be added is there already, and stays as it is. */
 #define VMMEM_EEXISTS (-4111)
 /* The mapping would go past the end of its file. */
 #define VMMEM_EPASTEOF (-4112)
@@ -124,10 +124,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EREGIONBYTES (-4148)
 /* The time that the caller gave is over. */
 #define VMMEM_ETIMEOUT (-4149)
-/* What should be added is there already. */
-#define VMMEM_EEXISTS (-4150)
 /* The object belongs to the process that this one was forked from. */
-#define VMMEM_EFORKED (-4151)
+#define VMMEM_EFORKED (-4150)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -40,9 +40,9 @@ struct vmmem_harvester_options {
 
 /*
  * vmmem_harvester_new() makes a harvester of 'bitmap' and switches logging on,
- * as vmmem_bitmap_start_logging() says.  It sees every mark made from now on; marks
- * that nobody took yet may come with its first harvest.  It holds a reference
- * to the bitmap.  'options' may be NULL.  The caller frees it.
+ * as vmmem_bitmap_start_logging() says.  It sees every mark made from now on;
+ * marks that nobody took yet may come with its first harvest.  It holds a
+ * reference to the bitmap.  'options' may be NULL.  The caller frees it.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'bitmap' or 'ret_harvester' is NULL

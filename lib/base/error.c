@@ -91,7 +91,6 @@ static const struct text texts[] = {
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
 	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
-	CODE(VMMEM_EEXISTS, EEXIST, "What should be added is there already"),
 	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
 };
 

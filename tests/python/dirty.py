@@ -157,3 +157,31 @@ class Bitmaps(Case):
         self.assertEqual(lib.harvester_confirm(harvester, 0, 2 ** 64 - 1), 0)
         self.assertEqual(lib.get("harvester_take", harvester), 4)
         self.assertFalse(lib.harvester_free(harvester))
+
+
+class DirtyLogs(Case):
+    def test_a_round(self):
+        builder = self.builder(0x10000, PAGE)
+        lib.region_builder_set_tracking(builder, UNIT)
+        memory = self.collection(self.build(builder))
+        space = lib.get("space_new", memory)
+        self.addCleanup(lib.space_unref, space)
+        log = lib.get("dirty_log_new", space, None)
+        self.assertEqual(address(lib.dirty_log_space(log)), address(space))
+        self.assertIsNone(lib.dirty_log_name(log))
+        self.assertEqual(lib.get("dirty_log_collect", log), PAGE)
+        found = lib.struct("dirty_range")()
+        self.assertEqual(lib.dirty_log_next(log, found), 0)
+        self.assertEqual((found.gpa, found.len), (0x10000, PAGE))
+        self.assertEqual(lib.dirty_log_confirm(log, found), 0)
+        self.write(memory, 0x10000 + UNIT, b"x")
+        self.assertEqual(lib.get("dirty_log_collect", log), UNIT)
+        self.assertEqual(lib.dirty_log_count(log), UNIT)
+        self.assertEqual(lib.dirty_log_next_unlogged(log, found), 0)
+        self.assertEqual(found.len, 0)
+
+        # What is written without a log is refused.
+        plain = self.region("anonymous", 0, PAGE)
+        self.assertEqual(lib.space_insert(space, plain), lib.ENOBITMAP)
+        self.assertFalse(lib.dirty_log_free(log))
+        self.assertEqual(lib.space_insert(space, plain), 0)

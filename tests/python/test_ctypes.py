@@ -17,7 +17,7 @@ import threading
 import unittest
 
 from backing import Backing, ProvokedByBacking
-from dirty import Bitmaps
+from dirty import Bitmaps, DirtyLogs
 from faults import Faults, bury, in_child
 from machines import NO_KVM, Kvm, Slots
 from slices import OnDemand, Slices
@@ -623,7 +623,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
 
 # Their tests are found here by name.
-TESTED_ELSEWHERE = (Backing, Bitmaps, Faults, Iommu, Iotlb, Kvm, OnDemand,
+TESTED_ELSEWHERE = (Backing, Bitmaps, DirtyLogs, Faults, Iommu, Iotlb, Kvm, OnDemand,
                     ReaderAccess, Slices, Slots, Spaces, Transfers, Vhost)
 
 
