@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "end_kvm.h"
 #include "guest.h"
 #include "suite.h"
 #include "vm.h"
@@ -54,7 +55,7 @@ setup_kvm(void)
 static void
 teardown(void)
 {
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 	vmmem_space_unref(space);
 	vm_close(&vm);
 }
@@ -125,7 +126,7 @@ START_TEST(freeing_takes_the_slots_away)
 {
 	insert(region_of(0, LEN));
 	expect_memory(0, 1);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 	expect_none(0);
 	/* The numbers are free again too. */
 	assert_ok(vmmem_kvm_new(space, vm.fd, NULL, &kvm));
@@ -139,12 +140,13 @@ START_TEST(one_update_with_several_changes)
 	struct vmmem_update *update;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, region));
 	expect_memory(0, 1);
 	expect_none(LEN);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 	expect_none(0);
 	expect_memory(LEN, 2);
@@ -161,7 +163,7 @@ START_TEST(read_only_region)
 
 	vmmem_region_builder_set_range(builder, LEN, LEN);
 	vmmem_region_builder_set_alias(builder, ram, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	host = expect_host(ram);
@@ -222,11 +224,12 @@ START_TEST(slot_of_the_callers_own_is_in_the_way)
 	struct vmmem_update *update;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, other));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_code(vmmem_update_commit(update), -EEXIST);
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 	vmmem_region_unref(other);
 
@@ -253,7 +256,7 @@ START_TEST(as_many_slots_as_there_are)
 	ck_assert_uint_eq(slot_at(2 * PAGE).number, all - 2);
 	/* As KVM has it: it will not let the code's slot be another. */
 	assert_code(vmmem_space_insert(space, region), -EINVAL);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 
 	options.max_slots = 3;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
@@ -263,7 +266,7 @@ START_TEST(as_many_slots_as_there_are)
 	ck_assert_uint_eq(slot_at(3 * PAGE).number, all - 3);
 	expect_none(PAGE);
 	expect_memory(3 * PAGE, 1);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 
 	options.first_slot = all;
 	assert_code(vmmem_kvm_new(space, vm.fd, &options, &kvm),
@@ -321,10 +324,11 @@ START_TEST(memory_that_moves)
 	insert(old);
 	expect_memory(0, 1);
 	ck_assert_uint_eq(host[0], 1);
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, new));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_none(0);
 	expect_memory(4 * LEN, 2);
 	ck_assert_uint_eq(host[0], 2);
@@ -422,6 +426,76 @@ START_TEST(another_listener_refuses)
 }
 END_TEST
 
+/* What a callback of a listener frees: a device that goes takes its KVM along. */
+struct freer {
+	struct vmmem_kvm *kvm;
+	unsigned int destroyed;
+};
+
+static int
+free_kvm(void *opaque, struct vmmem_collection *old_map,
+	 struct vmmem_collection *new_map)
+{
+	struct freer *freer = opaque;
+
+	(void)old_map;
+	(void)new_map;
+	freer->kvm = vmmem_kvm_free(freer->kvm);
+	return 0;
+}
+
+static void
+count_destroyed(void *opaque)
+{
+	struct freer *freer = opaque;
+
+	freer->destroyed++;
+}
+
+/* By a listener that is told before the object, or after it. */
+START_TEST(freed_in_a_callback_of_the_space)
+{
+	struct freer freer = { .kvm = NULL };
+	struct vmmem_kvm_options options = { .size = sizeof(options),
+					     .destroy = count_destroyed,
+					     .opaque = &freer };
+	struct vmmem_listener_ops ops = { .size = sizeof(ops),
+					  .commit = free_kvm };
+	struct vmmem_listener *listener;
+
+	insert(region_of(0, LEN));
+	assert_ok(vmmem_listener_new(space, &ops, &freer, _i, &listener));
+	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &freer.kvm));
+	expect_memory(0, 1);
+	insert(region_of(LEN, LEN));
+	ck_assert_uint_eq(freer.destroyed, 1);
+	expect_none(0);
+	expect_none(LEN);
+	/* It is told nothing any more. */
+	insert(region_of(2 * LEN, LEN));
+	expect_none(2 * LEN);
+	vmmem_listener_free(listener);
+	assert_ok(vmmem_kvm_new(space, vm.fd, NULL, &kvm));
+	expect_memory(2 * LEN, 1);
+}
+END_TEST
+
+START_TEST(stopped_and_then_freed)
+{
+	insert(region_of(0, LEN));
+	ck_assert_ptr_eq(vmmem_kvm_space(kvm), space);
+	assert_ok(vmmem_kvm_stop(kvm));
+	expect_none(0);
+	ck_assert_ptr_null(vmmem_kvm_space(kvm));
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
+	/* It does not follow any more, and stopping again does nothing. */
+	insert(region_of(LEN, LEN));
+	expect_none(LEN);
+	assert_ok(vmmem_kvm_stop(kvm));
+	assert_ok(vmmem_kvm_sync(kvm));
+}
+END_TEST
+
 START_TEST(child_leaves_the_parents_machine_alone)
 {
 	int status;
@@ -436,9 +510,11 @@ START_TEST(child_leaves_the_parents_machine_alone)
 
 		vmmem_space_after_fork_child(space);
 		ok = vmmem_space_remove(space, 0, LEN, NULL) == 0 &&
-		     vmmem_kvm_slot_find(kvm, 0, &slot) == -EIO &&
-		     vmmem_kvm_log_start(kvm, NULL) == -EIO &&
-		     vmmem_kvm_sync(kvm) == -EIO && vmmem_kvm_free(kvm) == 0;
+		     vmmem_kvm_slot_find(kvm, 0, &slot) == VMMEM_EFORKED &&
+		     vmmem_kvm_log_start(kvm, NULL) == VMMEM_EFORKED &&
+		     vmmem_kvm_sync(kvm) == VMMEM_EFORKED &&
+		     vmmem_kvm_stop(kvm) == 0 &&
+		     vmmem_kvm_free(kvm) == NULL;
 		vmmem_space_unref(space);
 		_exit(ok ? 0 : 1);
 	}
@@ -495,7 +571,7 @@ START_TEST(child_frees_what_is_in_use)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		vmmem_space_after_fork_child(space);
-		_exit(vmmem_kvm_free(kvm) == 0 ? 0 : 1);
+		_exit(vmmem_kvm_free(kvm) == NULL ? 0 : 1);
 	}
 	vmmem_space_after_fork_parent(space);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -566,7 +642,9 @@ START_TEST(what_is_wrong_is_refused)
 	assert_code(vmmem_kvm_remove_vcpu(kvm, vm.vcpu), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(NULL), 0);
 	ck_assert_int_eq(vmmem_kvm_is_pending(NULL), 0);
-	assert_ok(vmmem_kvm_free(NULL));
+	assert_code(vmmem_kvm_stop(NULL), VMMEM_EARGUMENT);
+	ck_assert_ptr_null(vmmem_kvm_space(NULL));
+	ck_assert_ptr_null(vmmem_kvm_free(NULL));
 	assert_ok(vmmem_kvm_sync(kvm));
 }
 END_TEST
@@ -589,6 +667,7 @@ make_suite(void)
 	tcase_add_test(ready, slot_of_the_callers_own_is_in_the_way);
 	tcase_add_test(ready, memory_that_moves);
 	tcase_add_loop_test(ready, another_listener_refuses, -1, 2);
+	tcase_add_test(ready, stopped_and_then_freed);
 	tcase_add_test(ready, child_leaves_the_parents_machine_alone);
 	tcase_add_test(ready, what_is_wrong_is_refused);
 	suite_add_tcase(suite, ready);
@@ -596,6 +675,7 @@ make_suite(void)
 	tcase_add_checked_fixture(bare, setup, teardown);
 	tcase_set_timeout(bare, 60);
 	tcase_add_test(bare, map_that_is_there_already);
+	tcase_add_loop_test(bare, freed_in_a_callback_of_the_space, -1, 2);
 	tcase_add_test(bare, as_many_slots_as_there_are);
 	tcase_add_test(bare, every_slot_that_kvm_has);
 	tcase_add_test(bare, region_with_a_guest_memfd);

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "end_kvm.h"
 #include "suite.h"
 
 #ifdef __x86_64__
@@ -87,7 +88,7 @@ static void
 close_machine(void)
 {
 	vcpu_close(&machine.vcpu);
-	assert_ok(vmmem_kvm_free(machine.kvm));
+	end_kvm(machine.kvm);
 	vm_close(&machine.vm);
 	for (unsigned int i = 0; i < WINDOWS; i++)
 		vmmem_region_unref(machine.windows[i].region);
@@ -130,9 +131,9 @@ change_windows(unsigned int touched, unsigned int present,
 
 	/* Readers that were long in a section kept blocks from coming back. */
 	if (pool_count() < WINDOWS)
-		assert_ok(vmmem_space_synchronize(machine.space, -1));
+		assert_ok(vmmem_space_synchronize(machine.space, VMMEM_FOREVER));
 	machine.stamp.map++;
-	assert_ok(vmmem_update_begin(machine.space, &update));
+	assert_ok(vmmem_update_new(machine.space, VMMEM_FOREVER, &update));
 	for (unsigned int i = 0; i < WINDOWS; i++) {
 		struct window *window = &machine.windows[i];
 
@@ -160,6 +161,7 @@ change_windows(unsigned int touched, unsigned int present,
 	assert_ok(vmmem_update_insert(update, stamp));
 	vmmem_region_unref(stamp);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 
 	atomic_store(&machine.published, machine.stamp.map);
 	for (unsigned int i = 0; i < WINDOWS; i++)
@@ -371,16 +373,19 @@ be_a_child(void)
 	map = vmmem_space_get(machine.space);
 	expect_whole(map, 0);
 	vmmem_collection_unref(map);
-	if (vmmem_kvm_log_collect(machine.kvm, NULL) != -EIO)
+	if (vmmem_kvm_log_collect(machine.kvm, NULL) != VMMEM_EFORKED)
 		return 1;
 	for (unsigned int i = 0; i < WINDOWS; i++)
 		if (machine.windows[i].region != NULL &&
 		    vmmem_space_remove(machine.space, WINDOW_GPA(i), WINDOW_LEN,
 				       NULL) != 0)
 			return 2;
-	if (vmmem_space_synchronize(machine.space, -1) != 0)
+	if (vmmem_space_synchronize(machine.space, VMMEM_FOREVER) != 0)
 		return 3;
-	return vmmem_kvm_free(machine.kvm) == 0 ? 0 : 4;
+	if (vmmem_kvm_stop(machine.kvm) != 0)
+		return 4;
+	vmmem_kvm_free(machine.kvm);
+	return 0;
 }
 
 static void
@@ -433,7 +438,7 @@ START_TEST(nobody_notices)
 			expect_child();
 		if (look) {
 			expect_lap();
-			assert_ok(vmmem_space_synchronize(machine.space, -1));
+			assert_ok(vmmem_space_synchronize(machine.space, VMMEM_FOREVER));
 		}
 		for (unsigned int i = 0; i < WINDOWS; i++) {
 			if (look && old[i] != NULL)

@@ -142,7 +142,7 @@ START_TEST(freeing_loses_no_mark)
 	insert(region);
 	start(NULL, _i, region);
 	write_page(9);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 	kvm = NULL;
 	EXPECT(region, 9);
 	vmmem_region_unref(region);
@@ -208,10 +208,11 @@ START_TEST(moving_loses_no_mark)
 	insert(here);
 	start(NULL, _i, region);
 	write_page(8);
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, GPA, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, there));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(vm_write(&vm, ALIAS, 2), KVM_EXIT_HLT);
 	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
 	EXPECT(region, 0, 8);
@@ -332,7 +333,7 @@ START_TEST(enabled_already)
 	if (_i == VMMEM_KVM_LOG_RING)
 		options.ring_entries = 1024;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &second));
-	assert_ok(vmmem_kvm_free(second));
+	end_kvm(second);
 	options.flags = VMMEM_KVM_FLAG_LOG_IS_ON;
 	begin_with(&options);
 }

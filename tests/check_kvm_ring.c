@@ -47,7 +47,7 @@ START_TEST(rings)
 	uint64_t page;
 
 	begin_with(&options);
-	assert_code(vmmem_kvm_add_vcpu(kvm, vm.vcpu), -EEXIST);
+	assert_code(vmmem_kvm_add_vcpu(kvm, vm.vcpu), VMMEM_EEXISTS);
 	region = tracked(GPA, PAGE);
 	own = region_of(ALIAS, LEN);
 	insert(region);

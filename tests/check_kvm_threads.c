@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "end_kvm.h"
 #include "guest.h"
 #include "rng.h"
 #include "suite.h"
@@ -146,7 +147,8 @@ START_TEST(nothing_is_lost)
 	printf("way %d, seed 0x%llx\n", _i, (unsigned long long)seed);
 	fflush(stdout);
 	atomic_store(&rounds_left, (unsigned int)rng_rounds(1000));
-	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(ram), &harvester));
+	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(ram), NULL,
+				      &harvester));
 	assert_ok(vmmem_kvm_log_start(kvm, NULL));
 	for (page = 0; page < LEN; page += PAGE)
 		copy[page] = host[page];
@@ -165,7 +167,7 @@ START_TEST(nothing_is_lost)
 			      (unsigned int)(page / PAGE));
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
 	vmmem_harvester_free(harvester);
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 }
 END_TEST
 

@@ -24,9 +24,9 @@ START_TEST(from_nothing)
 	/* A plan is only a plan. */
 	ck_assert_uint_eq(vmmem_slot_table_count(slots), 0);
 
-	assert_ok(vmmem_slot_table_done(slots, plan, 0));
+	assert_ok(vmmem_slot_table_done(slots, plan));
 	ck_assert_uint_eq(vmmem_slot_table_count(slots), 1);
-	assert_ok(vmmem_slot_table_done(slots, plan, 1));
+	assert_ok(vmmem_slot_table_done(slots, plan));
 	assert_ok(vmmem_slot_table_at(slots, 1, &slot));
 	ck_assert_ptr_eq(slot.region, high);
 	assert_ok(vmmem_slot_table_by_number(slots, 0, &slot));
@@ -142,7 +142,7 @@ START_TEST(read_only_is_another_slot)
 
 	vmmem_region_builder_set_range(builder, 0, LEN);
 	vmmem_region_builder_set_alias(builder, memory, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	plan_for(MAP(memory));
@@ -259,17 +259,18 @@ END_TEST
 START_TEST(a_plan_is_done_in_order_and_once)
 {
 	struct vmmem_slot_plan *stale;
+	struct vmmem_slot slot;
 
 	plan_for(MAP(region_of(0, LEN), region_of(LEN, LEN)));
-	assert_code(vmmem_slot_table_done(slots, plan, 1), VMMEM_EARGUMENT);
-	assert_ok(vmmem_slot_table_done(slots, plan, 0));
-	assert_code(vmmem_slot_table_done(slots, plan, 0), VMMEM_EARGUMENT);
+	assert_ok(vmmem_slot_table_done(slots, plan));
+	ck_assert_uint_eq(vmmem_slot_table_count(slots), 1);
+	assert_ok(vmmem_slot_table_find(slots, 0, &slot));
 	stale = plan;
 	plan = NULL;
 	plan_for(map_of(NULL, 0));
 	do_all();
-	assert_code(vmmem_slot_table_done(slots, stale, 1), VMMEM_EARGUMENT);
-	assert_code(vmmem_slot_table_done(slots, stale, 2), VMMEM_EOUTOFRANGE);
+	assert_code(vmmem_slot_table_done(slots, stale), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_done(slots, plan), VMMEM_EOUTOFRANGE);
 	vmmem_slot_plan_free(stale);
 }
 END_TEST
@@ -368,8 +369,8 @@ START_TEST(what_is_wrong_is_refused)
 	assert_code(vmmem_slot_plan_at(NULL, 0, &op), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_plan_at(plan, 0, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_plan_at(plan, 0, &op), VMMEM_EOUTOFRANGE);
-	assert_code(vmmem_slot_table_done(NULL, plan, 0), VMMEM_EARGUMENT);
-	assert_code(vmmem_slot_table_done(slots, NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_done(NULL, plan), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_done(slots, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_table_at(NULL, 0, &slot), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_table_at(slots, 0, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_table_find(NULL, 0, &slot), VMMEM_EARGUMENT);

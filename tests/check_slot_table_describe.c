@@ -164,6 +164,61 @@ START_TEST(described_without_a_host_address)
 }
 END_TEST
 
+/* A member of a later version is not one that this library knows. */
+static int
+describe_more(void *opaque, const struct vmmem_region *region,
+	      struct vmmem_slot *slot)
+{
+	size_t i;
+
+	(void)region;
+	for (i = 0; i < ARRAY_LEN(slot->reserved); i++)
+		ck_assert_uint_eq(slot->reserved[i], 0);
+	slot->reserved[*(size_t *)opaque] = 1;
+	return 0;
+}
+
+START_TEST(described_by_a_newer_caller)
+{
+	size_t word;
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
+					       .describe = describe_more,
+					       .opaque = &word };
+	struct vmmem_collection *map = MAP(region_of(0, LEN));
+
+	vmmem_slot_table_free(slots);
+	make(&options);
+	for (word = 0; word < 9; word++)
+		assert_code(vmmem_slot_plan_new(slots, map, &plan),
+			    VMMEM_EARGUMENT);
+	vmmem_collection_unref(map);
+}
+END_TEST
+
+static void
+count(void *opaque)
+{
+	++*(unsigned int *)opaque;
+}
+
+START_TEST(destroy_is_called_once)
+{
+	unsigned int destroyed = 0;
+	struct vmmem_slot_table_options options = { .size = sizeof(options),
+					       .destroy = count,
+					       .opaque = &destroyed };
+
+	vmmem_slot_table_free(slots);
+	make(&options);
+	slots = vmmem_slot_table_free(slots);
+	ck_assert_uint_eq(destroyed, 1);
+	/* Not if there is no table. */
+	options.reserved = 1;
+	assert_code(vmmem_slot_table_new(&options, &slots), VMMEM_EARGUMENT);
+	ck_assert_uint_eq(destroyed, 1);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -176,6 +231,8 @@ make_suite(void)
 	tcase_add_test(tcase, described_by_the_caller);
 	tcase_add_loop_test(tcase, described_with_guest_memfd, 0, 2);
 	tcase_add_test(tcase, described_without_a_host_address);
+	tcase_add_test(tcase, described_by_a_newer_caller);
+	tcase_add_test(tcase, destroy_is_called_once);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

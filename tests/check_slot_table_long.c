@@ -228,13 +228,6 @@ START_TEST(refused)
 	assert_ok(vmmem_slot_plan_new(made, map, &plan));
 	plan = vmmem_slot_plan_free(plan);
 	vmmem_slot_table_free(made);
-	/* What the options were before they had this. */
-	options.size = offsetof(struct vmmem_slot_table_options, max_len);
-	assert_ok(vmmem_slot_table_new(&options, &made));
-	assert_ok(vmmem_slot_plan_new(made, map, &plan));
-	expect_count(1);
-	plan = vmmem_slot_plan_free(plan);
-	vmmem_slot_table_free(made);
 	vmmem_collection_unref(map);
 }
 END_TEST

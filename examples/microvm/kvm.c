@@ -204,8 +204,7 @@ kvm_free(struct machine *machine)
 {
 	struct kvm_machine *kvm = (struct kvm_machine *)machine;
 
-	if (vmmem_kvm_free(kvm->slots) != 0)
-		return; /* KVM still has the memory: so have we */
+	vmmem_kvm_free(kvm->slots);
 	if (kvm->run != NULL)
 		munmap(kvm->run, kvm->run_len);
 	if (kvm->vcpu >= 0)

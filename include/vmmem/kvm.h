@@ -4,19 +4,20 @@
  * space, and what its vCPUs write, brought into the bitmaps of the regions.
  *
  * A kvm object is a listener of a space (vmmem/listener.h).  When an update is
- * committed, it makes the virtual machine's slots those of the new map, by the
- * fewest calls of KVM_SET_USER_MEMORY_REGION (vmmem/slot_table.h), all in one go
- * when it is told of the commit.  If one of them fails, it undoes the others
- * and refuses the update with the code.  If undoing fails as well, or another
- * listener refuses and undoing fails then, work is left over: the table of
- * slots says what the virtual machine has, the memory of each slot stays
- * mapped, and the next update, or vmmem_kvm_sync(), does what is left.
+ * committed, the object makes the slots of the virtual machine those of the new
+ * map, with the fewest calls of KVM_SET_USER_MEMORY_REGION (see
+ * vmmem/slot_table.h), all in one go when it is told of the commit.  If one of
+ * the calls fails, the object undoes the others and refuses the update with the
+ * code.  If undoing fails as well, or if another listener refuses and undoing
+ * fails then, work is left over: the object knows which slots the virtual
+ * machine has, the memory of each slot stays mapped, and the next update, or
+ * vmmem_kvm_sync(), does what is left.
  *
- * Each region gets a slot, or several if it is longer than a slot can be, a
- * read-only region read-only ones; except those without a host address and
- * those that do not permit reading: they stay MMIO exits.  A slot consists of
- * whole pages; an update with a region that does not, and that describe() does
- * not exclude, is refused.
+ * Each region gets a slot, or several if it is longer than a slot can be.  A
+ * read-only region gets a read-only slot.  A region without a host address, or
+ * one that does not permit reading, gets none: what the guest does there is an
+ * exit.  A slot consists of whole pages.  An update with a region that does not
+ * is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
  *
  * To see what vCPUs write, start logging, and collect before each harvest:
  *
@@ -25,20 +26,24 @@
  *     vmmem_kvm_log_collect(kvm, NULL);       what vCPUs wrote is marked
  *     vmmem_harvester_take(harvester, NULL);  now read what is taken
  *
- * What a vCPU wrote before a collect that succeeds is marked after it, or was
- * at an earlier one; no page that is marked may be written again without being
- * marked again.  So collect, take, read, in this order, lose nothing.  What a
- * slot logged is collected before the slot goes, too.
+ * When collect returns 0, every page that a vCPU wrote before the call is
+ * marked, or was marked by an earlier collect.  A page that a vCPU writes again
+ * is marked again by the next collect.  So collect, take and read, in this
+ * order, lose nothing.  The object also collects what a slot logged before it
+ * deletes the slot.
  *
- * This header needs no header of Linux; on a system whose KVM lacks what is
- * asked for, VMMEM_ENOSUPPORT says so at run time.
+ * This header needs no header of Linux.  Where KVM lacks what the caller asks
+ * for, the code is VMMEM_ENOSUPPORT.
  *
- * All functions may be called by any thread, but not in a signal handler.  They
- * wait for one another.  In a child that fork() made, KVM refuses all calls: a
- * kvm object there lets every update pass, its functions return -EIO, and it is
- * freed without a call to KVM.
+ * Any thread may call these functions, except in a signal handler.  Calls wait
+ * for one another.  In a child that fork() made, KVM refuses all calls: there
+ * a kvm object lets every update pass, its functions return VMMEM_EFORKED, and
+ * vmmem_kvm_stop() and vmmem_kvm_free() end it without a call to KVM.
  *
- * Since: 0.1, all of it.
+ * ioeventfds and coalesced MMIO zones are not kept by this object: they belong
+ * to devices, and not to memory.
+ *
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_KVM_H
 #define VMMEM_KVM_H
@@ -77,26 +82,8 @@ struct vmmem_kvm_options {
 	uint32_t ring_entries;	/* per vCPU, a power of two (65536, or what KVM
 				   has if that is less); as many as were
 				   enabled, if they were already */
-	uint32_t flags;		/* a set of VMMEM_KVM_... (0) */
+	uint32_t flags;		/* a set of VMMEM_KVM_FLAG_... (0) */
 	uint32_t reserved;	/* 0 */
-
-	/*
-	 * As struct vmmem_slot_table_options says: excludes regions, or gives them
-	 * a guest_memfd.  Asked again when logging starts or stops.
-	 * VMMEM_SLOT_LOG that it sets has the region logged at all times.  May
-	 * run on any thread that calls functions of this header or updates the
-	 * space, with the locks of both held, so it calls neither.
-	 */
-	int (*describe)(void *opaque, const struct vmmem_region *region,
-			struct vmmem_slot *slot);
-
-	/*
-	 * Told of each page in a ring that is of a slot of the caller's own:
-	 * its number, with the address space in the upper 16 bits, and the
-	 * page's number in the slot.  Same threads.
-	 */
-	void (*other_slot)(void *opaque, uint32_t slot, uint64_t page);
-	void *opaque;
 
 	/*
 	 * The longest slot in bytes, whole pages (2^30 pages, which is also the
@@ -104,6 +91,30 @@ struct vmmem_kvm_options {
 	 * that.
 	 */
 	uint64_t max_slot_len;
+
+	/*
+	 * As struct vmmem_slot_table_options says: excludes regions, or gives
+	 * them a guest_memfd.  Called again when logging starts or stops.  A
+	 * region for which it sets VMMEM_SLOT_LOG is logged at all times.  Runs
+	 * on any thread that calls functions of this header or updates the
+	 * space, with the locks of both held, so it calls neither.
+	 */
+	int (*describe)(void *opaque, const struct vmmem_region *region,
+			struct vmmem_slot *slot);
+
+	/*
+	 * Told of each page in a ring that is of a slot of the caller's own:
+	 * the slot's number, with the address space in the upper 16 bits, and
+	 * the page's number in the slot.  Runs on the same threads.
+	 */
+	void (*other_slot)(void *opaque, uint32_t slot, uint64_t page);
+
+	/*
+	 * Called once, by vmmem_kvm_free(), when no other callback runs or will
+	 * run.  Not called if vmmem_kvm_new() failed.
+	 */
+	void (*destroy)(void *opaque);
+	void *opaque;
 };
 
 /*
@@ -121,12 +132,12 @@ struct vmmem_kvm_options {
  *                       'first_slot' on is a slot's
  *   VMMEM_ENOSUPPORT    KVM does not have this way of logging, this many ring
  *                       entries, or this address space
- *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.9 or above
  *                       4096
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
  *                       know
  *   -ENOTTY             'vm_fd' is not a virtual machine
- *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
+ *   VMMEM_ESELFWAIT     this thread is in a listener's callback
  *                       of 'space'
  *   -ENOMEM             from the allocator
  *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
@@ -153,18 +164,43 @@ VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 				  struct vmmem_kvm **ret_kvm);
 
 /*
- * vmmem_kvm_free() deletes all slots that it made, collects what they logged,
- * and frees.  vCPUs may still run: they find no memory.  NULL is a no-op.
+ * vmmem_kvm_stop() leaves the space, collects what the slots logged, and deletes
+ * them.  vCPUs may still run: they find no memory.  The space does not know of
+ * the object afterwards, whatever the call returns.  The object has to be freed.
+ * A second call deletes the slots that the first could not.
  *
  * Returns 0, or
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    the space; nothing has changed
+ *   VMMEM_EARGUMENT  'kvm' is NULL
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of the space;
+ *                    nothing has changed
  *   -ENOMEM          from the allocator
- *   -errno           what KVM said when a slot should be deleted.  'kvm' is no
- *                    listener any more, but still there, as the machine can
- *                    reach the memory of the slots that are left: call again.
+ *   -errno           what KVM said when a slot should be deleted.  The virtual
+ *                    machine can still reach the memory of the slots that are
+ *                    left, and the memory stays mapped: call again.
  */
-int vmmem_kvm_free(struct vmmem_kvm *kvm);
+VMMEM_NODISCARD int vmmem_kvm_stop(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_free() does what vmmem_kvm_stop() does, as far as it can, frees, and
+ * returns NULL.  It cannot fail, and may be called anywhere except in a callback
+ * of this object: also within an update and in a callback of another listener of
+ * the space.  NULL is a no-op.
+ *
+ * If KVM does not delete a slot, the memory of that slot stays mapped.  Each
+ * later vmmem_kvm_new(), vmmem_kvm_sync(), vmmem_kvm_stop() and vmmem_kvm_free() of
+ * any object tries again; until one of them succeeds the library keeps a
+ * duplicate of the descriptor.  If there is no descriptor left for that
+ * (EMFILE), the memory stays mapped as long as the process lives.  A caller that must know
+ * calls vmmem_kvm_stop() before.
+ */
+struct vmmem_kvm *vmmem_kvm_free(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_space() returns the space, for as long as the object follows it; NULL
+ * after vmmem_kvm_stop(), and for NULL.  The object has a reference to it, and
+ * the caller gets none.
+ */
+struct vmmem_space *vmmem_kvm_space(const struct vmmem_kvm *kvm);
 
 /*
  * vmmem_kvm_sync() does what is left over after a failure.  It is not needed
@@ -180,10 +216,10 @@ VMMEM_NODISCARD int vmmem_kvm_sync(struct vmmem_kvm *kvm);
  * vmmem_kvm_is_pending() returns 1 if work is left over after a failure, else
  * 0; 0 for NULL.
  */
-int vmmem_kvm_is_pending(struct vmmem_kvm *kvm);
+int vmmem_kvm_is_pending(const struct vmmem_kvm *kvm);
 
 /* vmmem_kvm_slot_count() returns how many slots it keeps; 0 for NULL. */
-size_t vmmem_kvm_slot_count(struct vmmem_kvm *kvm);
+size_t vmmem_kvm_slot_count(const struct vmmem_kvm *kvm);
 
 /*
  * vmmem_kvm_slot_at() stores the slot at 'index', in ascending order of guest
@@ -194,7 +230,7 @@ size_t vmmem_kvm_slot_count(struct vmmem_kvm *kvm);
  *   VMMEM_EARGUMENT    'kvm' or 'ret_slot' is NULL
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
-VMMEM_NODISCARD int vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
+VMMEM_NODISCARD int vmmem_kvm_slot_at(const struct vmmem_kvm *kvm, size_t index,
 				      struct vmmem_slot *ret_slot);
 
 /*
@@ -205,7 +241,8 @@ VMMEM_NODISCARD int vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
  *   VMMEM_EARGUMENT  'kvm' or 'ret_slot' is NULL
  *   VMMEM_EBADADDR   no slot holds 'gpa'
  */
-VMMEM_NODISCARD int vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
+VMMEM_NODISCARD int vmmem_kvm_slot_find(const struct vmmem_kvm *kvm,
+					uint64_t gpa,
 					struct vmmem_slot *ret_slot);
 
 /*
@@ -242,7 +279,8 @@ VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
  * After any but the first the start is taken back, but slots may go on logging
  * until vmmem_kvm_sync() or the next update.
  */
-int vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region);
+VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
+				       struct vmmem_region *region);
 
 /*
  * vmmem_kvm_log_collect() marks in the regions' bitmaps what vCPUs wrote since
@@ -272,7 +310,8 @@ VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL, or does not log with rings
- *   -EEXIST          this descriptor was added already
+ *   VMMEM_EEXISTS    this descriptor was added already
+ *   VMMEM_EFORKED    this process is a child
  *   -ENOMEM          from the allocator
  *   -errno           what mmap(2) said
  */

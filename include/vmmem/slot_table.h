@@ -16,7 +16,7 @@
  *             if (rc == 0)
  *                     rc = what the hypervisor says to 'op';
  *             if (rc == 0)
- *                     rc = vmmem_slot_table_done(slots, plan, i);
+ *                     rc = vmmem_slot_table_done(slots, plan);
  *     }
  *     vmmem_slot_plan_free(plan);
  *
@@ -31,10 +31,10 @@
  *
  * A table and its plans belong to one thread at a time.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
-#ifndef VMMEM_SLOTS_H
-#define VMMEM_SLOTS_H
+#ifndef VMMEM_SLOT_TABLE_H
+#define VMMEM_SLOT_TABLE_H
 
 #include <vmmem/base.h>
 #include <vmmem/collection.h>
@@ -51,17 +51,22 @@ struct vmmem_slot_plan;
 #define VMMEM_SLOT_GUEST_MEMFD 4U /* guest_memfd and its offset are set */
 #define VMMEM_SLOT_NONE 8U	  /* no slot for this region */
 
-/* struct vmmem_slot is one slot, or how one should be. */
+/*
+ * struct vmmem_slot is one slot, or how one should be.  Its size never changes.
+ * What later versions add takes the place of reserved words, so that 0 there
+ * means what this version does.
+ */
 struct vmmem_slot {
 	uint64_t gpa;
 	uint64_t len;
 	void *host;
-	struct vmmem_region *region; /* borrowed; of which it may be a part */
+	struct vmmem_region *region; /* borrowed; holds the first byte */
 	uint64_t guest_memfd_offset; /* of the first byte, in guest_memfd */
 	int32_t guest_memfd;	     /* -1 if there is none */
 	uint32_t flags;		     /* a set of VMMEM_SLOT_... */
 	uint32_t number;
-	uint32_t reserved; /* 0 */
+	uint32_t region_count; /* how many regions it shows bytes of */
+	uint64_t reserved[9];  /* 0 */
 };
 
 /* The operations: struct vmmem_slot_op's kind. */
@@ -73,15 +78,15 @@ struct vmmem_slot {
 
 /*
  * struct vmmem_slot_op is one operation.  'slot' is what the slot is like
- * afterwards; for VMMEM_SLOT_OP_DELETE what it was like before.
+ * afterwards; for VMMEM_SLOT_OP_DELETE what it was like before.  Its size never
+ * changes either.
  */
 struct vmmem_slot_op {
-	uint32_t kind;
-	uint32_t reserved; /* 0 */
+	uint32_t kind;	      /* VMMEM_SLOT_OP_... */
+	uint32_t old_flags;   /* before; 0 for VMMEM_SLOT_OP_CREATE */
+	uint64_t old_gpa;     /* before; the same unless the slot moves */
+	uint64_t reserved[2]; /* 0 */
 	struct vmmem_slot slot;
-	uint64_t old_gpa;   /* before; the same unless it moves */
-	uint32_t old_flags; /* before; 0 for VMMEM_SLOT_OP_CREATE */
-	uint32_t reserved2; /* 0 */
 };
 
 /* What the hypervisor can do: struct vmmem_slot_table_options' flags. */
@@ -98,8 +103,14 @@ struct vmmem_slot_table_options {
 	uint32_t max;	    /* how many slots at most (2^32 - 1 - first) */
 	uint64_t page_size; /* what slots are made of, a power of two (the
 			       system's) */
-	uint32_t flags;	    /* a set of VMMEM_SLOTS_... (0) */
+	uint32_t flags;	    /* a set of VMMEM_SLOT_TABLE_... (0) */
 	uint32_t reserved;  /* 0 */
+
+	/*
+	 * The longest slot, in bytes, whole pages (no limit).  What is longer
+	 * has several slots, each of this length except the last.
+	 */
+	uint64_t max_len;
 
 	/*
 	 * Asked about each region that has no slot, for each plan, and about
@@ -112,14 +123,10 @@ struct vmmem_slot_table_options {
 	 */
 	int (*describe)(void *opaque, const struct vmmem_region *region,
 			struct vmmem_slot *slot);
-	void *opaque;
 
-	/*
-	 * The longest slot, in bytes, whole pages (no limit).  A longer region
-	 * has several slots, each of this length except the last, and is described
-	 * once, as a whole.
-	 */
-	uint64_t max_len;
+	/* Called once, when the table is freed: nothing uses 'opaque' then. */
+	void (*destroy)(void *opaque);
+	void *opaque;
 };
 
 /*
@@ -130,7 +137,7 @@ struct vmmem_slot_table_options {
  *   VMMEM_EARGUMENT     'ret_slots' is NULL; the page size is not a power of
  *                       two; 'max_len' is not whole pages; an unknown flag;
  *                       'reserved' is not 0; the last number is above 2^32 - 1
- *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.1 or above
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.9 or above
  *                       4096
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
  *                       know
@@ -197,8 +204,8 @@ VMMEM_NODISCARD int vmmem_slot_table_find(const struct vmmem_slot_table *slots,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT   'slots', 'map' or 'ret_plan' is NULL; describe() set an
- *                     unknown flag, or VMMEM_SLOT_GUEST_MEMFD without a
- *                     descriptor
+ *                     unknown flag or a reserved word, or
+ *                     VMMEM_SLOT_GUEST_MEMFD without a descriptor
  *   VMMEM_ENOHOST     describe() took VMMEM_SLOT_NONE away from a region that
  *                     has neither a host address nor a guest_memfd
  *   VMMEM_ENOSLOT     the map wants more slots than there may be
@@ -237,19 +244,20 @@ VMMEM_NODISCARD int vmmem_slot_plan_at(const struct vmmem_slot_plan *plan,
 				       struct vmmem_slot_op *ret_op);
 
 /*
- * vmmem_slot_table_done() tells the table that the hypervisor has carried out the
- * operation at 'index', which must be the first that was not done yet.  Once
- * another plan was carried out, a plan is stale.  Deleting drops the table's
- * reference to the region, which may unmap memory on this thread.
+ * vmmem_slot_table_done() tells the table that the hypervisor has carried out
+ * the next operation of the plan: the first call is about the operation at
+ * index 0, the second about that at 1.  Once another plan was carried out, or
+ * vmmem_slot_table_spoil() was called, a plan is stale.  For a deletion the
+ * table drops its reference to the region, which may unmap memory on this
+ * thread.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT    'slots' or 'plan' is NULL, the plan is not of this
- *                      table, is stale, or another operation is next
- *   VMMEM_EOUTOFRANGE  'index' is not below the count
+ *   VMMEM_EARGUMENT    'slots' or 'plan' is NULL, or the plan is of another
+ *                      table or stale
+ *   VMMEM_EOUTOFRANGE  all operations were done
  */
 VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
-					  struct vmmem_slot_plan *plan,
-					  size_t index);
+					  struct vmmem_slot_plan *plan);
 
 /*
  * vmmem_slot_table_spoil() tells the table that the slot of that number is not what

@@ -5,9 +5,7 @@
  */
 #include "base/api.h"
 
+#undef VMMEM_INLINE
 #define VMMEM_INLINE VMMEM_API
-
-/* The header's body is declaration and definition in one. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
 #include <vmmem/address.h>

@@ -39,8 +39,7 @@ static const struct text texts[] = {
 	     "Access crosses from one region into the next"),
 	CODE(VMMEM_EORDER, EINVAL, "Memory order is invalid for the operation"),
 	CODE(VMMEM_EZEROLEN, EINVAL, "Length is zero"),
-	CODE(VMMEM_EMAPFIXED, EINVAL,
-	     "Mapping at a fixed host address is refused"),
+	CODE(VMMEM_EEXISTS, EEXIST, "Something is there already"),
 	CODE(VMMEM_EPASTEOF, ENXIO, "Mapping goes past the end of the file"),
 	CODE(VMMEM_EFILEOFFSET, EINVAL, "File offset is not aligned to a page"),
 	CODE(VMMEM_ECONGRUENCE, EINVAL,
@@ -63,7 +62,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOBITMAP, EOPNOTSUPP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, EOVERFLOW,
 	     "Range passes the last offset of a file"),
-	CODE(VMMEM_ENOROOM, ENOBUFS, "Array is too small"),
+	CODE(VMMEM_ENOROOM, ENOBUFS, "Array or table is too small"),
 	CODE(VMMEM_ESTOPPED, ECANCELED, "Stopped by the caller"),
 	CODE(VMMEM_ENOSUPPORT, EOPNOTSUPP,
 	     "System cannot do what was asked for"),
@@ -91,6 +90,8 @@ static const struct text texts[] = {
 	CODE(VMMEM_EMESSAGE, EBADMSG,
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
+	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
+	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
 };
 
 static const struct text *

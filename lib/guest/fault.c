@@ -5,6 +5,7 @@
  */
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
+#include <vmmem/slice.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -484,6 +485,9 @@ enable(unsigned int index)
 	enabled[index]++;
 	/* Relaxed: whoever is to be caught is told by the caller. */
 	atomic_store_explicit(&catching[index], true, memory_order_relaxed);
+	/* Relaxed: a slice that another thread makes meanwhile may lack it. */
+	__atomic_store_n(&vmmem_fault_call, VMMEM_SLICE_CALL,
+			 __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -501,6 +505,9 @@ disable(unsigned int index)
 				      memory_order_relaxed);
 	}
 	enabled[index]--;
+	/* Relaxed: a slice that has it needlessly is slower, and no more. */
+	if (enabled[0] == 0 && enabled[1] == 0)
+		__atomic_store_n(&vmmem_fault_call, 0, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -113,7 +113,7 @@ vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map)
 		if (rc != 0)
 			break;
 		kvm->touched = true;
-		rc = vmmem_slot_table_done(kvm->slots, plan, i);
+		rc = vmmem_slot_table_done(kvm->slots, plan);
 	}
 	vmmem_slot_plan_free(plan);
 	return rc;
@@ -139,9 +139,8 @@ vmmem_kvm_undo(struct vmmem_kvm *kvm)
 		(void)vmmem_kvm_settle(kvm);
 }
 
-/* set_map() notes what the slots should be. */
-static void
-set_map(struct vmmem_kvm *kvm, struct vmmem_collection *map)
+void
+vmmem_kvm_set_map(struct vmmem_kvm *kvm, struct vmmem_collection *map)
 {
 	vmmem_collection_ref(map);
 	vmmem_collection_unref(kvm->map);
@@ -160,12 +159,14 @@ commit(void *opaque, struct vmmem_collection *old_map,
 	int rc;
 
 	(void)old_map;
-	if (vmmem_kvm_is_child(kvm))
+	if (vmmem_kvm_lock(kvm) != 0)
 		return 0;
-	vmmem_kvm_lock(kvm);
-	rc = vmmem_kvm_run(kvm, new_map);
-	if (rc == 0 || kvm->closing) {
-		set_map(kvm, new_map);
+	rc = vmmem_kvm_run(kvm, kvm->freed ? kvm->map : new_map);
+	if (kvm->freed) {
+		kvm->pending = rc != 0;
+		rc = 0;
+	} else if (rc == 0 || kvm->closing) {
+		vmmem_kvm_set_map(kvm, new_map);
 		kvm->pending = rc != 0;
 	} else {
 		vmmem_kvm_undo(kvm);
@@ -182,9 +183,8 @@ published(void *opaque, struct vmmem_collection *old_map,
 
 	(void)old_map;
 	(void)new_map;
-	if (vmmem_kvm_is_child(kvm))
+	if (vmmem_kvm_lock(kvm) != 0)
 		return;
-	vmmem_kvm_lock(kvm);
 	vmmem_kvm_forget_starts(kvm);
 	vmmem_kvm_unlock(kvm);
 }
@@ -197,11 +197,10 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 	struct vmmem_kvm *kvm = opaque;
 
 	(void)new_map;
-	if (vmmem_kvm_is_child(kvm))
+	if (vmmem_kvm_lock(kvm) != 0)
 		return;
-	vmmem_kvm_lock(kvm);
-	if (kvm->map != old_map || kvm->pending) {
-		set_map(kvm, old_map);
+	if (!kvm->freed && (kvm->map != old_map || kvm->pending)) {
+		vmmem_kvm_set_map(kvm, old_map);
 		(void)vmmem_kvm_settle(kvm);
 	}
 	vmmem_kvm_unlock(kvm);
@@ -211,27 +210,33 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 static int
 find_out(struct vmmem_kvm *kvm)
 {
-	static const unsigned long which[] = {
-		KVM_CAP_NR_MEMSLOTS,  KVM_CAP_READONLY_MEM,
-		KVM_CAP_GUEST_MEMFD,  KVM_CAP_USER_MEMORY2,
-		KVM_CAP_MULTI_ADDRESS_SPACE,
+	uint32_t slots, read_only, memfd, memory2, spaces, left;
+	const struct {
+		unsigned long which;
+		uint32_t *has;
+	} asked[] = {
+		{ KVM_CAP_NR_MEMSLOTS, &slots },
+		{ KVM_CAP_READONLY_MEM, &read_only },
+		{ KVM_CAP_GUEST_MEMFD, &memfd },
+		{ KVM_CAP_USER_MEMORY2, &memory2 },
+		{ KVM_CAP_MULTI_ADDRESS_SPACE, &spaces },
 	};
-	uint32_t has[5], slots, left;
 	size_t i;
 
-	for (i = 0; i < 5; i++) {
-		int rc = vmmem_kvm_extension(kvm, which[i]);
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		int rc = vmmem_kvm_extension(kvm, asked[i].which);
 
 		if (rc < 0)
 			return rc;
-		has[i] = (uint32_t)rc;
+		*asked[i].has = (uint32_t)rc;
 	}
-	slots = has[0] != 0 ? has[0] : SLOTS_OF_OLD;
-	kvm->read_only = has[1] != 0;
-	kvm->guest_memfd = has[2] != 0 && has[3] != 0;
-	/* Most KVMs have one, and do not count. */
+	if (slots == 0)
+		slots = SLOTS_OF_OLD;
+	kvm->read_only = read_only != 0;
+	kvm->guest_memfd = memfd != 0 && memory2 != 0;
+	/* Most KVMs have one address space, and answer 0. */
 	if (kvm->options.address_space != 0 &&
-	    kvm->options.address_space >= has[4])
+	    kvm->options.address_space >= spaces)
 		return VMMEM_ENOSUPPORT;
 	if (kvm->options.first_slot >= slots)
 		return VMMEM_EARGUMENT;
@@ -285,26 +290,6 @@ make_slots(struct vmmem_kvm *kvm)
 	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 
-/* destroy() frees everything but what the machine can still reach. */
-static void
-destroy(struct vmmem_kvm *kvm)
-{
-	vmmem_kvm_drop_rings(kvm);
-	vmmem_collection_unref(kvm->map);
-	/*
-	 * Slots that could not be deleted keep their regions for ever.  If the
-	 * memory went, the machine would see what is mapped there next.
-	 */
-	if (vmmem_slot_table_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
-		vmmem_slot_table_free(kvm->slots);
-	free(kvm->region_starts);
-	free(kvm->words);
-	/* A thread that a child does not have may hold its lock. */
-	if (!vmmem_kvm_is_child(kvm))
-		pthread_mutex_destroy(&kvm->lock);
-	free(kvm);
-}
-
 VMMEM_API int
 vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 	      const struct vmmem_kvm_options *options,
@@ -321,6 +306,7 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 
 	if (space == NULL || ret_kvm == NULL)
 		return VMMEM_EARGUMENT;
+	vmmem_kvm_retry();
 	kvm = calloc(1, sizeof(*kvm));
 	if (kvm == NULL)
 		return -ENOMEM;
@@ -338,132 +324,126 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 	if (rc == 0)
 		rc = make_slots(kvm);
 	if (rc == 0)
-		rc = vmmem_collection_new_empty(&kvm->map);
+		rc = vmmem_collection_new_empty(&kvm->empty);
+	if (rc == 0)
+		kvm->map = vmmem_collection_ref(kvm->empty);
 	if (rc == 0)
 		rc = vmmem_kvm_log_enable(kvm);
 	if (rc == 0)
 		rc = vmmem_listener_new(space, &ops, kvm,
 					kvm->options.priority, &kvm->listener);
 	if (rc != 0) {
-		/* Another try, if undoing has failed as well. */
-		if (kvm->pending)
-			(void)vmmem_kvm_settle(kvm);
-		destroy(kvm);
+		kvm->options.destroy = NULL;
+		vmmem_kvm_free(kvm);
 		return rc;
 	}
+	kvm->space = space;
 	*ret_kvm = kvm;
 	return 0;
 }
 
-/* set_closing() has the listener let go of slots, whatever KVM says. */
-static void
-set_closing(struct vmmem_kvm *kvm, bool closing)
+VMMEM_API struct vmmem_space *
+vmmem_kvm_space(const struct vmmem_kvm *kvm)
 {
-	/* There the listener does nothing; for the lock see destroy(). */
-	if (vmmem_kvm_is_child(kvm))
-		return;
-	vmmem_kvm_lock(kvm);
-	kvm->closing = closing;
-	vmmem_kvm_unlock(kvm);
-}
-
-VMMEM_API int
-vmmem_kvm_free(struct vmmem_kvm *kvm)
-{
-	int rc;
-
-	if (kvm == NULL)
-		return 0;
-	if (kvm->listener != NULL) {
-		set_closing(kvm, true);
-		rc = vmmem_listener_free(kvm->listener);
-		if (rc != 0) {
-			set_closing(kvm, false);
-			return rc;
-		}
-		kvm->listener = NULL;
-	}
-	if (vmmem_slot_table_count(kvm->slots) != 0 &&
-	    !vmmem_kvm_is_child(kvm)) {
-		/* The map is the empty one by now. */
-		rc = vmmem_kvm_sync(kvm);
-		if (rc != 0)
-			return rc;
-	}
-	destroy(kvm);
-	return 0;
+	return kvm != NULL ? kvm->space : NULL;
 }
 
 VMMEM_API int
 vmmem_kvm_sync(struct vmmem_kvm *kvm)
 {
-	int rc = 0;
+	int rc = vmmem_kvm_lock(kvm);
 
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
 	if (kvm->pending)
 		rc = vmmem_kvm_settle(kvm);
 	vmmem_kvm_unlock(kvm);
+	vmmem_kvm_retry();
 	return rc;
 }
 
 VMMEM_API int
-vmmem_kvm_is_pending(struct vmmem_kvm *kvm)
+vmmem_kvm_is_pending(const struct vmmem_kvm *kvm)
 {
 	int pending;
 
-	if (kvm == NULL || vmmem_kvm_is_child(kvm))
+	if (vmmem_kvm_lock(kvm) != 0)
 		return 0;
-	vmmem_kvm_lock(kvm);
 	pending = kvm->pending;
 	vmmem_kvm_unlock(kvm);
 	return pending;
 }
 
 VMMEM_API size_t
-vmmem_kvm_slot_count(struct vmmem_kvm *kvm)
+vmmem_kvm_slot_count(const struct vmmem_kvm *kvm)
 {
 	size_t count;
 
-	if (kvm == NULL || vmmem_kvm_is_child(kvm))
+	if (vmmem_kvm_lock(kvm) != 0)
 		return 0;
-	vmmem_kvm_lock(kvm);
 	count = vmmem_slot_table_count(kvm->slots);
 	vmmem_kvm_unlock(kvm);
 	return count;
 }
 
 VMMEM_API int
-vmmem_kvm_slot_at(struct vmmem_kvm *kvm, size_t index,
+vmmem_kvm_slot_at(const struct vmmem_kvm *kvm, size_t index,
 		  struct vmmem_slot *ret_slot)
 {
-	int rc;
+	int rc = vmmem_kvm_lock(kvm);
 
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
 	rc = vmmem_slot_table_at(kvm->slots, index, ret_slot);
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }
 
 VMMEM_API int
-vmmem_kvm_slot_find(struct vmmem_kvm *kvm, uint64_t gpa,
+vmmem_kvm_slot_find(const struct vmmem_kvm *kvm, uint64_t gpa,
 		    struct vmmem_slot *ret_slot)
 {
-	int rc;
+	int rc = vmmem_kvm_lock(kvm);
 
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
 	rc = vmmem_slot_table_find(kvm->slots, gpa, ret_slot);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	int rc = vmmem_kvm_lock(kvm);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_kvm_start(kvm, region);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	int rc = vmmem_kvm_lock(kvm);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_kvm_stop_log(kvm, region);
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	int rc = vmmem_kvm_lock(kvm);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_kvm_collect(kvm, region);
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }

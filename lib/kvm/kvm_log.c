@@ -15,10 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/api.h"
 #include "kvm/kvm_priv.h"
 
-#define WORD_PAGES 64
+#define WORD_PAGES UINT64_C(64)
 
 /*
  * The most pages that one KVM_CLEAR_DIRTY_LOG is for: vCPUs that fault wait
@@ -171,7 +170,7 @@ clear_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		while (kvm->words[last].raw == 0)
 			last--;
 		/* Whole words, unless it is to the end of the slot. */
-		clear.first_page = word * UINT64_C(64);
+		clear.first_page = word * WORD_PAGES;
 		clear.num_pages = (uint32_t)((last + 1 - word) * WORD_PAGES);
 		if (clear.num_pages > pages - clear.first_page)
 			clear.num_pages =
@@ -315,8 +314,8 @@ take_back(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 	return 0;
 }
 
-static int
-start_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
+int
+vmmem_kvm_start(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 {
 	int rc = 0;
 
@@ -337,40 +336,16 @@ start_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 	return rc;
 }
 
-VMMEM_API int
-vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
+int
+vmmem_kvm_stop_log(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 {
-	int rc;
+	int rc = take_back(kvm, region);
 
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
-	rc = start_locked(kvm, region);
-	vmmem_kvm_unlock(kvm);
-	return rc;
+	return rc != 0 ? rc : vmmem_kvm_settle(kvm);
 }
 
-VMMEM_API int
-vmmem_kvm_log_stop(struct vmmem_kvm *kvm, struct vmmem_region *region)
-{
-	int rc;
-
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
-	rc = take_back(kvm, region);
-	if (rc == 0)
-		rc = vmmem_kvm_settle(kvm);
-	vmmem_kvm_unlock(kvm);
-	return rc;
-}
-
-static int
-collect_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
+int
+vmmem_kvm_collect(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 {
 	const struct vmmem_region *root = NULL;
 	size_t i, count = vmmem_slot_table_count(kvm->slots);
@@ -391,20 +366,5 @@ collect_locked(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 			failed = vmmem_kvm_fetch(kvm, &slot, true);
 		rc = rc != 0 ? rc : failed;
 	}
-	return rc;
-}
-
-VMMEM_API int
-vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
-{
-	int rc;
-
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
-	rc = collect_locked(kvm, region);
-	vmmem_kvm_unlock(kvm);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <vmmem/endian.h>
+#include <vmmem/error.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 
@@ -71,17 +72,21 @@ struct vmmem_kvm {
 	struct vmmem_kvm_options options;
 	struct vmmem_slot_table *slots;
 	struct vmmem_listener *listener;
+	struct vmmem_space *space; /* the listener has a reference */
 	uint64_t page_size;
 	bool read_only;	  /* what KVM has */
 	bool guest_memfd;
+	struct vmmem_collection *empty; /* the map of an object that ends */
 
-	/* Guards what follows.  Taken after the space's writers' lock. */
+	/* Guards what follows.  Taken after the space's locks. */
 	pthread_mutex_t lock;
-	int cancel; /* of who holds it */
-	struct vmmem_collection *map; /* what the slots should be */
-	bool pending;		      /* and are not */
+	int cancel; /* of the thread that holds it */
+	struct vmmem_collection *map; /* the map that the slots should show */
+	bool pending;		      /* they do not yet: a run failed */
 	bool touched;		      /* the last run has changed something */
-	bool closing;
+	bool closing;		      /* commit() lets go, whatever KVM says */
+	bool freed;		      /* the program has no handle any more */
+	struct vmmem_kvm *next;	      /* of those in the list of remains */
 
 	uint32_t starts; /* for all */
 	struct vmmem_kvm_start *region_starts;
@@ -117,31 +122,44 @@ vmmem_kvm_slot_id(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
  */
 bool vmmem_kvm_is_child(const struct vmmem_kvm *kvm);
 
-/* Under the lock the program is called back: nobody is cancelled meanwhile. */
-static inline void
-vmmem_kvm_lock(struct vmmem_kvm *kvm)
+/*
+ * vmmem_kvm_lock() is how every function begins.  Under the lock the library
+ * calls the program back, so the thread is not cancelled until the end of it.
+ * Queries lock too, so what the lock guards may change in a const object.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  'kvm' is NULL
+ *   VMMEM_EFORKED    this is a child: a thread that the child does not have may
+ *                    hold the lock
+ */
+static inline int
+vmmem_kvm_lock(const struct vmmem_kvm *kvm)
 {
-	const int cancel = vmmem_cancel_off();
+	struct vmmem_kvm *locked = (struct vmmem_kvm *)(uintptr_t)kvm;
+	int cancel;
 
-	pthread_mutex_lock(&kvm->lock);
-	kvm->cancel = cancel;
+	if (kvm == NULL)
+		return VMMEM_EARGUMENT;
+	if (vmmem_kvm_is_child(kvm))
+		return VMMEM_EFORKED;
+	cancel = vmmem_cancel_off();
+	pthread_mutex_lock(&locked->lock);
+	locked->cancel = cancel;
+	return 0;
 }
 
 static inline void
-vmmem_kvm_unlock(struct vmmem_kvm *kvm)
+vmmem_kvm_unlock(const struct vmmem_kvm *kvm)
 {
+	struct vmmem_kvm *locked = (struct vmmem_kvm *)(uintptr_t)kvm;
 	const int cancel = kvm->cancel;
 
-	pthread_mutex_unlock(&kvm->lock);
+	pthread_mutex_unlock(&locked->lock);
 	vmmem_cancel_back(cancel);
 }
 
-/*
- * All of these want the lock.  vmmem_kvm_set() has KVM make or change a slot,
- * vmmem_kvm_unset() delete one.
- */
+/* All of these want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
 int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
-int vmmem_kvm_unset(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
 /* vmmem_kvm_run() makes the slots those of 'map', or as many as it can. */
 int vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map);
@@ -151,6 +169,9 @@ int vmmem_kvm_settle(struct vmmem_kvm *kvm);
 
 /* vmmem_kvm_undo() does, if a run that failed has left anything. */
 void vmmem_kvm_undo(struct vmmem_kvm *kvm);
+
+/* vmmem_kvm_set_map() notes the map that the slots should show. */
+void vmmem_kvm_set_map(struct vmmem_kvm *kvm, struct vmmem_collection *map);
 
 /* vmmem_kvm_wants_log() tells whether to log a region. */
 bool vmmem_kvm_wants_log(const struct vmmem_kvm *kvm,
@@ -189,5 +210,23 @@ vmmem_kvm_has_rings(const struct vmmem_kvm *kvm)
 int vmmem_kvm_harvest(struct vmmem_kvm *kvm);
 
 void vmmem_kvm_drop_rings(struct vmmem_kvm *kvm);
+
+/*
+ * vmmem_kvm_start(), vmmem_kvm_stop_log() and vmmem_kvm_collect() are what
+ * vmmem/kvm.h says of vmmem_kvm_log_start(), _stop() and _collect().
+ */
+int vmmem_kvm_start(struct vmmem_kvm *kvm, const struct vmmem_region *region);
+int vmmem_kvm_stop_log(struct vmmem_kvm *kvm,
+		       const struct vmmem_region *region);
+int vmmem_kvm_collect(struct vmmem_kvm *kvm,
+		      const struct vmmem_region *region);
+
+/*
+ * These two want no lock.  vmmem_kvm_destroy() frees an object, and the slots
+ * of it that are left for ever with their regions.  vmmem_kvm_retry() deletes
+ * slots that KVM has kept from freed objects.
+ */
+void vmmem_kvm_destroy(struct vmmem_kvm *kvm);
+void vmmem_kvm_retry(void);
 
 #endif

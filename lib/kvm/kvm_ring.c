@@ -243,7 +243,7 @@ add_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 	int rc;
 
 	if (find_ring(kvm, vcpu_fd) != NULL)
-		return -EEXIST;
+		return VMMEM_EEXISTS;
 	rings = reallocarray(kvm->rings, kvm->ring_count + 1, sizeof(*rings));
 	if (rings == NULL)
 		return -ENOMEM;
@@ -270,14 +270,12 @@ add_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 VMMEM_API int
 vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 {
-	int rc;
+	int rc = vmmem_kvm_lock(kvm);
 
-	if (kvm == NULL || !vmmem_kvm_has_rings(kvm))
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
-	rc = add_locked(kvm, vcpu_fd);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_kvm_has_rings(kvm) ? add_locked(kvm, vcpu_fd) :
+					VMMEM_EARGUMENT;
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }
@@ -302,13 +300,10 @@ remove_locked(struct vmmem_kvm *kvm, int vcpu_fd)
 VMMEM_API int
 vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd)
 {
-	int rc;
+	int rc = vmmem_kvm_lock(kvm);
 
-	if (kvm == NULL)
-		return VMMEM_EARGUMENT;
-	if (vmmem_kvm_is_child(kvm))
-		return -EIO;
-	vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
 	rc = remove_locked(kvm, vcpu_fd);
 	vmmem_kvm_unlock(kvm);
 	return rc;
@@ -324,4 +319,6 @@ vmmem_kvm_drop_rings(struct vmmem_kvm *kvm)
 		free(kvm->rings[i].seen);
 	}
 	free(kvm->rings);
+	kvm->rings = NULL;
+	kvm->ring_count = 0;
 }

@@ -51,10 +51,11 @@ vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	return vmmem_kvm_ioctl(kvm, request, &region);
 }
 
-int
-vmmem_kvm_unset(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
+/* unset() has KVM delete a slot. */
+static int
+unset(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
-	/* A length of 0 is how KVM wants it to be said. */
+	/* To KVM a length of 0 means that. */
 	struct kvm_userspace_memory_region region = {
 		.slot = vmmem_kvm_slot_id(kvm, slot),
 	};
@@ -108,7 +109,7 @@ park(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 static int
 delete_unparked(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
-	int rc = vmmem_kvm_unset(kvm, slot);
+	int rc = unset(kvm, slot);
 
 	return rc != 0 ? rc : vmmem_kvm_mark(slot, 0, slot->len);
 }
@@ -119,10 +120,10 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	int rc;
 
 	if ((slot->flags & VMMEM_SLOT_LOG) == 0)
-		return vmmem_kvm_unset(kvm, slot);
+		return unset(kvm, slot);
 	if (vmmem_kvm_has_rings(kvm)) {
 		/* What is in the rings stays there when the slot goes. */
-		rc = vmmem_kvm_unset(kvm, slot);
+		rc = unset(kvm, slot);
 		/* If they cannot be given back now, they will be later. */
 		if (rc == 0)
 			(void)vmmem_kvm_harvest(kvm);
@@ -136,7 +137,7 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		return rc;
 	if (vmmem_kvm_fetch(kvm, slot, false) != 0)
 		(void)vmmem_kvm_mark(slot, 0, slot->len);
-	rc = vmmem_kvm_unset(kvm, slot);
+	rc = unset(kvm, slot);
 	/* Back, and if that fails too, it is not what the table says. */
 	if (rc != 0 && vmmem_kvm_set(kvm, slot) != 0) {
 		(void)vmmem_slot_table_spoil(kvm->slots, slot->number);

@@ -58,6 +58,8 @@ vmmem_slot_table_free(struct vmmem_slot_table *slots)
 	for (i = 0; i < slots->count; i++)
 		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
 							     i)->slot.region);
+	if (slots->options.destroy != NULL)
+		slots->options.destroy(slots->options.opaque);
 	free(slots->order);
 	free(slots->pool);
 	free(slots);
@@ -209,7 +211,7 @@ put_in(struct vmmem_slot_table *slots,
 
 VMMEM_API int
 vmmem_slot_table_done(struct vmmem_slot_table *slots,
-		      struct vmmem_slot_plan *plan, size_t index)
+		      struct vmmem_slot_plan *plan)
 {
 	struct vmmem_slot_table_entry *entry;
 	struct vmmem_region *old;
@@ -218,13 +220,12 @@ vmmem_slot_table_done(struct vmmem_slot_table *slots,
 
 	if (slots == NULL || plan == NULL)
 		return VMMEM_EARGUMENT;
-	if (index >= plan->count)
-		return VMMEM_EOUTOFRANGE;
-	if (plan->slots != slots || plan->serial != slots->serial ||
-	    plan->next != index)
+	if (plan->slots != slots || plan->serial != slots->serial)
 		return VMMEM_EARGUMENT;
+	if (plan->next == plan->count)
+		return VMMEM_EOUTOFRANGE;
 
-	op = &plan->ops[index];
+	op = &plan->ops[plan->next];
 	number = op->slot.number - slots->options.first;
 	entry = &slots->pool[number];
 	old = entry->slot.region;

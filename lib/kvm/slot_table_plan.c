@@ -85,6 +85,18 @@ part(const struct vmmem_slot_table *slots, const struct vmmem_slot *whole,
 	return slot;
 }
 
+/* A newer program may have set what this library does not know. */
+static bool
+has_reserved(const struct vmmem_slot *slot)
+{
+	uint64_t all = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(slot->reserved) / sizeof(uint64_t); i++)
+		all |= slot->reserved[i];
+	return all != 0;
+}
+
 /* describe() fills in how the slot of all of 'region' should be. */
 static int
 describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
@@ -100,6 +112,7 @@ describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 		.len = vmmem_region_len(region),
 		.region = region,
 		.guest_memfd = -1,
+		.region_count = 1,
 	};
 	if (vmmem_region_host_address(region, 0, &slot->host, &len) != 0 ||
 	    (protection & VMMEM_PROT_READ) == 0)
@@ -113,9 +126,10 @@ describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 		slot->gpa = vmmem_region_start(region);
 		slot->len = vmmem_region_len(region);
 		slot->region = region;
-		slot->reserved = 0;
+		slot->number = 0;
+		slot->region_count = 1;
 	}
-	if ((slot->flags & ~SLOT_FLAGS_KNOWN) != 0)
+	if ((slot->flags & ~SLOT_FLAGS_KNOWN) != 0 || has_reserved(slot))
 		return VMMEM_EARGUMENT;
 	if ((slot->flags & VMMEM_SLOT_NONE) != 0)
 		return 0;

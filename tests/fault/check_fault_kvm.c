@@ -6,6 +6,7 @@
 /* A slot that is cleared in two pieces. */
 #define FAKE_SLOTS 8
 #define FAKE_PAGES_MAX ((1 << 18) + 192)
+#include "end_kvm.h"
 #include "fake_kvm.h"
 #include "fault.h"
 #include "suite.h"
@@ -131,12 +132,9 @@ whole(void)
 		if (way == VMMEM_KVM_LOG_RING)
 			first(&rc, vmmem_kvm_remove_vcpu(kvm, fake.vcpu[0]));
 	}
-	/* The second time nothing is in the way. */
-	failed = vmmem_kvm_free(kvm);
-	if (failed != 0) {
-		first(&rc, failed);
-		REQUIRE(vmmem_kvm_free(kvm) == 0);
-	}
+	first(&rc, vmmem_kvm_stop(kvm));
+	/* If that has failed, this tries again, and nothing is in the way. */
+	REQUIRE(vmmem_kvm_free(kvm) == NULL);
 	return rc;
 }
 
@@ -195,6 +193,16 @@ START_TEST(each_call_fails_once)
 }
 END_TEST
 
+/* fail_all() has all calls of KVM fail from now on. */
+static void
+fail_all(int error)
+{
+	fake.calls = 0;
+	fake.fail_from = 1;
+	fake.fail_to = 1000;
+	fake.fail_with = error;
+}
+
 /* A machine whose slots cannot be deleted keeps its memory. */
 START_TEST(slots_that_stay)
 {
@@ -204,21 +212,176 @@ START_TEST(slots_that_stay)
 	way = VMMEM_KVM_LOG_GET;
 	prepare();
 	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
-	fake.calls = 0;
-	fake.fail_from = 1;
-	fake.fail_to = 1000;
-	fake.fail_with = EIO;
-	ck_assert_int_eq(vmmem_kvm_free(kvm), -EIO);
-	ck_assert_int_eq(vmmem_kvm_free(kvm), -EIO);
+	fail_all(EIO);
+	ck_assert_int_eq(vmmem_kvm_stop(kvm), -EIO);
+	ck_assert_int_eq(vmmem_kvm_stop(kvm), -EIO);
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 1);
 	ck_assert_int_eq(vmmem_kvm_slot_find(kvm, 0, &slot), 0);
 	/* It is no listener any more, and refuses nothing. */
 	ck_assert_int_eq(vmmem_space_remove(space, 0, LEN, NULL), 0);
 	ck_assert_ptr_eq(slot.region, region);
 	fake.fail_from = fake.fail_to = 0;
-	ck_assert_int_eq(vmmem_kvm_free(kvm), 0);
+	end_kvm(kvm);
 	ck_assert_uint_eq(fake.slots[0].is.len, 0);
 	clean_up();
+}
+END_TEST
+
+static unsigned int destroyed, released;
+
+static void
+count_destroyed(void *opaque)
+{
+	ck_assert_ptr_eq(opaque, &destroyed);
+	destroyed++;
+}
+
+static void
+count_released(void *opaque)
+{
+	ck_assert_ptr_eq(opaque, &released);
+	released++;
+}
+
+/* insert_counted() maps memory whose end is counted. */
+static void
+insert_counted(void)
+{
+	static _Alignas(4096) uint8_t memory[FAKE_PAGE];
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *counted;
+
+	released = 0;
+	REQUIRE(builder != NULL);
+	vmmem_region_builder_set_range(builder, 2 * LEN, FAKE_PAGE);
+	vmmem_region_builder_set_external(builder, memory, count_released,
+					  &released);
+	REQUIRE(vmmem_region_builder_build(builder, &counted) == 0);
+	vmmem_region_builder_free(builder);
+	REQUIRE(vmmem_space_insert(space, counted) == 0);
+	vmmem_region_unref(counted);
+}
+
+/* kvm_of_nothing() makes one for an empty space. */
+static struct vmmem_kvm *
+kvm_of_nothing(void)
+{
+	struct vmmem_collection *empty;
+	struct vmmem_space *nothing;
+	struct vmmem_kvm *kvm;
+
+	REQUIRE(vmmem_collection_new_empty(&empty) == 0);
+	REQUIRE(vmmem_space_new(empty, &nothing) == 0);
+	REQUIRE(vmmem_kvm_new(nothing, fake.fd, NULL, &kvm) == 0);
+	vmmem_collection_unref(empty);
+	vmmem_space_unref(nothing);
+	return kvm;
+}
+
+/* try_again() makes one of the calls that see to what is left over. */
+static void
+try_again(int which, struct vmmem_kvm *another)
+{
+	struct vmmem_kvm *third;
+
+	switch (which) {
+	case 0:
+		REQUIRE(vmmem_kvm_sync(another) == 0);
+		break;
+	case 1:
+		REQUIRE(vmmem_kvm_stop(another) == 0);
+		break;
+	case 2:
+		REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &third) == 0);
+		end_kvm(third);
+		break;
+	default:
+		vmmem_kvm_free(NULL);
+		REQUIRE(released == 0);
+		vmmem_kvm_free(another);
+		return;
+	}
+	end_kvm(another);
+}
+
+/*
+ * Freeing cannot fail.  What KVM keeps stays mapped, also when the caller has
+ * closed its descriptor, until KVM deletes it.
+ */
+START_TEST(freed_with_slots_that_stay)
+{
+	struct vmmem_kvm_options options = { .size = sizeof(options),
+					     .destroy = count_destroyed,
+					     .opaque = &destroyed };
+	struct vmmem_kvm *kvm, *another;
+	struct vmmem_collection *empty;
+	int fd;
+
+	destroyed = 0;
+	way = VMMEM_KVM_LOG_GET;
+	prepare();
+	insert_counted();
+	fd = dup(fake.fd);
+	REQUIRE(fd >= 0);
+	REQUIRE(vmmem_kvm_new(space, fd, &options, &kvm) == 0);
+	another = kvm_of_nothing();
+
+	fail_all(EIO);
+	ck_assert_ptr_null(vmmem_kvm_free(kvm));
+	ck_assert_uint_eq(destroyed, 1);
+	close(fd);
+	/* Not yet. */
+	REQUIRE(vmmem_kvm_sync(another) == 0);
+	ck_assert_uint_eq(fake.slots[0].is.len, LEN);
+	space = vmmem_space_unref(space);
+	ck_assert_uint_eq(released, 0);
+	fake.fail_from = fake.fail_to = 0;
+	if (_i == 2) {
+		space = NULL;
+		REQUIRE(vmmem_collection_new_empty(&empty) == 0);
+		REQUIRE(vmmem_space_new(empty, &space) == 0);
+		vmmem_collection_unref(empty);
+	}
+	try_again(_i, another);
+	ck_assert_uint_eq(fake.slots[0].is.len, 0);
+	ck_assert_uint_eq(released, 1);
+	ck_assert_uint_eq(destroyed, 1);
+	clean_up();
+}
+END_TEST
+
+/* Without a descriptor of its own there is no way to the slots any more. */
+START_TEST(freed_with_slots_and_without_a_descriptor)
+{
+	struct vmmem_kvm *kvm, *another;
+	const char *fired;
+	unsigned int n = 0;
+	bool lost;
+
+	way = VMMEM_KVM_LOG_GET;
+	do {
+		prepare();
+		insert_counted();
+		REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
+		fail_all(EIO);
+		inject_start(++n, EMFILE, false);
+		vmmem_kvm_free(kvm);
+		inject_stop();
+		fired = inject_fired();
+		if (fired != NULL)
+			fault_note(fired);
+		fake.fail_from = fake.fail_to = 0;
+		/* This tries again, if there is a descriptor for it. */
+		another = kvm_of_nothing();
+		REQUIRE(vmmem_kvm_sync(another) == 0);
+		end_kvm(another);
+		ck_assert_uint_eq(released, 0);
+		space = vmmem_space_unref(space);
+		lost = fired != NULL && strcmp(fired, "fcntl") == 0;
+		ck_assert_uint_eq(released, !lost);
+		ck_assert_uint_eq(fake.slots[0].is.len, lost ? LEN : 0);
+		clean_up();
+	} while (!lost);
 }
 END_TEST
 
@@ -238,10 +401,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	/* abort() has tried once more, and it went well. */
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
@@ -258,10 +422,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 1);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -272,7 +437,7 @@ START_TEST(work_that_is_left_over)
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 2);
 	ck_assert_int_eq(vmmem_kvm_slot_find(kvm, 0, &slot), 0);
-	ck_assert_int_eq(vmmem_kvm_free(kvm), 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -288,7 +453,7 @@ START_TEST(what_kvm_lacks)
 	way = VMMEM_KVM_LOG_GET;
 	prepare();
 	vmmem_region_builder_set_range(builder, 2 * LEN, LEN);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	fake.read_only = 0;
@@ -300,7 +465,7 @@ START_TEST(what_kvm_lacks)
 	options.first_slot = 0;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
 	ck_assert_int_eq(vmmem_space_insert(space, rom), VMMEM_ENOSUPPORT);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	vmmem_region_unref(rom);
 
 	fake.manual = 0;
@@ -319,7 +484,7 @@ START_TEST(what_kvm_lacks)
 	fake.ring = 128 * 16;
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
 	ck_assert_uint_eq(fake.ring_entries, 128);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -337,7 +502,7 @@ START_TEST(kvm_that_does_not_move)
 	REQUIRE(vmmem_space_remove(space, 0, LEN, NULL) == 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(region)),
 			  LEN / FAKE_PAGE);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -368,7 +533,7 @@ START_TEST(slot_where_others_are_parked)
 	ck_assert_uint_gt(fake.last_gpa, LEN);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(top)), 1);
 	vmmem_region_unref(top);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -392,7 +557,7 @@ START_TEST(one_slot_cannot_be_collected)
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(other)), 1);
 	ck_assert_int_eq(vmmem_kvm_log_collect(kvm, NULL), 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_region_bitmap(region)), 1);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -434,7 +599,7 @@ START_TEST(giving_back_fails)
 	REQUIRE(fake_kvm_write(0, full * FAKE_PAGE));
 	REQUIRE(vmmem_kvm_log_collect(kvm, NULL) == 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -479,7 +644,7 @@ START_TEST(clearing_fails_half_way)
 		ck_assert_int_eq(vmmem_kvm_log_collect(kvm, NULL), 0);
 		ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
 	}
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	clean_up();
 }
 END_TEST
@@ -499,7 +664,7 @@ START_TEST(as_few_calls_as_can_be)
 	builder = vmmem_region_builder_new();
 	vmmem_region_builder_set_range(builder, 4 * LEN, LEN);
 	vmmem_region_builder_set_alias(builder, region, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
@@ -508,10 +673,11 @@ START_TEST(as_few_calls_as_can_be)
 #define CALLS(out, in, want)                                               \
 	do {                                                               \
 		fake.calls = 0;                                            \
-		REQUIRE(vmmem_update_begin(space, &update) == 0);          \
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0); \
 		REQUIRE(vmmem_update_remove(update, out, LEN, NULL) == 0); \
 		REQUIRE(vmmem_update_insert(update, in) == 0);             \
 		REQUIRE(vmmem_update_commit(update) == 0);                 \
+		vmmem_update_free(update);                                 \
 		ck_assert_uint_eq(fake.calls, want);                       \
 	} while (0)
 
@@ -531,7 +697,7 @@ START_TEST(as_few_calls_as_can_be)
 	ck_assert_uint_eq(fake.calls, 4);
 	REQUIRE(vmmem_space_remove(space, LEN, LEN, NULL) == 0);
 	ck_assert_uint_eq(fake.calls, 5);
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	ck_assert_uint_eq(fake.calls, 6);
 	vmmem_region_unref(twin);
 	vmmem_region_unref(moved);
@@ -550,6 +716,8 @@ make_suite(void)
 	tcase_add_loop_test(tcase, each_call_fails_once, VMMEM_KVM_LOG_GET,
 			    VMMEM_KVM_LOG_RING + 1);
 	tcase_add_test(tcase, slots_that_stay);
+	tcase_add_loop_test(tcase, freed_with_slots_that_stay, 0, 4);
+	tcase_add_test(tcase, freed_with_slots_and_without_a_descriptor);
 	tcase_add_test(tcase, work_that_is_left_over);
 	tcase_add_test(tcase, what_kvm_lacks);
 	tcase_add_test(tcase, kvm_that_does_not_move);

@@ -7,6 +7,7 @@
  */
 #define FAKE_SLOTS 8
 #define FAKE_PAGES_MAX 192
+#include "end_kvm.h"
 #include "fake_kvm.h"
 #include "fault.h"
 #include "suite.h"
@@ -99,7 +100,8 @@ open_all(uint32_t log)
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
 	if (log == VMMEM_KVM_LOG_RING)
 		REQUIRE(vmmem_kvm_add_vcpu(kvm, fake.vcpu[0]) == 0);
-	REQUIRE(vmmem_harvester_new(vmmem_region_bitmap(region), &harvester) ==
+	REQUIRE(vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
+				    &harvester) ==
 		0);
 	REQUIRE(vmmem_kvm_log_start(kvm, NULL) == 0);
 	memcpy(copy, memory, LEN);
@@ -109,7 +111,7 @@ static void
 close_all(void)
 {
 	inject_ioctl = fake_kvm_ioctl;
-	REQUIRE(vmmem_kvm_free(kvm) == 0);
+	end_kvm(kvm);
 	inject_ioctl = NULL;
 	fake_kvm_close();
 	vmmem_harvester_free(harvester);

@@ -6,6 +6,7 @@
 #ifndef KVM_MODEL_H
 #define KVM_MODEL_H
 
+#include "end_kvm.h"
 #include "fake_kvm.h"
 #include "fault.h"
 

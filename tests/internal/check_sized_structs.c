@@ -54,13 +54,66 @@ give_fd_report(void *caller)
 }
 
 static int
+give_bitmap_options(void *caller)
+{
+	struct vmmem_bitmap *bitmap = NULL;
+	int rc = vmmem_bitmap_new(page_size(), 0, page_size(), caller, &bitmap);
+
+	vmmem_bitmap_unref(bitmap);
+	return rc;
+}
+
+static int
+give_harvester_options(void *caller)
+{
+	struct vmmem_harvester *harvester = NULL;
+	struct vmmem_bitmap *bitmap;
+	int rc;
+
+	assert_ok(vmmem_bitmap_new(page_size(), 0, page_size(), NULL, &bitmap));
+	rc = vmmem_harvester_new(bitmap, caller, &harvester);
+	vmmem_harvester_free(harvester);
+	vmmem_bitmap_unref(bitmap);
+	return rc;
+}
+
+/* The queue is empty, so what is filled in is that there is no miss. */
+static int
+give_iommu_miss(void *caller)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options), .flags = VMMEM_IOMMU_QUEUE_MISSES,
+	};
+	struct vmmem_iommu *iommu;
+	struct vmmem_iotlb *iotlb;
+	int rc;
+
+	assert_ok(vmmem_iotlb_new(NULL, &iotlb));
+	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
+	rc = vmmem_iommu_next_miss(iommu, caller);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+	return rc;
+}
+
+static int
+give_iotlb_options(void *caller)
+{
+	struct vmmem_iotlb *iotlb = NULL;
+	int rc = vmmem_iotlb_new(caller, &iotlb);
+
+	vmmem_iotlb_unref(iotlb);
+	return rc;
+}
+
+static int
 give_iommu_options(void *caller)
 {
 	struct vmmem_iommu *iommu = NULL;
 	struct vmmem_iotlb *iotlb;
 	int rc;
 
-	assert_ok(vmmem_iotlb_new(1, &iotlb));
+	assert_ok(vmmem_iotlb_new(NULL, &iotlb));
 	rc = vmmem_iommu_new(iotlb, caller, &iommu);
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);
@@ -77,6 +130,18 @@ empty_space(void)
 	assert_ok(vmmem_space_new(map, &space));
 	vmmem_collection_unref(map);
 	return space;
+}
+
+static int
+give_dirty_log_options(void *caller)
+{
+	struct vmmem_space *space = empty_space();
+	struct vmmem_dirty_log *log = NULL;
+	int rc = vmmem_dirty_log_new(space, caller, &log);
+
+	vmmem_dirty_log_free(log);
+	vmmem_space_unref(space);
+	return rc;
 }
 
 static int
@@ -189,9 +254,14 @@ give_vhost_options(void *caller)
 
 /* tests/abi/sized.sh wants a row of each. */
 static const struct row rows[] = {
+	TAKEN(bitmap_options, BITMAP_OPTIONS),
+	TAKEN(dirty_log_options, DIRTY_LOG_OPTIONS),
 	FILLED(fd_report, FD_REPORT),
 	TAKEN(fd_rules, FD_RULES),
+	TAKEN(harvester_options, HARVESTER_OPTIONS),
+	FILLED(iommu_miss, IOMMU_MISS),
 	TAKEN(iommu_options, IOMMU_OPTIONS),
+	TAKEN(iotlb_options, IOTLB_OPTIONS),
 	TAKEN(kvm_options, KVM_OPTIONS),
 	TAKEN(listener_ops, LISTENER_OPS),
 	FILLED(policy_report, POLICY_REPORT),

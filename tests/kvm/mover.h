@@ -15,6 +15,7 @@
 #include <vmmem/kvm.h>
 #include <vmmem/vmmem.h>
 
+#include "end_kvm.h"
 #include "guest.h"
 #include "vcpu.h"
 #include "work_guest.h"
@@ -123,7 +124,7 @@ host_close(struct host *host)
 				host->kvm, host->vcpus[i].vcpu.fd));
 		vcpu_close(&host->vcpus[i].vcpu);
 	}
-	assert_ok(vmmem_kvm_free(host->kvm));
+	end_kvm(host->kvm);
 	vm_close(&host->vm);
 	vmmem_reader_free(host->reader);
 	ck_assert_ptr_null(vmmem_space_unref(host->space));
@@ -248,7 +249,7 @@ host_log(struct host *host)
 {
 	for (unsigned int i = 0; i < 2; i++)
 		assert_ok(vmmem_harvester_new(
-			vmmem_region_bitmap(host->regions[i]),
+			vmmem_region_bitmap(host->regions[i]), NULL,
 			&host->harvesters[i]));
 	assert_ok(vmmem_kvm_log_start(host->kvm, NULL));
 }
@@ -355,14 +356,14 @@ expect_work(struct host *host, unsigned int vcpu)
 	}
 	for (i = 0; i < BASE_LEN / 2; i++) {
 		host_read(host, base_gpa + 2 * i, &word, sizeof(word));
-		NEED(vmmem_le16_equal(&word, base[i]),
+		NEED(vmmem_le16_get(&word) == base[i],
 		     "word %u of vCPU %u's memory is wrong", i, vcpu);
 		sum += base[i];
 	}
 	for (i = 0; i < ALIAS_LEN / 2; i++) {
 		host_read(host, ALIAS + vcpu * ALIAS_LEN + 2 * i, &word,
 			  sizeof(word));
-		NEED(vmmem_le16_equal(&word, alias[i]),
+		NEED(vmmem_le16_get(&word) == alias[i],
 		     "word %u that vCPU %u wrote by an alias is wrong", i,
 		     vcpu);
 	}

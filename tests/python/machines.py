@@ -8,7 +8,7 @@ import os
 import unittest
 
 from spaces import SpaceCase
-from support import PAGE, Case, lib
+from support import PAGE, Case, address, lib
 
 KVM = "/dev/kvm"
 CREATE_VM, CREATE_VCPU = 0xae01, 0xae41
@@ -50,7 +50,7 @@ class Slots(Case):
         for index in range(lib.slot_plan_count(plan)):
             op = lib.get("slot_plan_at", plan, index)
             done.append((op.kind, op.slot.gpa, op.slot.number))
-            self.assertEqual(lib.slot_table_done(slots, plan, index), 0)
+            self.assertEqual(lib.slot_table_done(slots, plan), 0)
         return done
 
     def test_plans(self):
@@ -113,6 +113,10 @@ class Kvm(SpaceCase):
         self.assertEqual(lib.get("kvm_slot_find", kvm, 0).len, PAGE)
         self.assertEqual(lib.kvm_is_pending(kvm), 0)
         self.assertEqual(lib.kvm_sync(kvm), 0)
+        self.assertEqual(address(lib.kvm_space(kvm)), address(space))
+        self.assertEqual(lib.kvm_stop(kvm), 0)
+        self.assertFalse(lib.kvm_space(kvm))
+        self.assertEqual(lib.kvm_slot_count(kvm), 0)
 
     def test_log(self):
         space = lib.get("space_new", self.collection(self.tracked(0)))

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vmmem/endian.h>
@@ -99,6 +100,7 @@ fake_kvm_missing(void)
 
 /* What stands behind support/inject.c. */
 int __real_ioctl(int fd, unsigned long request, ...);
+int __real_fstat(int fd, struct stat *ret_stat);
 
 /* How long an address may be that the real one takes. */
 static inline unsigned int
@@ -421,13 +423,26 @@ fake_answer(unsigned long request, void *argument)
 	}
 }
 
+/* fake_is() tells whether a descriptor is that of the fake, or a duplicate. */
+static inline bool
+fake_is(int fd)
+{
+	struct stat of_fd, of_fake;
+
+	return fd == fake.fd ||
+	       (fake.fd >= 0 && __real_fstat(fd, &of_fd) == 0 &&
+		__real_fstat(fake.fd, &of_fake) == 0 &&
+		of_fd.st_dev == of_fake.st_dev &&
+		of_fd.st_ino == of_fake.st_ino);
+}
+
 /* fake_kvm_ioctl() is ioctl(): any other descriptor goes to the system. */
 static inline int
 fake_kvm_ioctl(int fd, unsigned long request, void *argument)
 {
 	int rc, real, error;
 
-	if (fd != fake.fd || fd < 0)
+	if (fd < 0 || !fake_is(fd))
 		return -2;
 	if (request != KVM_CHECK_EXTENSION)
 		fake.calls++;

@@ -3,6 +3,7 @@
 #ifndef LOGGED_VM_H
 #define LOGGED_VM_H
 
+#include "end_kvm.h"
 #include "guest.h"
 #include "suite.h"
 #include "vm.h"
@@ -58,7 +59,7 @@ begin(int log)
 static inline void
 teardown(void)
 {
-	assert_ok(vmmem_kvm_free(kvm));
+	end_kvm(kvm);
 	vmmem_space_unref(space);
 	vm_close(&vm);
 }

@@ -73,7 +73,7 @@ do_all(void)
 	size_t i;
 
 	for (i = 0; i < vmmem_slot_plan_count(plan); i++)
-		assert_ok(vmmem_slot_table_done(slots, plan, i));
+		assert_ok(vmmem_slot_table_done(slots, plan));
 }
 
 static inline struct vmmem_slot_op

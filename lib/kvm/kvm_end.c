@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * The end of a kvm object.  KVM may refuse to delete a slot.  As long as it has
+ * the slot, the guest can reach the memory of it, so the memory must stay
+ * mapped.  vmmem_kvm_stop() says so to the caller.  vmmem_kvm_free() cannot: what
+ * it could not delete is kept in a list, and other calls try again.
+ */
+#include <vmmem/error.h>
+#include <vmmem/kvm.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/api.h"
+#include "kvm/kvm_priv.h"
+
+/* The objects that were freed and could not end yet. */
+static struct vmmem_kvm *remains;
+
+void
+vmmem_kvm_destroy(struct vmmem_kvm *kvm)
+{
+	vmmem_kvm_drop_rings(kvm);
+	vmmem_collection_unref(kvm->map);
+	vmmem_collection_unref(kvm->empty);
+	/*
+	 * Slots that could not be deleted keep their regions for ever.  If the
+	 * memory went, the machine would see what is mapped there next.
+	 */
+	if (vmmem_slot_table_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
+		vmmem_slot_table_free(kvm->slots);
+	free(kvm->region_starts);
+	free(kvm->words);
+	/* A thread that a child does not have may hold its lock. */
+	if (!vmmem_kvm_is_child(kvm))
+		pthread_mutex_destroy(&kvm->lock);
+	free(kvm);
+}
+
+/* leave_space() ends the listener.  In a child this calls no KVM. */
+static int
+leave_space(struct vmmem_kvm *kvm)
+{
+	int rc;
+
+	if (kvm->listener == NULL)
+		return 0;
+	rc = vmmem_listener_free(kvm->listener);
+	if (rc == 0) {
+		kvm->listener = NULL;
+		kvm->space = NULL;
+	}
+	return rc;
+}
+
+/* let_go() deletes all slots, as far as KVM does.  Under the lock. */
+static int
+let_go(struct vmmem_kvm *kvm)
+{
+	vmmem_kvm_set_map(kvm, kvm->empty);
+	return vmmem_slot_table_count(kvm->slots) != 0 || kvm->pending ?
+		       vmmem_kvm_settle(kvm) :
+		       0;
+}
+
+/* set_closing() has the listener let go of slots, whatever KVM says. */
+static void
+set_closing(struct vmmem_kvm *kvm, bool closing)
+{
+	if (vmmem_kvm_lock(kvm) != 0)
+		return;
+	kvm->closing = closing;
+	vmmem_kvm_unlock(kvm);
+}
+
+VMMEM_API int
+vmmem_kvm_stop(struct vmmem_kvm *kvm)
+{
+	int rc;
+
+	if (kvm == NULL)
+		return VMMEM_EARGUMENT;
+	set_closing(kvm, true);
+	rc = leave_space(kvm);
+	if (rc != 0) {
+		set_closing(kvm, false);
+		return rc;
+	}
+	/* In a child there is nothing more to stop. */
+	if (vmmem_kvm_lock(kvm) != 0)
+		return 0;
+	rc = let_go(kvm);
+	vmmem_kvm_unlock(kvm);
+	vmmem_kvm_retry();
+	return rc;
+}
+
+/* keep() puts objects into the list. */
+static void
+keep(struct vmmem_kvm *first, struct vmmem_kvm *last)
+{
+	/*
+	 * Relaxed: compare-exchange below finds out whether it is still so.
+	 * Other threads put objects in, or take all of them out.
+	 */
+	struct vmmem_kvm *head = __atomic_load_n(&remains, __ATOMIC_RELAXED);
+
+	do
+		last->next = head;
+	/*
+	 * Release: the thread that takes the list out finds the objects whole.
+	 * An object that comes back to the head meanwhile does no harm, as
+	 * nobody takes out a single one.
+	 */
+	while (!__atomic_compare_exchange_n(&remains, &head, first, true,
+					    __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED));
+}
+
+/* end() tries to end an object that was freed. */
+static bool
+end(struct vmmem_kvm *kvm)
+{
+	bool done;
+
+	done = leave_space(kvm) == 0;
+	if (vmmem_kvm_lock(kvm) == 0) {
+		done = let_go(kvm) == 0 && done;
+		vmmem_kvm_unlock(kvm);
+	}
+	if (done) {
+		close(kvm->fd);
+		vmmem_kvm_destroy(kvm);
+	}
+	return done;
+}
+
+void
+vmmem_kvm_retry(void)
+{
+	struct vmmem_kvm *kvm, *next;
+
+	/* Relaxed: usually there is none, and the exchange looks again. */
+	if (__atomic_load_n(&remains, __ATOMIC_RELAXED) == NULL)
+		return;
+	/* Acquire: what the threads that put objects in have done to them. */
+	kvm = __atomic_exchange_n(&remains, NULL, __ATOMIC_ACQUIRE);
+	for (; kvm != NULL; kvm = next) {
+		next = kvm->next;
+		if (!end(kvm))
+			keep(kvm, kvm);
+	}
+}
+
+VMMEM_API struct vmmem_kvm *
+vmmem_kvm_free(struct vmmem_kvm *kvm)
+{
+	bool done;
+	int cancel;
+
+	if (kvm == NULL)
+		return NULL;
+	cancel = vmmem_cancel_off();
+	set_closing(kvm, true);
+	done = leave_space(kvm) == 0;
+	if (vmmem_kvm_lock(kvm) == 0) {
+		kvm->freed = true;
+		done = let_go(kvm) == 0 && done;
+		vmmem_kvm_unlock(kvm);
+	}
+	vmmem_kvm_retry();
+	/* From here on no callback runs: nothing is logged or described. */
+	vmmem_kvm_drop_rings(kvm);
+	if (kvm->options.destroy != NULL)
+		kvm->options.destroy(kvm->options.opaque);
+	if (done) {
+		vmmem_kvm_destroy(kvm);
+	} else {
+		/*
+		 * The caller may close its descriptor now.  Without one of our
+		 * own there is no way left to delete the slots, and their
+		 * memory stays mapped.
+		 */
+		kvm->fd = fcntl(kvm->fd, F_DUPFD_CLOEXEC, 0);
+		keep(kvm, kvm);
+	}
+	vmmem_cancel_back(cancel);
+	return NULL;
+}
