@@ -253,6 +253,49 @@ START_TEST(page_sizes_are_converted)
 }
 END_TEST
 
+/* Aliases side by side have one slot, and one log, at each one's place. */
+START_TEST(joined_slots_mark_the_right_pages)
+{
+	struct vmmem_region *region = tracked(UINT64_C(1) << 32, PAGE);
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(region);
+	struct vmmem_region *low, *middle, *high;
+
+	begin(_i);
+	assert_ok(vmmem_region_new_alias(GPA, 20 * PAGE, region, 10 * PAGE,
+					 &low));
+	assert_ok(vmmem_region_new_alias(GPA + 20 * PAGE, 70 * PAGE, region,
+					 30 * PAGE, &middle));
+	assert_ok(vmmem_region_new_alias(GPA + 90 * PAGE, 90 * PAGE, region,
+					 100 * PAGE, &high));
+	insert(low);
+	insert(high);
+	insert(middle);
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 1);
+	assert_ok(vmmem_kvm_log_start(kvm, high));
+	assert_ok(vmmem_kvm_log_collect(kvm, low));
+	assert_ok(vmmem_bitmap_clear(bitmap, 0, LEN));
+	write_page(0);
+	write_page(19);
+	write_page(20);
+	write_page(91);
+	write_page(179);
+	assert_ok(vmmem_kvm_log_collect(kvm, middle));
+	EXPECT(region, 10, 29, 30, 101, 189);
+	/* When the middle goes, what is logged of all three is not lost. */
+	write_page(5);
+	write_page(25);
+	assert_ok(vmmem_space_remove(space, GPA + 20 * PAGE, 70 * PAGE, NULL));
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 2);
+	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 15 * PAGE), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 35 * PAGE), 1);
+	vmmem_region_unref(low);
+	vmmem_region_unref(middle);
+	vmmem_region_unref(high);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(region_without_a_bitmap_cannot_be_logged)
 {
 	struct vmmem_region *plain, *with;
@@ -356,6 +399,7 @@ make_suite(void)
 	VM_ADD_WAYS(each, aliases_share_a_bitmap);
 	VM_ADD_WAYS(each, moving_loses_no_mark);
 	VM_ADD_WAYS(each, page_sizes_are_converted);
+	VM_ADD_WAYS(each, joined_slots_mark_the_right_pages);
 	VM_ADD_WAYS(each, region_without_a_bitmap_cannot_be_logged);
 	VM_ADD_WAYS(each, regions_that_come_later);
 	VM_ADD_WAYS(each, starts_of_a_region_that_goes);

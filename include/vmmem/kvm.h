@@ -13,11 +13,12 @@
  * machine has, the memory of each slot stays mapped, and the next update, or
  * vmmem_kvm_sync(), does what is left.
  *
- * Each region gets a slot, or several if it is longer than a slot can be.  A
- * read-only region gets a read-only slot.  A region without a host address, or
- * one that does not permit reading, gets none: what the guest does there is an
- * exit.  A slot consists of whole pages.  An update with a region that does not
- * is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
+ * Each region gets a slot, or several if it is longer than a slot can be.
+ * Neighbours that are one piece of memory share a slot, as vmmem/slot_table.h
+ * says.  A read-only region gets a read-only slot.  A region without a host
+ * address, or one that does not permit reading, gets none: what the guest does
+ * there is an exit.  A slot consists of whole pages.  An update with a region
+ * that does not is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
  *
  * To see what vCPUs write, start logging, and collect before each harvest:
  *
@@ -66,6 +67,8 @@ struct vmmem_kvm;
 /* struct vmmem_kvm_options' flags. */
 #define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* 'log' is enabled on the machine already */
 #define VMMEM_KVM_FLAG_NO_MOVE 2U /* delete and make slots instead of moving them */
+#define VMMEM_KVM_FLAG_NO_JOIN 4U /* no slot shows several regions */
+#define VMMEM_KVM_FLAG_LEAVE_ODD 8U /* exits, where it is not whole pages */
 
 /*
  * struct vmmem_kvm_options is how to keep slots.  'size' is
@@ -203,8 +206,8 @@ struct vmmem_kvm *vmmem_kvm_free(struct vmmem_kvm *kvm);
 struct vmmem_space *vmmem_kvm_space(const struct vmmem_kvm *kvm);
 
 /*
- * vmmem_kvm_sync() does what is left over after a failure.  It is not needed
- * otherwise, and does nothing then.
+ * vmmem_kvm_sync() does what is left over after a failure.  If nothing is left
+ * over it does nothing.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
@@ -223,8 +226,8 @@ size_t vmmem_kvm_slot_count(const struct vmmem_kvm *kvm);
 
 /*
  * vmmem_kvm_slot_at() stores the slot at 'index', in ascending order of guest
- * address from 0 on, as the virtual machine has it.  Its region is good until
- * the next update.
+ * address from 0 on, as the virtual machine has it.  The region pointer is valid
+ * until the next update.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'kvm' or 'ret_slot' is NULL
@@ -287,8 +290,8 @@ VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
  * the last time to 'region', through whichever alias; NULL for all regions.
  * With rings it is always all.  A mark may be one page too many, and with
  * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  If KVM lost what
- * was in a ring, which it should not, all are, this time and from then on.
- * Allocates nothing.
+ * was in a ring, which it should not, all pages are marked, this time and from
+ * then on.  Allocates nothing.
  *
  * With rings, also call it when a vCPU ends with KVM_EXIT_DIRTY_RING_FULL; and
  * for the last time after all vCPUs have left KVM_RUN.
@@ -296,9 +299,11 @@ VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
  *   VMMEM_ENOREGION  no slot that logs shows the region
- *   -errno           what KVM said.  All that could be collected was, nothing
- *                    was lost: marks that are missing come with the next time
- *                    that succeeds, before which no page counts as clean.
+ *   VMMEM_EFORKED    this process is a child
+ *   -errno           what KVM said.  All that could be collected was collected,
+ *                    and nothing was lost: marks that are missing come with the
+ *                    next collect that returns 0.  Until then no page counts as
+ *                    clean.
  */
 VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
 					  struct vmmem_region *region);

@@ -11,7 +11,9 @@
 #include "kvm/kvm_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN (VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE)
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
+	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
 
 #define VMMEM_KVM_OPTIONS_SIZE_0_9 80
 
@@ -287,8 +289,12 @@ make_slots(struct vmmem_kvm *kvm)
 
 #ifndef __s390x__ /* where KVM moves none */
 	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) == 0)
-		options.flags = VMMEM_SLOT_TABLE_CAN_MOVE;
+		options.flags |= VMMEM_SLOT_TABLE_CAN_MOVE;
 #endif
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_JOIN) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_NO_JOIN;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_LEAVE_ODD) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_LEAVE_ODD;
 	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 

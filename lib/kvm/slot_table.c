@@ -12,7 +12,9 @@
 #include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN VMMEM_SLOT_TABLE_CAN_MOVE
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_SLOT_TABLE_CAN_MOVE | VMMEM_SLOT_TABLE_NO_JOIN |            \
+	 VMMEM_SLOT_TABLE_LEAVE_ODD)
 
 #define VMMEM_SLOT_TABLE_OPTIONS_SIZE_0_9 64
 

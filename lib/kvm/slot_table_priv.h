@@ -65,6 +65,15 @@ vmmem_slot_offset(const struct vmmem_slot *slot)
 	return slot->gpa - vmmem_region_start(slot->region);
 }
 
+/* What stands behind a region and all of its aliases. */
+static inline const struct vmmem_region *
+vmmem_slot_root(const struct vmmem_region *region)
+{
+	const struct vmmem_region *target = vmmem_region_alias_target(region);
+
+	return target != NULL ? target : region;
+}
+
 /*
  * vmmem_slot_table_position() returns the index of the first slot that starts above
  * 'gpa', the count if none does.
