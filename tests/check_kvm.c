@@ -436,20 +436,65 @@ private_memory(void *opaque, const struct vmmem_region *region,
 	return 0;
 }
 
+START_TEST(regions_that_are_excluded)
+{
+	struct vmmem_region *region = region_of(LEN, LEN);
+
+	assert_ok(vmmem_kvm_exclude(kvm, region));
+	insert(region_of(0, LEN));
+	insert(vmmem_region_ref(region));
+	expect_memory(0, 1);
+	expect_none(LEN);
+	/* At once, where it is there already. */
+	assert_ok(vmmem_kvm_unset(kvm, region));
+	expect_memory(LEN, 2);
+	assert_code(vmmem_kvm_unset(kvm, region), VMMEM_ENOREGION);
+	assert_ok(vmmem_kvm_exclude(kvm, region));
+	expect_none(LEN);
+	/* Removing forgets it. */
+	assert_ok(vmmem_space_remove(space, LEN, LEN, NULL));
+	insert(vmmem_region_ref(region));
+	expect_memory(LEN, 3);
+	/* A descriptor that is no guest_memfd: all is as it was before. */
+	ck_assert_int_ne(vmmem_kvm_set_guest_memfd(kvm, region, vm.system, 0),
+			 0);
+	expect_memory(LEN, 4);
+	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
+	assert_code(vmmem_kvm_unset(kvm, region), VMMEM_ENOREGION);
+
+	assert_code(vmmem_kvm_exclude(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_exclude(kvm, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_unset(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_unset(kvm, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(NULL, region, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(kvm, NULL, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(kvm, region, -1, 0),
+		    VMMEM_EARGUMENT);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(region_with_a_guest_memfd)
 {
-	struct vmmem_kvm_options options = { .size = sizeof(options),
-					     .describe = private_memory };
+	struct vmmem_kvm_options options = { .size = sizeof(options) };
 	struct vmmem_region *region = region_of(0, LEN);
 	struct {
 		uint64_t size, flags, reserved[6];
 	} create = { .size = PAGE + LEN };
 
+	/* By a callback, and without. */
+	if (_i == 0)
+		options.describe = private_memory;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
 	guest_memfd = 0;
 	if (vm_extension(&vm, CAP_GUEST_MEMFD) > 0)
 		guest_memfd = ioctl(vm.fd, CREATE_GUEST_MEMFD, &create);
 	ck_assert_int_ge(guest_memfd, 0);
+	if (_i != 0)
+		assert_ok(vmmem_kvm_set_guest_memfd(kvm, region, guest_memfd,
+						    PAGE));
 	if (guest_memfd == 0) {
 		assert_code(vmmem_space_insert(space, region),
 			    VMMEM_ENOSUPPORT);
@@ -469,6 +514,9 @@ START_TEST(region_with_a_guest_memfd)
 	close(guest_memfd);
 	guest_memfd = vm.system;
 	region = region_of(0, LEN);
+	if (_i != 0)
+		assert_ok(vmmem_kvm_set_guest_memfd(kvm, region, guest_memfd,
+						    0));
 	assert_code(vmmem_space_insert(space, region), -EINVAL);
 	vmmem_region_unref(region);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -750,6 +798,7 @@ make_suite(void)
 	tcase_add_test(ready, region_that_is_not_of_pages_is_refused);
 	tcase_add_test(ready, slot_of_the_callers_own_is_in_the_way);
 	tcase_add_test(ready, memory_that_moves);
+	tcase_add_test(ready, regions_that_are_excluded);
 	tcase_add_test(ready, segments_of_one_ram);
 	tcase_add_loop_test(ready, another_listener_refuses, -1, 2);
 	tcase_add_test(ready, stopped_and_then_freed);
@@ -764,7 +813,7 @@ make_suite(void)
 	tcase_add_test(bare, odd_regions_are_left_to_exits);
 	tcase_add_test(bare, as_many_slots_as_there_are);
 	tcase_add_test(bare, every_slot_that_kvm_has);
-	tcase_add_test(bare, region_with_a_guest_memfd);
+	tcase_add_loop_test(bare, region_with_a_guest_memfd, 0, 2);
 	tcase_add_test(bare, child_frees_what_is_in_use);
 	suite_add_tcase(suite, bare);
 	return suite;

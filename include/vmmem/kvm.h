@@ -249,6 +249,34 @@ VMMEM_NODISCARD int vmmem_kvm_slot_find(const struct vmmem_kvm *kvm,
 					struct vmmem_slot *ret_slot);
 
 /*
+ * vmmem_kvm_exclude() sets that a region gets no slot: what the guest does there
+ * is an exit.  vmmem_kvm_set_guest_memfd() sets that its slot has the guest_memfd
+ * of that descriptor, from 'offset' on.  vmmem_kvm_unset() takes back either.
+ * Each is about this region, and not about aliases of it.  The region may be in
+ * the space already: then its slot is changed at once.  Otherwise it is made so
+ * when the region is inserted.
+ *
+ * The object holds a reference to the region until the setting is taken back, an
+ * update removes the region from the space, or the object is freed.  The
+ * descriptor stays the caller's and is open for as long.
+ *
+ * Return 0, or
+ *   VMMEM_EARGUMENT  'kvm' or 'region' is NULL, 'guest_memfd' is negative
+ *   VMMEM_ENOREGION  vmmem_kvm_unset(): nothing is set for the region
+ *   VMMEM_EFORKED    this process is a child
+ *   what an update can be refused with
+ * After a failure the setting is as it was before.
+ */
+VMMEM_NODISCARD int vmmem_kvm_exclude(struct vmmem_kvm *kvm,
+				      struct vmmem_region *region);
+VMMEM_NODISCARD int vmmem_kvm_set_guest_memfd(struct vmmem_kvm *kvm,
+					      struct vmmem_region *region,
+					      int guest_memfd,
+					      uint64_t offset);
+VMMEM_NODISCARD int vmmem_kvm_unset(struct vmmem_kvm *kvm,
+				    struct vmmem_region *region);
+
+/*
  * vmmem_kvm_log_start() has KVM log what vCPUs write to 'region', through
  * whichever alias; NULL for all regions, those that come later too.  Read-only
  * slots are left out.  Starts are counted, for each region and for all; those

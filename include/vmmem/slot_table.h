@@ -290,6 +290,34 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
 int vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number);
 
 /*
+ * vmmem_slot_table_exclude() sets that a region gets no slot: what the guest does
+ * there is an exit.  vmmem_slot_table_set_guest_memfd() sets that its slot has
+ * the guest_memfd of that descriptor, from 'offset' on; then it needs no host
+ * address.  vmmem_slot_table_unset() takes back either.  A region has one of
+ * these settings, the last one.  They are about this object, not about aliases
+ * of it.  They do without a callback what describe() does with one, and
+ * describe(), if there is one, finds them in 'slot' and may change them.
+ *
+ * Plans that are made from then on are about all regions again, as after
+ * vmmem_slot_table_redescribe().  The table holds a reference to the region until
+ * the setting is taken back or the table is freed.  The descriptor stays the
+ * caller's and is open for as long.
+ *
+ * Return 0, or
+ *   VMMEM_EARGUMENT  'slots' or 'region' is NULL, 'guest_memfd' is negative
+ *   VMMEM_ENOREGION  vmmem_slot_table_unset(): nothing is set for it
+ *   -ENOMEM          from the allocator: the other two
+ */
+VMMEM_NODISCARD int vmmem_slot_table_exclude(struct vmmem_slot_table *slots,
+					     struct vmmem_region *region);
+VMMEM_NODISCARD int
+vmmem_slot_table_set_guest_memfd(struct vmmem_slot_table *slots,
+				 struct vmmem_region *region, int guest_memfd,
+				 uint64_t offset);
+int vmmem_slot_table_unset(struct vmmem_slot_table *slots,
+			   struct vmmem_region *region);
+
+/*
  * vmmem_slot_table_redescribe() tells the table that describe() may give other
  * answers than before: plans call it for all regions again, until one of them
  * was carried out to the end.  Plans that were made before do not change.

@@ -62,6 +62,9 @@ vmmem_slot_table_free(struct vmmem_slot_table *slots)
 	for (i = 0; i < slots->count; i++)
 		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
 							     i)->slot.region);
+	for (i = 0; i < slots->note_count; i++)
+		vmmem_region_unref(slots->notes[i].region);
+	free(slots->notes);
 	if (slots->options.destroy != NULL)
 		slots->options.destroy(slots->options.opaque);
 	free(slots->order);

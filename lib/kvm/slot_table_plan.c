@@ -115,28 +115,46 @@ has_reserved(const struct vmmem_slot *slot)
 	return all != 0;
 }
 
-/* describe() fills in how the slot of all of 'region' should be. */
-static int
-describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
-	 struct vmmem_slot *slot)
+/* propose() fills in what describe() is asked about. */
+static void
+propose(const struct vmmem_slot_table *slots, struct vmmem_region *region,
+	struct vmmem_slot *slot)
 {
-	const struct vmmem_slot_table_options *options = &slots->options;
-	uint32_t protection = vmmem_region_protection(region);
-	uint64_t mask = options->page_size - 1, len;
-	int rc;
+	const struct vmmem_slot_note note =
+		vmmem_slot_table_note(slots, region);
+	const uint32_t protection = vmmem_region_protection(region);
+	uint64_t len;
 
 	*slot = (struct vmmem_slot){
 		.gpa = vmmem_region_start(region),
 		.len = vmmem_region_len(region),
 		.region = region,
 		.guest_memfd = -1,
+		.flags = note.flags,
 		.region_count = 1,
 	};
-	if (vmmem_region_host_address(region, 0, &slot->host, &len) != 0 ||
+	if ((note.flags & VMMEM_SLOT_GUEST_MEMFD) != 0) {
+		slot->guest_memfd = note.guest_memfd;
+		slot->guest_memfd_offset = note.offset;
+	}
+	if ((vmmem_region_host_address(region, 0, &slot->host, &len) != 0 &&
+	     (note.flags & VMMEM_SLOT_GUEST_MEMFD) == 0) ||
 	    (protection & VMMEM_PROT_READ) == 0)
 		slot->flags |= VMMEM_SLOT_NONE;
 	if ((protection & VMMEM_PROT_WRITE) == 0)
 		slot->flags |= VMMEM_SLOT_READ_ONLY;
+}
+
+/* describe() fills in how the slot of all of 'region' should be. */
+static int
+describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
+	 struct vmmem_slot *slot)
+{
+	const struct vmmem_slot_table_options *options = &slots->options;
+	uint64_t mask = options->page_size - 1;
+	int rc;
+
+	propose(slots, region, slot);
 	if (options->describe != NULL) {
 		rc = options->describe(options->opaque, region, slot);
 		if (rc != 0)
