@@ -12,6 +12,17 @@
 
 #include "instructions.h"
 
+static int
+iotlb_of(size_t capacity, struct vmmem_iotlb **ret_iotlb)
+{
+	const struct vmmem_iotlb_options options = {
+		.size = sizeof(options),
+		.capacity = capacity,
+	};
+
+	return vmmem_iotlb_new(&options, ret_iotlb);
+}
+
 #define CALLS 1000
 #define PAGE UINT64_C(4096)
 #define GIB (UINT64_C(1) << 30)
@@ -90,7 +101,7 @@ make_translated(size_t count, uint64_t *iovas)
 	uint64_t random = 1;
 	size_t i;
 
-	must(vmmem_iotlb_new(count, &iotlb));
+	must(iotlb_of(count, &iotlb));
 	for (i = 0; i < count; i++)
 		must(vmmem_iotlb_map(iotlb, 2 * i * PAGE,
 				     i % 8 * 2 * REGION +
@@ -114,7 +125,7 @@ make_untranslated(void)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	must(vmmem_iotlb_new(1, &iotlb));
+	must(iotlb_of(1, &iotlb));
 	must(vmmem_iommu_new(iotlb, NULL, &iommu));
 	must(vmmem_collection_new_translated(iommu, few, &untranslated));
 	must(vmmem_iommu_set_enabled(iommu, 0));
@@ -458,8 +469,8 @@ main(void)
 	region = vmmem_collection_region(few, 0);
 	must(vmmem_region_slice(region, 0, REGION,
 				VMMEM_PROT_READ | VMMEM_PROT_WRITE, &slice));
-	must(vmmem_bitmap_new(GIB, 0, PAGE, &bitmap));
-	must(vmmem_harvester_new(bitmap, &harvester));
+	must(vmmem_bitmap_new(GIB, 0, PAGE, NULL, &bitmap));
+	must(vmmem_harvester_new(bitmap, NULL, &harvester));
 	must(vmmem_region_new_anonymous(REGION, REGION, &inserted));
 	must(vmmem_space_new(few, &space));
 	must(vmmem_reader_new(space, &reader));

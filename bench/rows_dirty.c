@@ -27,9 +27,10 @@ logs_make(struct logs *logs, uint64_t len, bool peers)
 	size_t i;
 
 	*logs = (struct logs){ .harvester = NULL };
-	bench_must(vmmem_bitmap_new(len, 0, PAGE, &bitmap), "bitmap");
+	bench_must(vmmem_bitmap_new(len, 0, PAGE, NULL, &bitmap), "bitmap");
 	logs->mine[0] = bitmap;
-	bench_must(vmmem_harvester_new(bitmap, &logs->harvester), "harvester");
+	bench_must(vmmem_harvester_new(bitmap, NULL, &logs->harvester),
+		   "harvester");
 	for (i = 0; i < PEERS; i++)
 		if (bench_peers[i] != NULL && peers)
 			logs->peers[i] = bench_peers[i]->bitmap_new(len, PAGE);
@@ -277,7 +278,7 @@ note(void)
 	if (!bench_wants("memory per tracked GiB"))
 		return;
 	memory(&mapped[0], &resident[0]);
-	bench_must(vmmem_bitmap_new(TIB, 0, PAGE, &bitmap), "bitmap");
+	bench_must(vmmem_bitmap_new(TIB, 0, PAGE, NULL, &bitmap), "bitmap");
 	memory(&mapped[1], &resident[1]);
 	vmmem_bitmap_unref(bitmap);
 	bench_note("memory per tracked GiB: %" PRIu64 " bytes of address "

@@ -15,6 +15,17 @@
 
 #include "fixture.h"
 
+static int
+iotlb_of(size_t capacity, struct vmmem_iotlb **ret_iotlb)
+{
+	const struct vmmem_iotlb_options options = {
+		.size = sizeof(options),
+		.capacity = capacity,
+	};
+
+	return vmmem_iotlb_new(&options, ret_iotlb);
+}
+
 #define REGIONS 8
 #define REGION (UINT64_C(2) << 30)
 #define PAGE UINT64_C(4096)
@@ -97,7 +108,7 @@ open_world(size_t count)
 	size_t i, at, offset;
 
 	fixture_large(&world.fixture, REGIONS, REGION, false);
-	bench_must(vmmem_iotlb_new(count + 2, &world.iotlb), "iotlb");
+	bench_must(iotlb_of(count + 2, &world.iotlb), "iotlb");
 	bench_must(vmmem_iommu_new(world.iotlb, NULL, &world.iommu), "iommu");
 	bench_must(vmmem_collection_new_translated(world.iommu,
 						   world.fixture.ours,
@@ -321,7 +332,7 @@ note(void)
 	if (!bench_wants("iotlb memory"))
 		return;
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		bench_must(vmmem_iotlb_new(counts[i], &iotlb), "iotlb");
+		bench_must(iotlb_of(counts[i], &iotlb), "iotlb");
 		bench_note("iotlb memory, %zu entries: %zu bytes for each",
 			   counts[i], vmmem_iotlb_memory(iotlb) / counts[i]);
 		vmmem_iotlb_unref(iotlb);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 # vmmem_library(NAME MAP FILE DESCRIPTION TEXT [REQUIRES LIBRARY...]
-#	[REQUIRES_PRIVATE PACKAGE...])
+#	[LIBS_PRIVATE LIBRARY...])
 #
 # Makes libNAME, shared and static, of the variables NAME_sources and
 # NAME_headers ('_' for '-'), with its map and its pkg-config file, and installs
@@ -15,8 +15,16 @@ else()
 	set(vmmem_abi "${PROJECT_VERSION_MAJOR}")
 endif()
 
-# The .pc names its directories relative to ${prefix}, so that the tree can be
-# moved, unless they were given as absolute paths.
+# The .pc names its directories relative to ${prefix}, and that relative to
+# itself, so that the tree can be moved, unless they were given as absolute paths.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+	set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+	file(RELATIVE_PATH pc_up "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig"
+		"/prefix")
+	string(REGEX REPLACE "/$" "" pc_up "${pc_up}")
+	set(pc_prefix "\${pcfiledir}/${pc_up}")
+endif()
 foreach(dir LIBDIR INCLUDEDIR)
 	if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
 		set(pc_${dir} "${CMAKE_INSTALL_${dir}}")
@@ -40,8 +48,12 @@ function(vmmem_library_settings target name)
 		POSITION_INDEPENDENT_CODE ON)
 	# Memory files, seals and huge pages are Linux's own.
 	target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
-	# The ABI check reads DWARF, whatever the build type.
-	target_compile_options(${target} PRIVATE -g
+	# The ABI check reads DWARF, whatever the build type; a packager who
+	# says how much of it there is has the last word.
+	if(NOT CMAKE_C_FLAGS MATCHES "(^| )-g[0-9a-z]*( |$)")
+		target_compile_options(${target} PRIVATE -g)
+	endif()
+	target_compile_options(${target} PRIVATE
 		"-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.")
 	vmmem_warnings(${target})
 endfunction()
@@ -59,7 +71,9 @@ function(vmmem_library_shared target name map)
 		"LINKER:--version-script=${PROJECT_BINARY_DIR}/${name}.map"
 		LINKER:--no-undefined-version
 		LINKER:-Bsymbolic-functions
-		LINKER:-z,nodelete)
+		LINKER:-z,nodelete
+		# gcc leaves the ends of a section, which lld makes, to be seen.
+		LINKER:-z,start-stop-visibility=hidden)
 	if(NOT VMMEM_SANITIZE)
 		# A sanitizer's symbols come with the program, not with the
 		# library.
@@ -69,7 +83,7 @@ endfunction()
 
 function(vmmem_library name)
 	cmake_parse_arguments(PARSE_ARGV 1 arg "" "MAP;DESCRIPTION"
-		"REQUIRES;REQUIRES_PRIVATE")
+		"REQUIRES;LIBS_PRIVATE")
 	string(REPLACE "-" "_" target ${name})
 	add_library(${target} SHARED ${${target}_sources})
 	add_library(${target}_static STATIC ${${target}_sources})
@@ -85,7 +99,9 @@ function(vmmem_library name)
 	endforeach()
 	vmmem_library_shared(${target} ${name}
 		${PROJECT_SOURCE_DIR}/${arg_MAP})
-	if(libbsd IN_LIST arg_REQUIRES_PRIVATE)
+	# What links the static library exports none of it.
+	target_compile_definitions(${target}_static PRIVATE VMMEM_STATIC)
+	if(bsd IN_LIST arg_LIBS_PRIVATE)
 		target_link_libraries(${target} PRIVATE PkgConfig::LIBBSD)
 		# A static library passes on what it needs; the export set must
 		# not name a target that only this build knows.
@@ -98,7 +114,10 @@ function(vmmem_library name)
 	set(pc_description "${arg_DESCRIPTION}")
 	list(TRANSFORM arg_REQUIRES APPEND " = ${PROJECT_VERSION}")
 	list(JOIN arg_REQUIRES ", " pc_requires)
-	list(JOIN arg_REQUIRES_PRIVATE ", " pc_requires_private)
+	# Not Requires.private: pkg-config would want the package of a library
+	# whose headers no program includes.
+	list(TRANSFORM arg_LIBS_PRIVATE PREPEND "-l")
+	list(JOIN arg_LIBS_PRIVATE " " pc_libs_private)
 	configure_file(${PROJECT_SOURCE_DIR}/vmmem.pc.in
 		${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
 

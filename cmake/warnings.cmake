@@ -20,6 +20,14 @@ function(vmmem_warnings target)
 		-Wvla
 		-Wwrite-strings
 		$<$<BOOL:${VMMEM_WERROR}>:-Werror>)
+	# Where gcc optimises little it does not see what sets a variable.
+	string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+	if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND
+			"${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_${type}} "
+			MATCHES "-O[1g] ")
+		target_compile_options(${target} PRIVATE
+			-Wno-maybe-uninitialized)
+	endif()
 	if(VMMEM_SANITIZE)
 		target_compile_options(${target} PRIVATE
 			-fsanitize=${VMMEM_SANITIZE}

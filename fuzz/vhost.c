@@ -310,10 +310,10 @@ send_rows(const struct row *rows, size_t n, size_t fds, bool raw)
 	memcpy(payload, &number, sizeof(number));
 	memcpy(payload + 8, wire, n * sizeof(wire[0]));
 	must(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE, payload,
-				 7 + n * sizeof(wire[0]), fd, fds) ==
+				 7 + n * sizeof(wire[0]), fd, fds, NULL) ==
 	     VMMEM_EMESSAGE);
 	return vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE, payload,
-				   8 + n * sizeof(wire[0]), fd, fds);
+				   8 + n * sizeof(wire[0]), fd, fds, NULL);
 }
 
 static void
@@ -576,7 +576,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			log_len = 0;
 			break;
 		default:
-			must(vmmem_space_synchronize(space, -1) == 0);
+			must(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 		}
 		check();
 	}

@@ -8,12 +8,15 @@
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
+#include <vmmem/chain.h>
 #include <vmmem/collection.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
+#include <vmmem/dirty_log.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>
+#include <vmmem/harvester.h>
 #include <vmmem/inline.h>
 #include <vmmem/io.h>
 #include <vmmem/iommu.h>
@@ -60,7 +63,7 @@ VALUE(VMMEM_EMISALIGNED, -4107);
 VALUE(VMMEM_ECROSS, -4108);
 VALUE(VMMEM_EORDER, -4109);
 VALUE(VMMEM_EZEROLEN, -4110);
-VALUE(VMMEM_EMAPFIXED, -4111);
+VALUE(VMMEM_EEXISTS, -4111);
 VALUE(VMMEM_EPASTEOF, -4112);
 VALUE(VMMEM_EFILEOFFSET, -4113);
 VALUE(VMMEM_ECONGRUENCE, -4114);
@@ -92,6 +95,17 @@ VALUE(VMMEM_EHANDLERS, -4139);
 VALUE(VMMEM_ESELFWAIT, -4140);
 VALUE(VMMEM_EUNLOGGED, -4141);
 
+/* vmmem/version.h, since 0.9 */
+VALUE(VMMEM_FEATURE_FAULT_SURVIVAL, 1);
+VALUE(VMMEM_FEATURE_MEMBARRIER, 2);
+VALUE(VMMEM_STRUCT_FD_REPORT, 1);
+VALUE(VMMEM_STRUCT_FD_RULES, 2);
+VALUE(VMMEM_STRUCT_IOMMU_OPTIONS, 3);
+VALUE(VMMEM_STRUCT_LISTENER_OPS, 4);
+VALUE(VMMEM_STRUCT_POLICY_REPORT, 5);
+VALUE(VMMEM_STRUCT_REGION_OPS, 6);
+VALUE(VMMEM_STRUCT_RESIDENCY, 7);
+
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
 VALUE(VMMEM_REGION_MEMFD, 2);
@@ -105,11 +119,12 @@ VALUE(VMMEM_PROT_EXEC, 4U);
 VALUE(VMMEM_HUGE_PAGES_UNKNOWN, 0);
 VALUE(VMMEM_HUGE_PAGES_NO, 1);
 VALUE(VMMEM_HUGE_PAGES_YES, 2);
+VALUE(VMMEM_FILE_PRIVATE, 1U);
+VALUE(VMMEM_FILE_SYNC, 2U);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
 /* vmmem/atomic.h, since 0.1 */
 VALUE(VMMEM_ORDER_RELAXED, 0);
-VALUE(VMMEM_ORDER_CONSUME, 1);
 VALUE(VMMEM_ORDER_ACQUIRE, 2);
 VALUE(VMMEM_ORDER_RELEASE, 3);
 VALUE(VMMEM_ORDER_ACQ_REL, 4);
@@ -137,6 +152,9 @@ MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
 MEMBER(struct vmmem_file_range, reserved, 28, 4);
 
+/* vmmem/chain.h, since 0.9 */
+VALUE(VMMEM_CHAIN_SOME, 1U);
+
 /* vmmem/io.h, since 0.1 */
 VALUE(VMMEM_IO_SOME, 1U);
 VALUE(VMMEM_IO_MESSAGE, 2U);
@@ -148,15 +166,44 @@ VALUE(VMMEM_IO_REST, UINT64_MAX);
 /* vmmem/bitmap.h, since 0.1 */
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
 
-/* vmmem/slice.h, since 0.1; inline accessors read it, so it never grows */
-SIZE(struct vmmem_slice, 48, 8);
+/* vmmem/bitmap.h, since 0.9 */
+SIZE(struct vmmem_bitmap_options, 16, 8);
+MEMBER(struct vmmem_bitmap_options, size, 0, 8);
+MEMBER(struct vmmem_bitmap_options, name, 8, 8);
+
+/* vmmem/dirty_log.h, since 0.9 */
+VALUE(VMMEM_DIRTY_LOG_CLEAN, 1U);
+VALUE(VMMEM_DIRTY_LOG_SKIP_UNLOGGED, 2U);
+SIZE(struct vmmem_dirty_log_options, 48, 8);
+MEMBER(struct vmmem_dirty_log_options, size, 0, 8);
+MEMBER(struct vmmem_dirty_log_options, name, 8, 8);
+MEMBER(struct vmmem_dirty_log_options, collect, 16, 8);
+MEMBER(struct vmmem_dirty_log_options, destroy, 24, 8);
+MEMBER(struct vmmem_dirty_log_options, opaque, 32, 8);
+MEMBER(struct vmmem_dirty_log_options, flags, 40, 4);
+MEMBER(struct vmmem_dirty_log_options, reserved, 44, 4);
+SIZE(struct vmmem_dirty_range, 24, 8);
+MEMBER(struct vmmem_dirty_range, gpa, 0, 8);
+MEMBER(struct vmmem_dirty_range, len, 8, 8);
+MEMBER(struct vmmem_dirty_range, region, 16, 8);
+
+/* vmmem/harvester.h, since 0.9 */
+SIZE(struct vmmem_harvester_options, 16, 8);
+MEMBER(struct vmmem_harvester_options, size, 0, 8);
+MEMBER(struct vmmem_harvester_options, name, 8, 8);
+
+/* vmmem/slice.h, since 0.9; inline accessors read it, so it never grows */
+SIZE(struct vmmem_slice, 64, 8);
 MEMBER(struct vmmem_slice, host, 0, 8);
 MEMBER(struct vmmem_slice, len, 8, 8);
 MEMBER(struct vmmem_slice, logging, 16, 8);
 MEMBER(struct vmmem_slice, log_offset, 24, 8);
-MEMBER(struct vmmem_slice, owner, 32, 8);
-MEMBER(struct vmmem_slice, access, 40, 4);
-MEMBER(struct vmmem_slice, reserved, 44, 4);
+MEMBER(struct vmmem_slice, access, 32, 4);
+MEMBER(struct vmmem_slice, flags, 36, 4);
+MEMBER(struct vmmem_slice, region, 40, 8);
+MEMBER(struct vmmem_slice, gpa, 48, 8);
+MEMBER(struct vmmem_slice, reserved, 56, 8);
+VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
 
 /* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
 VALUE(VMMEM_INLINE_LOADS, 0x27U);
@@ -357,25 +404,45 @@ VALUE(VMMEM_IOTLB_CAPACITY_MAX, 1048576);
 VALUE(VMMEM_IOTLB_HIT, 0);
 VALUE(VMMEM_IOTLB_MISS, 1);
 VALUE(VMMEM_IOTLB_DENIED, 2);
-SIZE(struct vmmem_iotlb_piece, 32, 8);
+SIZE(struct vmmem_iotlb_piece, 64, 8);
 MEMBER(struct vmmem_iotlb_piece, iova, 0, 8);
 MEMBER(struct vmmem_iotlb_piece, len, 8, 8);
 MEMBER(struct vmmem_iotlb_piece, gpa, 16, 8);
-MEMBER(struct vmmem_iotlb_piece, access, 24, 4);
-MEMBER(struct vmmem_iotlb_piece, state, 28, 4);
+MEMBER(struct vmmem_iotlb_piece, cookie, 24, 8);
+MEMBER(struct vmmem_iotlb_piece, access, 32, 4);
+MEMBER(struct vmmem_iotlb_piece, state, 36, 4);
+MEMBER(struct vmmem_iotlb_piece, reserved, 40, 24);
+VALUE(VMMEM_IOTLB_CAPACITY_DEFAULT, 4096);
+VALUE(VMMEM_IOTLB_NO_EVICT, 1U);
+SIZE(struct vmmem_iotlb_options, 24, 8);
+MEMBER(struct vmmem_iotlb_options, size, 0, 8);
+MEMBER(struct vmmem_iotlb_options, capacity, 8, 8);
+MEMBER(struct vmmem_iotlb_options, flags, 16, 4);
+MEMBER(struct vmmem_iotlb_options, reserved, 20, 4);
 
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
 VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
-SIZE(struct vmmem_iommu_options, 64, 8);
+SIZE(struct vmmem_iommu_options, 72, 8);
 MEMBER(struct vmmem_iommu_options, size, 0, 8);
 MEMBER(struct vmmem_iommu_options, miss, 8, 8);
 MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
 MEMBER(struct vmmem_iommu_options, destroy, 24, 8);
 MEMBER(struct vmmem_iommu_options, opaque, 32, 8);
-MEMBER(struct vmmem_iommu_options, timeout, 40, 8);
+MEMBER(struct vmmem_iommu_options, timeout_ns, 40, 8);
 MEMBER(struct vmmem_iommu_options, log, 48, 8);
 MEMBER(struct vmmem_iommu_options, log_start, 56, 8);
+MEMBER(struct vmmem_iommu_options, flags, 64, 4);
+MEMBER(struct vmmem_iommu_options, misses_max, 68, 4);
+VALUE(VMMEM_IOMMU_QUEUE_MISSES, 1U);
+VALUE(VMMEM_IOMMU_MISSES_MAX, 4096);
+VALUE(VMMEM_IOMMU_MISSES_DEFAULT, 256);
+SIZE(struct vmmem_iommu_miss, 32, 8);
+MEMBER(struct vmmem_iommu_miss, size, 0, 8);
+MEMBER(struct vmmem_iommu_miss, iova, 8, 8);
+MEMBER(struct vmmem_iommu_miss, len, 16, 8);
+MEMBER(struct vmmem_iommu_miss, access, 24, 4);
+MEMBER(struct vmmem_iommu_miss, reason, 28, 4);
 
 /* vmmem/vhost.h, since 0.1; the first two are the protocol's */
 VALUE(VMMEM_EREGIONCOUNT, -4142);
@@ -385,7 +452,7 @@ VALUE(VMMEM_EUSERADDR, -4145);
 VALUE(VMMEM_ELOGSHORT, -4146);
 VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
-VALUE(VMMEM_EEXISTS, -4149);
+VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_EFORKED, -4150);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
@@ -415,18 +482,20 @@ MEMBER(struct vmmem_vhost_region, gpa, 0, 8);
 MEMBER(struct vmmem_vhost_region, len, 8, 8);
 MEMBER(struct vmmem_vhost_region, user_address, 16, 8);
 MEMBER(struct vmmem_vhost_region, offset, 24, 8);
-SIZE(struct vmmem_vhost_iotlb, 32, 8);
-MEMBER(struct vmmem_vhost_iotlb, iova, 0, 8);
-MEMBER(struct vmmem_vhost_iotlb, len, 8, 8);
-MEMBER(struct vmmem_vhost_iotlb, user_address, 16, 8);
-MEMBER(struct vmmem_vhost_iotlb, access, 24, 1);
-MEMBER(struct vmmem_vhost_iotlb, type, 25, 1);
-MEMBER(struct vmmem_vhost_iotlb, padding, 26, 2);
-MEMBER(struct vmmem_vhost_iotlb, padding2, 28, 4);
+SIZE(struct vmmem_vhost_iotlb_msg, 32, 8);
+MEMBER(struct vmmem_vhost_iotlb_msg, iova, 0, 8);
+MEMBER(struct vmmem_vhost_iotlb_msg, len, 8, 8);
+MEMBER(struct vmmem_vhost_iotlb_msg, user_address, 16, 8);
+MEMBER(struct vmmem_vhost_iotlb_msg, access, 24, 1);
+MEMBER(struct vmmem_vhost_iotlb_msg, type, 25, 1);
+MEMBER(struct vmmem_vhost_iotlb_msg, padding, 26, 2);
+MEMBER(struct vmmem_vhost_iotlb_msg, padding2, 28, 4);
 SIZE(struct vmmem_vhost_options, 40, 8);
 MEMBER(struct vmmem_vhost_options, size, 0, 8);
 MEMBER(struct vmmem_vhost_options, rules, 8, 8);
 MEMBER(struct vmmem_vhost_options, iotlb, 16, 8);
 MEMBER(struct vmmem_vhost_options, regions_max, 24, 4);
-MEMBER(struct vmmem_vhost_options, reserved, 28, 4);
+MEMBER(struct vmmem_vhost_options, flags, 28, 4);
+VALUE(VMMEM_VHOST_DUE_SPACE, 1U);
+VALUE(VMMEM_VHOST_DUE_IOTLB, 2U);
 MEMBER(struct vmmem_vhost_options, bytes_max, 32, 8);

@@ -14,17 +14,10 @@ static int (*volatile checked_add)(uint64_t, uint64_t, uint64_t *) =
 	vmmem_address_checked_add;
 static int (*volatile checked_sub)(uint64_t, uint64_t, uint64_t *) =
 	vmmem_address_checked_sub;
-static int (*volatile overflowing_add)(uint64_t, uint64_t, uint64_t *) =
-	vmmem_address_overflowing_add;
-static int (*volatile overflowing_sub)(uint64_t, uint64_t, uint64_t *) =
-	vmmem_address_overflowing_sub;
 static int (*volatile align_up)(uint64_t, uint64_t, uint64_t *) =
 	vmmem_address_align_up;
 static int (*volatile align_down)(uint64_t, uint64_t, uint64_t *) =
 	vmmem_address_align_down;
-static int (*volatile is_aligned)(uint64_t, uint64_t) =
-	vmmem_address_is_aligned;
-static uint64_t (*volatile mask)(uint64_t, uint64_t) = vmmem_address_mask;
 static int (*volatile range_last)(uint64_t, uint64_t, uint64_t *) =
 	vmmem_address_range_last;
 
@@ -133,39 +126,6 @@ START_TEST(checked_sub_table)
 }
 END_TEST
 
-START_TEST(overflowing_add_table)
-{
-	const struct row *row = &add_rows[_i];
-	int wraps = row->code != 0;
-	uint64_t sum = UNTOUCHED;
-
-	ck_assert_int_eq(vmmem_address_overflowing_add(row->a, row->b, &sum),
-			 wraps);
-	ck_assert_uint_eq(sum, row->result);
-	sum = UNTOUCHED;
-	ck_assert_int_eq(overflowing_add(row->a, row->b, &sum), wraps);
-	ck_assert_uint_eq(sum, row->result);
-	ck_assert_int_eq(overflowing_add(row->a, row->b, NULL), wraps);
-}
-END_TEST
-
-START_TEST(overflowing_sub_table)
-{
-	const struct row *row = &sub_rows[_i];
-	int wraps = row->code != 0;
-	uint64_t difference = UNTOUCHED;
-
-	ck_assert_int_eq(vmmem_address_overflowing_sub(row->a, row->b,
-						       &difference),
-			 wraps);
-	ck_assert_uint_eq(difference, row->result);
-	difference = UNTOUCHED;
-	ck_assert_int_eq(overflowing_sub(row->a, row->b, &difference), wraps);
-	ck_assert_uint_eq(difference, row->result);
-	ck_assert_int_eq(overflowing_sub(row->a, row->b, NULL), wraps);
-}
-END_TEST
-
 START_TEST(align_up_table)
 {
 	TRY(&up_rows[_i], vmmem_address_align_up);
@@ -202,40 +162,6 @@ START_TEST(null_results_are_refused)
 }
 END_TEST
 
-static const struct {
-	uint64_t address;
-	uint64_t alignment;
-	int answer;
-} aligned_rows[] = {
-	{ 0, 1, 1 },      { TOP, 1, 1 },      { 0, 0x1000, 1 },
-	{ 0x1000, 16, 1 }, { 0x1008, 16, 0 }, { TOP, 2, 0 },
-	{ TOP - 7, 8, 1 }, { UINT64_C(1) << 63, UINT64_C(1) << 63, 1 },
-	{ 1, UINT64_C(1) << 63, 0 },
-	/* No multiple of a number that is no power of two, not even 0. */
-	{ 0, 0, 0 },      { 12, 12, 0 },      { 0, TOP, 0 },
-};
-
-START_TEST(is_aligned_table)
-{
-	uint64_t address = aligned_rows[_i].address;
-	uint64_t alignment = aligned_rows[_i].alignment;
-
-	ck_assert_int_eq(vmmem_address_is_aligned(address, alignment),
-			 aligned_rows[_i].answer);
-	ck_assert_int_eq(is_aligned(address, alignment),
-			 aligned_rows[_i].answer);
-}
-END_TEST
-
-START_TEST(mask_keeps_the_bits_asked_for)
-{
-	ck_assert_uint_eq(vmmem_address_mask(0x12345678, 0xff00), 0x5600);
-	ck_assert_uint_eq(mask(0x12345678, 0xff00), 0x5600);
-	ck_assert_uint_eq(mask(TOP, TOP), TOP);
-	ck_assert_uint_eq(mask(TOP, 0), 0);
-}
-END_TEST
-
 #define ADD_TABLE(tcase, test, rows)                                       \
 	tcase_add_loop_test(tcase, test, 0, (int)ARRAY_LEN(rows))
 
@@ -247,14 +173,10 @@ make_suite(void)
 
 	ADD_TABLE(tcase, checked_add_table, add_rows);
 	ADD_TABLE(tcase, checked_sub_table, sub_rows);
-	ADD_TABLE(tcase, overflowing_add_table, add_rows);
-	ADD_TABLE(tcase, overflowing_sub_table, sub_rows);
 	ADD_TABLE(tcase, align_up_table, up_rows);
 	ADD_TABLE(tcase, align_down_table, down_rows);
 	ADD_TABLE(tcase, range_last_table, last_rows);
 	tcase_add_test(tcase, null_results_are_refused);
-	ADD_TABLE(tcase, is_aligned_table, aligned_rows);
-	tcase_add_test(tcase, mask_keeps_the_bits_asked_for);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

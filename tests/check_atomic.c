@@ -86,8 +86,8 @@ teardown(void)
 
 /* Every order there is, and numbers that are none. */
 static const int orders[] = {
-	VMMEM_ORDER_RELAXED, VMMEM_ORDER_CONSUME, VMMEM_ORDER_ACQUIRE,
-	VMMEM_ORDER_RELEASE, VMMEM_ORDER_ACQ_REL, VMMEM_ORDER_SEQ_CST,
+	VMMEM_ORDER_RELAXED, VMMEM_ORDER_ACQUIRE, VMMEM_ORDER_RELEASE,
+	VMMEM_ORDER_ACQ_REL, VMMEM_ORDER_SEQ_CST, __ATOMIC_CONSUME,
 	-1,                  6,                   32,
 	64,                  INT_MAX,             INT_MIN,
 };
@@ -96,7 +96,8 @@ static const int orders[] = {
 static int
 is_order(int order)
 {
-	return order >= VMMEM_ORDER_RELAXED && order <= VMMEM_ORDER_SEQ_CST;
+	return order >= VMMEM_ORDER_RELAXED && order <= VMMEM_ORDER_SEQ_CST &&
+	       order != __ATOMIC_CONSUME;
 }
 
 static int
@@ -116,7 +117,6 @@ stores(int order)
 START_TEST(order_numbers_are_those_of_c11)
 {
 	ck_assert_int_eq(VMMEM_ORDER_RELAXED, __ATOMIC_RELAXED);
-	ck_assert_int_eq(VMMEM_ORDER_CONSUME, __ATOMIC_CONSUME);
 	ck_assert_int_eq(VMMEM_ORDER_ACQUIRE, __ATOMIC_ACQUIRE);
 	ck_assert_int_eq(VMMEM_ORDER_RELEASE, __ATOMIC_RELEASE);
 	ck_assert_int_eq(VMMEM_ORDER_ACQ_REL, __ATOMIC_ACQ_REL);
@@ -451,7 +451,7 @@ make_suite(void)
 #define ADD(bits)                                                          \
 	tcase_add_loop_test(tcase, orders_##bits, 0, OPERATIONS);          \
 	tcase_add_loop_test(tcase, refusals_##bits, 0, OPERATIONS);        \
-	tcase_add_loop_test(tcase, results_##bits, 0, 6);                  \
+	tcase_add_loop_test(tcase, results_##bits, 0, 5);                  \
 	tcase_add_test(tcase, arguments_##bits)
 	ADD(8);
 	ADD(16);

@@ -27,7 +27,7 @@ new_bitmap(uint64_t len, uint64_t page_size)
 {
 	struct vmmem_bitmap *bitmap;
 
-	ck_assert_int_eq(vmmem_bitmap_new(len, 0, page_size, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(len, 0, page_size, NULL, &bitmap), 0);
 	return bitmap;
 }
 
@@ -53,18 +53,21 @@ START_TEST(new_refuses)
 	size_t i;
 
 	for (i = 0; i < sizeof(bad_pages) / sizeof(bad_pages[0]); i++) {
-		ck_assert_int_eq(vmmem_bitmap_new(4096, 0, bad_pages[i],
+		ck_assert_int_eq(vmmem_bitmap_new(4096, 0, bad_pages[i], NULL,
 						  &bitmap),
 				 VMMEM_EARGUMENT);
 		ck_assert_int_eq(vmmem_bitmap_new_external(&word, sizeof(word),
 							   64, bad_pages[i],
-							   NULL, NULL, &bitmap),
+							   NULL, NULL, NULL,
+							   &bitmap),
 				 VMMEM_EARGUMENT);
 	}
-	ck_assert_int_eq(vmmem_bitmap_new(4096, 4095, 64, &bitmap),
+	ck_assert_int_eq(vmmem_bitmap_new(4096, 4095, 64, NULL, &bitmap),
 			 VMMEM_EARGUMENT);
-	ck_assert_int_eq(vmmem_bitmap_new(4096, 0, 64, NULL), VMMEM_EARGUMENT);
-	ck_assert_int_eq(vmmem_bitmap_new(0, 0, 64, &bitmap), VMMEM_EZEROLEN);
+	ck_assert_int_eq(vmmem_bitmap_new(4096, 0, 64, NULL, NULL),
+			 VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_bitmap_new(0, 0, 64, NULL, &bitmap),
+			 VMMEM_EZEROLEN);
 	ck_assert_ptr_eq(bitmap, none);
 }
 END_TEST
@@ -335,7 +338,7 @@ START_TEST(grow_adds_clean_pages)
 {
 	struct vmmem_bitmap *bitmap;
 
-	ck_assert_int_eq(vmmem_bitmap_new(100, 10000, 64, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(100, 10000, 64, NULL, &bitmap), 0);
 	/* Page 1 has 36 bytes; marked, it stays so with all of its 64. */
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 10000),
 			 VMMEM_EOUTOFRANGE);
@@ -364,7 +367,7 @@ START_TEST(grow_from_nothing)
 {
 	struct vmmem_bitmap *bitmap;
 
-	ck_assert_int_eq(vmmem_bitmap_new(0, TIB(1), 4096, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(0, TIB(1), 4096, NULL, &bitmap), 0);
 	ck_assert_uint_eq(vmmem_bitmap_len(bitmap), 0);
 	ck_assert_uint_eq(vmmem_bitmap_page_size(bitmap), 4096);
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
@@ -434,6 +437,111 @@ START_TEST(fork_inherits)
 }
 END_TEST
 
+static void
+count_release(void *opaque)
+{
+	++*(int *)opaque;
+}
+
+/* Whoever is newer than the library has members that it does not know. */
+struct newer_options {
+	struct vmmem_bitmap_options known;
+	uint64_t later;
+};
+
+static void
+options_are(const struct vmmem_bitmap_options *options, int code)
+{
+	struct vmmem_bitmap *none = (void *)&none, *bitmap = none;
+	uint64_t word = 0;
+	int released = 0;
+
+	ck_assert_int_eq(vmmem_bitmap_new(64, 0, 64, options, &bitmap), code);
+	if (code == 0)
+		vmmem_bitmap_unref(bitmap);
+	else
+		ck_assert_ptr_eq(bitmap, none);
+	bitmap = none;
+	ck_assert_int_eq(vmmem_bitmap_new_external(&word, sizeof(word), 64, 64,
+						   count_release, &released,
+						   options, &bitmap),
+			 code);
+	if (code == 0)
+		vmmem_bitmap_unref(bitmap);
+	else
+		ck_assert_ptr_eq(bitmap, none);
+	ck_assert_int_eq(released, code == 0);
+}
+
+START_TEST(options_of_any_release)
+{
+	struct newer_options newer = { .known.size = sizeof(newer) };
+
+	options_are(&newer.known, 0);
+	newer.later = 1;
+	options_are(&newer.known, VMMEM_ESTRUCTNEWER);
+	/* That of 0.9. */
+	newer.known.size = 16;
+	options_are(&newer.known, 0);
+	newer.known.size = 15;
+	options_are(&newer.known, VMMEM_ESTRUCTSIZE);
+	newer.known.size = 4097;
+	options_are(&newer.known, VMMEM_ESTRUCTSIZE);
+}
+END_TEST
+
+START_TEST(tells_what_it_was_made_with)
+{
+	char name[] = "low memory";
+	const struct vmmem_bitmap_options options = {
+		.size = sizeof(options),
+		.name = name,
+	};
+	struct vmmem_bitmap *bitmap, *external;
+	uint64_t word = 0;
+
+	ck_assert_int_eq(vmmem_bitmap_new(64, 4096, 64, &options, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new_external(&word, sizeof(word), 128, 64,
+						   NULL, NULL, NULL, &external),
+			 0);
+	/* It was copied. */
+	name[0] = 'X';
+	ck_assert_str_eq(vmmem_bitmap_name(bitmap), "low memory");
+	ck_assert_ptr_null(vmmem_bitmap_name(external));
+	ck_assert_uint_eq(vmmem_bitmap_max_len(bitmap), 4096);
+	ck_assert_uint_eq(vmmem_bitmap_max_len(external), 128);
+	ck_assert_int_eq(vmmem_bitmap_is_external(bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_is_external(external), 1);
+	ck_assert_ptr_null(vmmem_bitmap_name(NULL));
+	ck_assert_uint_eq(vmmem_bitmap_max_len(NULL), 0);
+	ck_assert_int_eq(vmmem_bitmap_is_external(NULL), 0);
+	vmmem_bitmap_unref(bitmap);
+	vmmem_bitmap_unref(external);
+}
+END_TEST
+
+/* The word is what is asked, as often as it changes. */
+START_TEST(logging_is_a_word)
+{
+	struct vmmem_bitmap *bitmap = new_bitmap(KIB(4), 64);
+	const uint32_t *word = vmmem_bitmap_logging(bitmap);
+	int turn;
+
+	ck_assert_ptr_null(vmmem_bitmap_logging(NULL));
+	ck_assert_ptr_nonnull(word);
+	for (turn = 0; turn < 2; turn++) {
+		ck_assert_int_eq(__atomic_load_n(word, __ATOMIC_RELAXED) != 0,
+				 vmmem_bitmap_is_logging(bitmap));
+		ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
+		ck_assert_uint_ne(__atomic_load_n(word, __ATOMIC_RELAXED), 0);
+		ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
+	}
+	ck_assert_int_eq(__atomic_load_n(word, __ATOMIC_RELAXED) != 0,
+			 vmmem_bitmap_is_logging(bitmap));
+	vmmem_bitmap_unref(bitmap);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -455,6 +563,9 @@ make_suite(void)
 	tcase_add_test(tcase, grow_from_nothing);
 	tcase_add_test(tcase, starts_are_counted);
 	tcase_add_test(tcase, fork_inherits);
+	tcase_add_test(tcase, options_of_any_release);
+	tcase_add_test(tcase, tells_what_it_was_made_with);
+	tcase_add_test(tcase, logging_is_a_word);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -44,32 +44,32 @@ START_TEST(new_refuses)
 
 	ck_assert_int_eq(vmmem_bitmap_new_external(NULL, 32, 64, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 32, 64, 64,
 						   count_release, &released,
-						   NULL),
+						   NULL, NULL),
 			 VMMEM_EARGUMENT);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 32, 0, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EZEROLEN);
 	/* 7 bytes are 56 pages, 8 bytes are 64, and not a byte more. */
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 7, 56 * 64 + 1, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 8, 64 * 64 + 1, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 0, 1, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, 32, UINT64_MAX, 64,
 						   count_release, &released,
-						   &bitmap),
+						   NULL, &bitmap),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_ptr_eq(bitmap, none);
 	ck_assert_int_eq(released, 0);
@@ -90,7 +90,8 @@ START_TEST(layout)
 	bits.bytes[3] = 0x21;
 	ck_assert_int_eq(
 		vmmem_bitmap_new_external(&bits, sizeof(bits), 128 * 4096, 4096,
-					  count_release, &released, &bitmap),
+					  count_release, &released, NULL,
+					  &bitmap),
 		0);
 	/* What is set there is marked. */
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 2);
@@ -133,7 +134,7 @@ START_TEST(ranges)
 	memset(words, 0, sizeof(words));
 	/* The first and the last word belong to somebody else. */
 	ck_assert_int_eq(vmmem_bitmap_new_external(words + 1, 32, 200 * 64, 64,
-						   NULL, NULL, &bitmap),
+						   NULL, NULL, NULL, &bitmap),
 			 0);
 	for (first = 0; first < 200; first++) {
 		for (last = first; last < 200; last++) {
@@ -180,7 +181,7 @@ START_TEST(any_bytes)
 	memset(page, 0x3c, GUARD);
 	memset(bytes, 0, len);
 	ck_assert_int_eq(vmmem_bitmap_new_external(bytes, len, pages * 64, 64,
-						   NULL, NULL, &bitmap),
+						   NULL, NULL, NULL, &bitmap),
 			 0);
 	for (first = 0; first < pages; first += 1 + first % 3) {
 		uint64_t last = first + (first * 7 + 3) % (pages - first);
@@ -196,7 +197,7 @@ START_TEST(any_bytes)
 					  (last - first + 1) * 64) == 0);
 		expect(vmmem_bitmap_count(bitmap) == 0);
 	}
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, pages * 64), 0);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, &taken), 0);
 	ck_assert_uint_eq(taken, pages);
@@ -221,7 +222,7 @@ START_TEST(stray_bits)
 
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, sizeof(words),
 						   9 * 64 + 1, 64, NULL, NULL,
-						   &bitmap),
+						   NULL, &bitmap),
 			 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 10);
 	ck_assert_int_eq(vmmem_bitmap_next(bitmap, 0, &start, &len), 0);
@@ -234,7 +235,7 @@ START_TEST(stray_bits)
 	ck_assert_uint_eq(vmmem_le64_get(&exported[0]), 0x3ff);
 	ck_assert_uint_eq(vmmem_le64_get(&exported[1]), 0);
 
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, &pages), 0);
 	ck_assert_uint_eq(pages, 10);
 	ck_assert_uint_eq(vmmem_bitmap_count(vmmem_harvester_taken(harvester)),
@@ -251,7 +252,7 @@ START_TEST(logging_is_always_on)
 	uint64_t word = 0;
 
 	ck_assert_int_eq(vmmem_bitmap_new_external(&word, sizeof(word), 64, 64,
-						   NULL, NULL, &bitmap),
+						   NULL, NULL, NULL, &bitmap),
 			 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
@@ -277,9 +278,9 @@ START_TEST(harvested_here)
 
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, sizeof(words),
 						   512 * 4096, 4096, NULL, NULL,
-						   &bitmap),
+						   NULL, &bitmap),
 			 0);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 100 * 4096, 200 * 4096), 0);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, &pages), 0);
 	ck_assert_uint_eq(pages, 200);
@@ -354,7 +355,7 @@ START_TEST(shared_with_a_process)
 	ck_assert_int_eq(vmmem_bitmap_new_external(shared->log,
 						   sizeof(shared->log),
 						   SHARED_PAGES * 4096, 4096,
-						   NULL, NULL, &bitmap),
+						   NULL, NULL, NULL, &bitmap),
 			 0);
 	child = fork();
 	ck_assert_int_ge(child, 0);

@@ -36,7 +36,7 @@ make(uint64_t len)
 	uint64_t i, at;
 
 	own_page = UINT64_C(64) << rng_below(&rng, 8);
-	assert_ok(vmmem_bitmap_new(len, 0, own_page, &bitmap));
+	assert_ok(vmmem_bitmap_new(len, 0, own_page, NULL, &bitmap));
 	for (i = rng_below(&rng, 8); i > 0; i--) {
 		at = rng_below(&rng, len);
 		assert_ok(vmmem_bitmap_mark(bitmap, at,
@@ -119,7 +119,7 @@ START_TEST(merges)
 
 		make(LEN);
 		assert_ok(vmmem_bitmap_clear(bitmap, 0, UINT64_MAX));
-		assert_ok(vmmem_bitmap_new(LEN, 0, own_page, &want));
+		assert_ok(vmmem_bitmap_new(LEN, 0, own_page, NULL, &want));
 		other = UINT64_C(64) << rng_below(&rng, 9);
 		pages = (len - 1) / other + 1;
 		bytes = (size_t)(pages + 7) / 8;
@@ -156,7 +156,8 @@ START_TEST(a_report_of_a_range)
 	uint8_t report[2048] = { 1 << 3, [2047] = 1 << 7 }, back[2048];
 	uint64_t start, count;
 
-	assert_ok(vmmem_bitmap_new(UINT64_C(256) << 20, 0, 4096, &bitmap));
+	assert_ok(vmmem_bitmap_new(UINT64_C(256) << 20, 0, 4096, NULL,
+				   &bitmap));
 	assert_ok(vmmem_bitmap_merge(bitmap, from, len, 4096, report,
 				     sizeof(report)));
 	assert_ok(vmmem_bitmap_next(bitmap, 0, &start, &count));
@@ -181,7 +182,7 @@ START_TEST(past_the_end)
 {
 	uint8_t bits[4] = { UNTOUCHED, UNTOUCHED, UNTOUCHED, UNTOUCHED };
 
-	assert_ok(vmmem_bitmap_new(1000, 0, 64, &bitmap));
+	assert_ok(vmmem_bitmap_new(1000, 0, 64, NULL, &bitmap));
 	assert_code(vmmem_bitmap_export(bitmap, 0, 1001, 64, bits, 4),
 		    VMMEM_EOUTOFRANGE);
 	assert_code(vmmem_bitmap_export(bitmap, 1000, 1, 64, bits, 4),
@@ -216,7 +217,7 @@ START_TEST(at_the_top)
 	const uint64_t page = UINT64_C(1) << 60;
 	uint8_t bits[3] = { 0, 1 << 7, 0xff };
 
-	assert_ok(vmmem_bitmap_new(UINT64_MAX, 0, page, &bitmap));
+	assert_ok(vmmem_bitmap_new(UINT64_MAX, 0, page, NULL, &bitmap));
 	assert_ok(vmmem_bitmap_merge(bitmap, 0, UINT64_MAX, page, bits, 2));
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, UINT64_MAX - 1), 1);

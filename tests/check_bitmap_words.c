@@ -85,7 +85,7 @@ START_TEST(refusals)
 	vmmem_le64 words[3];
 	size_t i;
 
-	ck_assert_int_eq(vmmem_bitmap_new(64 * 65, 0, 64, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(64 * 65, 0, 64, NULL, &bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 64 * 65), 0);
 	set_all(words, 3, UNTOUCHED);
 	for (i = 0; i < sizeof(bad_pages) / sizeof(bad_pages[0]); i++) {
@@ -133,7 +133,7 @@ START_TEST(refusals)
 	ck_assert_int_eq(merge_all(bitmap, 64, words, 0), 0);
 	vmmem_bitmap_unref(bitmap);
 
-	ck_assert_int_eq(vmmem_bitmap_new(0, 64, 64, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(0, 64, 64, NULL, &bitmap), 0);
 	ck_assert_int_eq(export_all(bitmap, 64, words, 0), 0);
 	ck_assert_int_eq(export_all(bitmap, 64, words, 1), 0);
 	ck_assert_uint_eq(vmmem_le64_get(&words[0]), 0);
@@ -189,8 +189,8 @@ convert(uint64_t len, uint64_t page_size, uint64_t other_size,
 	struct vmmem_bitmap *bitmap, *other;
 
 	expect(words != NULL);
-	expect(vmmem_bitmap_new(len, 0, page_size, &bitmap) == 0);
-	expect(vmmem_bitmap_new(len, 0, other_size, &other) == 0);
+	expect(vmmem_bitmap_new(len, 0, page_size, NULL, &bitmap) == 0);
+	expect(vmmem_bitmap_new(len, 0, other_size, NULL, &other) == 0);
 	for (page = 0; page < pages; page++) {
 		if (bit_of(pattern, page))
 			expect(vmmem_bitmap_mark(bitmap, page * page_size, 1) ==
@@ -292,7 +292,8 @@ START_TEST(last_byte)
 	size_t i, j;
 
 	for (i = 0; i < 5; i++) {
-		ck_assert_int_eq(vmmem_bitmap_new(len, 0, sizes[i], &bitmap),
+		ck_assert_int_eq(vmmem_bitmap_new(len, 0, sizes[i], NULL,
+						  &bitmap),
 				 0);
 		ck_assert_int_eq(vmmem_bitmap_mark(bitmap, len - 1, 1), 0);
 		for (j = 0; j < 5; j++) {
@@ -327,7 +328,7 @@ START_TEST(kvm_log)
 	}
 	set_bit(log, len / KIB(4) - 1);
 
-	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), NULL, &bitmap), 0);
 	ck_assert_int_eq(merge_all(bitmap, KIB(4), log, count), 0);
 	ck_assert_uint_le(vmmem_bitmap_count(bitmap), dirty + 1);
 	ck_assert_int_eq(vmmem_bitmap_test(bitmap, len - 1), 1);
@@ -343,7 +344,7 @@ START_TEST(kvm_log)
 		expect(bit_of(back, page) == (expected && page < len / KIB(4)));
 	}
 	/* From here on it goes to and fro without a change. */
-	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), &again), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(len, 0, KIB(64), NULL, &again), 0);
 	ck_assert_int_eq(merge_all(again, KIB(4), back, count), 0);
 	ck_assert_uint_eq(vmmem_bitmap_count(again),
 			  vmmem_bitmap_count(bitmap));
@@ -369,7 +370,7 @@ START_TEST(bits_past_the_end)
 	for (bad = count; bad < 192; bad++) {
 		/* All up to the bad one, in one run. */
 		ck_assert_int_eq(vmmem_bitmap_new(count * KIB(4) - 7, 0, 64,
-						  &bitmap),
+						  NULL, &bitmap),
 				 0);
 		set_all(words, 3, 0);
 		for (page = 0; page <= bad; page++)
@@ -381,7 +382,7 @@ START_TEST(bits_past_the_end)
 
 		/* The bad one alone, and one that is good. */
 		ck_assert_int_eq(vmmem_bitmap_new(count * KIB(4) - 7, 0,
-						  KIB(64), &bitmap),
+						  KIB(64), NULL, &bitmap),
 				 0);
 		set_all(words, 3, 0);
 		set_bit(words, bad);
@@ -404,7 +405,7 @@ START_TEST(products_do_not_wrap)
 	vmmem_le64 words[2];
 	uint64_t start, len;
 
-	ck_assert_int_eq(vmmem_bitmap_new(KIB(4), 0, 64, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(KIB(4), 0, 64, NULL, &bitmap), 0);
 	set_all(words, 2, 0);
 	/* Page 2 of 2^63 bytes would be page 0 again, and is in no range. */
 	vmmem_le64_set(&words[0], 4);
@@ -422,7 +423,8 @@ START_TEST(products_do_not_wrap)
 
 	/* The last page of all ends at 2^64, which is not a number. */
 	ck_assert_int_eq(
-		vmmem_bitmap_new(UINT64_MAX, 0, UINT64_C(1) << 62, &bitmap), 0);
+		vmmem_bitmap_new(UINT64_MAX, 0, UINT64_C(1) << 62, NULL,
+				 &bitmap), 0);
 	vmmem_le64_set(&words[0], 2);
 	ck_assert_int_eq(merge_all(bitmap, UINT64_C(1) << 63, words, 1), 0);
 	ck_assert_int_eq(vmmem_bitmap_next(bitmap, 0, &start, &len), 0);

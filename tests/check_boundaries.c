@@ -77,14 +77,14 @@ visit_iovecs(uint64_t gpa, uint64_t len)
 		}
 		count = 77;
 		CODE(vmmem_collection_iovec(map, gpa, len, accesses[i], iov,
-					    ARRAY_LEN(iov), &count),
+					    ARRAY_LEN(iov), &count, NULL),
 		     want, gpa, len, i);
 		HOLDS(count == (want == 0 ? n : 77), gpa, len, i);
 		for (n = 0, total = 0; want == 0 && n < count; n++)
 			total += iov[n].iov_len;
 		HOLDS(want != 0 || total == len, gpa, len, i);
 		CODE(vmmem_collection_iovec_ranges(map, chain, 3, accesses[i],
-						   NULL, 0, &count),
+						   NULL, 0, &count, NULL),
 		     want != 0 ? want : VMMEM_ENOROOM, gpa, len, i);
 	}
 }

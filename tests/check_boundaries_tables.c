@@ -6,6 +6,7 @@
  */
 #include <vmmem/harvester.h>
 
+#include "iotlbs.h"
 #include "spans.h"
 #include "suite.h"
 
@@ -152,9 +153,9 @@ START_TEST(of_bitmaps)
 	struct vmmem_harvester *harvester = NULL;
 	struct vmmem_bitmap *bitmap = NULL;
 
-	assert_ok(vmmem_bitmap_new(bitmaps[_i].len, 0, bitmaps[_i].page,
+	assert_ok(vmmem_bitmap_new(bitmaps[_i].len, 0, bitmaps[_i].page, NULL,
 				   &bitmap));
-	assert_ok(vmmem_harvester_new(bitmap, &harvester));
+	assert_ok(vmmem_harvester_new(bitmap, NULL, &harvester));
 	FOR_PAIRS(offset, len)
 		try_bitmap(bitmap, harvester, offset, len);
 	vmmem_harvester_free(harvester);
@@ -170,7 +171,7 @@ START_TEST(of_words)
 	uint64_t shift, bit, pages, all;
 	vmmem_le64 words[2];
 
-	assert_ok(vmmem_bitmap_new(size, 0, page, &bitmap));
+	assert_ok(vmmem_bitmap_new(size, 0, page, NULL, &bitmap));
 	for (shift = 0; shift < 64; shift++) {
 		const uint64_t other = UINT64_C(1) << shift;
 		const int good = shift >= 6 ? 0 : VMMEM_EARGUMENT;
@@ -289,7 +290,7 @@ START_TEST(of_iotlbs)
 {
 	struct vmmem_iotlb *iotlb = NULL;
 
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	FOR_PAIRS(start, size)
 		try_iotlb(iotlb, start, size, numbers[_i]);
 	vmmem_iotlb_unref(iotlb);
@@ -310,8 +311,8 @@ START_TEST(of_iommus)
 	uint64_t lost = 0, good, bad, marked;
 	int rc, want;
 
-	assert_ok(vmmem_bitmap_new(size, 0, PAGE, &options.log));
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(vmmem_bitmap_new(size, 0, PAGE, NULL, &options.log));
+	assert_ok(iotlb_of(4, &iotlb));
 	rc = vmmem_iommu_new(iotlb, &options, &iommu);
 	assert_code(rc,
 		    (wide)options.log_start + size > END ? VMMEM_EWRAPS : 0);
@@ -331,7 +332,7 @@ START_TEST(of_iommus)
 		     want, gpa, len, 0);
 		HOLDS(want == VMMEM_EWRAPS || bad == gpa + good, gpa, len,
 		      bad);
-		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL),
+		CODE(vmmem_iommu_resolve(iommu, gpa, len, RW, 0, NULL, NULL),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);
 		CODE(vmmem_collection_mark(seen, gpa, len),
 		     (wide)gpa + len > END ? VMMEM_EWRAPS : 0, gpa, len, 0);

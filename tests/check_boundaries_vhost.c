@@ -5,6 +5,7 @@
  * IOMMU, in pairs and by threes; and asks for what such user addresses mean.
  */
 #include "boundaries.h"
+#include "iotlbs.h"
 #include "suite.h"
 #include "tables.h"
 
@@ -43,7 +44,7 @@ setup(void)
 	struct vmmem_vhost_options options = { .size = sizeof(options) };
 
 	file = sealed_file(FILE_LEN, 1);
-	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(iotlb_of(16, &iotlb));
 	options.iotlb = iotlb;
 	make_vhost(&options);
 }
@@ -109,18 +110,20 @@ try_row(const struct vmmem_vhost_region *row, bool logged)
 
 	memcpy(payload + 8, row, sizeof(*row));
 	CODE(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-				 sizeof(payload), fds, 1),
+				 sizeof(payload), fds, 1, NULL),
 	     want, row->gpa, row->len, row->offset);
 	if (want == 0) {
 		HOLDS(vmmem_vhost_count(vhost) == 2, row->gpa, row->len, 0);
 		CODE(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG,
-					 payload, sizeof(payload), NULL, 0),
+					 payload, sizeof(payload), NULL, 0,
+					 NULL),
 		     0, row->gpa, row->len, row->offset);
 	} else {
 		CODE(vmmem_vhost_set_table(vhost, both, 2, fds, 2), want,
 		     row->gpa, row->len, row->user_address);
 		CODE(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG,
-					 payload, sizeof(payload), NULL, 0),
+					 payload, sizeof(payload), NULL, 0,
+					 NULL),
 		     VMMEM_ENOREGION, row->gpa, row->len, row->offset);
 		HOLDS(vmmem_space_generation(space) == generation, row->gpa,
 		      row->len, row->user_address);
@@ -151,7 +154,7 @@ START_TEST(of_rows)
 		}
 	}
 	ck_assert_int_eq(byte_at(good_row.gpa), 1);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), files);
 }
 END_TEST
@@ -207,10 +210,10 @@ START_TEST(of_messages)
 	FOR_PAIRS(len, count) {
 		for (i = 0; i < ARRAY_LEN(requests); i++)
 			CODE(vmmem_vhost_message(vhost, requests[i], payload,
-						 len, fds, count),
+						 len, fds, count, NULL),
 			     VMMEM_EMESSAGE, requests[i], len, count);
 		CODE(vmmem_vhost_message(vhost, (uint32_t)len, payload, 1, fds,
-					 count),
+					 count, NULL),
 		     VMMEM_EMESSAGE, len, count, 0);
 		want = len > VMMEM_VHOST_REGIONS_MAX ? VMMEM_EREGIONCOUNT :
 		       len != count		     ? VMMEM_EDESCRIPTORS :
@@ -347,7 +350,7 @@ leads_to(uint64_t iova, uint64_t gpa)
 static void
 try_update(uint64_t iova, uint64_t len, uint64_t user)
 {
-	struct vmmem_vhost_iotlb message = {
+	struct vmmem_vhost_iotlb_msg message = {
 		.iova = iova,
 		.len = len,
 		.user_address = user,
@@ -366,7 +369,7 @@ try_update(uint64_t iova, uint64_t len, uint64_t user)
 		want = VMMEM_EWRAPS;
 	vmmem_iotlb_unmap_all(iotlb);
 	CODE(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, &message,
-				 sizeof(message), NULL, 0),
+				 sizeof(message), NULL, 0, NULL),
 	     want, iova, len, user);
 	if (want != 0 || len == 0) {
 		HOLDS(vmmem_iotlb_count(iotlb) == 0, iova, len, user);
@@ -386,7 +389,7 @@ try_update(uint64_t iova, uint64_t len, uint64_t user)
 
 START_TEST(of_iotlb_messages)
 {
-	struct vmmem_vhost_iotlb message = {
+	struct vmmem_vhost_iotlb_msg message = {
 		.type = VMMEM_VHOST_IOTLB_INVALIDATE,
 	};
 	size_t i;

@@ -157,7 +157,7 @@ ready_bitmap(void)
 	static uint64_t word;
 
 	assert_ok(vmmem_bitmap_new_external(&word, sizeof(word), 64, 64,
-					    release, NULL, &bitmap));
+					    release, NULL, NULL, &bitmap));
 }
 
 static void
@@ -212,7 +212,7 @@ ask_residency(void)
 static void
 ready_update(void)
 {
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	region = file_region(AT(1));
 	assert_ok(vmmem_update_insert(update, region));
 	region = vmmem_region_unref(region);
@@ -223,6 +223,7 @@ remove_in_update(void)
 {
 	note(vmmem_update_remove(update, AT(1), LEN, NULL));
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void
@@ -237,7 +238,7 @@ insert_in_update(void)
 {
 	note(vmmem_update_insert(update, other));
 	other = vmmem_region_unref(other);
-	update = vmmem_update_abort(update);
+	update = vmmem_update_free(update);
 }
 
 static void
@@ -249,6 +250,7 @@ replace_in_update(void)
 	note(vmmem_update_replace(update, empty));
 	vmmem_collection_unref(empty);
 	note(vmmem_update_commit(update));
+	vmmem_update_free(update);
 }
 
 static void
@@ -336,8 +338,7 @@ ready_private(void)
 	struct vmmem_region_builder *one = vmmem_region_builder_new();
 
 	vmmem_region_builder_set_range(one, AT(1), LEN);
-	vmmem_region_builder_set_file(one, file, 0);
-	vmmem_region_builder_set_mapping_flags(one, MAP_PRIVATE);
+	vmmem_region_builder_set_file(one, file, 0, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(one, &region));
 	vmmem_region_builder_free(one);
 	assert_ok(vmmem_region_new_memfd(AT(2), LEN, &other));
@@ -572,7 +573,7 @@ synchronize(void *opaque)
 	(void)opaque;
 	pthread_cleanup_push(frames_are_left, NULL);
 	/* For ever, as a reader stays where it is. */
-	note(vmmem_space_synchronize(space, -1));
+	note(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	pthread_cleanup_pop(0);
 	return NULL;
 }
@@ -594,7 +595,7 @@ START_TEST(who_waits_ends)
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
 	expect_writer();
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 

@@ -17,7 +17,7 @@ bitmap_of(uint64_t len, uint64_t max_len)
 {
 	struct vmmem_bitmap *bitmap = NULL;
 
-	assert_ok(vmmem_bitmap_new(len, max_len, PAGE, &bitmap));
+	assert_ok(vmmem_bitmap_new(len, max_len, PAGE, NULL, &bitmap));
 	return bitmap;
 }
 
@@ -63,7 +63,7 @@ START_TEST(f1_last_page_is_a_part)
 	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 2);
 	expect_dirty(bitmap, 0, PAGE + 1);
 	vmmem_bitmap_unref(bitmap);
-	assert_code(vmmem_bitmap_new(PAGE + 1, 0, PAGE + 1, &bitmap),
+	assert_code(vmmem_bitmap_new(PAGE + 1, 0, PAGE + 1, NULL, &bitmap),
 		    VMMEM_EARGUMENT);
 }
 END_TEST

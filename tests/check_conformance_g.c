@@ -257,7 +257,7 @@ START_TEST(g14_marks_outside_of_the_log)
 	uint64_t where = 0;
 
 	see_close();
-	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log));
+	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, NULL, &log));
 	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);
@@ -303,7 +303,7 @@ nested_miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	if (iova < IOVA + PAGE) {
 		assert_ok(vmmem_collection_read_u64(see.map, IOVA + PAGE,
 						    &value));
-		assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+		assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	}
 	return vmmem_iotlb_map(see.iotlb, iova, 0, len, access);
 }

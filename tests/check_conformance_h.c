@@ -155,21 +155,24 @@ END_TEST
 
 /*
  * vm-memory: MAP_FIXED is refused with an error of its own.
- * match; MAP_FIXED_NOREPLACE too, as the library places its mappings.
+ * differ; no flag of mmap(2) can be passed, so that none can ask for it: its
+ * number is an unknown flag.
  */
 START_TEST(h6_map_fixed)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	struct vmmem_region *region = NO_REGION;
+	int fd = file_of(0x1000);
 
 	vmmem_region_builder_set_range(builder, 0, 0x1000);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_FIXED);
+	vmmem_region_builder_set_file(builder, fd, 0, MAP_FIXED);
 	assert_code(vmmem_region_builder_build(builder, &region),
-		    VMMEM_EMAPFIXED);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_FIXED_NOREPLACE);
+		    VMMEM_EARGUMENT);
+	vmmem_region_builder_set_file(builder, fd, 0, MAP_FIXED_NOREPLACE);
 	assert_code(vmmem_region_builder_build(builder, &region),
-		    VMMEM_EMAPFIXED);
+		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
+	close(fd);
 	vmmem_region_builder_free(builder);
 }
 END_TEST

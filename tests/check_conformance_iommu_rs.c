@@ -124,7 +124,7 @@ open_parts(size_t parts, uint8_t first)
 		assert_ok(vmmem_collection_write(see.physical, ranges[i].gpa,
 						 bytes, PART, NULL));
 	}
-	assert_ok(vmmem_iotlb_new(8, &see.iotlb));
+	assert_ok(iotlb_of(8, &see.iotlb));
 	assert_ok(vmmem_iommu_new(see.iotlb, &options, &see.iommu));
 	assert_ok(vmmem_collection_new_translated(see.iommu, see.physical,
 						  &see.map));
@@ -300,7 +300,7 @@ START_TEST(dirty_bitmap)
 	struct vmmem_slice slice;
 	uint8_t bytes[0x10];
 
-	assert_ok(vmmem_bitmap_new(SEEN + 0x2000, 0, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(SEEN + 0x2000, 0, 0x1000, NULL, &log));
 	assert_ok(vmmem_bitmap_start_logging(log));
 	options.log = log;
 	see_open(8, &options);

@@ -82,7 +82,7 @@ START_TEST(readers_do_not_unmap)
 	ck_assert_int_eq(owned_is_released(&owned), 0);
 	vmmem_reader_leave(reader);
 	ck_assert_int_eq(owned_is_released(&owned), 0);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	ck_assert(pthread_equal(owned.releaser, pthread_self()));
 	vmmem_reader_free(reader);
@@ -121,7 +121,7 @@ START_TEST(updates_are_not_lost)
 	struct vmmem_update *update;
 	pthread_t thread;
 
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	/* It begins when this one is over, whatever comes first. */
 	ck_assert_int_eq(pthread_create(&thread, NULL, insert_one, &writer),
 			 0);
@@ -129,6 +129,7 @@ START_TEST(updates_are_not_lost)
 	assert_ok(vmmem_update_insert(update, region));
 	vmmem_region_unref(region);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	pthread_join(thread, NULL);
 	assert_ok(writer.rc);
 	map = vmmem_space_get(space);
@@ -169,7 +170,7 @@ START_TEST(waiting_and_numbers)
 	vmmem_reader_enter(reader);
 	insert(0x10000);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	assert_ok(vmmem_space_synchronize(space, 0));
 	vmmem_reader_free(reader);
@@ -200,7 +201,7 @@ START_TEST(remap_during_a_copy)
 					NULL));
 	ck_assert_mem_eq(buf, owned.bytes, OWNED_LEN);
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	vmmem_reader_free(reader);
 }

@@ -28,7 +28,7 @@ START_TEST(calls_only_what_it_must)
 	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_CUSTOM);
 	ck_assert_uint_eq(vmmem_region_protection(region),
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region), 0);
+	ck_assert_uint_eq(vmmem_region_file_flags(region), 0);
 	ck_assert_uint_eq(vmmem_region_huge_pages(region),
 			  VMMEM_HUGE_PAGES_UNKNOWN);
 	ck_assert_uint_eq(vmmem_region_page_size(region), 0);
@@ -109,7 +109,7 @@ START_TEST(host_address_is_used_for_all)
 	assert_ok(vmmem_region_new_custom(0x1000, 0x800, &device_ops, &device,
 					  &region));
 	ck_assert_ptr_eq(expect_host(region), device.bytes);
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region), 0);
+	ck_assert_uint_eq(vmmem_region_file_flags(region), 0);
 	guest = guest_of_one(region);
 	assert_ok(vmmem_collection_write_u32(guest, 0x1010, 0x11223344));
 	assert_ok(vmmem_collection_read_u32(guest, 0x1010, &value));
@@ -273,7 +273,7 @@ START_TEST(builder_makes_them_too)
 
 	vmmem_region_builder_set_range(builder, 0x1000, 0x100);
 	vmmem_region_builder_set_custom(builder, &ops, &device);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_cookie(builder, &cookie);
 	vmmem_region_builder_set_name(builder, "device");
 	assert_ok(vmmem_region_builder_build(builder, &region));

@@ -137,7 +137,8 @@ duel_round(struct duel *duel, struct vmmem_harvester *harvester, long round)
 	wait_for(&duel->ready, round);
 	wait_a_little(&duel->random);
 	if (duel->kind == DUEL_START) {
-		require(vmmem_harvester_new(duel->bitmap, &harvester) == 0);
+		require(vmmem_harvester_new(duel->bitmap, NULL,
+					    &harvester) == 0);
 		copy = atomic_load_explicit(duel->data, memory_order_relaxed);
 	} else {
 		copy = duel_copy(duel, harvester, copy);
@@ -167,7 +168,8 @@ run_duel(enum duel_kind kind, long most)
 	duel.data = host;
 	duel.cold = cold_lines();
 	if (kind != DUEL_START)
-		require(vmmem_harvester_new(duel.bitmap, &harvester) == 0);
+		require(vmmem_harvester_new(duel.bitmap, NULL,
+					    &harvester) == 0);
 	require(pthread_create(&thread, NULL, duel_writer, &duel) == 0);
 	run_on(0);
 	for (round = 1; round <= most && lost == 0; round++) {

@@ -183,7 +183,7 @@ migration_harvester(void *argument)
 	int i;
 
 	/* The writers may be at work: so is the copy of all, after this. */
-	if (vmmem_harvester_new(migration->bitmap, &handle) != 0)
+	if (vmmem_harvester_new(migration->bitmap, NULL, &handle) != 0)
 		abort();
 	if (vmmem_collection_read(migration->map, 0, harvester->copy,
 				  PAGES * PAGE, NULL) != 0)
@@ -301,8 +301,10 @@ START_TEST(growth_is_harvested)
 	pthread_t thread;
 
 	ck_assert_ptr_nonnull(seen);
-	ck_assert_int_eq(vmmem_bitmap_new(0, GROWN, 64, &growth.bitmap), 0);
-	ck_assert_int_eq(vmmem_harvester_new(growth.bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(0, GROWN, 64, NULL,
+					  &growth.bitmap), 0);
+	ck_assert_int_eq(vmmem_harvester_new(growth.bitmap, NULL,
+					     &harvester), 0);
 	taken = vmmem_harvester_taken(harvester);
 	ck_assert_int_eq(pthread_create(&thread, NULL, grow_and_mark, &growth),
 			 0);

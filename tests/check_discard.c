@@ -190,11 +190,12 @@ START_TEST(locked_private_file)
 {
 	struct vmmem_region *region = NULL;
 	uint8_t *host;
+	int fd;
 
 	if (!can_lock_on_fault())
 		return;
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
-	set_kind(VMMEM_REGION_FILE);
+	fd = file_of(LEN);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	vmmem_policy_set_lock(policy, VMMEM_LOCK_NOW);
 	region = build();
 	host = expect_host(region);
@@ -202,6 +203,7 @@ START_TEST(locked_private_file)
 	ck_assert_uint_eq(in_core(host, LEN), 0);
 	ck_assert(smaps_flag(host, "lo"));
 	vmmem_region_unref(region);
+	close(fd);
 }
 END_TEST
 
@@ -319,7 +321,7 @@ START_TEST(refusals)
 	/* Discarding changes bytes, so it needs the right to write. */
 	vmmem_region_builder_set_range(builder, GPA, len);
 	vmmem_region_builder_set_alias(builder, region, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	expect_refused(rom, expect_host(region), VMMEM_EDENIED);
 	vmmem_region_unref(rom);

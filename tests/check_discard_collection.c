@@ -3,6 +3,7 @@
 #include <vmmem/vmmem.h>
 
 #include "backings.h"
+#include "iotlbs.h"
 #include "rng.h"
 #include "suite.h"
 
@@ -238,7 +239,7 @@ START_TEST(translated)
 	uint64_t discarded = 0;
 
 	make_guest(0);
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, guest, &seen));
@@ -260,6 +261,56 @@ START_TEST(translated)
 }
 END_TEST
 
+/* All ranges are looked at before the first byte goes. */
+START_TEST(chain)
+{
+	const struct vmmem_range all[] = {
+		{ 3 * EACH, 4096 }, { TIB, 0 }, { EACH - 4096, 2 * 4096 },
+		{ 3 * EACH, 4096 },
+	};
+	struct vmmem_range bad[] = { { 0, 4096 }, { COUNT * EACH - 1, 2 } };
+	uint64_t discarded = 99, where = 99;
+
+	make_guest(0);
+	assert_code(vmmem_collection_discard_ranges(guest, bad, 2, 0,
+						    &discarded, &where),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(discarded, 0);
+	ck_assert_uint_eq(where, COUNT * EACH);
+	ck_assert(!all_are(bytes_of(parts[0]), 0, 4096));
+	bad[1] = (struct vmmem_range){ TOP, 2 };
+	assert_code(vmmem_collection_discard_ranges(guest, bad, 2, 0, NULL,
+						    NULL),
+		    VMMEM_EBADADDR);
+
+	assert_ok(vmmem_collection_discard_ranges(guest, all, 4, 0, &discarded,
+						  &where));
+	ck_assert_uint_eq(discarded, 4 * 4096);
+	ck_assert_uint_eq(where, COUNT * EACH);
+	ck_assert(all_are(bytes_of(parts[3]), 0, 4096));
+	ck_assert(all_are(bytes_of(parts[0]) + EACH - 4096, 0, 4096));
+	ck_assert(all_are(bytes_of(parts[1]), 0, 4096));
+	ck_assert(!all_are(bytes_of(parts[2]), 0, 4096));
+	ck_assert_uint_eq(marked(3), 1);
+	ck_assert_uint_eq(marked(0), 1);
+	ck_assert_uint_eq(marked(2), 0);
+
+	assert_ok(vmmem_collection_discard_ranges(guest, NULL, 0, 0,
+						  &discarded, NULL));
+	ck_assert_uint_eq(discarded, 0);
+	assert_code(vmmem_collection_discard_ranges(guest, NULL, 1, 0, NULL,
+						    NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_discard_ranges(NULL, all, 1, 0, NULL,
+						    NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_discard_ranges(guest, all, 1, 4, NULL,
+						    NULL),
+		    VMMEM_EARGUMENT);
+	forget_guest();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -275,6 +326,7 @@ make_suite(void)
 	tcase_add_test(tcase, failing_on_the_way);
 	tcase_add_test(tcase, any_ranges);
 	tcase_add_test(tcase, translated);
+	tcase_add_test(tcase, chain);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -66,9 +66,7 @@ private_region(uint64_t len)
 	struct vmmem_region *made = NULL;
 
 	vmmem_region_builder_set_range(builder, 0, len);
-	vmmem_region_builder_set_file(builder, fd, 0);
-	vmmem_region_builder_set_mapping_flags(builder,
-					       MAP_PRIVATE | MAP_NORESERVE);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(builder, &made));
 	vmmem_region_builder_free(builder);
 	return made;

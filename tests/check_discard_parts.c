@@ -177,8 +177,7 @@ START_TEST(holes_of_the_file)
 	if (fd < 0)
 		return;
 	vmmem_region_builder_set_range(builder, GPA, SIZE);
-	vmmem_region_builder_set_file(builder, fd, 0);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	discard_parts(region, 0);
 	ck_assert_uint_eq(anonymous_bytes(bytes_of(region), SIZE), 0);

@@ -42,7 +42,7 @@ setup(void)
 
 	fd = file_of(LEN);
 	vmmem_region_builder_set_range(builder, GPA, LEN);
-	vmmem_region_builder_set_file(builder, fd, 0);
+	vmmem_region_builder_set_file(builder, fd, 0, 0);
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &ram));
 	vmmem_region_builder_free(builder);

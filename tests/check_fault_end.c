@@ -49,7 +49,7 @@ build(int fd, uint64_t offset, uint32_t flags, struct vmmem_region **ret_region)
 	int rc;
 
 	vmmem_region_builder_set_range(builder, GPA, LEN);
-	vmmem_region_builder_set_untrusted_file(builder, fd, offset, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, offset, 0, &rules);
 	rc = vmmem_region_builder_build(builder, ret_region);
 	vmmem_region_builder_free(builder);
 	return rc;

@@ -60,6 +60,7 @@ static void
 shortage(int with_memfd)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_policy *policy = vmmem_policy_new();
 	const uint64_t count = pages() + 1;
 	struct vmmem_collection *map;
 	struct vmmem_region *region;
@@ -71,9 +72,9 @@ shortage(int with_memfd)
 	vmmem_region_builder_set_huge_page_size(builder, HUGE);
 	if (with_memfd)
 		vmmem_region_builder_set_memfd(builder);
-	vmmem_region_builder_set_mapping_flags(
-		builder, MAP_NORESERVE |
-				 (with_memfd ? MAP_SHARED : MAP_PRIVATE));
+	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
+	vmmem_region_builder_set_policy(builder, policy);
+	vmmem_policy_free(policy);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	ck_assert_uint_eq(vmmem_region_page_size(region), HUGE);

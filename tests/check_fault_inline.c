@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What vmmem/inline.h compiles into a program is the program's: its faults are
- * not caught, and go to the program's own handler.  Where it calls the
- * library, they are.
+ * Memory that is gone has one code, whether a program has included
+ * vmmem/inline.h or not: slices that are made while faults are caught have the
+ * accessors go through the library.  Slices made before do not.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +12,8 @@
 
 #include "guest.h"
 #include "suite.h"
+
+#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
 const char *
 skip_reason(void)
@@ -23,9 +25,11 @@ skip_reason(void)
 }
 
 static struct vmmem_region *region;
-static struct vmmem_slice slice;
+static struct vmmem_collection *guest;
+static struct vmmem_slice before, slice;
 static sigjmp_buf out;
 static unsigned int calls;
+static uint64_t page;
 static int fd;
 
 /* What the compiler cannot see through is a call. */
@@ -45,37 +49,200 @@ on_bus(int number)
 static void
 setup(void)
 {
-	const uint64_t page = page_size();
-
+	page = page_size();
 	fd = file_of(2 * page);
 	assert_ok(vmmem_region_new_file(0, 2 * page, fd, 0, &region));
-	assert_ok(vmmem_region_slice(region, 0, 2 * page,
-				     VMMEM_PROT_READ | VMMEM_PROT_WRITE,
-				     &slice));
+	assert_ok(vmmem_collection_new(&region, 1, &guest));
+	assert_ok(vmmem_region_slice(region, 0, 2 * page, READ_WRITE, &before));
 	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
 	signal(SIGBUS, on_bus);
 	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_ok(vmmem_region_slice(region, 0, 2 * page, READ_WRITE, &slice));
 }
 
 static void
 teardown(void)
 {
 	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	vmmem_collection_unref(guest);
 	vmmem_region_unref(region);
 	close(fd);
 }
 
-START_TEST(inlined)
+/* What an accessor says of memory that is gone, and of memory that is not. */
+#define GONE(bits, call)                                                   \
+	do {                                                               \
+		uint##bits##_t value = 42;                                 \
+                                                                           \
+		(void)value;                                               \
+		at = page;                                                 \
+		assert_code(call, VMMEM_EGONE);                            \
+		ck_assert_uint_eq(value, 42);                              \
+		at = page - 8;                                             \
+		assert_ok(call);                                           \
+	} while (0)
+
+#define GONE_ATOMICS(bits)                                                 \
+	do {                                                               \
+		GONE(bits, vmmem_slice_load_u##bits(                       \
+				   &slice, at, VMMEM_ORDER_ACQUIRE,        \
+				   &value));                               \
+		GONE(bits, vmmem_slice_store_u##bits(                      \
+				   &slice, at, 1, VMMEM_ORDER_RELEASE));   \
+		GONE(bits, vmmem_slice_exchange_u##bits(                   \
+				   &slice, at, 2, VMMEM_ORDER_RELAXED,     \
+				   &value));                               \
+		GONE(bits, vmmem_slice_fetch_add_u##bits(                  \
+				   &slice, at, 3, VMMEM_ORDER_RELAXED,     \
+				   &value));                               \
+		GONE(bits, vmmem_slice_fetch_or_u##bits(                   \
+				   &slice, at, 4, VMMEM_ORDER_RELAXED,     \
+				   &value));                               \
+		GONE(bits, vmmem_slice_fetch_and_u##bits(                  \
+				   &slice, at, 5, VMMEM_ORDER_RELAXED,     \
+				   &value));                               \
+		GONE(bits, vmmem_slice_compare_exchange_u##bits(           \
+				   &slice, at, 6, 7, VMMEM_ORDER_SEQ_CST,  \
+				   VMMEM_ORDER_RELAXED, &value));          \
+	} while (0)
+
+#define GONE_ORDERED(type, bits)                                           \
+	do {                                                               \
+		GONE(bits, vmmem_slice_load_##type(                        \
+				   &slice, at, VMMEM_ORDER_ACQUIRE,        \
+				   &value));                               \
+		GONE(bits, vmmem_slice_store_##type(                       \
+				   &slice, at, 1, VMMEM_ORDER_RELEASE));   \
+	} while (0)
+
+#define GONE_INTEGER(type, bits)                                           \
+	do {                                                               \
+		GONE(bits, vmmem_slice_read_##type(&slice, at, &value));   \
+		GONE(bits, vmmem_slice_write_##type(&slice, at, 8));       \
+	} while (0)
+
+START_TEST(each_accessor)
+{
+	uint64_t at;
+
+	GONE_ATOMICS(8);
+	GONE_ATOMICS(16);
+	GONE_ATOMICS(32);
+	GONE_ATOMICS(64);
+	GONE_ORDERED(le16, 16);
+	GONE_ORDERED(le32, 32);
+	GONE_ORDERED(le64, 64);
+	GONE_ORDERED(be16, 16);
+	GONE_ORDERED(be32, 32);
+	GONE_ORDERED(be64, 64);
+	GONE_INTEGER(u8, 8);
+	GONE_INTEGER(u16, 16);
+	GONE_INTEGER(u32, 32);
+	GONE_INTEGER(u64, 64);
+	GONE_INTEGER(le16, 16);
+	GONE_INTEGER(le32, 32);
+	GONE_INTEGER(le64, 64);
+	GONE_INTEGER(be16, 16);
+	GONE_INTEGER(be32, 32);
+	GONE_INTEGER(be64, 64);
+	ck_assert_uint_eq(calls, 0);
+}
+END_TEST
+
+/* expect_gone() is for a slice of the second page, however it was made. */
+static void
+expect_gone(const struct vmmem_slice *made)
+{
+	uint16_t value = 42;
+
+	ck_assert_uint_eq(made->access, READ_WRITE | VMMEM_SLICE_CALL);
+	assert_code(vmmem_slice_load_u16(made, 0, VMMEM_ORDER_ACQUIRE, &value),
+		    VMMEM_EGONE);
+	assert_code(vmmem_slice_write_le16(made, 0, 1), VMMEM_EGONE);
+	ck_assert_uint_eq(value, 42);
+	ck_assert_uint_eq(calls, 0);
+}
+
+START_TEST(each_maker)
+{
+	const struct vmmem_range range = { page, page };
+	struct vmmem_slice made, second;
+	size_t count;
+
+	assert_ok(vmmem_collection_slice(guest, page, page, READ_WRITE, &made));
+	expect_gone(&made);
+	assert_ok(vmmem_collection_next_slice(guest, page, page, READ_WRITE,
+					      &made));
+	expect_gone(&made);
+	assert_ok(vmmem_collection_slice_list(guest, &range, 1, READ_WRITE,
+					      &made, 1, &count));
+	expect_gone(&made);
+	assert_ok(vmmem_slice_sub(&slice, page, page, &made));
+	expect_gone(&made);
+	assert_ok(vmmem_slice_skip(&slice, page, &made));
+	expect_gone(&made);
+	assert_ok(vmmem_slice_split(&slice, page, &made, &second));
+	expect_gone(&second);
+	/* The bit is the library's: nobody asks for it. */
+	assert_code(vmmem_region_slice(region, 0, 8,
+				       READ_WRITE | VMMEM_SLICE_CALL, &made),
+		    VMMEM_EARGUMENT);
+	vmmem_slice_release(&second);
+	ck_assert_uint_eq(second.len, 0);
+}
+END_TEST
+
+/* The translation leads to the same memory. */
+START_TEST(through_an_iommu)
+{
+	struct vmmem_collection *seen;
+	struct vmmem_iommu *iommu;
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_slice made;
+
+	assert_ok(vmmem_iotlb_new(8, &iotlb));
+	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
+	assert_ok(vmmem_collection_new_translated(iommu, guest, &seen));
+	assert_ok(vmmem_iotlb_map(iotlb, 16 * page, page, page, READ_WRITE));
+	assert_ok(vmmem_collection_slice(seen, 16 * page, page, READ_WRITE,
+					 &made));
+	expect_gone(&made);
+	ck_assert_uint_eq(made.gpa, page);
+	vmmem_collection_unref(seen);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+}
+END_TEST
+
+/* The bit comes with the first of the signals, and goes with the last. */
+START_TEST(while_enabled)
+{
+	struct vmmem_slice made;
+
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_SEGV));
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_ok(vmmem_region_slice(region, 0, 8, READ_WRITE, &made));
+	ck_assert_uint_eq(made.access, READ_WRITE | VMMEM_SLICE_CALL);
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_SEGV));
+	assert_ok(vmmem_region_slice(region, 0, 8, READ_WRITE, &made));
+	ck_assert_uint_eq(made.access, READ_WRITE);
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+}
+END_TEST
+
+/* Which is why enabling comes first. */
+START_TEST(made_before)
 {
 	volatile unsigned int caught = 0;
 	uint64_t value;
 
+	ck_assert_uint_eq(before.access, READ_WRITE);
 	if (sigsetjmp(out, 1) == 0 &&
-	    vmmem_slice_load_u64(&slice, page_size(), VMMEM_ORDER_RELAXED,
+	    vmmem_slice_load_u64(&before, page, VMMEM_ORDER_RELAXED,
 				 &value) == VMMEM_EGONE)
 		caught++;
 	if (sigsetjmp(out, 1) == 0 &&
-	    vmmem_slice_write_le32(&slice, page_size(), 1) == VMMEM_EGONE)
+	    vmmem_slice_write_le32(&before, page, 1) == VMMEM_EGONE)
 		caught++;
 	/* Where the compiler has made a call of it, the library catches it. */
 	printf("%u were inlined, %u were called\n", calls, caught);
@@ -89,13 +256,13 @@ START_TEST(called)
 	uint32_t word = 7;
 	uint64_t value;
 
-	assert_code(exported_load(&slice, page_size(), VMMEM_ORDER_RELAXED,
-				  &value), VMMEM_EGONE);
-	assert_code(exported_write(&slice, page_size(), 1), VMMEM_EGONE);
-	/* Misaligned: not one access, so it is left to the library. */
-	assert_code(vmmem_slice_read_u32(&slice, page_size() + 1, &word),
+	assert_code(exported_load(&before, page, VMMEM_ORDER_RELAXED, &value),
 		    VMMEM_EGONE);
-	assert_code(vmmem_slice_fill(&slice, page_size(), 8, 1), VMMEM_EGONE);
+	assert_code(exported_write(&before, page, 1), VMMEM_EGONE);
+	/* Misaligned: not one access, so it is left to the library. */
+	assert_code(vmmem_slice_read_u32(&before, page + 1, &word),
+		    VMMEM_EGONE);
+	assert_code(vmmem_slice_fill(&before, page, 8, 1), VMMEM_EGONE);
 	ck_assert_uint_eq(word, 7);
 	ck_assert_uint_eq(calls, 0);
 	ck_assert_uint_ge(vmmem_region_fault_count(region), 4);
@@ -109,7 +276,11 @@ make_suite(void)
 	TCase *tcase = tcase_create("inline");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, inlined);
+	tcase_add_test(tcase, each_accessor);
+	tcase_add_test(tcase, each_maker);
+	tcase_add_test(tcase, through_an_iommu);
+	tcase_add_test(tcase, while_enabled);
+	tcase_add_test(tcase, made_before);
 	tcase_add_test(tcase, called);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -43,7 +43,8 @@ setup(void)
 	bits = mmap(NULL, log_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ck_assert_ptr_ne(bits, MAP_FAILED);
 	assert_ok(vmmem_bitmap_new_external(bits, log_len, log_len * STANDS_FOR,
-					    PAGE, NULL, NULL, &shared_log));
+					    PAGE, NULL, NULL, NULL,
+					    &shared_log));
 	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 }
 
@@ -116,7 +117,7 @@ START_TEST(looks)
 	/* Clearing, and taking, what is half gone. */
 	assert_ok(vmmem_bitmap_clear(shared_log, gone - 3 * PAGE, 6 * PAGE));
 	ck_assert_uint_eq(vmmem_bitmap_count(shared_log), cut * 8 - 3);
-	assert_ok(vmmem_harvester_new(shared_log, &harvester));
+	assert_ok(vmmem_harvester_new(shared_log, NULL, &harvester));
 	assert_ok(vmmem_harvester_take(harvester, &pages));
 	ck_assert_uint_eq(pages, cut * 8 - 3);
 	taken = vmmem_harvester_taken(harvester);

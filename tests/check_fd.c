@@ -417,7 +417,7 @@ START_TEST(ranges)
 	 * may begin within a page.
 	 */
 	vmmem_region_builder_set_range(builder, 0, len);
-	vmmem_region_builder_set_untrusted_file(builder, fd, offset, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, offset, 0, NULL);
 	if (len != 0) {
 		assert_code(vmmem_region_builder_build(builder, &region),
 			    range_rows[_i].code == VMMEM_EFILEOFFSET ?

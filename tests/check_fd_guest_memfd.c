@@ -167,13 +167,13 @@ START_TEST(untrusted)
 	int fd = shared_memory();
 
 	vmmem_region_builder_set_range(builder, 0, LEN);
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	if (fd >= 0)
 		assert_code(vmmem_region_builder_build(builder, &region),
 			    VMMEM_EFILETYPE);
 	ck_assert_ptr_eq(region, NO_REGION);
 	rules.types |= VMMEM_FD_TYPE_GUEST_MEMFD;
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	if (fd >= 0) {
 		assert_ok(vmmem_region_builder_build(builder, &region));
 		vmmem_region_unref(region);

@@ -65,21 +65,21 @@ START_TEST(strict_by_default)
 	int fd = memfd(VMMEM_SEAL_SHRINK), other = memfd(0), pipes[2];
 	struct vmmem_region *region;
 
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
 	region = build();
 	expect_host(region)[0] = 1;
 	vmmem_region_unref(region);
-	vmmem_region_builder_set_untrusted_file(builder, other, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, other, 0, 0, NULL);
 	refuse(VMMEM_ESHRINKABLE);
 	ck_assert_int_eq(pipe(pipes), 0);
-	vmmem_region_builder_set_untrusted_file(builder, pipes[0], 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, pipes[0], 0, 0, NULL);
 	refuse(VMMEM_EFILETYPE);
-	vmmem_region_builder_set_untrusted_file(builder, -1, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, -1, 0, 0, NULL);
 	refuse(-EBADF);
 	/* Another backing forgets the rules. */
-	vmmem_region_builder_set_file(builder, other, 0);
+	vmmem_region_builder_set_file(builder, other, 0, 0);
 	vmmem_region_unref(build());
-	vmmem_region_builder_set_untrusted_file(NULL, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(NULL, fd, 0, 0, NULL);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(fd);
@@ -97,16 +97,19 @@ START_TEST(access_of_the_region)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reader = open(path, O_RDONLY);
-	vmmem_region_builder_set_untrusted_file(builder, reader, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, reader, 0, 0, &rules);
 	refuse(VMMEM_EFILEACCESS);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_unref(build());
 	/* Copies are made of what is written: reading will do. */
-	vmmem_region_builder_set_read_only(builder, 0);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ |
+							     VMMEM_PROT_WRITE);
+	vmmem_region_builder_set_untrusted_file(builder, reader, 0,
+						VMMEM_FILE_PRIVATE, &rules);
 	vmmem_region_unref(build());
 	rules.access = VMMEM_PROT_WRITE;
-	vmmem_region_builder_set_untrusted_file(builder, reader, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, reader, 0,
+						VMMEM_FILE_PRIVATE, &rules);
 	refuse(VMMEM_EFILEACCESS);
 	close(reader);
 	close(fd);
@@ -122,17 +125,17 @@ START_TEST(rules_are_copied)
 	};
 	int fd = memfd(0);
 
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	rules.add = 0;
 	vmmem_region_unref(build());
 	ck_assert_int_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK);
 	rules.flags = 4;
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	refuse(VMMEM_EARGUMENT);
 	rules.size = 3;
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	refuse(VMMEM_ESTRUCTSIZE);
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
 	vmmem_region_unref(build());
 	close(fd);
 }
@@ -149,7 +152,7 @@ START_TEST(with_a_policy)
 	vmmem_policy_set_guard(policy, 1);
 	vmmem_policy_set_dont_dump(policy, 1);
 	vmmem_region_builder_set_policy(builder, policy);
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
 	region = build();
 	assert_ok(vmmem_region_policy_report(region, &granted));
 	ck_assert_uint_eq(granted.guard, page_size());
@@ -204,7 +207,7 @@ START_TEST(racing_peer)
 
 		ck_assert_int_eq(pthread_create(&thread, NULL, tug, &peer),
 				 0);
-		vmmem_region_builder_set_untrusted_file(builder, peer.fd, 0,
+		vmmem_region_builder_set_untrusted_file(builder, peer.fd, 0, 0,
 							&rules);
 		rc = vmmem_region_builder_build(builder, &region);
 		if (rc == 0) {
@@ -262,7 +265,7 @@ START_TEST(refused_untouched)
 	ck_assert_int_eq(ftruncate(fd, (off_t)LEN), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETLK, &lock), 0);
 	ck_assert(is_locked(path));
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
 	/* On tmpfs it is memory, and could be cut short. */
 	refuse(fcntl(fd,
 		     F_GET_SEALS) >= 0 ? VMMEM_ESHRINKABLE : VMMEM_EFILETYPE);
@@ -318,20 +321,21 @@ START_TEST(pages_of_others)
 		close(fd);
 		return;
 	}
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
 	region = build();
 	ck_assert_uint_eq(allocated(fd), 0);
 	expect_host(region)[LEN / 2] = 1;
 	ck_assert_uint_eq(allocated(fd), page);
 	vmmem_region_unref(region);
 
-	vmmem_region_builder_set_mapping_flags(builder, MAP_POPULATE);
+	vmmem_policy_set_lock(policy, VMMEM_LOCK_NOW);
+	vmmem_region_builder_set_policy(builder, policy);
 	vmmem_region_unref(build());
 	ck_assert_uint_eq(allocated(fd), LEN);
 	close(fd);
 	fd = memfd(F_SEAL_SHRINK);
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, NULL);
-	vmmem_region_builder_set_mapping_flags(builder, 0);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, NULL);
+	vmmem_policy_set_lock(policy, VMMEM_LOCK_NO);
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_region_builder_set_policy(builder, policy);
 	vmmem_region_unref(build());

@@ -153,8 +153,8 @@ START_TEST(other_access)
 
 	writable = region_at(fd, 0);
 	vmmem_region_builder_set_range(builder, 0, page_size());
-	vmmem_region_builder_set_file(builder, reader, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_file(builder, reader, 0, 0);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &readable));
 	ck_assert_int_ne(fd_of(readable), fd_of(writable));
 	ck_assert_int_eq(fcntl(fd_of(readable), F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -179,9 +179,9 @@ START_TEST(devices)
 	fds[1] = open("/dev/zero", O_RDWR);
 	fds[2] = dup(fds[0]);
 	vmmem_region_builder_set_range(builder, 0, page_size());
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
 	for (i = 0; i < 3; i++) {
-		vmmem_region_builder_set_file(builder, fds[i], 0);
+		vmmem_region_builder_set_file(builder, fds[i], 0,
+					      VMMEM_FILE_PRIVATE);
 		assert_ok(vmmem_region_builder_build(builder, &regions[i]));
 		assert_ok(vmmem_fd_same_file(fds[0], fds[i], &same[i]));
 	}

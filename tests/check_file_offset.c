@@ -55,6 +55,9 @@ expect_file(void)
 	free(found);
 }
 
+/* VMMEM_FILE_... of the regions that are built. */
+static uint32_t how;
+
 static struct vmmem_region *
 build(uint64_t gpa, uint64_t offset, uint64_t len, bool untrusted)
 {
@@ -63,9 +66,9 @@ build(uint64_t gpa, uint64_t offset, uint64_t len, bool untrusted)
 	vmmem_region_builder_set_range(builder, gpa, len);
 	if (untrusted)
 		vmmem_region_builder_set_untrusted_file(builder, file, offset,
-							NULL);
+							how, NULL);
 	else
-		vmmem_region_builder_set_file(builder, file, offset);
+		vmmem_region_builder_set_file(builder, file, offset, how);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	expect_range(region, gpa, len);
 	return region;
@@ -92,8 +95,7 @@ START_TEST(any_offset)
 	uint64_t offset, len, gpa;
 	uint8_t *host;
 
-	if (private)
-		vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	how = private ? VMMEM_FILE_PRIVATE : 0;
 	for (offset = 0; offset < 3 * PAGE; offset += 0xf7) {
 		for (len = 1; len < 4 * PAGE; len = 2 * len + 0x31) {
 			/* Below the offset in the page, and above it. */
@@ -144,24 +146,24 @@ START_TEST(refused)
 	for (off = 0; off < 64; off++) {
 		if (off % 16 == 7)
 			continue;
-		vmmem_region_builder_set_file(builder, file, PAGE + off);
+		vmmem_region_builder_set_file(builder, file, PAGE + off, 0);
 		assert_code(vmmem_region_builder_build(builder, &region),
 			    VMMEM_ECONGRUENCE);
 	}
 	vmmem_region_builder_set_range(builder, GPA, 0x10);
-	vmmem_region_builder_set_file(builder, file, end - 0x10);
+	vmmem_region_builder_set_file(builder, file, end - 0x10, 0);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_unref(region);
 	region = NO_REGION;
 	vmmem_region_builder_set_range(builder, GPA, 0x11);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EPASTEOF);
-	vmmem_region_builder_set_untrusted_file(builder, file, end - 0x10,
+	vmmem_region_builder_set_untrusted_file(builder, file, end - 0x10, 0,
 						NULL);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EPASTEOF);
 	vmmem_region_builder_set_untrusted_file(builder, file, INT64_MAX - 0xf,
-						NULL);
+						0, NULL);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EWRAPS);
 	ck_assert_ptr_eq(region, NO_REGION);
@@ -188,8 +190,7 @@ START_TEST(discards)
 	uint64_t before, discarded = 0, at;
 	uint8_t *host;
 
-	if (private)
-		vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	how = private ? VMMEM_FILE_PRIVATE : 0;
 	region = build(GPA, offset, len, false);
 	host = expect_host(region);
 	before = allocated();

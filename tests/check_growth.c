@@ -97,7 +97,7 @@ seen(size_t count)
 	ck_assert_uint_eq(vmmem_space_retired(space), count);
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 
 START_TEST(updates_that_are_seen)
@@ -122,7 +122,7 @@ held(size_t count)
 	for (i = 0; i < count; i++)
 		vmmem_collection_unref(maps[i]);
 	free(maps);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 
 START_TEST(updates_that_are_held)

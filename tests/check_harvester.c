@@ -26,9 +26,10 @@ START_TEST(refusals)
 	struct vmmem_bitmap *bitmap = new_bitmap(PAGE);
 	uint64_t pages = 7;
 
-	ck_assert_int_eq(vmmem_harvester_new(NULL, &harvester),
+	ck_assert_int_eq(vmmem_harvester_new(NULL, NULL, &harvester),
 			 VMMEM_EARGUMENT);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL), VMMEM_EARGUMENT);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, NULL),
+			 VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(harvester, none);
 	ck_assert_ptr_null(vmmem_harvester_free(NULL));
 	ck_assert_int_eq(vmmem_harvester_take(NULL, &pages), VMMEM_EARGUMENT);
@@ -40,6 +41,45 @@ START_TEST(refusals)
 	ck_assert_int_eq(vmmem_harvester_confirm(NULL, 0, 1), VMMEM_EARGUMENT);
 	/* Nothing was started by a call that failed. */
 	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	vmmem_bitmap_unref(bitmap);
+}
+END_TEST
+
+/* Whoever is newer than the library has members that it does not know. */
+struct newer_options {
+	struct vmmem_harvester_options known;
+	uint64_t later;
+};
+
+START_TEST(options_of_any_release)
+{
+	struct vmmem_bitmap *bitmap = new_bitmap(PAGE);
+	struct vmmem_harvester *none = (void *)&none, *harvester = none;
+	struct newer_options newer = { .known.size = sizeof(newer) };
+	char name[] = "migration";
+
+	newer.later = 1;
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, &newer.known, &harvester),
+			 VMMEM_ESTRUCTNEWER);
+	/* That of 0.9 is 16. */
+	newer.known.size = 15;
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, &newer.known, &harvester),
+			 VMMEM_ESTRUCTSIZE);
+	ck_assert_ptr_eq(harvester, none);
+	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	newer.known.size = 16;
+	newer.known.name = name;
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, &newer.known, &harvester),
+			 0);
+	name[0] = 'X';
+	ck_assert_str_eq(vmmem_harvester_name(harvester), "migration");
+	ck_assert_ptr_eq(vmmem_harvester_bitmap(harvester), bitmap);
+	vmmem_harvester_free(harvester);
+	harvester = new_harvester(bitmap);
+	ck_assert_ptr_null(vmmem_harvester_name(harvester));
+	ck_assert_ptr_null(vmmem_harvester_name(NULL));
+	ck_assert_ptr_null(vmmem_harvester_bitmap(NULL));
+	vmmem_harvester_free(harvester);
 	vmmem_bitmap_unref(bitmap);
 }
 END_TEST
@@ -221,7 +261,8 @@ START_TEST(grow_reaches_all)
 	struct vmmem_bitmap *bitmap;
 	struct vmmem_harvester *a;
 
-	ck_assert_int_eq(vmmem_bitmap_new(PAGE + 1, 1000 * PAGE, PAGE, &bitmap),
+	ck_assert_int_eq(vmmem_bitmap_new(PAGE + 1, 1000 * PAGE, PAGE, NULL,
+					  &bitmap),
 			 0);
 	a = new_harvester(bitmap);
 	mark(bitmap, 0, 1);
@@ -433,8 +474,8 @@ START_TEST(huge_guest)
 	int turn;
 	size_t i;
 
-	assert_ok(vmmem_bitmap_new(len, 0, 0x1000, &bitmap));
-	assert_ok(vmmem_harvester_new(bitmap, &harvester));
+	assert_ok(vmmem_bitmap_new(len, 0, 0x1000, NULL, &bitmap));
+	assert_ok(vmmem_harvester_new(bitmap, NULL, &harvester));
 	/* Again, when the words above them may still be there. */
 	for (turn = 0; turn < 2; turn++) {
 		for (i = 0; i < ARRAY_LEN(marks); i++)
@@ -467,6 +508,7 @@ make_suite(void)
 
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, refusals);
+	tcase_add_test(tcase, options_of_any_release);
 	tcase_add_test(tcase, switches_logging);
 	tcase_add_test(tcase, takes_what_is_marked);
 	tcase_add_test(tcase, sees_untaken_marks);

@@ -161,7 +161,8 @@ step_new_or_free(struct world *world, struct harvester *harvester)
 		vmmem_harvester_free(harvester->handle);
 		memset(harvester, 0, sizeof(*harvester));
 	} else {
-		expect(vmmem_harvester_new(world->bitmap, &harvester->handle) ==
+		expect(vmmem_harvester_new(world->bitmap, NULL,
+					   &harvester->handle) ==
 		       0);
 	}
 }
@@ -240,7 +241,7 @@ START_TEST(random_steps)
 
 	printf("random_steps %d: VMMEM_TEST_SEED=%#llx\n", _i,
 	       (unsigned long long)seed);
-	ck_assert_int_eq(vmmem_bitmap_new(world.len, PAGES * PAGE, PAGE,
+	ck_assert_int_eq(vmmem_bitmap_new(world.len, PAGES * PAGE, PAGE, NULL,
 					  &world.bitmap),
 			 0);
 	world.always = vmmem_bitmap_is_logging(world.bitmap);

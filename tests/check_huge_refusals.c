@@ -80,7 +80,7 @@ START_TEST(refusals)
 	refuse(VMMEM_EHUGEPAGE);
 	/* A file that is not on hugetlbfs. */
 	vmmem_region_builder_set_range(builder, 0, 0x200000);
-	vmmem_region_builder_set_file(builder, fd, 0);
+	vmmem_region_builder_set_file(builder, fd, 0, 0);
 	refuse(VMMEM_EHUGEPAGE);
 	vmmem_region_builder_set_huge_page_size(builder, 0);
 	vmmem_region_unref(build());

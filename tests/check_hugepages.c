@@ -6,6 +6,7 @@
 
 #include "guest.h"
 #include "pool.h"
+#include "memory.h"
 #include "suite.h"
 
 #define HUGE UINT64_C(0x200000)
@@ -56,7 +57,7 @@ START_TEST(anonymous)
 	uint8_t *host = expect_host(region);
 
 	ck_assert_uint_eq((uintptr_t)host % HUGE, 0);
-	ck_assert_int_ne(vmmem_region_mapping_flags(region) & MAP_HUGETLB, 0);
+	ck_assert(smaps_flag(host, "ht"));
 	host[0] = 1;
 	host[HUGE - 1] = 2;
 	assert_ok(vmmem_region_new_alias(0x10000000, 0x1000, region, 0x1000,
@@ -93,11 +94,12 @@ START_TEST(file)
 	/* 21: the page size is 2^21. */
 	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB |
 					      21U << MAP_HUGE_SHIFT);
+	struct vmmem_policy *policy = vmmem_policy_new();
 	struct vmmem_region *region = NO_REGION;
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, 2 * (off_t)HUGE), 0);
-	vmmem_region_builder_set_file(builder, fd, HUGE);
+	vmmem_region_builder_set_file(builder, fd, HUGE, 0);
 	region = build();
 	expect_host(region)[0] = 1;
 	vmmem_region_unref(region);
@@ -105,29 +107,29 @@ START_TEST(file)
 	/* Reserved also where nobody has said what its pages are. */
 	vmmem_region_builder_set_huge_page_size(builder, 0);
 	region = build();
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region) & MAP_NORESERVE,
-			  0);
+	ck_assert(!smaps_flag(expect_host(region), "nr"));
 	vmmem_region_unref(region);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
+	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
+	vmmem_region_builder_set_policy(builder, policy);
 	region = build();
-	ck_assert_uint_ne(vmmem_region_mapping_flags(region) & MAP_NORESERVE,
-			  0);
+	ck_assert(smaps_flag(expect_host(region), "nr"));
 	vmmem_region_unref(region);
 
 	/* From within a page of the file, of which all is mapped. */
-	vmmem_region_builder_set_file(builder, fd, page_size());
+	vmmem_region_builder_set_file(builder, fd, page_size(), 0);
 	vmmem_region_builder_set_range(builder, 0, page_size());
 	region = build();
 	ck_assert_uint_eq((uintptr_t)expect_host(region) % HUGE, page_size());
 	vmmem_region_unref(region);
 
 	region = NO_REGION;
-	vmmem_region_builder_set_file(builder, fd, 0);
+	vmmem_region_builder_set_file(builder, fd, 0, 0);
 	vmmem_region_builder_set_huge_page_size(builder, UINT64_C(1) << 30);
 	vmmem_region_builder_set_range(builder, 0, UINT64_C(1) << 30);
 	assert_code(vmmem_region_builder_build(builder, &region),
 		    VMMEM_EHUGEPAGE);
 	ck_assert_ptr_eq(region, NO_REGION);
+	vmmem_policy_free(policy);
 	close(fd);
 }
 END_TEST

@@ -345,11 +345,11 @@ START_TEST(unknown_flags)
 			    VMMEM_EARGUMENT);
 		assert_code(vmmem_collection_ranges_from_fd(
 				    guest, &range, 1, 0, len, file, 0, flags,
-				    &done),
+				    &done, NULL),
 			    VMMEM_EARGUMENT);
 		assert_code(vmmem_collection_ranges_to_fd(
 				    guest, &range, 1, 0, len, file, 0, flags,
-				    &done),
+				    &done, NULL),
 			    VMMEM_EARGUMENT);
 		assert_code(vmmem_slice_from_fd(&slice, 0, len, file, 0, flags,
 						&done), VMMEM_EARGUMENT);
@@ -377,7 +377,7 @@ START_TEST(chains)
 	assert_moved(vmmem_collection_ranges_from_fd(guest, chain,
 						     ARRAY_LEN(chain), 0,
 						     VMMEM_IO_REST, file, at,
-						     0, &done),
+						     0, &done, NULL),
 		     0, len);
 	for (i = 0; i < ARRAY_LEN(chain); i++) {
 		if (chain[i].len == 0)
@@ -390,7 +390,7 @@ START_TEST(chains)
 						   ARRAY_LEN(chain), 0,
 						   VMMEM_IO_REST, file,
 						   VMMEM_IO_POSITION, 0,
-						   &done),
+						   &done, NULL),
 		     0, len);
 	assert_file(1, 0x20, len, 3);
 	/* One bad member: nothing, or what comes before it. */
@@ -398,20 +398,20 @@ START_TEST(chains)
 	assert_moved(vmmem_collection_ranges_to_fd(guest, chain,
 						   ARRAY_LEN(chain), 0,
 						   VMMEM_IO_REST, file, 0, 0,
-						   &done),
+						   &done, NULL),
 		     VMMEM_EBADADDR, 0);
 	assert_file(1, 0x20, len, 3);
 	assert_moved(vmmem_collection_ranges_to_fd(guest, chain,
 						   ARRAY_LEN(chain), 0,
 						   VMMEM_IO_REST, file, 0,
-						   VMMEM_IO_SOME, &done),
+						   VMMEM_IO_SOME, &done, NULL),
 		     VMMEM_EBADADDR, 27);
 	assert_file(0, 0x20, 27, 3);
 	/* Bytes that are there twice are read twice; the last ones stay. */
 	chain[0].gpa = chain[2].gpa = GPA;
 	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 3, 0,
 						     VMMEM_IO_REST, file, 0, 0,
-						     &done), 0, 27);
+						     &done, NULL), 0, 27);
 	assert_guest(GPA, 0x20 + 7, 20, 3);
 	errno = EXDEV;
 }
@@ -433,12 +433,12 @@ START_TEST(parts_of_a_chain)
 			assert_moved(vmmem_collection_ranges_from_fd(
 					     guest, chain, ARRAY_LEN(chain),
 					     skip, part, file, 0x40 + skip, 0,
-					     &done),
+					     &done, NULL),
 				     0, part);
 			/* Only that, and at its place. */
 			assert_ok(vmmem_collection_ranges_to_fd(
 				guest, chain, ARRAY_LEN(chain), 0, len, file,
-				FILE_LEN, 0, NULL));
+				FILE_LEN, 0, NULL, NULL));
 			assert_file(FILE_LEN + skip, 0x40 + skip, part, 3);
 			ck_assert_int_eq(pread(file, bytes, len, FILE_LEN),
 					 (ssize_t)len);
@@ -449,34 +449,34 @@ START_TEST(parts_of_a_chain)
 		}
 		assert_moved(vmmem_collection_ranges_to_fd(
 				     guest, chain, ARRAY_LEN(chain), skip,
-				     VMMEM_IO_REST, file, 0, 0, &done),
+				     VMMEM_IO_REST, file, 0, 0, &done, NULL),
 			     0, len - skip);
 		assert_moved(vmmem_collection_ranges_to_fd(
 				     guest, chain, ARRAY_LEN(chain), skip,
-				     total - skip, file, 0, 0, &done),
+				     total - skip, file, 0, 0, &done, NULL),
 			     VMMEM_EOUTOFRANGE, 0);
 		assert_moved(vmmem_collection_ranges_to_fd(
 				     guest, chain, ARRAY_LEN(chain), skip,
 				     total - skip, file, 0, VMMEM_IO_SOME,
-				     &done),
+				     &done, NULL),
 			     VMMEM_EOUTOFRANGE, len - skip);
 	}
 	/* At its end there are no bytes, and behind it there is nothing. */
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, ARRAY_LEN(chain), len,
-			     VMMEM_IO_REST, -1, 0, 0, &done), 0, 0);
+			     VMMEM_IO_REST, -1, 0, 0, &done, NULL), 0, 0);
 	for (skip = len; skip <= len + 1; skip++)
 		assert_moved(vmmem_collection_ranges_from_fd(
 				     guest, chain, ARRAY_LEN(chain), skip, 1,
-				     file, 0, VMMEM_IO_SOME, &done),
+				     file, 0, VMMEM_IO_SOME, &done, NULL),
 			     VMMEM_EOUTOFRANGE, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, ARRAY_LEN(chain), TOP,
-			     VMMEM_IO_REST, file, 0, 0, &done),
+			     VMMEM_IO_REST, file, 0, 0, &done, NULL),
 		     VMMEM_EOUTOFRANGE, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, ARRAY_LEN(chain), TOP, 0, -1, 0, 0,
-			     &done), 0, 0);
+			     &done, NULL), 0, 0);
 	errno = EXDEV;
 }
 END_TEST
@@ -491,29 +491,31 @@ START_TEST(parts_that_are_not_there)
 	const uint64_t half = UINT64_C(1) << 63;
 
 	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 8, 8,
-						     file, 0, 0, &done), 0, 8);
+						     file, 0, 0, &done,
+						     NULL), 0, 8);
 	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 7, 8,
-						     file, 0, 0, &done),
+						     file, 0, 0, &done, NULL),
 		     VMMEM_EBADADDR, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(guest, chain, 4, 8, 9,
-						     file, 0, 0, &done),
+						     file, 0, 0, &done, NULL),
 		     VMMEM_EBADADDR, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, 8, 9, file, 0, VMMEM_IO_SOME,
-			     &done), VMMEM_EBADADDR, 8);
+			     &done, NULL), VMMEM_EBADADDR, 8);
 	/* The last four addresses, and then one that there is not. */
 	assert_moved(vmmem_collection_ranges_from_fd(
-			     guest, chain, 4, half + 16, 4, file, 0, 0, &done),
+			     guest, chain, 4, half + 16, 4, file, 0, 0, &done,
+						     NULL),
 		     0, 4);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 16, 5, file, 0,
-			     VMMEM_IO_SOME, &done), VMMEM_EWRAPS, 4);
+			     VMMEM_IO_SOME, &done, NULL), VMMEM_EWRAPS, 4);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 20, 1, file, 0,
-			     VMMEM_IO_SOME, &done), VMMEM_EWRAPS, 0);
+			     VMMEM_IO_SOME, &done, NULL), VMMEM_EWRAPS, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     guest, chain, 4, half + 20, half, file, 0, 0,
-			     &done), VMMEM_EWRAPS, 0);
+			     &done, NULL), VMMEM_EWRAPS, 0);
 }
 END_TEST
 

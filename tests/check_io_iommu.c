@@ -13,6 +13,7 @@
 #include <vmmem/vmmem.h>
 
 #include "guest.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #define PAGE UINT64_C(0x1000)
@@ -59,7 +60,7 @@ miss(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 				  page);
 	/* Not in a section: else this would wait for itself. */
 	if (synchronizes)
-		assert_ok(vmmem_iotlb_synchronize(iotlb));
+		assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(iotlb, page, gpa_of(page), PAGE, READ_WRITE);
 }
 
@@ -78,7 +79,7 @@ open_world(struct vmmem_bitmap *log, size_t capacity)
 	assert_ok(vmmem_region_builder_build(builder, &ram));
 	vmmem_region_builder_free(builder);
 	assert_ok(vmmem_collection_new(&ram, 1, &physical));
-	assert_ok(vmmem_iotlb_new(capacity, &iotlb));
+	assert_ok(iotlb_of(capacity, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, physical, &seen));
@@ -196,7 +197,7 @@ START_TEST(the_handler_may_synchronize)
 	assert_ok(vmmem_collection_ranges_from_fd(seen, chain, 3, 0,
 						  VMMEM_IO_REST, fd,
 						  VMMEM_IO_POSITION, 0,
-						  &done));
+						  &done, NULL));
 	ck_assert_uint_eq(done, 4 * PAGE);
 	expect_pattern(0, PAGE);
 	close(fd);
@@ -232,7 +233,7 @@ START_TEST(log_by_iova_is_too_short)
 	uint64_t done = 0, iova = 0;
 
 	teardown();
-	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, &log_by_iova));
+	assert_ok(vmmem_bitmap_new(PAGE, 0, PAGE, NULL, &log_by_iova));
 	assert_ok(vmmem_bitmap_start_logging(log_by_iova));
 	open_world(log_by_iova, 64);
 	assert_ok(vmmem_collection_from_fd(seen, 0, 3 * PAGE, fd,
@@ -255,7 +256,7 @@ START_TEST(iovecs)
 
 	section = vmmem_iotlb_enter(iotlb);
 	assert_ok(vmmem_collection_iovec(seen, 0, 2 * PAGE, VMMEM_PROT_WRITE,
-					 iov, 4, &count));
+					 iov, 4, &count, NULL));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_ptr_eq(iov[0].iov_base, host_of(physical, gpa_of(0)));
 	ck_assert_ptr_eq(iov[1].iov_base, host_of(physical, gpa_of(PAGE)));
@@ -319,7 +320,7 @@ synchronize(void *opaque)
 	struct helper *helper = opaque;
 
 	atomic_store(&helper->tid, (int)syscall(SYS_gettid));
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	/* All of it is there: nothing comes into the pages any more. */
 	expect_pattern(0, 2 * PAGE);
 	atomic_store(&helper->done, 1);

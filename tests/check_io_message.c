@@ -170,12 +170,12 @@ START_TEST(refused)
 		assert_moved(vmmem_collection_ranges_to_fd(
 				     maps[i], bad, 2, 0, VMMEM_IO_REST,
 				     ends[0], VMMEM_IO_POSITION,
-				     VMMEM_IO_MESSAGE, &done),
+				     VMMEM_IO_MESSAGE, &done, NULL),
 			     VMMEM_EBADADDR, 0);
 		assert_moved(vmmem_collection_ranges_from_fd(
 				     maps[i], bad, 2, 0, VMMEM_IO_REST,
 				     ends[0], VMMEM_IO_POSITION,
-				     VMMEM_IO_MESSAGE, &done),
+				     VMMEM_IO_MESSAGE, &done, NULL),
 			     VMMEM_EBADADDR, 0);
 	}
 	/* A callback that refuses: nothing goes, and what is mapped waits. */
@@ -211,7 +211,7 @@ START_TEST(lost_at_the_end)
 	fail_from = 0x4000;
 	assert_code(vmmem_collection_ranges_from_fd(
 			    maps[CALLS], chain, 2, 0, VMMEM_IO_REST, ends[0],
-			    VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			    VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		    -ENXIO);
 	ck_assert_uint_eq(done, 4000);
 	ck_assert(all_are(store, 7, 4000));
@@ -235,16 +235,16 @@ START_TEST(limits)
 	open_sockets(SOCK_DGRAM);
 	assert_moved(vmmem_collection_ranges_to_fd(
 			     large, two, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     -ENXIO, 0);
 	fail_from = 5;
 	assert_moved(vmmem_collection_ranges_to_fd(
 			     large, two, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     VMMEM_ETOOBIG, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     large, two, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     VMMEM_ETOOBIG, 0);
 	assert_moved(vmmem_collection_to_fd(large, 0, gib + 1, fd,
 					    VMMEM_IO_POSITION,
@@ -283,25 +283,27 @@ START_TEST(files)
 	assert_moved(vmmem_collection_ranges_to_fd(
 			     maps[RAM], chain, shapes[9].count, 0,
 			     VMMEM_IO_REST, fd, 0x1000, VMMEM_IO_MESSAGE,
-			     &done), 0, 1100 * 16);
+			     &done, NULL), 0, 1100 * 16);
 	clean();
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[RAM], chain, shapes[9].count, 0,
 			     VMMEM_IO_REST, fd, 0x1000, VMMEM_IO_MESSAGE,
-			     &done), 0, 1100 * 16);
+			     &done, NULL), 0, 1100 * 16);
 	read_chain(RAM, 9, frame + 0x10000);
 	ck_assert_mem_eq(frame, frame + 0x10000, 1100 * 16);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[RAM], chain, 3, 0, VMMEM_IO_REST, fd,
-			     0x1000 + 1100 * 16 - 5, VMMEM_IO_MESSAGE, &done),
+			     0x1000 + 1100 * 16 - 5, VMMEM_IO_MESSAGE, &done,
+						     NULL),
 		     0, 5);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[RAM], chain, 3, 0, VMMEM_IO_REST, fd,
-			     0x100000, VMMEM_IO_MESSAGE, &done),
+			     0x100000, VMMEM_IO_MESSAGE, &done, NULL),
 		     VMMEM_EEOF, 0);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[RAM], chain, 3, 0, VMMEM_IO_REST, -1,
-			     0x100000, VMMEM_IO_MESSAGE, &done), -EBADF, 0);
+			     0x100000, VMMEM_IO_MESSAGE, &done,
+						     NULL), -EBADF, 0);
 	close(fd);
 }
 END_TEST

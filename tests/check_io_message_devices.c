@@ -52,7 +52,7 @@ START_TEST(devices_take_one_piece)
 	/* One piece of 8 bytes would be refused. */
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[map], small, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     0, sizeof(event));
 	assert_ok(vmmem_collection_read(maps[map], 0x40, &event, 8, NULL));
 	assert_ok(vmmem_collection_read(maps[map], 0x2040,
@@ -84,12 +84,12 @@ START_TEST(devices_get_one_piece)
 					 (uint8_t *)&number + 3, 5, NULL));
 	assert_moved(vmmem_collection_ranges_to_fd(
 			     maps[map], halves, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     0, 8);
 	clean();
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[map], halves, 2, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     0, 8);
 	assert_ok(vmmem_collection_read(maps[map], 0x41, &got, 3, NULL));
 	assert_ok(vmmem_collection_read(maps[map], 0x2040,
@@ -142,7 +142,7 @@ START_TEST(tap)
 	assert_ok(vmmem_collection_write(maps[map], 0, frame, 14, NULL));
 	assert_moved(vmmem_collection_ranges_to_fd(
 			     maps[map], pieces, 3, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     0, 314);
 	ck_assert_int_eq(recv(ends[1], now, sizeof(now), 0), 314);
 	ck_assert_int_eq(recv(ends[1], now, sizeof(now), 0), -1);
@@ -157,7 +157,7 @@ START_TEST(tap)
 		clean();
 		rc = vmmem_collection_ranges_from_fd(
 			maps[map], pieces, 3, 0, VMMEM_IO_REST, ends[0],
-			VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done);
+			VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL);
 		ck_assert_uint_le(done, 314);
 	}
 	assert_code(rc, VMMEM_ENOROOM);
@@ -165,7 +165,7 @@ START_TEST(tap)
 	ck_assert_mem_eq(now, frame, 14);
 	assert_moved(vmmem_collection_ranges_from_fd(
 			     maps[map], pieces, 3, 0, VMMEM_IO_REST, ends[0],
-			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done),
+			     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, &done, NULL),
 		     0, 314);
 }
 END_TEST

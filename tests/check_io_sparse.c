@@ -486,11 +486,11 @@ START_TEST(at_random)
 		}
 		assert_ok(vmmem_collection_ranges_to_fd(
 			map, chain, 4, skip, VMMEM_IO_REST, sparse, 5,
-			VMMEM_IO_SPARSE, &done));
+			VMMEM_IO_SPARSE, &done, NULL));
 		ck_assert_uint_eq(done, len - skip);
 		assert_ok(vmmem_collection_ranges_to_fd(
 			map, chain, 4, skip, VMMEM_IO_REST, plain, 5, 0,
-			NULL));
+			NULL, NULL));
 		ck_assert_uint_eq(file_size(plain), file_size(sparse));
 		ck_assert_int_eq(pread(plain, bytes, sizeof(bytes), 0),
 				 pread(sparse, other, sizeof(other), 0));
@@ -503,7 +503,7 @@ START_TEST(at_random)
 				 (ssize_t)chain[0].len);
 		assert_ok(vmmem_collection_ranges_from_fd(
 			map, chain, 1, 0, VMMEM_IO_REST, sparse, 0,
-			VMMEM_IO_SPARSE, &done));
+			VMMEM_IO_SPARSE, &done, NULL));
 		ck_assert_uint_eq(done, chain[0].len);
 		assert_ok(vmmem_collection_read(map, chain[0].gpa, other,
 						chain[0].len, NULL));

@@ -60,7 +60,7 @@ read_page(unsigned int way, uint64_t gpa, uint64_t offset)
 	case 1:
 		rc = vmmem_collection_ranges_from_fd(guest, chain, 2, 0,
 						     VMMEM_IO_REST, file,
-						     offset, 0, &done);
+						     offset, 0, &done, NULL);
 		break;
 	case 2:
 		rc = vmmem_collection_slice(guest, gpa, PAGE,
@@ -72,7 +72,7 @@ read_page(unsigned int way, uint64_t gpa, uint64_t offset)
 	default:
 		rc = vmmem_collection_iovec_ranges(guest, chain, 2,
 						   VMMEM_PROT_WRITE, iov, 2,
-						   &count);
+						   &count, NULL);
 		/* ThreadSanitizer would take preadv() for a data race. */
 		if (rc == 0 && syscall(SYS_preadv, file, iov, (long)count,
 				       (long)offset, 0L) == (long)PAGE)
@@ -164,7 +164,7 @@ START_TEST(no_page_is_lost)
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
-	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(region),
+	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
 				      &harvester));
 	guest = guest_of_one(region);
 

@@ -23,7 +23,7 @@ START_TEST(new_checks_its_arguments)
 	options.log_start = 1;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
 		    VMMEM_EARGUMENT);
-	assert_ok(vmmem_bitmap_new(0x2000, 0, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(0x2000, 0, 0x1000, NULL, &log));
 	options.log = log;
 	options.log_start = TOP - 0x1ffe;
 	assert_code(vmmem_iommu_new(see.iotlb, &options, &none),
@@ -68,9 +68,9 @@ START_TEST(null_is_refused_or_ignored)
 	vmmem_iommu_retry(NULL);
 	ck_assert_uint_eq(vmmem_iommu_misses(NULL), 0);
 	ck_assert_uint_eq(vmmem_iommu_unlogged(NULL, NULL), 0);
-	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL),
+	assert_code(vmmem_iommu_resolve(NULL, 0, 1, R, 0, NULL, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_iommu_resolve(see.iommu, 0, 1, 8, 0, NULL),
+	assert_code(vmmem_iommu_resolve(see.iommu, 0, 1, 8, 0, NULL, NULL),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_new_translated(NULL, see.physical, &map),
 		    VMMEM_EARGUMENT);
@@ -103,18 +103,26 @@ START_TEST(lifetimes)
 	};
 	struct vmmem_range range = { 0, 0x1000 };
 	struct vmmem_collection *physical, *map;
+	struct vmmem_iommu *iommu, *failed = NULL;
 	struct vmmem_iotlb *iotlb;
-	struct vmmem_iommu *iommu;
 	uint8_t byte;
 
 	destroyed = 0;
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, 0x9000, 0, 0x1000, RW));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_iotlb(iommu), iotlb);
+	ck_assert_uint_eq(vmmem_iommu_flags(iommu), 0);
+	/* Of one that could not be made nobody is told. */
+	options.log_start = 1;
+	assert_code(vmmem_iommu_new(iotlb, &options, &failed), VMMEM_EARGUMENT);
+	ck_assert_int_eq(destroyed, 0);
 	physical = guest_of_ranges(&range, 1);
 	assert_ok(vmmem_collection_new_translated(iommu, physical, &map));
 	ck_assert_ptr_eq(vmmem_collection_physical(map), physical);
+	ck_assert_ptr_eq(vmmem_collection_iommu(map), iommu);
+	ck_assert_ptr_null(vmmem_collection_iommu(physical));
+	ck_assert_ptr_null(vmmem_collection_iommu(NULL));
 	vmmem_iotlb_unref(iotlb);
 	vmmem_collection_unref(physical);
 	ck_assert_ptr_null(vmmem_iommu_unref(iommu));
@@ -124,6 +132,68 @@ START_TEST(lifetimes)
 	ck_assert_int_eq(destroyed, 0);
 	vmmem_collection_unref(map);
 	ck_assert_int_eq(destroyed, 1);
+}
+END_TEST
+
+/* What a vfio-user client has mapped is there, or it is told that it is not. */
+START_TEST(a_table_of_a_client)
+{
+	const struct vmmem_iotlb_options keeps = {
+		.size = sizeof(keeps),
+		.capacity = 2,
+		.flags = VMMEM_IOTLB_NO_EVICT,
+	};
+	struct vmmem_collection *map;
+	struct vmmem_iotlb *table;
+	struct vmmem_iommu *iommu;
+	uint32_t value;
+	uint64_t i;
+
+	assert_ok(vmmem_iotlb_new(&keeps, &table));
+	assert_ok(vmmem_iommu_new(table, NULL, &iommu));
+	assert_ok(vmmem_collection_new_translated(iommu, see.physical, &map));
+	for (i = 0; i < 3; i++)
+		assert_code(vmmem_iotlb_map(table, i << 20, i * 0x2000, 0x1000,
+					    RW),
+			    i < 2 ? 0 : VMMEM_ENOROOM);
+	assert_ok(vmmem_collection_read_u32(map, 0, &value));
+	assert_ok(vmmem_collection_read_u32(map, 1 << 20, &value));
+	assert_code(vmmem_collection_read_u32(map, 2 << 20, &value),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(vmmem_iotlb_evicted(table), 0);
+	vmmem_collection_unref(map);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(table);
+}
+END_TEST
+
+/* What was set is there to be asked for. */
+START_TEST(the_log_and_the_timeout)
+{
+	struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.timeout_ns = 5,
+		.log_start = 0x3000,
+	};
+	struct vmmem_iommu *iommu;
+	uint64_t start = 7;
+
+	assert_ok(vmmem_bitmap_new(0x1000, 0x1000, 0x1000, &options.log));
+	assert_ok(vmmem_iommu_new(see.iotlb, &options, &iommu));
+	ck_assert_ptr_eq(vmmem_iommu_log(iommu, NULL), options.log);
+	ck_assert_ptr_eq(vmmem_iommu_log(iommu, &start), options.log);
+	ck_assert_uint_eq(start, 0x3000);
+	ck_assert_uint_eq(vmmem_iommu_timeout(iommu), 5);
+	vmmem_iommu_set_timeout(iommu, VMMEM_FOREVER);
+	ck_assert_uint_eq(vmmem_iommu_timeout(iommu), VMMEM_FOREVER);
+	vmmem_iommu_unref(iommu);
+	vmmem_bitmap_unref(options.log);
+	start = 7;
+	ck_assert_ptr_null(vmmem_iommu_log(see.iommu, &start));
+	ck_assert_ptr_null(vmmem_iommu_log(NULL, &start));
+	ck_assert_uint_eq(start, 7);
+	ck_assert_uint_eq(vmmem_iommu_timeout(NULL), 0);
+	ck_assert_uint_eq(vmmem_iommu_flags(NULL), 0);
 }
 END_TEST
 
@@ -278,7 +348,7 @@ busy_handler(void *opaque, uint64_t iova, uint64_t len, uint32_t access,
 	assert_ok(vmmem_collection_read_u64(see.map, IOVA + 0x10008, &table));
 	assert_ok(vmmem_collection_write_u64(see.physical, 0x1010, 1));
 	assert_ok(vmmem_iotlb_unmap(see.iotlb, 0, 0x1000));
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	return vmmem_iotlb_map(see.iotlb, iova & ~UINT64_C(0xfff), table,
 			       0x1000, access);
 }
@@ -306,45 +376,62 @@ START_TEST(a_timeout_of_nothing)
 
 	answer = VMMEM_IOMMU_LATER;
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 	ck_assert_int_eq(asked.count, 1);
 	vmmem_iommu_set_timeout(see.iommu, 1000);
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
-	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 5, R, 1, NULL),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 5, R, 1, NULL, NULL),
+		    VMMEM_ETIMEOUT);
 }
 END_TEST
 
 START_TEST(resolve)
 {
-	uint64_t bad = 5;
+	uint64_t bad = 5, bad_len = 6;
 
 	see_map(IOVA, 0, 0x1000, RW);
-	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, RW, 0, &bad));
-	assert_ok(vmmem_iommu_resolve(see.iommu, TOP, 0, RW, 0, &bad));
-	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, 0, 0, &bad));
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, RW, 0,
+				      &bad, NULL));
+	assert_ok(vmmem_iommu_resolve(see.iommu, TOP, 0, RW, 0, &bad, NULL));
+	assert_ok(vmmem_iommu_resolve(see.iommu, IOVA, 0x1000, 0, 0,
+				      &bad, NULL));
 	ck_assert_int_eq(asked.count, 0);
 	ck_assert_uint_eq(bad, 5);
 	/* Without a permission too, there has to be a translation. */
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 2, 0, 0,
-					&bad),
+					&bad, NULL),
 		    VMMEM_EIOMMUMISS);
 	ck_assert_uint_eq(bad, IOVA + 0x1000);
 	ck_assert_uint_eq(asked.len[0], 1);
 	asked.count = 0;
 	answer = -EACCES;
 	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0xfff, 0x10, R, 0,
-					&bad),
+					&bad, &bad_len),
 		    -EACCES);
 	ck_assert_uint_eq(bad, IOVA + 0x1000);
+	ck_assert_uint_eq(bad_len, 0xf);
 	ck_assert_uint_eq(asked.len[0], 0xf);
+	/* No further than what is missing, or of one entry. */
+	see_map(IOVA + 0x2000, 0, 0x1000, R);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA, 0x4000, R, 0, NULL,
+					&bad_len),
+		    -EACCES);
+	ck_assert_uint_eq(bad_len, 0x1000);
+	assert_code(vmmem_iommu_resolve(see.iommu, IOVA + 0x2800, 0x4000, W, 0,
+					&bad, &bad_len),
+		    -EACCES);
+	ck_assert_uint_eq(bad, IOVA + 0x2800);
+	ck_assert_uint_eq(bad_len, 0x800);
+	assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA + 0x2000, 0x1000));
 	see_map(TOP - 0xf, 0, 0x10, R);
-	assert_code(vmmem_iommu_resolve(see.iommu, TOP - 7, 9, R, 0, &bad),
+	assert_code(vmmem_iommu_resolve(see.iommu, TOP - 7, 9, R, 0,
+					&bad, NULL),
 		    VMMEM_EWRAPS);
 	/* While it is off nothing needs a translation. */
 	assert_ok(vmmem_iommu_set_enabled(see.iommu, 0));
-	assert_ok(vmmem_iommu_resolve(see.iommu, 0x77000, 5, RW, 0, &bad));
+	assert_ok(vmmem_iommu_resolve(see.iommu, 0x77000, 5, RW, 0,
+				      &bad, NULL));
 }
 END_TEST
 
@@ -427,6 +514,8 @@ make_suite(void)
 	tcase_add_test(tcase, smaller_than_an_access);
 	tcase_add_test(tcase, handler_touches_memory);
 	tcase_add_test(tcase, a_timeout_of_nothing);
+	tcase_add_test(tcase, a_table_of_a_client);
+	tcase_add_test(tcase, the_log_and_the_timeout);
 	tcase_add_test(tcase, resolve);
 	tcase_add_test(tcase, switched_on_and_off);
 	tcase_add_test(tcase, log_of_the_target);

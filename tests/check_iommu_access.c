@@ -355,7 +355,7 @@ open_logged(void)
 
 	memset(&lost, 0, sizeof(lost));
 	see_close();
-	assert_ok(vmmem_bitmap_new(0x4000, 0x8000, 0x1000, &log));
+	assert_ok(vmmem_bitmap_new(0x4000, 0x8000, 0x1000, NULL, &log));
 	options.log = log;
 	see_open(16, &options);
 	see_map(IOVA - 0x1000, HALF, 0x6000, RW);
@@ -385,7 +385,7 @@ START_TEST(marks_after_the_translation_is_gone)
 	see_map(IOVA + 0x3000, HALF, 0x1000, RW);
 	section = vmmem_iotlb_enter(see.iotlb);
 	assert_ok(vmmem_collection_slice_list(see.map, chain, 2, W, list, 4,
-					      &count));
+					      &count, NULL));
 	ck_assert_uint_eq(count, 3);
 	vmmem_iotlb_unmap_all(see.iotlb);
 	assert_code(vmmem_collection_mark_ranges(see.map, chain, 2, 0x1020),

@@ -133,7 +133,7 @@ open_both(void)
 	whole_pages = rng_chance(&rng, 50);
 	draw_pages();
 	make_aliases();
-	assert_ok(vmmem_iotlb_new(1 + rng_below(&rng, 2 * PAGES), &iotlb));
+	assert_ok(iotlb_of(1 + rng_below(&rng, 2 * PAGES), &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_collection_new_translated(iommu, physical[0],
 						  &guest[0]));

@@ -102,7 +102,7 @@ open_later(size_t capacity)
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = ask_later,
-		.timeout = VMMEM_FOREVER,
+		.timeout_ns = VMMEM_FOREVER,
 	};
 
 	see_close();
@@ -191,7 +191,7 @@ START_TEST(put_off_then_answered)
 	open_later(8);
 	thread = begin_to_wait();
 	/* An access that waits is not under way. */
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	see_map(IOVA, 0, 1, R);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(atomic_load(&outcome), 0);
@@ -226,7 +226,7 @@ START_TEST(put_off_for_too_long)
 		sched_yield();
 	}
 	pthread_join(thread, NULL);
-	ck_assert_int_eq(atomic_load(&outcome), -ETIMEDOUT);
+	ck_assert_int_eq(atomic_load(&outcome), VMMEM_ETIMEOUT);
 }
 END_TEST
 
@@ -258,7 +258,7 @@ begin_to_wait_and_count(int quick)
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = count_and_put_off,
-		.timeout = VMMEM_FOREVER,
+		.timeout_ns = VMMEM_FOREVER,
 	};
 	pthread_t thread;
 
@@ -339,7 +339,7 @@ START_TEST(asked_again_until_the_deadline)
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = count_and_put_off,
-		.timeout = 1000 * 1000,
+		.timeout_ns = 1000 * 1000,
 	};
 	uint8_t byte;
 
@@ -347,7 +347,7 @@ START_TEST(asked_again_until_the_deadline)
 	see_open(8, &options);
 	too_quick = INT32_MAX;
 	assert_code(vmmem_collection_read_u8(see.map, IOVA, &byte),
-		    -ETIMEDOUT);
+		    VMMEM_ETIMEOUT);
 	too_quick = 0;
 }
 END_TEST

@@ -100,7 +100,7 @@ START_TEST(pages_come_back)
 	for (round = 0; round < last; round++) {
 		page = host_of(see.physical, round % 8 * PAGE);
 		assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA, PAGE));
-		assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+		assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 		memset(page, 0x11, PAGE);
 		if (round % 16 == 0)
 			let_run(10);
@@ -332,7 +332,7 @@ static void *
 synchronize(void *unused)
 {
 	(void)unused;
-	if (vmmem_iotlb_synchronize(see.iotlb) != 0)
+	if (vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER) != 0)
 		abort();
 	/* Each was about to leave, at least. */
 	return (void *)(intptr_t)atomic_load(&left);
@@ -417,7 +417,7 @@ START_TEST(access_in_a_signal_handler)
 		assert_ok(vmmem_collection_read(see.map, IOVA + 0xfe0, bytes,
 						32, NULL));
 		assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA + 2 * PAGE, PAGE));
-		assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+		assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	}
 	join_threads(&thread, 1);
 }
@@ -439,7 +439,7 @@ START_TEST(fork_inherits)
 		good = vmmem_collection_read_u64(see.map, IOVA, &value) == 0 &&
 		       value == 1 &&
 		       vmmem_iotlb_map(see.iotlb, IOVA, PAGE, PAGE, RW) == 0 &&
-		       vmmem_iotlb_synchronize(see.iotlb) == 0 &&
+		       vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER) == 0 &&
 		       vmmem_collection_write_u64(see.map, IOVA, 2) == 0 &&
 		       vmmem_iommu_set_enabled(see.iommu, 0) == 0;
 		see_close();

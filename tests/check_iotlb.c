@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "guest.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #define R VMMEM_PROT_READ
@@ -14,7 +19,7 @@ static size_t found;
 static void
 setup(void)
 {
-	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(iotlb_of(16, &iotlb));
 }
 
 static void
@@ -65,12 +70,51 @@ START_TEST(new_checks_its_arguments)
 {
 	struct vmmem_iotlb *none = (void *)0x5a5a5a50;
 
-	assert_code(vmmem_iotlb_new(0, &none), VMMEM_EARGUMENT);
-	assert_code(vmmem_iotlb_new(VMMEM_IOTLB_CAPACITY_MAX + 1, &none),
+	struct vmmem_iotlb_options options = { .size = sizeof(options) };
+
+	assert_code(iotlb_of(VMMEM_IOTLB_CAPACITY_MAX + 1, &none),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_iotlb_new(SIZE_MAX, &none), VMMEM_EARGUMENT);
-	assert_code(vmmem_iotlb_new(1, NULL), VMMEM_EARGUMENT);
+	assert_code(iotlb_of(SIZE_MAX, &none), VMMEM_EARGUMENT);
+	assert_code(iotlb_of(1, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_new(NULL, NULL), VMMEM_EARGUMENT);
+	options.reserved = 1;
+	assert_code(vmmem_iotlb_new(&options, &none), VMMEM_EARGUMENT);
+	options.reserved = 0;
+	options.flags = 2;
+	assert_code(vmmem_iotlb_new(&options, &none), VMMEM_EARGUMENT);
+	options.size = 8;
+	assert_code(vmmem_iotlb_new(&options, &none), VMMEM_ESTRUCTSIZE);
 	ck_assert_ptr_eq(none, (void *)0x5a5a5a50);
+}
+END_TEST
+
+/* One of a later version may be longer, if what is new there is 0. */
+START_TEST(new_with_options)
+{
+	struct {
+		struct vmmem_iotlb_options known;
+		uint64_t newer;
+	} options = { .known = { .size = sizeof(options) } };
+	struct vmmem_iotlb *one = NULL, *none = NULL;
+
+	assert_ok(vmmem_iotlb_new(NULL, &one));
+	ck_assert_uint_eq(vmmem_iotlb_capacity(one),
+			  VMMEM_IOTLB_CAPACITY_DEFAULT);
+	ck_assert_uint_eq(vmmem_iotlb_flags(one), 0);
+	vmmem_iotlb_unref(one);
+	assert_ok(vmmem_iotlb_new(&options.known, &one));
+	ck_assert_uint_eq(vmmem_iotlb_capacity(one),
+			  VMMEM_IOTLB_CAPACITY_DEFAULT);
+	vmmem_iotlb_unref(one);
+	options.known.capacity = 7;
+	options.known.flags = VMMEM_IOTLB_NO_EVICT;
+	assert_ok(vmmem_iotlb_new(&options.known, &one));
+	ck_assert_uint_eq(vmmem_iotlb_capacity(one), 7);
+	ck_assert_uint_eq(vmmem_iotlb_flags(one), VMMEM_IOTLB_NO_EVICT);
+	vmmem_iotlb_unref(one);
+	options.newer = 1;
+	assert_code(vmmem_iotlb_new(&options.known, &none), VMMEM_ESTRUCTNEWER);
+	ck_assert_ptr_null(none);
 }
 END_TEST
 
@@ -83,11 +127,11 @@ START_TEST(memory_is_as_stated)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(capacities); i++) {
-		assert_ok(vmmem_iotlb_new(capacities[i], &one));
+		assert_ok(iotlb_of(capacities[i], &one));
 		ck_assert_uint_eq(vmmem_iotlb_capacity(one), capacities[i]);
 		ck_assert_uint_eq(vmmem_iotlb_count(one), 0);
 		ck_assert_uint_le(vmmem_iotlb_memory(one),
-				  224 * capacities[i] + 32 * 1024);
+				  264 * capacities[i] + 32 * 1024);
 		vmmem_iotlb_unref(one);
 	}
 }
@@ -100,6 +144,8 @@ START_TEST(null_is_refused_or_ignored)
 	assert_code(vmmem_iotlb_map(NULL, 0, 0, 1, RW), VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_unmap(NULL, 0, 1), VMMEM_EARGUMENT);
 	vmmem_iotlb_unmap_all(NULL);
+	ck_assert_uint_eq(vmmem_iotlb_enter(NULL), 0);
+	vmmem_iotlb_leave(NULL, 0);
 	assert_code(vmmem_iotlb_lookup(NULL, 0, 1, 0, pieces, 1, &found),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 0, NULL, 1, &found),
@@ -108,7 +154,8 @@ START_TEST(null_is_refused_or_ignored)
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_iotlb_lookup(iotlb, 0, 1, 8, pieces, 1, &found),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_iotlb_synchronize(NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_synchronize(NULL, VMMEM_FOREVER),
+		    VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_iotlb_capacity(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_count(NULL), 0);
 	ck_assert_uint_eq(vmmem_iotlb_evicted(NULL), 0);
@@ -463,7 +510,7 @@ START_TEST(one_entry_is_enough)
 	struct vmmem_iotlb *one;
 	size_t count;
 
-	assert_ok(vmmem_iotlb_new(1, &one));
+	assert_ok(iotlb_of(1, &one));
 	assert_ok(vmmem_iotlb_map(one, 0, 0, 0x3000, RW));
 	/* Its two rests both go, for what is new. */
 	assert_ok(vmmem_iotlb_map(one, 0x1000, 0, 0x1000, RW));
@@ -484,14 +531,151 @@ START_TEST(sections)
 {
 	uint64_t outer, inner;
 
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, 0));
 	outer = vmmem_iotlb_enter(iotlb);
 	inner = vmmem_iotlb_enter(iotlb);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER),
+		    VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, inner);
-	assert_code(vmmem_iotlb_synchronize(iotlb), VMMEM_ESELFWAIT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER),
+		    VMMEM_ESELFWAIT);
 	vmmem_iotlb_leave(iotlb, outer);
-	assert_ok(vmmem_iotlb_synchronize(iotlb));
+	assert_ok(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
+}
+END_TEST
+
+static struct vmmem_iotlb *
+table_of(size_t capacity)
+{
+	const struct vmmem_iotlb_options options = {
+		.size = sizeof(options),
+		.capacity = capacity,
+		.flags = VMMEM_IOTLB_NO_EVICT,
+	};
+	struct vmmem_iotlb *table = NULL;
+
+	assert_ok(vmmem_iotlb_new(&options, &table));
+	return table;
+}
+
+/* What a client has mapped stays mapped, and it is told of what does not fit. */
+START_TEST(a_table_does_not_evict)
+{
+	struct vmmem_iotlb *table = table_of(2);
+	size_t count;
+
+	assert_ok(vmmem_iotlb_map(table, 0, 0x10000, 0x1000, RW));
+	assert_ok(vmmem_iotlb_map(table, 0x2000, 0x20000, 0x1000, RW));
+	assert_code(vmmem_iotlb_map(table, 0x4000, 0x30000, 0x1000, RW),
+		    VMMEM_ENOROOM);
+	/* Nor across what is there: neither the old nor the new goes. */
+	assert_code(vmmem_iotlb_map(table, 0x2800, 0x30000, 0x1000, RW),
+		    VMMEM_ENOROOM);
+	assert_ok(vmmem_iotlb_lookup(table, 0, 0x1000, RW, pieces, 1, &count));
+	assert_ok(vmmem_iotlb_lookup(table, 0x2000, 0x1000, RW, pieces, 1,
+				     &count));
+	assert_code(vmmem_iotlb_lookup(table, 0x3000, 0x800, RW, pieces, 1,
+				       &count),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(vmmem_iotlb_evicted(table), 0);
+	/* One that takes its place, or joins, fits. */
+	assert_ok(vmmem_iotlb_map(table, 0x2000, 0x30000, 0x1000, RW));
+	assert_ok(vmmem_iotlb_map(table, 0x3000, 0x31000, 0x1000, RW));
+	/* A hole in one of them does not, and then there is none. */
+	assert_code(vmmem_iotlb_unmap(table, 0x2800, 0x100), VMMEM_ENOROOM);
+	assert_ok(vmmem_iotlb_lookup(table, 0x2000, 0x2000, RW, pieces, 1,
+				     &count));
+	assert_ok(vmmem_iotlb_unmap(table, 0x3000, 0x1000));
+	assert_ok(vmmem_iotlb_unmap(table, 0, 0x1000));
+	assert_ok(vmmem_iotlb_unmap(table, 0x2800, 0x100));
+	ck_assert_uint_eq(vmmem_iotlb_count(table), 2);
+	vmmem_iotlb_unmap_all(table);
+	ck_assert_uint_eq(vmmem_iotlb_count(table), 0);
+	vmmem_iotlb_unref(table);
+}
+END_TEST
+
+/* A number of the caller's comes back with each piece. */
+START_TEST(cookies)
+{
+	size_t count;
+
+	assert_ok(vmmem_iotlb_map_cookie(iotlb, 0, 0, 0x1000, RW, 7));
+	assert_ok(vmmem_iotlb_map_cookie(iotlb, 0x1000, 0x1000, 0x1000, RW,
+					 UINT64_MAX));
+	assert_ok(vmmem_iotlb_map(iotlb, 0x2000, 0x2000, 0x1000, RW));
+	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 3);
+	assert_ok(vmmem_iotlb_map_cookie(iotlb, 0x400, 0x400, 0x100, RW, 8));
+	assert_code(vmmem_iotlb_lookup(iotlb, 0, 0x4000, RW, pieces, MOST,
+				       &count),
+		    VMMEM_EIOMMUMISS);
+	ck_assert_uint_eq(count, 6);
+	ck_assert_uint_eq(pieces[0].cookie, 7);
+	ck_assert_uint_eq(pieces[1].cookie, 8);
+	ck_assert_uint_eq(pieces[2].cookie, 7);
+	ck_assert_uint_eq(pieces[3].cookie, UINT64_MAX);
+	ck_assert_uint_eq(pieces[4].cookie, 0);
+	ck_assert_uint_eq(pieces[5].cookie, 0);
+	ck_assert_uint_eq(pieces[5].reserved[2], 0);
+	/* Alike in all, they are one. */
+	assert_ok(vmmem_iotlb_map_cookie(iotlb, 0x1000, 0x1000, 0x1000, RW, 0));
+	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 4);
+	assert_code(vmmem_iotlb_map_cookie(NULL, 0, 0, 1, RW, 1),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_iotlb_map_cookie(iotlb, UINT64_MAX, 0, 2, RW, 1),
+		    VMMEM_EWRAPS);
+}
+END_TEST
+
+static atomic_int stage;
+
+static void *
+stay_in_a_section(void *unused)
+{
+	uint64_t section = vmmem_iotlb_enter(iotlb);
+
+	(void)unused;
+	atomic_store(&stage, 1);
+	while (atomic_load(&stage) != 2)
+		sched_yield();
+	vmmem_iotlb_leave(iotlb, section);
+	return NULL;
+}
+
+static void *
+wait_for_it(void *unused)
+{
+	(void)unused;
+	return vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER) == 0 ? NULL :
+								     iotlb;
+}
+
+/* Nor does one that waits for ever keep another waiting. */
+START_TEST(a_section_that_stays)
+{
+	pthread_t thread, waiter;
+	void *result;
+	int i;
+
+	atomic_store(&stage, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stay_in_a_section, NULL),
+			 0);
+	while (atomic_load(&stage) != 1)
+		sched_yield();
+	assert_code(vmmem_iotlb_synchronize(iotlb, 0), VMMEM_ETIMEOUT);
+	assert_code(vmmem_iotlb_synchronize(iotlb, 1000), VMMEM_ETIMEOUT);
+	ck_assert_int_eq(pthread_create(&waiter, NULL, wait_for_it, NULL), 0);
+	for (i = 0; i < 100; i++) {
+		assert_code(vmmem_iotlb_synchronize(iotlb, 1000),
+			    VMMEM_ETIMEOUT);
+		sched_yield();
+	}
+	atomic_store(&stage, 2);
+	pthread_join(thread, NULL);
+	pthread_join(waiter, &result);
+	ck_assert_ptr_null(result);
+	assert_ok(vmmem_iotlb_synchronize(iotlb, 0));
 }
 END_TEST
 
@@ -503,6 +687,9 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, new_checks_its_arguments);
+	tcase_add_test(tcase, new_with_options);
+	tcase_add_test(tcase, a_table_does_not_evict);
+	tcase_add_test(tcase, cookies);
 	tcase_add_test(tcase, memory_is_as_stated);
 	tcase_add_test(tcase, null_is_refused_or_ignored);
 	tcase_add_test(tcase, references_are_counted);
@@ -522,6 +709,7 @@ make_suite(void)
 	tcase_add_test(tcase, cutting_needs_room_too);
 	tcase_add_test(tcase, one_entry_is_enough);
 	tcase_add_test(tcase, sections);
+	tcase_add_test(tcase, a_section_that_stays);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

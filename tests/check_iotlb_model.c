@@ -25,6 +25,7 @@ struct byte {
 	bool mapped;
 	uint64_t delta;
 	uint32_t access;
+	uint64_t cookie;
 	uint64_t used; /* of all bytes of an entry alike */
 };
 
@@ -32,6 +33,7 @@ struct model {
 	struct vmmem_iotlb *iotlb;
 	uint64_t base; /* of the window */
 	size_t capacity;
+	bool keeps; /* it does not evict */
 	size_t most; /* bytes of a range, as a rule */
 	struct byte bytes[WINDOW];
 	uint64_t clock;
@@ -62,6 +64,7 @@ goes_on(const struct model *m, size_t i)
 
 	return i + 1 < WINDOW && a->mapped && b->mapped &&
 	       a->delta == b->delta && a->access == b->access &&
+	       a->cookie == b->cookie &&
 	       m->base + (i + 1) + b->delta != 0;
 }
 
@@ -117,6 +120,16 @@ evict(struct model *m)
 	}
 }
 
+/* overflows() takes a change back for which there is no room, if none may go. */
+static bool
+overflows(struct model *m, const struct byte *before)
+{
+	if (!m->keeps || count(m) <= m->capacity)
+		return false;
+	memcpy(m->bytes, before, sizeof(m->bytes));
+	return true;
+}
+
 /* Looking at entries is use, whether they permit the access or not. */
 static void
 use_range(struct model *m, size_t from, size_t to)
@@ -160,6 +173,7 @@ compare(struct model *m, size_t from, size_t len, uint32_t access)
 		HOLDS(m, p->state == state);
 		HOLDS(m, p->gpa == (b->mapped ? p->iova + b->delta : 0));
 		HOLDS(m, p->access == (b->mapped ? b->access : 0));
+		HOLDS(m, p->cookie == (b->mapped ? b->cookie : 0));
 		n++;
 	}
 	HOLDS(m, found == n);
@@ -189,6 +203,8 @@ step_map(struct model *m)
 	};
 	uint32_t access = accesses[rng_below(&m->rng, ARRAY_LEN(accesses))];
 	uint64_t delta = rng_below(&m->rng, 3) * 0x1000 - 0x1000, gpa;
+	uint64_t cookie = rng_chance(&m->rng, 10) ? rng_below(&m->rng, 3) : 0;
+	struct byte before[WINDOW];
 	size_t from, len, i;
 	int rc, want = 0;
 
@@ -203,14 +219,25 @@ step_map(struct model *m)
 			len = WINDOW / 2 - from;
 	}
 	gpa = m->base + from + delta;
-	rc = vmmem_iotlb_map(m->iotlb, m->base + from, gpa, len, access);
+	rc = cookie != 0 ?
+		     vmmem_iotlb_map_cookie(m->iotlb, m->base + from, gpa, len,
+					    access, cookie) :
+		     vmmem_iotlb_map(m->iotlb, m->base + from, gpa, len,
+				     access);
 	if (len != 0 && len - 1 > UINT64_MAX - gpa)
 		want = VMMEM_EWRAPS;
-	HOLDS(m, rc == want);
-	if (want != 0 || len == 0)
+	if (want != 0 || len == 0) {
+		HOLDS(m, rc == want);
 		return;
+	}
+	memcpy(before, m->bytes, sizeof(before));
 	for (i = from; i < from + len; i++)
-		m->bytes[i] = (struct byte){ true, delta, access, 0 };
+		m->bytes[i] = (struct byte){ true, delta, access, cookie, 0 };
+	if (overflows(m, before)) {
+		HOLDS(m, rc == VMMEM_ENOROOM);
+		return;
+	}
+	HOLDS(m, rc == 0);
 	/* Joined or not, it is younger than all that was used before. */
 	use(m, from, ++m->clock);
 	evict(m);
@@ -220,6 +247,7 @@ step_map(struct model *m)
 static void
 step_unmap(struct model *m)
 {
+	struct byte before[WINDOW];
 	size_t from, len, i;
 	int rc, want = 0;
 
@@ -235,9 +263,12 @@ step_unmap(struct model *m)
 	} else {
 		rc = vmmem_iotlb_unmap(m->iotlb, m->base + from, len);
 	}
-	HOLDS(m, rc == want);
+	memcpy(before, m->bytes, sizeof(before));
 	for (i = from; i < from + len; i++)
 		m->bytes[i].mapped = false;
+	if (overflows(m, before))
+		want = VMMEM_ENOROOM;
+	HOLDS(m, rc == want);
 	evict(m);
 }
 
@@ -291,21 +322,28 @@ static const struct {
 	uint64_t base;
 	size_t capacity;
 	size_t most;
+	bool keeps;
 } worlds[] = {
-	{ 0, 1, 24 },
-	{ 0, 2, 24 },
-	{ 0, 7, 24 },
-	{ 0, 1000, 24 },
-	{ 0, 200, 2 },
-	{ 0x12345678, 3, 24 },
-	{ 0x12345678, 33, 24 },
-	{ 0x12345678, 1000, 1 },
-	{ 0x7fffffffffffff00, 64, 3 },
-	{ UINT64_MAX - (WINDOW - 1), 1, 24 },
-	{ UINT64_MAX - (WINDOW - 1), 5, 100 },
-	{ UINT64_MAX - (WINDOW - 1), 20, 24 },
-	{ UINT64_MAX - (WINDOW - 1), 100, 2 },
-	{ UINT64_MAX - (WINDOW - 1), 1000, 2 },
+	{ 0, 1, 24, false },
+	{ 0, 2, 24, false },
+	{ 0, 7, 24, false },
+	{ 0, 1000, 24, false },
+	{ 0, 200, 2, false },
+	{ 0x12345678, 3, 24, false },
+	{ 0x12345678, 33, 24, false },
+	{ 0x12345678, 1000, 1, false },
+	{ 0x7fffffffffffff00, 64, 3, false },
+	{ UINT64_MAX - (WINDOW - 1), 1, 24, false },
+	{ UINT64_MAX - (WINDOW - 1), 5, 100, false },
+	{ UINT64_MAX - (WINDOW - 1), 20, 24, false },
+	{ UINT64_MAX - (WINDOW - 1), 100, 2, false },
+	{ UINT64_MAX - (WINDOW - 1), 1000, 2, false },
+	{ 0, 1, 24, true },
+	{ 0, 4, 24, true },
+	{ 0x12345678, 40, 5, true },
+	{ 0x12345678, 90, 3, true },
+	{ UINT64_MAX - (WINDOW - 1), 12, 24, true },
+	{ UINT64_MAX - (WINDOW - 1), 100, 2, true },
 };
 
 START_TEST(same_as_the_model)
@@ -314,14 +352,20 @@ START_TEST(same_as_the_model)
 		.base = worlds[_i].base,
 		.capacity = worlds[_i].capacity,
 		.most = worlds[_i].most,
+		.keeps = worlds[_i].keeps,
 		.clock = 1,
 		.seed = rng_seed() + (uint64_t)_i,
 		.what = "",
 	};
+	const struct vmmem_iotlb_options options = {
+		.size = sizeof(options),
+		.capacity = worlds[_i].capacity,
+		.flags = worlds[_i].keeps ? VMMEM_IOTLB_NO_EVICT : 0,
+	};
 	uint64_t rounds = rng_rounds(ROUNDS) / ARRAY_LEN(worlds) + 1;
 
 	m.rng.state = m.seed;
-	assert_ok(vmmem_iotlb_new(m.capacity, &m.iotlb));
+	assert_ok(vmmem_iotlb_new(&options, &m.iotlb));
 	for (m.step = 1; m.step <= rounds; m.step++)
 		step(&m);
 	m.what = "end";

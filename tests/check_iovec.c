@@ -122,7 +122,8 @@ START_TEST(of_a_range)
 		assert_ok(vmmem_collection_iovec(guest, ranges[i].gpa,
 						 ranges[i].len,
 						 ranges[i].access, iov,
-						 ranges[i].count, &count));
+						 ranges[i].count, &count,
+						 NULL));
 		ck_assert_uint_eq(count, ranges[i].count);
 		for (j = 0; j < count; j++)
 			expect(j, memory + ranges[i].want[j].at,
@@ -131,7 +132,7 @@ START_TEST(of_a_range)
 	}
 	/* Up to the last byte of all. */
 	assert_ok(vmmem_collection_iovec(guest, LAST, SIZE, READ_WRITE, iov, 1,
-					 &count));
+					 &count, NULL));
 	expect(0, host_of(guest, LAST), SIZE);
 }
 END_TEST
@@ -143,15 +144,15 @@ START_TEST(no_bytes)
 	size_t count = 77;
 
 	assert_ok(vmmem_collection_iovec(guest, 0x666000, 0, READ_WRITE, NULL,
-					 0, &count));
+					 0, &count, NULL));
 	ck_assert_uint_eq(count, 0);
 	count = 77;
 	assert_ok(vmmem_collection_iovec_ranges(guest, none, 2, READ_WRITE,
-						iov, 16, &count));
+						iov, 16, &count, NULL));
 	ck_assert_uint_eq(count, 0);
 	count = 77;
 	assert_ok(vmmem_collection_iovec_ranges(guest, NULL, 0, READ_WRITE,
-						iov, 16, &count));
+						iov, 16, &count, NULL));
 	ck_assert_uint_eq(count, 0);
 	count = 77;
 	assert_ok(vmmem_slice_list_iovec(&empty, 1, READ_WRITE, iov, 16,
@@ -202,7 +203,7 @@ START_TEST(of_a_chain)
 
 	assert_ok(vmmem_collection_iovec_ranges(guest, chain, CHAIN,
 						VMMEM_PROT_WRITE, iov, PIECES,
-						&count));
+						&count, NULL));
 	ck_assert_uint_eq(count, PIECES);
 	expect_chain(PIECES);
 }
@@ -215,22 +216,23 @@ START_TEST(too_little_room)
 
 	assert_code(vmmem_collection_iovec_ranges(
 			    guest, chain, CHAIN, READ_WRITE,
-			    _i == 0 ? NULL : iov, (size_t)_i, &count),
+			    _i == 0 ? NULL : iov, (size_t)_i, &count, NULL),
 		    VMMEM_ENOROOM);
 	ck_assert_uint_eq(count, PIECES);
 	expect_chain((size_t)_i);
 	if (_i == 0) {
 		assert_code(vmmem_collection_iovec(guest, A, 3 * SIZE, 0, NULL,
-						   0, &count),
+						   0, &count, NULL),
 			    VMMEM_ENOROOM);
 		ck_assert_uint_eq(count, 2);
 	}
 	/* The rest is looked at, too. */
 	count = 77;
 	assert_code(vmmem_collection_iovec(guest, A, 5 * SIZE, 0, iov, 0,
-					   &count), VMMEM_EBADADDR);
+					   &count, NULL), VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(guest, A, 4 * SIZE,
-					   VMMEM_PROT_WRITE, iov, 1, &count),
+					   VMMEM_PROT_WRITE, iov, 1, &count,
+					   NULL),
 		    VMMEM_EDENIED);
 	ck_assert_uint_eq(count, 77);
 }
@@ -242,32 +244,38 @@ START_TEST(refusals)
 	size_t count = 77;
 
 	assert_code(vmmem_collection_iovec(guest, A, 5 * SIZE, READ_WRITE, iov,
-					   16, &count), VMMEM_EDENIED);
+					   16, &count, NULL), VMMEM_EDENIED);
 	assert_code(vmmem_collection_iovec(guest, A, 5 * SIZE, VMMEM_PROT_READ,
-					   iov, 16, &count), VMMEM_EBADADDR);
-	assert_code(vmmem_collection_iovec(guest, 0, 1, 0, iov, 16, &count),
+					   iov, 16, &count,
+					   NULL), VMMEM_EBADADDR);
+	assert_code(vmmem_collection_iovec(guest, 0, 1, 0, iov, 16, &count,
+					   NULL),
 		    VMMEM_EBADADDR);
 	assert_code(vmmem_collection_iovec(guest, LAST, SIZE + 1, 0, iov, 16,
-					   &count), VMMEM_EWRAPS);
+					   &count, NULL), VMMEM_EWRAPS);
 	assert_code(vmmem_collection_iovec(guest, TOP, TOP, 0, iov, 16,
-					   &count), VMMEM_EWRAPS);
+					   &count, NULL), VMMEM_EWRAPS);
 	assert_code(vmmem_collection_iovec(guest, DEVICE, 1, READ_WRITE, iov,
-					   16, &count), VMMEM_ENOHOST);
+					   16, &count, NULL), VMMEM_ENOHOST);
 	assert_code(vmmem_collection_iovec(guest, GRANTS, 1, READ_WRITE, iov,
-					   16, &count), VMMEM_ENOHOST);
+					   16, &count, NULL), VMMEM_ENOHOST);
 	assert_code(vmmem_collection_iovec_ranges(guest, bad, 2, READ_WRITE,
-						  iov, 16, &count),
+						  iov, 16, &count, NULL),
 		    VMMEM_EBADADDR);
-	assert_code(vmmem_collection_iovec(NULL, A, 1, 0, iov, 16, &count),
+	assert_code(vmmem_collection_iovec(NULL, A, 1, 0, iov, 16, &count,
+					   NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_iovec(guest, A, 1, 8, iov, 16, &count),
+	assert_code(vmmem_collection_iovec(guest, A, 1, 8, iov, 16, &count,
+					   NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_iovec(guest, A, 1, 0, NULL, 1, &count),
+	assert_code(vmmem_collection_iovec(guest, A, 1, 0, NULL, 1, &count,
+					   NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_iovec(guest, A, 1, 0, iov, 1, NULL),
+	assert_code(vmmem_collection_iovec(guest, A, 1, 0, iov, 1, NULL, NULL),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_iovec_ranges(guest, NULL, 1, 0, iov, 1,
-						  &count), VMMEM_EARGUMENT);
+						  &count,
+						  NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_slice_list_iovec(NULL, 1, 0, iov, 1, &count),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_mark(NULL, A, 1), VMMEM_EARGUMENT);
@@ -413,9 +421,10 @@ START_TEST(empty_collection)
 
 	assert_ok(vmmem_collection_new_empty(&empty));
 	assert_code(vmmem_collection_mark(empty, 0, 1), VMMEM_EBADADDR);
-	assert_code(vmmem_collection_iovec(empty, 0, 1, 0, iov, 1, &count),
+	assert_code(vmmem_collection_iovec(empty, 0, 1, 0, iov, 1, &count,
+					   NULL),
 		    VMMEM_EBADADDR);
-	assert_ok(vmmem_collection_iovec(empty, 0, 0, 0, iov, 1, &count));
+	assert_ok(vmmem_collection_iovec(empty, 0, 0, 0, iov, 1, &count, NULL));
 	ck_assert_uint_eq(count, 0);
 	vmmem_collection_unref(empty);
 }
@@ -493,12 +502,12 @@ START_TEST(list_of_a_chain)
 	size_t i, needed = 77, count = 77;
 
 	assert_code(vmmem_collection_slice_list(guest, chain, CHAIN, READ_WRITE,
-						NULL, 0, &needed),
+						NULL, 0, &needed, NULL),
 		    VMMEM_ENOROOM);
 	ck_assert_uint_ge(needed, PIECES);
 	ck_assert_uint_le(needed, 16);
 	assert_ok(vmmem_collection_slice_list(guest, chain, CHAIN, READ_WRITE,
-					      slices, needed, &count));
+					      slices, needed, &count, NULL));
 	ck_assert_uint_eq(count, needed);
 	assert_ok(vmmem_slice_list_iovec(slices, count, VMMEM_PROT_WRITE, iov,
 					 PIECES, &count));
@@ -526,13 +535,13 @@ START_TEST(list_of_grants)
 	size_t i, count = 77;
 
 	assert_ok(vmmem_collection_slice_list(guest, two, 3, VMMEM_PROT_WRITE,
-					      slices, 2, &count));
+					      slices, 2, &count, NULL));
 	ck_assert_uint_eq(count, 2);
 	ck_assert_int_eq(grants.acquired - grants.released, 2);
 	vmmem_slice_list_release(slices, 2);
 	expect_grants(&grants, 2);
 	for (i = 0; i < 2; i++) {
-		ck_assert_ptr_null(slices[i].owner);
+		ck_assert_uint_eq(slices[i].flags, 0);
 		ck_assert_ptr_null(slices[i].host);
 		ck_assert_uint_eq(slices[i].len, 0);
 	}
@@ -540,7 +549,7 @@ START_TEST(list_of_grants)
 	expect_grants(&grants, 2);
 	count = 77;
 	assert_code(vmmem_collection_slice_list(guest, two, 3, VMMEM_PROT_WRITE,
-						slices, 1, &count),
+						slices, 1, &count, NULL),
 		    VMMEM_ENOROOM);
 	ck_assert_uint_eq(count, 2);
 	ck_assert_uint_eq(grants.acquired, 4);
@@ -548,7 +557,7 @@ START_TEST(list_of_grants)
 	count = 77;
 	assert_code(vmmem_collection_slice_list(guest, hole, 2,
 						VMMEM_PROT_WRITE, slices, 2,
-						&count),
+						&count, NULL),
 		    VMMEM_EBADADDR);
 	ck_assert_uint_eq(count, 77);
 	ck_assert_uint_eq(grants.acquired, 5);
@@ -562,18 +571,18 @@ START_TEST(list_checks_its_arguments)
 	size_t count = 77;
 
 	assert_code(vmmem_collection_slice_list(NULL, chain, 1, 0, &slice, 1,
-						&count), VMMEM_EARGUMENT);
+						&count, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, NULL, 1, 0, &slice, 1,
-						&count), VMMEM_EARGUMENT);
+						&count, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 4, &slice, 1,
-						&count), VMMEM_EARGUMENT);
+						&count, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, NULL, 1,
-						&count), VMMEM_EARGUMENT);
+						&count, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_collection_slice_list(guest, chain, 1, 0, &slice, 1,
-						NULL), VMMEM_EARGUMENT);
+						NULL, NULL), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(count, 77);
 	assert_ok(vmmem_collection_slice_list(guest, NULL, 0, 0, NULL, 0,
-					      &count));
+					      &count, NULL));
 	ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -591,7 +600,7 @@ START_TEST(readv_and_mark)
 	ck_assert_int_eq(pwrite(fd, want, 0xfff, 0), 0xfff);
 	assert_ok(vmmem_collection_iovec_ranges(guest, chain, CHAIN,
 						VMMEM_PROT_WRITE, iov, 16,
-						&count));
+						&count, NULL));
 	ck_assert_int_eq(ftruncate(fd, 0xfff), 0);
 	got = readv(fd, iov, (int)count);
 	ck_assert_int_eq(got, 0xfff);

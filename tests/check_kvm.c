@@ -140,12 +140,13 @@ START_TEST(one_update_with_several_changes)
 	struct vmmem_update *update;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, region));
 	expect_memory(0, 1);
 	expect_none(LEN);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 	expect_none(0);
 	expect_memory(LEN, 2);
@@ -162,7 +163,7 @@ START_TEST(read_only_region)
 
 	vmmem_region_builder_set_range(builder, LEN, LEN);
 	vmmem_region_builder_set_alias(builder, ram, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	host = expect_host(ram);
@@ -223,11 +224,12 @@ START_TEST(slot_of_the_callers_own_is_in_the_way)
 	struct vmmem_update *update;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, other));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_code(vmmem_update_commit(update), -EEXIST);
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 	vmmem_region_unref(other);
 
@@ -322,10 +324,11 @@ START_TEST(memory_that_moves)
 	insert(old);
 	expect_memory(0, 1);
 	ck_assert_uint_eq(host[0], 1);
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, new));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_none(0);
 	expect_memory(4 * LEN, 2);
 	ck_assert_uint_eq(host[0], 2);

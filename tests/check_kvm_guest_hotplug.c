@@ -131,9 +131,9 @@ change_windows(unsigned int touched, unsigned int present,
 
 	/* Readers that were long in a section kept blocks from coming back. */
 	if (pool_count() < WINDOWS)
-		assert_ok(vmmem_space_synchronize(machine.space, -1));
+		assert_ok(vmmem_space_synchronize(machine.space, VMMEM_FOREVER));
 	machine.stamp.map++;
-	assert_ok(vmmem_update_begin(machine.space, &update));
+	assert_ok(vmmem_update_new(machine.space, VMMEM_FOREVER, &update));
 	for (unsigned int i = 0; i < WINDOWS; i++) {
 		struct window *window = &machine.windows[i];
 
@@ -161,6 +161,7 @@ change_windows(unsigned int touched, unsigned int present,
 	assert_ok(vmmem_update_insert(update, stamp));
 	vmmem_region_unref(stamp);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 
 	atomic_store(&machine.published, machine.stamp.map);
 	for (unsigned int i = 0; i < WINDOWS; i++)
@@ -379,7 +380,7 @@ be_a_child(void)
 		    vmmem_space_remove(machine.space, WINDOW_GPA(i), WINDOW_LEN,
 				       NULL) != 0)
 			return 2;
-	if (vmmem_space_synchronize(machine.space, -1) != 0)
+	if (vmmem_space_synchronize(machine.space, VMMEM_FOREVER) != 0)
 		return 3;
 	if (vmmem_kvm_stop(machine.kvm) != 0)
 		return 4;
@@ -437,7 +438,7 @@ START_TEST(nobody_notices)
 			expect_child();
 		if (look) {
 			expect_lap();
-			assert_ok(vmmem_space_synchronize(machine.space, -1));
+			assert_ok(vmmem_space_synchronize(machine.space, VMMEM_FOREVER));
 		}
 		for (unsigned int i = 0; i < WINDOWS; i++) {
 			if (look && old[i] != NULL)

@@ -208,10 +208,11 @@ START_TEST(moving_loses_no_mark)
 	insert(here);
 	start(NULL, _i, region);
 	write_page(8);
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, GPA, LEN, NULL));
 	assert_ok(vmmem_update_insert(update, there));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(vm_write(&vm, ALIAS, 2), KVM_EXIT_HLT);
 	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
 	EXPECT(region, 0, 8);

@@ -26,7 +26,7 @@ START_TEST(logged_where_it_is)
 	uint64_t page;
 
 	/* In a bitmap that others share. */
-	assert_ok(vmmem_bitmap_new(offset + LEN, 0, PAGE, &bitmap));
+	assert_ok(vmmem_bitmap_new(offset + LEN, 0, PAGE, NULL, &bitmap));
 	vmmem_region_builder_set_range(builder, GPA, LEN);
 	vmmem_region_builder_set_bitmap(builder, bitmap, offset);
 	assert_ok(vmmem_region_builder_build(builder, &region));

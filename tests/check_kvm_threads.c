@@ -147,7 +147,8 @@ START_TEST(nothing_is_lost)
 	printf("way %d, seed 0x%llx\n", _i, (unsigned long long)seed);
 	fflush(stdout);
 	atomic_store(&rounds_left, (unsigned int)rng_rounds(1000));
-	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(ram), &harvester));
+	assert_ok(vmmem_harvester_new(vmmem_region_bitmap(ram), NULL,
+				      &harvester));
 	assert_ok(vmmem_kvm_log_start(kvm, NULL));
 	for (page = 0; page < LEN; page += PAGE)
 		copy[page] = host[page];

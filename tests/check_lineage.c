@@ -224,13 +224,13 @@ several(struct state *state, struct rng *rng)
 	if (from == COLLECTIONS || to == COLLECTIONS)
 		return;
 	ck_assert_int_eq(vmmem_space_new(state->collections[from], &space), 0);
-	ck_assert_int_eq(vmmem_update_begin(space, &update), 0);
+	ck_assert_int_eq(vmmem_update_new(space, VMMEM_FOREVER, &update), 0);
 	memcpy(state->has[to], state->has[from], sizeof(state->has[to]));
 	while (steps-- > 0)
 		step(state, rng, update, state->has[to]);
 	state->collections[to] =
 		vmmem_collection_ref(vmmem_update_collection(update));
-	vmmem_update_abort(update);
+	vmmem_update_free(update);
 	vmmem_space_unref(space);
 	state->latest = to;
 }

@@ -220,7 +220,7 @@ begin(void)
 {
 	struct vmmem_update *update = NULL;
 
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	return update;
 }
 
@@ -300,6 +300,7 @@ START_TEST(only_the_difference)
 	insert(update, 9);
 	insert(update, 0);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_journal("a( a-3 a+0 a+2 a+9 a= a) ");
 
 	/* Out and in again in one update is no change. */
@@ -308,11 +309,14 @@ START_TEST(only_the_difference)
 	insert(update, 9);
 	take_out(update, 2);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	/* A region of the same range is another region, though. */
 	expect_journal("a( a-9 a-2 a+9 a= a) ");
 	expect_in_step(&ears[0]);
-	vmmem_update_abort(begin());
-	assert_ok(vmmem_update_commit(begin()));
+	vmmem_update_free(begin());
+	update = begin();
+	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_journal("");
 }
 END_TEST
@@ -331,6 +335,7 @@ START_TEST(priorities)
 	take_out(update, 1);
 	insert(update, 7);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_journal("d( b( a( c( c-1 a-1 b-1 d-1 d+7 b+7 a+7 c+7 "
 		       "d= b= a= c= d) b) a) c) ");
 }
@@ -371,6 +376,7 @@ START_TEST(refusing)
 	ears[refusals[_i].ear].refuse_at = refusals[_i].event;
 	ears[refusals[_i].ear].code = -EACCES;
 	assert_code(vmmem_update_commit(update), -EACCES);
+	vmmem_update_free(update);
 	expect_journal(refusals[_i].journal);
 	expect_in_step(&ears[0]);
 	expect_in_step(&ears[1]);
@@ -381,6 +387,7 @@ START_TEST(refusing)
 	update = begin();
 	take_out(update, 1);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	expect_journal("a( b( b-1 a-1 a= b= a) b) ");
 }
 END_TEST
@@ -440,7 +447,8 @@ meddle(void *opaque, struct vmmem_region *region)
 	struct vmmem_collection *map;
 	struct vmmem_reader *reader;
 
-	assert_code(vmmem_update_begin(space, &update), VMMEM_ESELFWAIT);
+	assert_code(vmmem_update_new(space, VMMEM_FOREVER, &update),
+		    VMMEM_ESELFWAIT);
 	assert_code(vmmem_space_insert(space, region), VMMEM_ESELFWAIT);
 	if (*self != NULL)
 		assert_code(vmmem_listener_free(*self), VMMEM_ESELFWAIT);
@@ -451,7 +459,7 @@ meddle(void *opaque, struct vmmem_region *region)
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	return 0;
 }
 
@@ -520,6 +528,7 @@ START_TEST(random_updates)
 			ears[ear].code = -EACCES;
 		}
 		rc = vmmem_update_commit(update);
+		vmmem_update_free(update);
 		refused += rc != 0;
 		if (rc != 0)
 			assert_code(rc, -EACCES);

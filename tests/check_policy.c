@@ -243,25 +243,22 @@ START_TEST(reserve)
 	struct vmmem_region *region;
 	int fd = file_of(2 * LEN), memfd;
 	uint64_t offset;
-	uint32_t flags;
 
 	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_YES);
 	region = build();
-	flags = vmmem_region_mapping_flags(region);
-	ck_assert_uint_eq(flags & MAP_NORESERVE, 0);
 	ck_assert(!smaps_flag(expect_host(region), "nr"));
 	ck_assert_uint_eq(granted(region).reserve, VMMEM_RESERVE_YES);
 	vmmem_region_unref(region);
 
 	/* The blocks of a file are there at once; of no more of it. */
-	vmmem_region_builder_set_file(builder, fd, page_size());
+	vmmem_region_builder_set_file(builder, fd, page_size(), 0);
 	ck_assert_uint_eq(storage(fd), 0);
 	region = build();
 	ck_assert_uint_eq(storage(fd), LEN);
 	ck_assert_uint_eq(granted(region).reserve, VMMEM_RESERVE_YES);
 	vmmem_region_unref(region);
 	/* And of the right part: one page of this one is there. */
-	vmmem_region_builder_set_file(builder, fd, LEN);
+	vmmem_region_builder_set_file(builder, fd, LEN, 0);
 	vmmem_region_unref(build());
 	ck_assert_uint_eq(storage(fd), 2 * LEN - page_size());
 	set_kind(VMMEM_REGION_MEMFD);
@@ -270,14 +267,8 @@ START_TEST(reserve)
 	ck_assert_uint_eq(storage(memfd), LEN);
 	vmmem_region_unref(region);
 
-	/* It wins over the mapping flags, either way. */
 	vmmem_region_builder_set_anonymous(builder);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
-	region = build();
-	ck_assert_uint_eq(granted(region).reserve, VMMEM_RESERVE_YES);
-	vmmem_region_unref(region);
 	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
-	vmmem_region_builder_set_mapping_flags(builder, 0);
 	region = build();
 	ck_assert_uint_eq(granted(region).reserve, VMMEM_RESERVE_NO);
 	ck_assert(smaps_flag(expect_host(region), "nr"));
@@ -420,16 +411,6 @@ START_TEST(contradictions)
 	node = VMMEM_NUMA_NODES_MAX;
 	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, &node, 1);
 	refuse(VMMEM_ENONODE);
-	/* mmap() would fill it from anywhere. */
-	node = 0;
-	vmmem_policy_set_numa(policy, VMMEM_NUMA_BIND, &node, 1);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_POPULATE);
-	refuse(VMMEM_EARGUMENT);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_LOCKED);
-	refuse(VMMEM_EARGUMENT);
-	vmmem_region_builder_set_mapping_flags(builder, 0);
-	vmmem_policy_set_numa(policy, VMMEM_NUMA_DEFAULT, NULL, 0);
-
 	vmmem_policy_set_thp(policy, VMMEM_THP_YES);
 	vmmem_region_builder_set_huge_page_size(builder, 0x200000);
 	refuse(VMMEM_EARGUMENT);
@@ -439,8 +420,7 @@ START_TEST(contradictions)
 	vmmem_policy_set_prefault(policy, 1);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_EXEC);
 	refuse(VMMEM_EARGUMENT);
-	vmmem_region_builder_set_protection(builder, VMMEM_PROT_WRITE);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_EXEC);
 	refuse(VMMEM_EARGUMENT);
 	vmmem_policy_set_prefault(policy, 0);
 

@@ -51,7 +51,7 @@ huge_region(int kind, uint64_t gpa)
 		vmmem_region_builder_set_memfd(builder);
 	} else if (kind == VMMEM_REGION_FILE) {
 		fd = huge_file();
-		vmmem_region_builder_set_file(builder, fd, 0);
+		vmmem_region_builder_set_file(builder, fd, 0, 0);
 	} else {
 		vmmem_region_builder_set_anonymous(builder);
 	}
@@ -153,8 +153,7 @@ START_TEST(discard_of_private_file)
 	int fd = huge_file();
 
 	vmmem_region_builder_set_range(builder, 0, HUGE);
-	vmmem_region_builder_set_file(builder, fd, 0);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	region = build();
 	assert_code(vmmem_region_discard(region, 0, HUGE, 0, &discarded),
 		    VMMEM_ENODISCARD);
@@ -194,7 +193,7 @@ START_TEST(untrusted)
 	assert_code(vmmem_fd_check(fd, 0, HUGE, &rules, NULL),
 		    VMMEM_EFILETYPE);
 	vmmem_region_builder_set_range(builder, 0, HUGE);
-	vmmem_region_builder_set_untrusted_file(builder, fd, HUGE, NULL);
+	vmmem_region_builder_set_untrusted_file(builder, fd, HUGE, 0, NULL);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	ck_assert_uint_eq(vmmem_region_huge_pages(region),
 			  VMMEM_HUGE_PAGES_YES);

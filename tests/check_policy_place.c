@@ -173,7 +173,7 @@ START_TEST(large_pages_of_files)
 	int fd = file_of(3 * size);
 
 	vmmem_region_builder_set_range(builder, size + page_size(), 2 * size);
-	vmmem_region_builder_set_file(builder, fd, page_size());
+	vmmem_region_builder_set_file(builder, fd, page_size(), 0);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	ck_assert_uint_eq(((uintptr_t)expect_host(region) - page_size()) %
 				  size, 0);

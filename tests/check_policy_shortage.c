@@ -44,7 +44,7 @@ use_file(void)
 	ck_assert_int_eq(ftruncate(file, 0), 0);
 	ck_assert_int_eq(ftruncate(file, (off_t)SPARSE), 0);
 	vmmem_region_builder_set_range(builder, 0, SPARSE);
-	vmmem_region_builder_set_file(builder, file, 0);
+	vmmem_region_builder_set_file(builder, file, 0, 0);
 }
 
 START_TEST(reserve)

@@ -210,8 +210,7 @@ START_TEST(private_files)
 	if (fd < 0)
 		return;
 	vmmem_region_builder_set_range(builder, GPA, SIZE);
-	vmmem_region_builder_set_file(builder, fd, PAGE);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, fd, PAGE, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	assert_walk(region, "");
 	ck_assert_int_eq(pwrite(fd, "y", 1, 3 * (off_t)PAGE), 1);

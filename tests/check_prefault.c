@@ -142,7 +142,7 @@ START_TEST(read_only)
 	struct vmmem_region *region;
 
 	set_kind(VMMEM_REGION_FILE);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_policy_set_prefault(policy, 2);
 	region = build();
 	ck_assert_uint_eq(in_core(expect_host(region), LEN), LEN);

@@ -149,7 +149,8 @@ transfer(int side, struct vmmem_collection *guest, uint64_t len, int fd,
 					      ret_done);
 	if (side == CHAIN)
 		return vmmem_collection_ranges_to_fd(guest, chain, 2, 0, len,
-						     fd, at, flags, ret_done);
+						     fd, at, flags, ret_done,
+						     NULL);
 	assert_ok(vmmem_collection_slice(guest, 0, len, VMMEM_PROT_READ,
 					 &slice));
 	return vmmem_slice_to_fd(&slice, 0, len, fd, at, flags, ret_done);

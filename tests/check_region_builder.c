@@ -5,6 +5,7 @@
 #include <vmmem/region_builder.h>
 
 #include "guest.h"
+#include "memory.h"
 #include "suite.h"
 
 static struct vmmem_region_builder *builder;
@@ -54,6 +55,14 @@ expect_kind(uint32_t kind)
 	vmmem_region_unref(region);
 }
 
+/* An emulator's mappings are not those of what it runs. */
+static void
+expect_smaps(const struct vmmem_region *region, const char *flag, bool has)
+{
+	if (memory_skip_reason() == NULL)
+		ck_assert_int_eq(smaps_flag(expect_host(region), flag), has);
+}
+
 START_TEST(default_is_anonymous)
 {
 	struct vmmem_region *region = build();
@@ -63,8 +72,9 @@ START_TEST(default_is_anonymous)
 	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_ANONYMOUS);
 	ck_assert_uint_eq(vmmem_region_protection(region),
 			  VMMEM_PROT_READ | VMMEM_PROT_WRITE);
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region),
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	ck_assert_uint_eq(vmmem_region_file_flags(region), 0);
+	expect_smaps(region, "nr", true);
+	expect_smaps(region, "sh", false);
 	ck_assert_ptr_null(vmmem_region_cookie(region));
 	ck_assert_str_eq(vmmem_region_name(region), "");
 	vmmem_region_unref(region);
@@ -109,7 +119,7 @@ START_TEST(last_backing_counts)
 
 	vmmem_region_builder_set_memfd(builder);
 	expect_kind(VMMEM_REGION_MEMFD);
-	vmmem_region_builder_set_file(builder, fd, 0);
+	vmmem_region_builder_set_file(builder, fd, 0, 0);
 	expect_kind(VMMEM_REGION_FILE);
 	vmmem_region_builder_set_external(builder, memory, ignore, NULL);
 	expect_kind(VMMEM_REGION_EXTERNAL);
@@ -173,13 +183,11 @@ START_TEST(null_builder)
 	vmmem_region_builder_set_range(NULL, 0, 1);
 	vmmem_region_builder_set_anonymous(NULL);
 	vmmem_region_builder_set_memfd(NULL);
-	vmmem_region_builder_set_file(NULL, 0, 0);
+	vmmem_region_builder_set_file(NULL, 0, 0, 0);
 	vmmem_region_builder_set_external(NULL, &region, ignore, NULL);
 	vmmem_region_builder_set_alias(NULL, target, 0);
 	vmmem_region_builder_set_custom(NULL, &ops, NULL);
 	vmmem_region_builder_set_protection(NULL, 0);
-	vmmem_region_builder_set_read_only(NULL, 1);
-	vmmem_region_builder_set_mapping_flags(NULL, 0);
 	vmmem_region_builder_set_huge_page_size(NULL, 0);
 	vmmem_region_builder_set_cookie(NULL, NULL);
 	vmmem_region_builder_set_name(NULL, "name");
@@ -206,49 +214,17 @@ END_TEST
 
 static const struct {
 	uint32_t flags;
-	int anonymous;
-	int memfd;
-	int file;
+	int code;
 } flag_rows[] = {
-	{ 0, 0, 0, 0 },
-	{ MAP_NORESERVE, 0, 0, 0 },
-	{ MAP_NORESERVE | MAP_POPULATE, 0, 0, 0 },
-	{ MAP_PRIVATE, 0, VMMEM_EARGUMENT, 0 },
-	{ MAP_PRIVATE | MAP_ANONYMOUS, 0, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
-	{ MAP_SHARED, VMMEM_EARGUMENT, 0, 0 },
-	{ MAP_SHARED_VALIDATE, VMMEM_EARGUMENT, 0, 0 },
-	{ MAP_FIXED, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED },
-	{ MAP_FIXED_NOREPLACE, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED,
-	  VMMEM_EMAPFIXED },
-	{ MAP_FIXED | MAP_NORESERVE, VMMEM_EMAPFIXED, VMMEM_EMAPFIXED,
-	  VMMEM_EMAPFIXED },
-	{ MAP_GROWSDOWN, VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
-	{ MAP_HUGETLB, VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT },
-	{ UINT32_C(1) << 31, VMMEM_EARGUMENT, VMMEM_EARGUMENT,
-		VMMEM_EARGUMENT },
-		{ UINT32_MAX & ~(uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE),
-		VMMEM_EARGUMENT, VMMEM_EARGUMENT, VMMEM_EARGUMENT }, };
-
-static void
-expect_flags(int code, uint32_t flags)
-{
-	struct vmmem_region *region;
-	uint32_t type = MAP_TYPE;
-
-	if (code != 0) {
-		refuse(code);
-		return;
-	}
-	region = build();
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region) & ~type &
-				  ~(uint32_t)MAP_ANONYMOUS,
-			  flags & ~type & ~(uint32_t)MAP_ANONYMOUS);
-	if ((flags & type) != 0)
-		ck_assert_uint_eq(vmmem_region_mapping_flags(region) & type,
-				  flags & type);
-	ck_assert(all_are(expect_host(region), 0, 0x4000));
-	vmmem_region_unref(region);
-}
+	{ 0, 0 },
+	{ VMMEM_FILE_PRIVATE, 0 },
+	/* A memfd is no persistent memory. */
+	{ VMMEM_FILE_SYNC, -EOPNOTSUPP },
+	{ VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC, VMMEM_EARGUMENT },
+	{ 4, VMMEM_EARGUMENT },
+	{ UINT32_C(1) << 31, VMMEM_EARGUMENT },
+	{ UINT32_MAX, VMMEM_EARGUMENT },
+};
 
 /* qemu-user emulates a Linux that is older than it says. */
 static bool
@@ -259,22 +235,28 @@ system_validates_flags(int fd)
 	return at != MAP_FAILED && munmap(at, 0x4000) == 0;
 }
 
-START_TEST(mapping_flags)
+START_TEST(file_flags)
 {
-	uint32_t flags = flag_rows[_i].flags;
+	const uint32_t flags = flag_rows[_i].flags;
+	struct vmmem_region *region;
 	int fd = file_of(0x4000);
 
-	if (flags == MAP_SHARED_VALIDATE && !system_validates_flags(fd)) {
+	vmmem_region_builder_set_file(builder, fd, 0, flags);
+	if (flags == VMMEM_FILE_SYNC && !system_validates_flags(fd)) {
 		close(fd);
 		return;
 	}
-
-	vmmem_region_builder_set_mapping_flags(builder, flags);
-	expect_flags(flag_rows[_i].anonymous, flags);
-	vmmem_region_builder_set_memfd(builder);
-	expect_flags(flag_rows[_i].memfd, flags);
-	vmmem_region_builder_set_file(builder, fd, 0);
-	expect_flags(flag_rows[_i].file, flags);
+	if (flag_rows[_i].code != 0) {
+		refuse(flag_rows[_i].code);
+	} else {
+		region = build();
+		ck_assert_uint_eq(vmmem_region_file_flags(region), flags);
+		expect_smaps(region, "sh", flags == 0);
+		vmmem_region_unref(region);
+	}
+	/* The flags are the file's, and go with it. */
+	vmmem_region_builder_set_anonymous(builder);
+	expect_kind(VMMEM_REGION_ANONYMOUS);
 	close(fd);
 }
 END_TEST
@@ -282,13 +264,16 @@ END_TEST
 START_TEST(private_file_keeps_its_writes)
 {
 	int fd = file_of(0x4000);
-	struct vmmem_region *region;
+	struct vmmem_region *region, *alias;
 	uint8_t byte = 1;
 
-	vmmem_region_builder_set_file(builder, fd, 0);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	region = build();
-	ck_assert_uint_eq(vmmem_region_mapping_flags(region), MAP_PRIVATE);
+	ck_assert_uint_eq(vmmem_region_file_flags(region), VMMEM_FILE_PRIVATE);
+	vmmem_region_builder_set_alias(builder, region, 0);
+	alias = build();
+	ck_assert_uint_eq(vmmem_region_file_flags(alias), VMMEM_FILE_PRIVATE);
+	vmmem_region_unref(alias);
 	expect_host(region)[0] = 0xee;
 	ck_assert_int_eq(pread(fd, &byte, 1, 0), 1);
 	ck_assert_uint_eq(byte, 0);
@@ -307,9 +292,9 @@ START_TEST(read_only_file)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reader = open(path, O_RDONLY);
 	ck_assert_int_ge(reader, 0);
-	vmmem_region_builder_set_file(builder, reader, 0);
+	vmmem_region_builder_set_file(builder, reader, 0, 0);
 	refuse(-EACCES);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	region = build();
 	ck_assert_uint_eq(vmmem_region_protection(region), VMMEM_PROT_READ);
 	vmmem_region_unref(region);
@@ -342,20 +327,16 @@ expect_mapped_as(const uint8_t *host, const char *permissions)
 
 static const struct {
 	uint32_t protection;
-	int read_only;
 	uint32_t result;
 	const char *mapped;
 } protection_rows[] = {
-	{ 0, 0, 0, "---p" },
-	{ VMMEM_PROT_READ, 0, VMMEM_PROT_READ, "r--p" },
-	{ VMMEM_PROT_WRITE, 0, VMMEM_PROT_WRITE, "-w-p" },
-	{ VMMEM_PROT_READ | VMMEM_PROT_WRITE, 0,
+	{ 0, 0, "---p" },
+	{ VMMEM_PROT_READ, VMMEM_PROT_READ, "r--p" },
+	{ VMMEM_PROT_WRITE, VMMEM_PROT_WRITE, "-w-p" },
+	{ VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 	  VMMEM_PROT_READ | VMMEM_PROT_WRITE, "rw-p" },
-	{ VMMEM_PROT_READ | VMMEM_PROT_EXEC, 0,
+	{ VMMEM_PROT_READ | VMMEM_PROT_EXEC,
 	  VMMEM_PROT_READ | VMMEM_PROT_EXEC, "r-xp" },
-	{ VMMEM_PROT_READ | VMMEM_PROT_WRITE, 1, VMMEM_PROT_READ, "r--p" },
-	{ VMMEM_PROT_READ | VMMEM_PROT_WRITE, -1, VMMEM_PROT_READ, "r--p" },
-	{ VMMEM_PROT_WRITE, 1, 0, "---p" },
 };
 
 START_TEST(protection)
@@ -364,18 +345,10 @@ START_TEST(protection)
 
 	vmmem_region_builder_set_protection(builder,
 					    protection_rows[_i].protection);
-	vmmem_region_builder_set_read_only(builder,
-					   protection_rows[_i].read_only);
 	region = build();
 	ck_assert_uint_eq(vmmem_region_protection(region),
 			  protection_rows[_i].result);
 	expect_mapped_as(expect_host(region), protection_rows[_i].mapped);
-	vmmem_region_unref(region);
-
-	vmmem_region_builder_set_read_only(builder, 0);
-	region = build();
-	ck_assert_uint_eq(vmmem_region_protection(region),
-			  protection_rows[_i].protection);
 	vmmem_region_unref(region);
 }
 END_TEST
@@ -395,7 +368,7 @@ START_TEST(read_only_alias_of_writable_memory)
 	struct vmmem_region *target = region_of(0, 0x4000), *rom;
 
 	vmmem_region_builder_set_alias(builder, target, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	rom = build();
 	ck_assert_uint_eq(vmmem_region_protection(rom), VMMEM_PROT_READ);
 	expect_host(target)[5] = 0x99;
@@ -552,7 +525,7 @@ make_suite(void)
 	tcase_add_test(tcase, builds_any_number);
 	tcase_add_test(tcase, null_builder);
 	tcase_add_test(tcase, null_backings_are_refused);
-	ADD_TABLE(tcase, mapping_flags, flag_rows);
+	ADD_TABLE(tcase, file_flags, flag_rows);
 	tcase_add_test(tcase, private_file_keeps_its_writes);
 	tcase_add_test(tcase, read_only_file);
 	ADD_TABLE(tcase, protection, protection_rows);

@@ -108,15 +108,16 @@ duel_round(struct duel *duel, long round)
 
 	map = map_of(&duel->pieces[round % 2], (uint64_t)round);
 	atomic_store(&duel->maps[round % 2], map);
-	require(vmmem_update_begin(duel->space, &update) == 0);
+	require(vmmem_update_new(duel->space, VMMEM_FOREVER, &update) == 0);
 	require(vmmem_update_replace(update, map) == 0);
 	vmmem_collection_unref(map);
 	atomic_store_explicit(&duel->round, round, memory_order_release);
 	wait_for(&duel->ready, round);
 	wait_a_little(&duel->random);
 	require(vmmem_update_commit(update) == 0);
+	vmmem_update_free(update);
 	wait_for(&duel->over, round);
-	require(vmmem_space_synchronize(duel->space, -1) == 0);
+	require(vmmem_space_synchronize(duel->space, VMMEM_FOREVER) == 0);
 }
 
 /* run_duel() returns the round in which memory went too early, or 0. */

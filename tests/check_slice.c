@@ -39,8 +39,16 @@ expect_slice(const struct vmmem_slice *slice, const void *at, uint64_t len,
 	EXPECT(slice->access == access);
 	EXPECT(slice->logging != NULL);
 	EXPECT(*slice->logging == 0);
-	EXPECT(slice->owner == NULL);
+	EXPECT(slice->flags == 0);
 	EXPECT(slice->reserved == 0);
+	if (at == NULL) {
+		EXPECT(slice->region == NULL);
+		EXPECT(slice->gpa == 0);
+		return;
+	}
+	EXPECT(slice->region != NULL);
+	EXPECT(slice->gpa - vmmem_region_start(slice->region) ==
+	       (uint64_t)((const uint8_t *)at - expect_host(slice->region)));
 }
 
 START_TEST(members)

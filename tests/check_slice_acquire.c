@@ -53,7 +53,11 @@ START_TEST(slices)
 	expect_grant(&grants.acquires[2], 100, GRANTS_LEN - 100,
 		     VMMEM_PROT_WRITE);
 	ck_assert_ptr_eq(one.host, grants.bytes + 16);
-	ck_assert_ptr_eq(one.owner, region);
+	ck_assert_uint_eq(one.flags, VMMEM_SLICE_FLAG_ACQUIRED);
+	ck_assert_ptr_eq(one.region, region);
+	ck_assert_uint_eq(one.gpa, GPA + 16);
+	ck_assert_uint_eq(two.gpa, GPA + 5);
+	ck_assert_uint_eq(three.gpa, GPA + 100);
 	assert_ok(vmmem_slice_write(&two, 0, "granted", 7));
 	ck_assert_mem_eq(grants.bytes + 5, "granted", 7);
 
@@ -70,7 +74,9 @@ expect_released(const struct vmmem_slice *slice)
 {
 	uint8_t value = 7;
 
-	ck_assert_ptr_null(slice->owner);
+	ck_assert_uint_eq(slice->flags, 0);
+	ck_assert_ptr_null(slice->region);
+	ck_assert_uint_eq(slice->gpa, 0);
 	ck_assert_ptr_null(slice->host);
 	ck_assert_uint_eq(slice->len, 0);
 	assert_code(vmmem_slice_read_u8(slice, 0, &value), VMMEM_EOUTOFRANGE);
@@ -117,14 +123,16 @@ START_TEST(parts_are_not_released)
 
 	assert_ok(vmmem_region_slice(region, 0, 64, READ_WRITE, &whole));
 	assert_ok(vmmem_slice_sub(&whole, 0, 64, &part));
-	ck_assert_ptr_null(part.owner);
+	ck_assert_uint_eq(part.flags, 0);
 	vmmem_slice_release(&part);
 	assert_ok(vmmem_slice_skip(&whole, 0, &part));
-	ck_assert_ptr_null(part.owner);
+	ck_assert_uint_eq(part.flags, 0);
 	vmmem_slice_release(&part);
 	assert_ok(vmmem_slice_split(&whole, 20, &first, &second));
-	ck_assert_ptr_null(first.owner);
-	ck_assert_ptr_null(second.owner);
+	ck_assert_uint_eq(first.flags, 0);
+	ck_assert_uint_eq(second.flags, 0);
+	ck_assert_ptr_eq(second.region, region);
+	ck_assert_uint_eq(second.gpa, GPA + 20);
 	vmmem_slice_release(&first);
 	vmmem_slice_release(&second);
 	ck_assert_uint_eq(grants.released, 0);
@@ -303,7 +311,7 @@ START_TEST(alias)
 	/* A view that permits less is refused before anything is mapped. */
 	vmmem_region_builder_set_range(builder, 0, 0x100);
 	vmmem_region_builder_set_alias(builder, region, 0x200);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	assert_code(vmmem_region_slice(rom, 0, 8, READ_WRITE, &slice),
@@ -321,7 +329,7 @@ START_TEST(tracked)
 	struct vmmem_bitmap *bitmap;
 	struct vmmem_slice slice;
 
-	assert_ok(vmmem_bitmap_new(0x10000, 0, 64, &bitmap));
+	assert_ok(vmmem_bitmap_new(0x10000, 0, 64, NULL, &bitmap));
 	vmmem_region_builder_set_range(builder, GPA, GRANTS_LEN);
 	vmmem_region_builder_set_custom(builder, &grants_ops, &grants);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0x1230);

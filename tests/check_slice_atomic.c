@@ -139,7 +139,8 @@ needs(enum kind kind)
 static int
 order_is_good(enum kind kind, int order)
 {
-	if (order < VMMEM_ORDER_RELAXED || order > VMMEM_ORDER_SEQ_CST)
+	if (order < VMMEM_ORDER_RELAXED || order > VMMEM_ORDER_SEQ_CST ||
+	    order == __ATOMIC_CONSUME)
 		return 0;
 	if (kind == LOAD)
 		return order != VMMEM_ORDER_RELEASE &&

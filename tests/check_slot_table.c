@@ -142,7 +142,7 @@ START_TEST(read_only_is_another_slot)
 
 	vmmem_region_builder_set_range(builder, 0, LEN);
 	vmmem_region_builder_set_alias(builder, memory, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &rom));
 	vmmem_region_builder_free(builder);
 	plan_for(MAP(memory));

@@ -9,6 +9,8 @@
 
 #define COUNT 4
 
+#define MS UINT64_C(1000000)
+
 static struct owned owned[COUNT];
 static struct vmmem_space *space;
 
@@ -69,7 +71,6 @@ START_TEST(arguments)
 	assert_code(vmmem_space_replace(NULL, map), VMMEM_EARGUMENT);
 	assert_code(vmmem_space_replace(space, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_space_synchronize(NULL, 0), VMMEM_EARGUMENT);
-	assert_code(vmmem_space_synchronize(space, -2), VMMEM_EARGUMENT);
 	assert_code(vmmem_space_before_fork(NULL), VMMEM_EARGUMENT);
 	vmmem_space_after_fork_parent(NULL);
 	vmmem_space_after_fork_child(NULL);
@@ -202,14 +203,15 @@ START_TEST(timeouts)
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	replace(1);
 	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
-	assert_code(vmmem_space_synchronize(space, _i), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, (uint64_t)_i * MS),
+		    VMMEM_ETIMEOUT);
 	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &after), 0);
 	passed = (after.tv_sec - before.tv_sec) * INT64_C(1000000000) +
 		 after.tv_nsec - before.tv_nsec;
 	ck_assert_int_ge(passed, _i * INT64_C(1000000));
 	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, _i));
+	assert_ok(vmmem_space_synchronize(space, (uint64_t)_i * MS));
 	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
 	vmmem_reader_free(reader);
 }
@@ -224,7 +226,7 @@ START_TEST(held_in_the_middle)
 	held = vmmem_space_get(space);
 	replace(2);
 	replace(3);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
 	ck_assert_int_eq(owned_is_released(&owned[1]), 0);
 	ck_assert_int_eq(owned_is_released(&owned[2]), 1);
@@ -263,7 +265,7 @@ START_TEST(one_map_in_two_spaces)
 	assert_ok(vmmem_space_new(map, &other));
 	vmmem_collection_unref(map);
 	replace(1);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
 	map = map_of(2);
@@ -305,7 +307,7 @@ use_space(void *opaque)
 	map = vmmem_space_get(space);
 	ck_assert_uint_eq(vmmem_collection_count(map), 1);
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	replace(3);
 }
 
@@ -349,7 +351,7 @@ START_TEST(many_maps)
 	/* Let go of in an order of no meaning. */
 	for (i = 0; i < 200; i++)
 		vmmem_collection_unref(maps[i * 77 % 200]);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 }
 END_TEST
@@ -412,7 +414,7 @@ START_TEST(back_from_many)
 	for (i = 0; i < 100; i++)
 		vmmem_collection_unref(maps[i]);
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	vmmem_reader_free(reader);
 }

@@ -238,7 +238,68 @@ START_TEST(failed)
 				  "c!16:0+1(-5) a!16:0+1(-5) ");
 	assert_ok(vmmem_space_remove(space, 16 * PAGE, PAGE, NULL));
 	vmmem_region_unref(custom);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
+}
+END_TEST
+
+/* All parts of all ranges, before the first of them goes. */
+START_TEST(chain)
+{
+	static const struct vmmem_range ranges[] = {
+		{ 9 * PAGE, PAGE }, { TOP, 0 }, { 3 * PAGE, 2 * PAGE },
+	};
+	static const struct vmmem_range bad[] = {
+		{ 0, PAGE }, { 11 * PAGE, 2 * PAGE },
+	};
+	uint64_t count = 99, where = 99;
+
+	assert_ok(vmmem_space_discard_ranges(space, ranges, 3, 0, &count,
+					     &where));
+	ck_assert_uint_eq(count, 3 * PAGE);
+	ck_assert_uint_eq(where, 99);
+	ck_assert_str_eq(journal, "a?8:1+1 c?8:1+1 b?8:1+1 "
+				  "a?0:3+1 c?0:3+1 b?0:3+1 "
+				  "a?4:0+1 c?4:0+1 b?4:0+1 "
+				  "b!8:1+1 c!8:1+1 a!8:1+1 "
+				  "b!0:3+1 c!0:3+1 a!0:3+1 "
+				  "b!4:0+1 c!4:0+1 a!4:0+1 ");
+	journal[0] = '\0';
+	assert_code(vmmem_space_discard_ranges(space, bad, 2, 0, &count,
+					       &where),
+		    VMMEM_EBADADDR);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_uint_eq(where, 12 * PAGE);
+	assert_code(vmmem_space_discard_ranges(space, NULL, 1, 0, &count,
+					       &where),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_space_discard_ranges(NULL, ranges, 1, 0, &count,
+					       &where),
+		    VMMEM_EARGUMENT);
+	ck_assert_str_eq(journal, "");
+	assert_ok(vmmem_space_discard_ranges(space, NULL, 0, 0, NULL, NULL));
+}
+END_TEST
+
+/* One refuses the second range: nothing goes, and each is told so. */
+START_TEST(chain_refused)
+{
+	static const struct vmmem_range ranges[] = {
+		{ 0, PAGE }, { 4 * PAGE, PAGE }, { 8 * PAGE, PAGE },
+	};
+	uint64_t count = 99, where = 99;
+
+	ears[2].refuse_at = 2;
+	ears[2].code = -EBUSY;
+	assert_code(vmmem_space_discard_ranges(space, ranges, 3, 0, &count,
+					       &where),
+		    -EBUSY);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_uint_eq(where, 4 * PAGE);
+	ck_assert_str_eq(journal,
+			 "a?0:0+1 c?0:0+1 b?0:0+1 "
+			 "a?4:0+1 c?4:0+1 a!4:0+1(-16) "
+			 "b!0:0+1(-16) c!0:0+1(-16) a!0:0+1(-16) ");
+	ck_assert(all_are(expect_host(parts[0]), 0x11, 4 * PAGE));
 }
 END_TEST
 
@@ -255,6 +316,8 @@ make_suite(void)
 	tcase_add_test(tcase, bad_answer);
 	tcase_add_test(tcase, not_asked);
 	tcase_add_test(tcase, failed);
+	tcase_add_test(tcase, chain);
+	tcase_add_test(tcase, chain_refused);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -238,14 +238,13 @@ write_on(void *opaque)
 			break;
 		atomic_compare_exchange_strong(&updates_left, &left, left - 1);
 		/* Numbered under the lock, so that they come in order. */
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		map = new_map();
 		REQUIRE(vmmem_update_replace(update, map) == 0);
 		vmmem_collection_unref(map);
-		if (left % 5 == 0)
-			vmmem_update_abort(update);
-		else
+		if (left % 5 != 0)
 			REQUIRE(vmmem_update_commit(update) == 0);
+		vmmem_update_free(update);
 		change_other();
 	}
 	atomic_fetch_sub(&writers_left, 1);
@@ -261,7 +260,7 @@ synchronize_on(void *opaque)
 	may_drop = 1;
 	do {
 		before = vmmem_space_generation(space);
-		REQUIRE(vmmem_space_synchronize(space, -1) == 0);
+		REQUIRE(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 		REQUIRE(vmmem_space_generation(space) >= before);
 	} while (is_running());
 	return NULL;
@@ -368,7 +367,7 @@ run(uint64_t updates, unsigned int forks)
 		pthread_join(threads[i], NULL);
 
 	vmmem_space_unref(other_space);
-	REQUIRE(vmmem_space_synchronize(space, -1) == 0);
+	REQUIRE(vmmem_space_synchronize(space, VMMEM_FOREVER) == 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	/* Nothing but the current map is left, and then nothing. */
 	ck_assert_uint_eq(atomic_load(&blocks_gone) + BLOCKS,

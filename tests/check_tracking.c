@@ -62,7 +62,7 @@ bitmap_of(uint64_t len)
 	released = 0;
 	memset(bits, 0, sizeof(bits));
 	assert_ok(vmmem_bitmap_new_external(bits, sizeof(bits), len, 64,
-					    release, bits, &bitmap));
+					    release, bits, NULL, &bitmap));
 	return bitmap;
 }
 
@@ -211,7 +211,7 @@ START_TEST(growing_bitmap)
 	struct vmmem_region *region;
 	struct vmmem_collection *guest;
 
-	assert_ok(vmmem_bitmap_new(LEN - 1, 2 * LEN, 64, &bitmap));
+	assert_ok(vmmem_bitmap_new(LEN - 1, 2 * LEN, 64, NULL, &bitmap));
 	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
 	refuse(VMMEM_EOUTOFRANGE);
 	assert_ok(vmmem_bitmap_grow(bitmap, LEN));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Updates: several steps as one change, and no change lost. */
+#include <errno.h>
 #include <pthread.h>
 
 #include <vmmem/vmmem.h>
@@ -34,7 +35,7 @@ begin(void)
 {
 	struct vmmem_update *update = NULL;
 
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	ck_assert_ptr_nonnull(update);
 	return update;
 }
@@ -65,21 +66,23 @@ START_TEST(arguments)
 	struct vmmem_region *region = NO_REGION;
 	struct vmmem_collection *map = vmmem_space_get(space);
 
-	assert_code(vmmem_update_begin(NULL, &update), VMMEM_EARGUMENT);
-	assert_code(vmmem_update_begin(space, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_new(NULL, 0, &update), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_new(space, 0, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(update, none);
 	ck_assert_ptr_null(vmmem_update_collection(NULL));
 	assert_code(vmmem_update_insert(NULL, region), VMMEM_EARGUMENT);
 	assert_code(vmmem_update_remove(NULL, 0, 1, &region), VMMEM_EARGUMENT);
 	assert_code(vmmem_update_replace(NULL, map), VMMEM_EARGUMENT);
 	assert_code(vmmem_update_commit(NULL), VMMEM_EARGUMENT);
-	ck_assert_ptr_null(vmmem_update_abort(NULL));
+	ck_assert_ptr_null(vmmem_update_free(NULL));
+	ck_assert_ptr_null(vmmem_update_space(NULL));
 	update = begin();
+	ck_assert_ptr_eq(vmmem_update_space(update), space);
 	assert_code(vmmem_update_insert(update, NULL), VMMEM_EARGUMENT);
 	assert_code(vmmem_update_replace(update, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(region, NO_REGION);
 	ck_assert_ptr_eq(vmmem_update_collection(update), map);
-	ck_assert_ptr_null(vmmem_update_abort(update));
+	ck_assert_ptr_null(vmmem_update_free(update));
 	vmmem_collection_unref(map);
 }
 END_TEST
@@ -96,6 +99,7 @@ START_TEST(steps)
 	insert(update, 0);
 	insert(update, PAGE);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(current_count(), 2);
 
 	generation = vmmem_space_generation(space);
@@ -110,6 +114,7 @@ START_TEST(steps)
 	ck_assert_uint_eq(current_count(), 2);
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 
 	map = vmmem_space_get(space);
@@ -133,6 +138,7 @@ START_TEST(failing_steps)
 	ck_assert_ptr_eq(removed, NO_REGION);
 	insert(update, 2 * PAGE);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(current_count(), 2);
 	vmmem_region_unref(region);
 }
@@ -150,6 +156,7 @@ START_TEST(in_the_same_place)
 		insert(update, i * PAGE);
 	assert_code(vmmem_update_insert(update, large), VMMEM_EOVERLAP);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(current_count(), 8);
 
 	update = begin();
@@ -168,6 +175,7 @@ START_TEST(in_the_same_place)
 	vmmem_region_unref(back);
 	assert_ok(vmmem_update_insert(update, large));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(current_count(), 1);
 	vmmem_region_unref(large);
 }
@@ -182,17 +190,20 @@ START_TEST(out_and_in)
 
 	assert_ok(vmmem_update_insert(update, region));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	generation = vmmem_space_generation(space);
 	update = begin();
 	assert_ok(vmmem_update_remove(update, 0, PAGE, NULL));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
 	/* Another one in its place is another matter. */
 	update = begin();
 	assert_ok(vmmem_update_remove(update, 0, PAGE, NULL));
 	insert(update, 0);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
 	vmmem_region_unref(region);
 }
@@ -214,6 +225,7 @@ START_TEST(at_the_top)
 	assert_ok(vmmem_update_remove(update, last_page - PAGE, PAGE, NULL));
 	assert_ok(vmmem_update_insert(update, wide));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	ck_assert_uint_eq(current_count(), 1);
 	vmmem_region_unref(wide);
 }
@@ -230,6 +242,7 @@ START_TEST(replace_then_go_on)
 	ck_assert_ptr_eq(vmmem_update_collection(update), map);
 	insert(update, 7 * PAGE);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	vmmem_collection_unref(map);
 	map = vmmem_space_get(space);
 	ck_assert_uint_eq(vmmem_collection_count(map), 2);
@@ -248,7 +261,7 @@ START_TEST(abort_leaves_nothing)
 
 	assert_ok(vmmem_update_insert(update, region));
 	vmmem_region_unref(region);
-	ck_assert_ptr_null(vmmem_update_abort(update));
+	ck_assert_ptr_null(vmmem_update_free(update));
 	ck_assert_int_eq(owned_is_released(&owned), 1);
 	ck_assert_uint_eq(current_count(), 0);
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
@@ -261,8 +274,10 @@ START_TEST(commit_of_nothing)
 {
 	struct vmmem_collection *map = vmmem_space_get(space);
 	uint64_t generation = vmmem_space_generation(space);
+	struct vmmem_update *update = begin();
 
-	assert_ok(vmmem_update_commit(begin()));
+	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	assert_ok(vmmem_space_replace(space, map));
 	ck_assert_uint_eq(vmmem_space_generation(space), generation);
 	vmmem_collection_unref(map);
@@ -277,19 +292,140 @@ START_TEST(one_at_a_time)
 	struct vmmem_listener_ops ops = { .size = sizeof(ops) };
 	struct vmmem_listener *listener;
 
-	assert_code(vmmem_update_begin(space, &again), VMMEM_ESELFWAIT);
+	assert_code(vmmem_update_new(space, 0, &again), VMMEM_ETIMEOUT);
+	assert_code(vmmem_update_new(space, 1000000, &again), VMMEM_ETIMEOUT);
 	ck_assert_ptr_eq(again, none);
-	assert_code(vmmem_space_insert(space, region), VMMEM_ESELFWAIT);
-	assert_code(vmmem_space_remove(space, 0, PAGE, NULL), VMMEM_ESELFWAIT);
-	assert_code(vmmem_space_before_fork(space), VMMEM_ESELFWAIT);
-	assert_code(vmmem_listener_new(space, &ops, NULL, 0, &listener),
-		    VMMEM_ESELFWAIT);
-	/* Reading is another matter. */
+	/* These do not change the map. */
+	assert_ok(vmmem_listener_new(space, &ops, NULL, 0, &listener));
+	assert_ok(vmmem_space_discard(space, 0, 0, 0, NULL));
+	assert_ok(vmmem_listener_free(listener));
 	vmmem_collection_unref(vmmem_space_get(space));
-	assert_ok(vmmem_space_synchronize(space, -1));
-	vmmem_update_abort(update);
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
+	vmmem_update_free(update);
 	assert_ok(vmmem_space_insert(space, region));
+	assert_ok(vmmem_update_new(space, 0, &update));
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
+}
+END_TEST
+
+static int
+refuse(void *opaque, struct vmmem_region *region)
+{
+	(void)region;
+	(*(int *)opaque)++;
+	return vmmem_region_start(region) == PAGE ? -ENOSPC : 0;
+}
+
+/* An update that has ended does nothing any more, and to no other update. */
+START_TEST(after_the_end)
+{
+	int asked = 0;
+	struct vmmem_listener_ops ops = { .size = sizeof(ops),
+					  .added = refuse };
+	struct vmmem_region *region = region_of(PAGE, PAGE);
+	struct vmmem_collection *map = vmmem_space_get(space);
+	struct vmmem_update *update = begin(), *other;
+	struct vmmem_listener *listener;
+
+	assert_ok(vmmem_listener_new(space, &ops, &asked, 0, &listener));
+	assert_ok(vmmem_update_insert(update, region));
+	assert_code(vmmem_update_commit(update), -ENOSPC);
+	/* Another one is open by now. */
+	other = begin();
+	insert(other, 7 * PAGE);
+	assert_code(vmmem_update_commit(update), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_insert(update, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_remove(update, 7 * PAGE, PAGE, NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_update_replace(update, map), VMMEM_EARGUMENT);
+	ck_assert_ptr_null(vmmem_update_collection(update));
+	ck_assert_ptr_eq(vmmem_update_space(update), space);
+	ck_assert_ptr_null(vmmem_update_free(update));
+	assert_ok(vmmem_update_commit(other));
+	assert_code(vmmem_update_commit(other), VMMEM_EARGUMENT);
+	vmmem_update_free(other);
+	ck_assert_int_eq(asked, 2);
+	ck_assert_uint_eq(current_count(), 1);
+	assert_ok(vmmem_listener_free(listener));
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+static void *
+commit_elsewhere(void *opaque)
+{
+	return vmmem_update_commit(opaque) == 0 ? NULL : opaque;
+}
+
+static void *
+free_elsewhere(void *opaque)
+{
+	return vmmem_update_free(opaque);
+}
+
+static void *
+begin_elsewhere(void *opaque)
+{
+	struct vmmem_update **update = opaque;
+
+	return vmmem_update_new(space, VMMEM_FOREVER, update) == 0 ? NULL :
+								     opaque;
+}
+
+static void
+run(void *(*function)(void *), void *argument)
+{
+	pthread_t thread;
+	void *failed;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, function, argument), 0);
+	ck_assert_int_eq(pthread_join(thread, &failed), 0);
+	ck_assert_ptr_null(failed);
+}
+
+/* An update goes from thread to thread. */
+START_TEST(handed_on)
+{
+	struct vmmem_update *update = NULL;
+
+	run(begin_elsewhere, &update);
+	insert(update, 0);
+	run(commit_elsewhere, update);
+	run(free_elsewhere, update);
+	ck_assert_uint_eq(current_count(), 1);
+	run(begin_elsewhere, &update);
+	run(free_elsewhere, update);
+	assert_ok(vmmem_space_remove(space, 0, PAGE, NULL));
+}
+END_TEST
+
+/*
+ * Two writers take turns, and each ends what the other has begun: as a runtime
+ * does that moves its tasks between threads.
+ */
+START_TEST(waiting_for_another)
+{
+	struct vmmem_update *update = begin(), *next = NULL;
+	pthread_t thread;
+	void *failed;
+	unsigned int i;
+
+	for (i = 0; i < 100; i++) {
+		insert(update, i * PAGE);
+		/* It waits, most of the time, until the commit. */
+		ck_assert_int_eq(pthread_create(&thread, NULL, begin_elsewhere,
+						&next),
+				 0);
+		assert_ok(vmmem_update_commit(update));
+		vmmem_update_free(update);
+		ck_assert_int_eq(pthread_join(thread, &failed), 0);
+		ck_assert_ptr_null(failed);
+		update = next;
+	}
+	vmmem_update_free(update);
+	ck_assert_uint_eq(current_count(), 100);
 }
 END_TEST
 
@@ -302,6 +438,7 @@ START_TEST(update_outlives_the_reference)
 	vmmem_space_unref(space);
 	insert(update, PAGE);
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	setup();
 }
 END_TEST
@@ -322,11 +459,13 @@ write_regions(void *opaque)
 	for (i = 0; i < EACH; i++) {
 		if (vmmem_region_new_anonymous(base + i * PAGE, PAGE,
 					       &region) != 0 ||
-		    vmmem_update_begin(space, &update) != 0 ||
+		    vmmem_update_new(space, VMMEM_FOREVER, &update) != 0 ||
 		    vmmem_collection_insert(vmmem_update_collection(update),
 					    region, &map) != 0 ||
-			    vmmem_update_replace(update, map) != 0 ||
-			    vmmem_update_commit(update) != 0) return opaque;
+		    vmmem_update_replace(update, map) != 0 ||
+		    vmmem_update_commit(update) != 0)
+			return opaque;
+		vmmem_update_free(update);
 		vmmem_collection_unref(map);
 		vmmem_region_unref(region);
 	}
@@ -370,6 +509,9 @@ make_suite(void)
 	tcase_add_test(tcase, abort_leaves_nothing);
 	tcase_add_test(tcase, commit_of_nothing);
 	tcase_add_test(tcase, one_at_a_time);
+	tcase_add_test(tcase, after_the_end);
+	tcase_add_test(tcase, handed_on);
+	tcase_add_test(tcase, waiting_for_another);
 	tcase_add_test(tcase, update_outlives_the_reference);
 	tcase_add_test(tcase, no_update_is_lost);
 	suite_add_tcase(suite, tcase);

@@ -25,7 +25,7 @@ teardown(void)
 {
 	assert_ok(vmmem_vhost_set_table(vhost, NULL, 0, NULL, 0));
 	ck_assert_uint_eq(shown(), 0);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	/* No descriptor was left, whatever was refused. */
 	ck_assert_uint_eq(open_files(), files_before);
 	drop_vhost();
@@ -60,9 +60,9 @@ START_TEST(arguments)
 	assert_code(vmmem_vhost_new(space, &newer.options, &other),
 		    VMMEM_ESTRUCTNEWER);
 	options.size = sizeof(options);
-	options.reserved = 1;
+	options.flags = 1;
 	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
-	options.reserved = 0;
+	options.flags = 0;
 	options.regions_max = VMMEM_VHOST_REGIONS_MAX + 1;
 	assert_code(vmmem_vhost_new(space, &options, &other), VMMEM_EARGUMENT);
 	options.regions_max = 0;
@@ -489,7 +489,7 @@ START_TEST(rules)
 	assert_ok(vmmem_vhost_remove(other, &row));
 	vmmem_vhost_free(other);
 	close(shrinkable);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 
@@ -516,7 +516,7 @@ START_TEST(devices)
 	assert_ok(vmmem_vhost_remove(other, &row));
 	vmmem_vhost_free(other);
 	close(zero);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 }
 END_TEST
 
@@ -664,10 +664,10 @@ START_TEST(under_a_reader)
 	assert_ok(vmmem_vhost_remove(vhost, &row));
 	assert_ok(vmmem_collection_read_u8(map, 0, &byte));
 	ck_assert_uint_eq(byte, 1);
-	assert_code(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	ck_assert_int_eq(is_mapped(host, PAGE), 1);
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(is_mapped(host, PAGE), 0);
 	vmmem_reader_free(reader);
 }

@@ -147,8 +147,7 @@ START_TEST(exported_for_the_kernel)
 	assert_ok(vmmem_region_new_custom(0x300000, 0x1000, &device_ops,
 					  &device, &regions[7]));
 	vmmem_region_builder_set_range(builder, 0x400000, PAGE);
-	vmmem_region_builder_set_file(builder, file, PAGE);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, file, PAGE, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(builder, &regions[8]));
 	vmmem_region_builder_free(builder);
 	map = guest_of(regions, ARRAY_LEN(regions));

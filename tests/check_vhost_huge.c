@@ -75,7 +75,7 @@ static void
 teardown(void)
 {
 	assert_ok(vmmem_vhost_set_table(vhost, NULL, 0, NULL, 0));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), files_before);
 	drop_vhost();
 	close(small);
@@ -228,7 +228,7 @@ START_TEST(add_and_remove)
 
 	assert_ok(vmmem_vhost_remove(vhost, &first));
 	assert_code(vmmem_vhost_remove(vhost, &first), VMMEM_ENOREGION);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_int_eq(is_mapped(host - PAGE, PAGE), 0);
 	ck_assert_int_eq(byte_at(GPA), VMMEM_EBADADDR);
 	expect_row(0, &second);
@@ -282,7 +282,7 @@ START_TEST(logged)
 		    VMMEM_EPASTEOF);
 	munmap(bits, HUGE_LEN);
 	assert_ok(vmmem_vhost_clear_log(vhost));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	close(log);
 }
 END_TEST
@@ -387,7 +387,7 @@ START_TEST(by_rules)
 	ck_assert_int_ne(fcntl(open_file, F_GET_SEALS) & F_SEAL_SHRINK, 0);
 	assert_ok(vmmem_vhost_remove(other, &row));
 	other = vmmem_vhost_free(other);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	close(never);
 	close(open_file);
 }
@@ -411,7 +411,7 @@ START_TEST(larger_than_the_pool)
 	ck_assert_int_eq(byte_at(len - 2 * PAGE), 0);
 	ck_assert_uint_eq(pool_free(HUGE), pages - 1);
 	assert_ok(vmmem_vhost_remove(vhost, &row));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	close(fd);
 }
 END_TEST

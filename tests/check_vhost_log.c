@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "iotlbs.h"
 #include "rng.h"
 #include "suite.h"
 #include "tables.h"
@@ -74,7 +75,7 @@ START_TEST(marks)
 
 	/* Another log in its place: the old one is left alone. */
 	assert_ok(vmmem_vhost_set_log(vhost, log_file, PAGE + 8, LOG_LEN));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	assert_ok(write_at(GPA, FILE_LEN));
 	expect_pages(bits + PAGE + 8, 0x100, 0x100 + PAGES - 1);
 	expect_pages(bits, 1, 0);
@@ -139,7 +140,7 @@ START_TEST(behind_an_iommu)
 	struct vmmem_iommu *iommu = NULL;
 
 	assert_ok(vmmem_vhost_set_log(vhost, log_file, 0, LOG_LEN));
-	assert_ok(vmmem_iotlb_new(16, &iotlb));
+	assert_ok(iotlb_of(16, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, iova, GPA + 5 * PAGE, 2 * PAGE,
 				  VMMEM_PROT_READ | VMMEM_PROT_WRITE));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
@@ -175,13 +176,13 @@ START_TEST(replaced_while_running)
 	ck_assert_ptr_null(vmmem_region_bitmap(vmmem_collection_region(map,
 								       0)));
 	vmmem_reader_leave(reader);
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), before + 1);
 	map = vmmem_space_get(space);
 	ck_assert_ptr_eq(host_of(map, GPA), host);
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_vhost_clear_log(vhost));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), before);
 	vmmem_reader_free(reader);
 }
@@ -218,7 +219,7 @@ START_TEST(hostile)
 	assert_code(vmmem_vhost_set_table(vhost, &row, 1, &file, 1),
 		    VMMEM_ELOGSHORT);
 	/* The old log is in use, and nothing else is left. */
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	ck_assert_uint_eq(open_files(), before + 1);
 	assert_ok(write_at(GPA, 1));
 	expect_pages(bits, 0x100, 0x100);
@@ -261,7 +262,7 @@ migrate(uint8_t *log)
 
 	assert_ok(vmmem_vhost_set_log(vhost, log_file,
 				      (uint64_t)(log - bits), LOG_LEN));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	map = vmmem_space_get(space);
 	for (page = 0; page < PAGES; page++)
 		before[page] = atomic_load(&written[page]);
@@ -287,7 +288,7 @@ migrate(uint8_t *log)
 	}
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_vhost_clear_log(vhost));
-	assert_ok(vmmem_space_synchronize(space, -1));
+	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	memset(log, 0, LOG_LEN);
 }
 

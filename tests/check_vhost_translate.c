@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Addresses of the front end, messages of its IOMMU, raw messages. */
+#include "iotlbs.h"
 #include "slices.h"
 #include "suite.h"
 #include "tables.h"
@@ -204,7 +205,7 @@ looked_up(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t *ret_gpa)
 START_TEST(iotlb_messages)
 {
 	struct vmmem_vhost_options options = { .size = sizeof(options) };
-	struct vmmem_vhost_iotlb update = {
+	struct vmmem_vhost_iotlb_msg update = {
 		.iova = 0x10000,
 		.len = 2 * PAGE,
 		.user_address = 9 * PAGE,
@@ -217,7 +218,7 @@ START_TEST(iotlb_messages)
 	/* Without an iotlb there is nowhere to put it. */
 	assert_code(vmmem_vhost_iotlb_message(vhost, &update), VMMEM_EARGUMENT);
 	drop_vhost();
-	assert_ok(vmmem_iotlb_new(64, &iotlb));
+	assert_ok(iotlb_of(64, &iotlb));
 	options.iotlb = iotlb;
 	make_vhost(&options);
 	assert_code(vmmem_vhost_iotlb_message(vhost, NULL), VMMEM_EARGUMENT);
@@ -296,67 +297,67 @@ START_TEST(raw_messages)
 	for (len = 0; len < sizeof(raw.table); len++)
 		assert_code(vmmem_vhost_message(vhost,
 						VMMEM_VHOST_SET_MEM_TABLE,
-						payload, len, fds, 2),
+						payload, len, fds, 2, NULL),
 			    VMMEM_EMESSAGE);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE, payload,
-				      len, fds, 2));
+				      len, fds, 2, NULL));
 	ck_assert_int_eq(byte_at(PAGE), 6);
 	raw.table.count = UINT32_MAX;
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
-					payload, len, fds, 2),
+					payload, len, fds, 2, NULL),
 		    VMMEM_EREGIONCOUNT);
 	raw.table.count = 1;
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
-					payload, len, fds, 1),
+					payload, len, fds, 1, NULL),
 		    VMMEM_EMESSAGE);
 
 	/* Of one descriptor no second one is looked at. */
 	fds[1] = -1;
 	raw.table.rows[0] = row_of(0x100000, PAGE, 2 * PAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-					39, fds, 1),
+					39, fds, 1, NULL),
 		    VMMEM_EMESSAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-					40, fds, 2),
+					40, fds, 2, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-					40, NULL, 0),
+					40, NULL, 0, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-				      40, fds, 1));
+				      40, fds, 1, NULL));
 	ck_assert_int_eq(byte_at(0x100000), 3);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG, payload,
-				      40, fds, 1));
+				      40, fds, 1, NULL));
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG, payload,
-					40, NULL, 0),
+					40, NULL, 0, NULL),
 		    VMMEM_ENOREGION);
 
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_LOG_BASE, log, 8,
-					fds, 1),
+					fds, 1, NULL),
 		    VMMEM_EMESSAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_LOG_BASE, log,
-					16, NULL, 0),
+					16, NULL, 0, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_LOG_BASE, log, 16,
-				      fds, 1));
+				      fds, 1, NULL));
 	ck_assert_uint_eq(vmmem_bitmap_len(vmmem_vhost_log(vhost)),
 			  0x200 * 8 * PAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, payload,
-					31, NULL, 0),
+					31, NULL, 0, NULL),
 		    VMMEM_EMESSAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, payload,
-					32, fds, 1),
+					32, fds, 1, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_IOTLB_MSG, payload,
-					32, NULL, 0),
+					32, NULL, 0, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_vhost_message(vhost, 0, payload, 0, NULL, 0),
+	assert_code(vmmem_vhost_message(vhost, 0, payload, 0, NULL, 0, NULL),
 		    VMMEM_EMESSAGE);
-	assert_code(vmmem_vhost_message(NULL, 5, payload, 8, NULL, 0),
+	assert_code(vmmem_vhost_message(NULL, 5, payload, 8, NULL, 0, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_vhost_message(vhost, 5, NULL, 8, NULL, 0),
+	assert_code(vmmem_vhost_message(vhost, 5, NULL, 8, NULL, 0, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_vhost_message(vhost, 5, payload, 8, NULL, 1),
+	assert_code(vmmem_vhost_message(vhost, 5, payload, 8, NULL, 1, NULL),
 		    VMMEM_EARGUMENT);
 }
 END_TEST
@@ -377,24 +378,26 @@ START_TEST(packed_messages)
 
 	raw.row = row_of(0, PAGE, 5 * PAGE);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG,
-					payload, 40, fds, 2),
+					payload, 40, fds, 2, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG, payload,
-				      40, fds, 1));
+				      40, fds, 1, NULL));
 	ck_assert_int_eq(byte_at(0), 6);
 	/* More than any message has. */
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_ADD_MEM_REG,
-					payload, 40, many, ARRAY_LEN(many)),
+					payload, 40, many, ARRAY_LEN(many),
+					NULL),
 		    VMMEM_EDESCRIPTORS);
 	raw.count = 1;
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
-					payload, 40, many, ARRAY_LEN(many)),
+					payload, 40, many, ARRAY_LEN(many),
+					NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_code(vmmem_vhost_message(vhost, VMMEM_VHOST_SET_MEM_TABLE,
-					payload, 40, many, SIZE_MAX),
+					payload, 40, many, SIZE_MAX, NULL),
 		    VMMEM_EDESCRIPTORS);
 	assert_ok(vmmem_vhost_message(vhost, VMMEM_VHOST_REM_MEM_REG, payload,
-				      40, many, ARRAY_LEN(many)));
+				      40, many, ARRAY_LEN(many), NULL));
 }
 END_TEST
 

@@ -77,7 +77,7 @@ make_rom_alias(struct vmmem_region *rom, uint64_t gpa, const char *name,
 		return -ENOMEM;
 	vmmem_region_builder_set_range(builder, gpa, ROM_LEN);
 	vmmem_region_builder_set_alias(builder, rom, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_name(builder, name);
 	rc = vmmem_region_builder_build(builder, ret_region);
 	vmmem_region_builder_free(builder);

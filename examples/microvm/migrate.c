@@ -43,7 +43,7 @@ add_part(struct migration *migration, struct vmmem_region *region)
 	migration->count++;
 	if (part->again == NULL || part->last_round == NULL)
 		return -ENOMEM;
-	return vmmem_harvester_new(vmmem_region_bitmap(region),
+	return vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
 				   &part->harvester);
 }
 
@@ -125,7 +125,7 @@ send_dirty(struct migration *migration, struct migrate_part *part)
 	uint64_t at = 0, start, len;
 	int rc;
 
-	/* First the marks, then the bytes: see docs/dirty-log.md. */
+	/* First the marks, then the bytes: see docs/marking.md. */
 	rc = vmmem_harvester_take(part->harvester, NULL);
 	if (rc != 0)
 		return rc;

@@ -75,7 +75,6 @@ static int
 load(const struct vmmem_collection *map, uint64_t address, unsigned int len,
      uint16_t *ret_value)
 {
-	vmmem_le16 word = { 0 };
 	uint8_t byte = 0;
 	int rc;
 
@@ -85,28 +84,23 @@ load(const struct vmmem_collection *map, uint64_t address, unsigned int len,
 		*ret_value = byte;
 		return rc;
 	}
-	if (!vmmem_address_is_aligned(address, 2))
+	if (address % 2 != 0)
 		return vmmem_collection_read_le16(map, address, ret_value);
-	rc = vmmem_collection_load_u16(map, address, VMMEM_ORDER_ACQUIRE,
-				       &word.raw);
-	*ret_value = vmmem_le16_get(&word);
-	return rc;
+	return vmmem_collection_load_le16(map, address, VMMEM_ORDER_ACQUIRE,
+					  ret_value);
 }
 
 static int
 store(const struct vmmem_collection *map, uint64_t address, unsigned int len,
       uint16_t value)
 {
-	vmmem_le16 word;
-
 	if (len == 1)
 		return vmmem_collection_store_u8(map, address, (uint8_t)value,
 						 VMMEM_ORDER_RELEASE);
-	if (!vmmem_address_is_aligned(address, 2))
+	if (address % 2 != 0)
 		return vmmem_collection_write_le16(map, address, value);
-	vmmem_le16_set(&word, value);
-	return vmmem_collection_store_u16(map, address, word.raw,
-					  VMMEM_ORDER_RELEASE);
+	return vmmem_collection_store_le16(map, address, value,
+					   VMMEM_ORDER_RELEASE);
 }
 
 uint16_t

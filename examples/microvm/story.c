@@ -55,8 +55,8 @@ check_primes(const struct host *host)
 		for (uint32_t product = 2 * n; product < NUMBERS; product += n)
 			composite[product] = 1;
 		if (expected < count)
-			same = same && vmmem_le16_equal(&table[expected],
-							(uint16_t)n);
+			same = same && vmmem_le16_get(&table[expected]) ==
+					       (uint16_t)n;
 		expected++;
 		expected_sum += n;
 	}
@@ -128,7 +128,7 @@ check_pattern(const struct host *host)
 
 	for (size_t i = 0; i < HOTPLUG_WORDS; i++) {
 		value = (uint16_t)(value * PATTERN_FACTOR + PATTERN_INCREMENT);
-		same = same && vmmem_le16_equal(&words[i], value);
+		same = same && vmmem_le16_get(&words[i]) == value;
 		checksum_add(&expected, value);
 	}
 	screen_check(same, "all %d bytes are right, read through the new map",
@@ -221,7 +221,7 @@ out:
 	vmmem_region_unref(removed);
 	vmmem_collection_unref(old);
 	if (ok) {
-		rc = vmmem_space_synchronize(host->space, -1);
+		rc = vmmem_space_synchronize(host->space, VMMEM_FOREVER);
 		ok = screen_check(rc == 0 &&
 					  vmmem_space_retired(host->space) == 0,
 				  "nobody sees the old map any more, and its "

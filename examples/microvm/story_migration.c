@@ -182,7 +182,7 @@ check_work(const struct host *host, uint32_t steps_before)
 
 	want = work_expected(WORK_SEED, steps, expected);
 	for (size_t i = 0; i < WORK_TOTAL; i++)
-		same = same && vmmem_le16_equal(&words[i], expected[i]);
+		same = same && vmmem_le16_get(&words[i]) == expected[i];
 	screen_info("%u steps here, %u more there; checksum %08x",
 		    steps_before, steps - steps_before, checksum);
 	screen_check(same, "all %d bytes are what the host computes",

@@ -109,7 +109,7 @@ queue(struct disk *disk, struct request *request)
 	/* The kernel writes: each byte must be there and permit it. */
 	rc = vmmem_collection_iovec_ranges(disk->map, request->chain, BUFFERS,
 					   VMMEM_PROT_WRITE, request->iov,
-					   PIECES, &pieces);
+					   PIECES, &pieces, NULL);
 	if (rc != 0)
 		return complain("the chain", rc);
 	sqe = io_uring_get_sqe(&disk->ring);

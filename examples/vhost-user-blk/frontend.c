@@ -176,9 +176,9 @@ publish(struct device *device)
 	/* Sections last as long as there is work: now they are to end. */
 	atomic_fetch_add(&device->epoch, 1);
 	device_map_changed(device, lost);
-	rc = vmmem_space_synchronize(device->space, -1);
+	rc = vmmem_space_synchronize(device->space, VMMEM_FOREVER);
 	if (rc == 0)
-		rc = vmmem_space_synchronize(device->memory, -1);
+		rc = vmmem_space_synchronize(device->memory, VMMEM_FOREVER);
 	if (rc == 0)
 		postcopy_trim(device);
 	return rc;
@@ -198,23 +198,21 @@ static int
 memory_message(struct device *device, struct message *message)
 {
 	const uint32_t request = message->header.request;
+	uint32_t due;
 	int rc;
 
 	rc = vmmem_vhost_message(device->vhost, request, message->payload,
 				 message->header.size, message->fds,
-				 message->fd_count);
+				 message->fd_count, &due);
 	if (rc != 0) {
 		postcopy_trim(device);
 		return rc;
 	}
 	if (request == VMMEM_VHOST_IOTLB_MSG) {
-		const struct vmmem_vhost_iotlb *iotlb =
-			(const void *)message->payload;
-
-		if (iotlb->type != VMMEM_VHOST_IOTLB_INVALIDATE)
+		if ((due & VMMEM_VHOST_DUE_IOTLB) == 0)
 			return 0;
 		atomic_fetch_add(&device->epoch, 1);
-		return vmmem_iotlb_synchronize(device->iotlb);
+		return vmmem_iotlb_synchronize(device->iotlb, VMMEM_FOREVER);
 	}
 	/* User addresses may mean something else now, or nothing. */
 	if (request == VMMEM_VHOST_SET_MEM_TABLE ||
@@ -235,10 +233,10 @@ ask(void *opaque, uint64_t iova, uint64_t len, uint32_t access, uint32_t reason)
 	struct device *device = opaque;
 	struct {
 		struct header header;
-		struct vmmem_vhost_iotlb iotlb;
+		struct vmmem_vhost_iotlb_msg iotlb;
 	} __attribute__((packed)) miss = {
 		.header = { BACKEND_IOTLB_MSG, FLAG_VERSION,
-			    sizeof(struct vmmem_vhost_iotlb) },
+			    sizeof(struct vmmem_vhost_iotlb_msg) },
 		.iotlb = { .iova = iova, .len = len,
 			   .access = (uint8_t)access,
 			   .type = VMMEM_VHOST_IOTLB_MISS },

@@ -177,7 +177,7 @@ map(const struct device *device, int fd, uint64_t len,
 		return -ENOMEM;
 	device_rules(device, &rules);
 	vmmem_region_builder_set_range(builder, 0, len);
-	vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+	vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 	rc = vmmem_region_builder_build(builder, &region);
 	vmmem_region_builder_free(builder);
 	if (rc != 0)

@@ -8,7 +8,6 @@
 #include "device.h"
 #include "protocol.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,14 +169,10 @@ ring_read(struct queue *queue, uint64_t address, void *buf, size_t len)
 int
 ring_load16(struct queue *queue, uint64_t address, uint16_t *ret_value)
 {
-	uint16_t value;
-	int rc;
+	int rc = vmmem_collection_load_le16(queue->map, address,
+					    VMMEM_ORDER_ACQUIRE, ret_value);
 
-	rc = vmmem_collection_load_u16(queue->map, address,
-				       VMMEM_ORDER_ACQUIRE, &value);
-	if (rc == 0)
-		*ret_value = le16toh(value);
-	else
+	if (rc != 0)
 		queue_failed(queue, rc, address, 2, VMMEM_PROT_READ);
 	return rc;
 }
@@ -185,8 +180,8 @@ ring_load16(struct queue *queue, uint64_t address, uint16_t *ret_value)
 int
 ring_store16(struct queue *queue, uint64_t address, uint16_t value)
 {
-	int rc = vmmem_collection_store_u16(queue->map, address, htole16(value),
-					    VMMEM_ORDER_RELEASE);
+	int rc = vmmem_collection_store_le16(queue->map, address, value,
+					     VMMEM_ORDER_RELEASE);
 
 	if (rc != 0)
 		queue_failed(queue, rc, address, 2, VMMEM_PROT_WRITE);
@@ -428,7 +423,7 @@ translate(struct queue *queue)
 					 queue->missing[i].gpa,
 					 queue->missing[i].len,
 					 queue->missing_access, TRANSLATION_NS,
-					 NULL);
+					 NULL, NULL);
 	/* Without its data a request can still be told that it failed. */
 	if (rc != 0 && rc != VMMEM_ESTOPPED && data && !queue->gives_up) {
 		queue->gives_up = true;

@@ -53,31 +53,46 @@ end(struct request *request, uint8_t status, uint64_t written)
 }
 
 /*
- * copy_header() takes the first bytes of what the device reads, wherever the
- * driver has put the boundaries, and leaves the rest.
+ * chain_read() copies the first bytes of a chain, wherever the driver has put
+ * the boundaries.
  */
+static int
+chain_read(struct queue *queue, const struct vmmem_range *ranges, size_t count,
+	   void *buf, size_t len)
+{
+	uint64_t bad;
+	int rc;
+
+	rc = vmmem_collection_ranges_read(queue->map, ranges, count, 0, buf,
+					  len, 0, NULL, &bad);
+	if (rc == VMMEM_EOUTOFRANGE)
+		return -EPROTO;
+	if (rc == VMMEM_EWRAPS)
+		return rc;
+	if (rc != 0)
+		queue_failed(queue, rc, bad, 1, VMMEM_PROT_READ);
+	return rc;
+}
+
+/* copy_header() takes the first bytes of what the device reads. */
 static int
 copy_header(struct queue *queue, struct chain *chain,
 	    struct request_header *header)
 {
-	unsigned char *to = (unsigned char *)header;
-	size_t i, done = 0;
+	uint64_t left = sizeof(*header), here;
+	size_t i;
 	int rc;
 
-	for (i = 0; i < chain->readable && done < sizeof(*header); i++) {
-		struct vmmem_range *range = &chain->ranges[i];
-		size_t len = sizeof(*header) - done;
-
-		if (len > range->len)
-			len = (size_t)range->len;
-		rc = ring_read(queue, range->gpa, to + done, len);
-		if (rc != 0)
-			return rc;
-		range->gpa += len;
-		range->len -= len;
-		done += len;
+	rc = chain_read(queue, chain->ranges, chain->readable, header,
+			sizeof(*header));
+	for (i = 0; rc == 0 && left != 0; i++) {
+		here = chain->ranges[i].len < left ? chain->ranges[i].len :
+						     left;
+		chain->ranges[i].gpa += here;
+		chain->ranges[i].len -= here;
+		left -= here;
 	}
-	return done == sizeof(*header) ? 0 : -EPROTO;
+	return rc;
 }
 
 /* cut_status() takes the last byte off the chain. */
@@ -123,7 +138,7 @@ find_memory(struct queue *queue, struct request *request)
 	rc = vmmem_collection_slice_list(queue->map, request->data,
 					 request->data_count, access,
 					 request->slices, PIECES,
-					 &request->slice_count);
+					 &request->slice_count, NULL);
 	/* Slices hold nothing of vhost's memory, and are not released. */
 	if (rc == 0)
 		rc = vmmem_slice_list_iovec(request->slices,
@@ -238,7 +253,6 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 {
 	struct segment segments[DISCARD_SEGMENTS];
 	uint64_t len = total(request->data, request->data_count);
-	unsigned char *to = (unsigned char *)segments;
 	uint8_t status = VIRTIO_BLK_S_OK;
 	size_t i;
 	int rc;
@@ -248,13 +262,10 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 		end(request, VIRTIO_BLK_S_IOERR, 0);
 		return 0;
 	}
-	for (i = 0; i < request->data_count; i++) {
-		rc = ring_read(queue, request->data[i].gpa, to,
-			       (size_t)request->data[i].len);
-		if (rc != 0)
-			return rc;
-		to += request->data[i].len;
-	}
+	rc = chain_read(queue, request->data, request->data_count, segments,
+			(size_t)len);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < len / sizeof(segments[0]) && status == 0; i++)
 		status = clear(queue, type, &segments[i]);
 	if (status == VIRTIO_BLK_S_OK && !make_stable(queue))
@@ -266,24 +277,20 @@ clear_all(struct queue *queue, struct request *request, uint32_t type)
 static int
 get_id(struct queue *queue, struct request *request)
 {
-	size_t done = 0, i;
+	uint64_t len = total(request->data, request->data_count), bad;
 	int rc;
 
-	for (i = 0; i < request->data_count && done < sizeof(device_id); i++) {
-		size_t len = sizeof(device_id) - done;
-
-		if (len > request->data[i].len)
-			len = (size_t)request->data[i].len;
-		rc = vmmem_collection_write(queue->map, request->data[i].gpa,
-					    device_id + done, len, NULL);
-		if (rc != 0) {
-			queue_failed(queue, rc, request->data[i].gpa, len,
-				     VMMEM_PROT_WRITE);
-			return rc;
-		}
-		done += len;
+	if (len > sizeof(device_id))
+		len = sizeof(device_id);
+	rc = vmmem_collection_ranges_write(queue->map, request->data,
+					   request->data_count, 0, device_id,
+					   (size_t)len, 0, NULL, &bad);
+	if (rc != 0) {
+		if (rc != VMMEM_EWRAPS)
+			queue_failed(queue, rc, bad, 1, VMMEM_PROT_WRITE);
+		return rc;
 	}
-	end(request, VIRTIO_BLK_S_OK, done);
+	end(request, VIRTIO_BLK_S_OK, len);
 	return 0;
 }
 

@@ -12,7 +12,6 @@
 
 #include <vmmem/vhost.h>
 
-#define IOTLB_ENTRIES 4096
 
 /* How long the next front end waits for the one there is to go. */
 #define NEXT_NS INT64_C(1000000000)
@@ -358,7 +357,7 @@ connect_device(struct device *device, int socket)
 		queue->stop_fd = -1;
 		pthread_mutex_init(&queue->signal_lock, NULL);
 	}
-	rc = vmmem_iotlb_new(IOTLB_ENTRIES, &device->iotlb);
+	rc = vmmem_iotlb_new(NULL, &device->iotlb);
 	if (rc == 0)
 		rc = vmmem_collection_new_empty(&map);
 	if (rc == 0)

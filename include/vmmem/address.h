@@ -23,17 +23,9 @@ VMMEM_BEGIN_DECLS
  *   VMMEM_EWRAPS     the sum is 2^64 or more
  *   VMMEM_EARGUMENT  'ret_sum' is NULL
  */
-VMMEM_NODISCARD VMMEM_INLINE int
+VMMEM_NODISCARD int
 vmmem_address_checked_add(uint64_t address, uint64_t offset,
-			  uint64_t *ret_sum)
-{
-	if (ret_sum == NULL)
-		return VMMEM_EARGUMENT;
-	if (offset > UINT64_MAX - address)
-		return VMMEM_EWRAPS;
-	*ret_sum = address + offset;
-	return 0;
-}
+			  uint64_t *ret_sum);
 
 /*
  * vmmem_address_checked_sub() stores 'address' - 'offset'.  It also tells how
@@ -43,43 +35,9 @@ vmmem_address_checked_add(uint64_t address, uint64_t offset,
  *   VMMEM_EWRAPS     'offset' is greater than 'address'
  *   VMMEM_EARGUMENT  'ret_difference' is NULL
  */
-VMMEM_NODISCARD VMMEM_INLINE int
+VMMEM_NODISCARD int
 vmmem_address_checked_sub(uint64_t address, uint64_t offset,
-			  uint64_t *ret_difference)
-{
-	if (ret_difference == NULL)
-		return VMMEM_EARGUMENT;
-	if (offset > address)
-		return VMMEM_EWRAPS;
-	*ret_difference = address - offset;
-	return 0;
-}
-
-/*
- * vmmem_address_overflowing_add() stores 'address' + 'offset' modulo 2^64.
- * Returns 1 if the sum wrapped, else 0.  'ret_sum' may be NULL.
- */
-VMMEM_INLINE int
-vmmem_address_overflowing_add(uint64_t address, uint64_t offset,
-			      uint64_t *ret_sum)
-{
-	if (ret_sum != NULL)
-		*ret_sum = address + offset;
-	return offset > UINT64_MAX - address;
-}
-
-/*
- * vmmem_address_overflowing_sub() stores 'address' - 'offset' modulo 2^64.
- * Returns 1 if the difference wrapped, else 0.  'ret_difference' may be NULL.
- */
-VMMEM_INLINE int
-vmmem_address_overflowing_sub(uint64_t address, uint64_t offset,
-			      uint64_t *ret_difference)
-{
-	if (ret_difference != NULL)
-		*ret_difference = address - offset;
-	return offset > address;
-}
+			  uint64_t *ret_difference);
 
 /*
  * vmmem_address_align_up() stores the smallest multiple of 'alignment' that is
@@ -91,7 +49,61 @@ vmmem_address_overflowing_sub(uint64_t address, uint64_t offset,
  *                    'ret_aligned' is NULL
  *   VMMEM_EWRAPS     the multiple would be 2^64
  */
-VMMEM_NODISCARD VMMEM_INLINE int
+VMMEM_NODISCARD int
+vmmem_address_align_up(uint64_t address, uint64_t alignment,
+		       uint64_t *ret_aligned);
+
+/*
+ * vmmem_address_align_down() stores the largest multiple of 'alignment' that
+ * is not above 'address'.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  'alignment' is not a power of two (0 is none), or
+ *                    'ret_aligned' is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_address_align_down(uint64_t address, uint64_t alignment,
+			 uint64_t *ret_aligned);
+
+/*
+ * vmmem_address_range_last() stores the last address of a range of 'len'
+ * bytes that starts at 'address'.  The last address may be 2^64 - 1.
+ *
+ * Returns 0, or
+ *   VMMEM_EZEROLEN   'len' is 0: the range has no last address
+ *   VMMEM_EWRAPS     the range would pass 2^64
+ *   VMMEM_EARGUMENT  'ret_last' is NULL
+ */
+VMMEM_NODISCARD int
+vmmem_address_range_last(uint64_t address, uint64_t len, uint64_t *ret_last);
+
+#ifndef VMMEM_NO_INLINE
+
+VMMEM_INLINE int
+vmmem_address_checked_add(uint64_t address, uint64_t offset,
+			  uint64_t *ret_sum)
+{
+	if (ret_sum == NULL)
+		return VMMEM_EARGUMENT;
+	if (offset > UINT64_MAX - address)
+		return VMMEM_EWRAPS;
+	*ret_sum = address + offset;
+	return 0;
+}
+
+VMMEM_INLINE int
+vmmem_address_checked_sub(uint64_t address, uint64_t offset,
+			  uint64_t *ret_difference)
+{
+	if (ret_difference == NULL)
+		return VMMEM_EARGUMENT;
+	if (offset > address)
+		return VMMEM_EWRAPS;
+	*ret_difference = address - offset;
+	return 0;
+}
+
+VMMEM_INLINE int
 vmmem_address_align_up(uint64_t address, uint64_t alignment,
 		       uint64_t *ret_aligned)
 {
@@ -105,15 +117,7 @@ vmmem_address_align_up(uint64_t address, uint64_t alignment,
 	return 0;
 }
 
-/*
- * vmmem_address_align_down() stores the largest multiple of 'alignment' that
- * is not above 'address'.
- *
- * Returns 0, or
- *   VMMEM_EARGUMENT  'alignment' is not a power of two (0 is none), or
- *                    'ret_aligned' is NULL
- */
-VMMEM_NODISCARD VMMEM_INLINE int
+VMMEM_INLINE int
 vmmem_address_align_down(uint64_t address, uint64_t alignment,
 			 uint64_t *ret_aligned)
 {
@@ -125,35 +129,7 @@ vmmem_address_align_down(uint64_t address, uint64_t alignment,
 	return 0;
 }
 
-/*
- * vmmem_address_is_aligned() returns 1 if 'address' is a multiple of
- * 'alignment', else 0; 0 too if 'alignment' is not a power of two.
- */
 VMMEM_INLINE int
-vmmem_address_is_aligned(uint64_t address, uint64_t alignment)
-{
-	uint64_t low = alignment - 1;
-
-	return alignment != 0 && (alignment & low) == 0 && (address & low) == 0;
-}
-
-/* vmmem_address_mask() returns the bits of 'address' that are set in 'mask'. */
-VMMEM_INLINE uint64_t
-vmmem_address_mask(uint64_t address, uint64_t mask)
-{
-	return address & mask;
-}
-
-/*
- * vmmem_address_range_last() stores the last address of a range of 'len'
- * bytes that starts at 'address'.  The last address may be 2^64 - 1.
- *
- * Returns 0, or
- *   VMMEM_EZEROLEN   'len' is 0: the range has no last address
- *   VMMEM_EWRAPS     the range would pass 2^64
- *   VMMEM_EARGUMENT  'ret_last' is NULL
- */
-VMMEM_NODISCARD VMMEM_INLINE int
 vmmem_address_range_last(uint64_t address, uint64_t len, uint64_t *ret_last)
 {
 	if (ret_last == NULL)
@@ -165,6 +141,8 @@ vmmem_address_range_last(uint64_t address, uint64_t len, uint64_t *ret_last)
 	*ret_last = address + (len - 1);
 	return 0;
 }
+
+#endif
 
 VMMEM_END_DECLS
 

@@ -3,8 +3,9 @@
  * vmmem/atomic.h - atomic operations on guest memory, by guest physical
  * address: what publishes data to vCPUs and devices, and takes it from them.
  *
- * Values are in the host's byte order; convert with vmmem/endian.h.  Each
- * function comes for 8, 16, 32 and 64 bits.  The address must be a multiple of
+ * Values are in the host's byte order, except of the loads and stores that have
+ * one in their names; others convert with vmmem/endian.h.  Each function comes
+ * for 8, 16, 32 and 64 bits.  The address must be a multiple of
  * the size, and the value must lie within one region that has a host address.
  *
  * Codes that all of them return:
@@ -26,7 +27,7 @@
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_ATOMIC_H
 #define VMMEM_ATOMIC_H
@@ -38,10 +39,9 @@ VMMEM_BEGIN_DECLS
 
 /*
  * Memory orders, with the meaning and the numbers that C11's memory_order has
- * in gcc and clang; consume is treated as acquire.
+ * in gcc and clang.  Consume, 1, is none: it is VMMEM_EORDER.
  */
 #define VMMEM_ORDER_RELAXED 0
-#define VMMEM_ORDER_CONSUME 1
 #define VMMEM_ORDER_ACQUIRE 2
 #define VMMEM_ORDER_RELEASE 3
 #define VMMEM_ORDER_ACQ_REL 4
@@ -49,7 +49,7 @@ VMMEM_BEGIN_DECLS
 
 /*
  * vmmem_collection_load_uN() loads the value at 'gpa'.  The order is RELAXED,
- * CONSUME, ACQUIRE or SEQ_CST.
+ * ACQUIRE or SEQ_CST.
  */
 VMMEM_NODISCARD int
 vmmem_collection_load_u8(const struct vmmem_collection *collection,
@@ -82,6 +82,51 @@ vmmem_collection_store_u64(const struct vmmem_collection *collection,
 			   uint64_t gpa, uint64_t value, int order);
 
 /*
+ * vmmem_collection_load_leN() and _load_beN() are vmmem_collection_load_uN() of
+ * a value that is little-endian, or big-endian, in memory; 'ret_value' gets it
+ * in the host's byte order.  vmmem_collection_store_leN() and _store_beN() are
+ * vmmem_collection_store_uN() likewise.  So an index of a virtio ring is loaded
+ * as _load_le16(..., VMMEM_ORDER_ACQUIRE, ...), and stored as
+ * _store_le16(..., VMMEM_ORDER_RELEASE).  Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_load_le16(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_le32(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_le64(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be16(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be32(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_load_be64(const struct vmmem_collection *collection,
+			   uint64_t gpa, int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_collection_store_le16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_le32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_le64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be16(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be32(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_collection_store_be64(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t value, int order);
+
+/*
  * vmmem_collection_exchange_uN() stores 'value' at 'gpa' and gives back what
  * was there, as one step.  'ret_previous' may be NULL.  Any order.
  */
@@ -107,7 +152,7 @@ vmmem_collection_exchange_u64(const struct vmmem_collection *collection,
  * 'expected' is there, and gives back what was there, as one step: the
  * exchange was made exactly if *ret_previous == expected.  It never fails
  * without cause.  'success' is any order; 'failure', the order of the load
- * where nothing is stored, is RELAXED, CONSUME, ACQUIRE or SEQ_CST.  Memory
+ * where nothing is stored, is RELAXED, ACQUIRE or SEQ_CST.  Memory
  * must permit writing even if nothing is stored.
  */
 VMMEM_NODISCARD int

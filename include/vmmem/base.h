@@ -4,14 +4,17 @@
  *
  * None of them is needed to call the library.  VMMEM_INLINE marks a helper
  * whose body the compiler may use in place of a call; it never emits a copy,
- * so what is not inlined calls the exported function of the same name, and
- * that exported function is compiled from the very same body.
+ * so what is not inlined calls the exported function of the same name.
  */
 #ifndef VMMEM_BASE_H
 #define VMMEM_BASE_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if __SIZEOF_POINTER__ != 8
+#error "libvmmem is for 64-bit systems"
+#endif
 
 #ifdef __cplusplus
 #define VMMEM_BEGIN_DECLS extern "C" {

@@ -19,7 +19,8 @@
  * After fork(), a child may use the bitmaps it inherited, if no other thread
  * was in one of the functions that say they take the bitmap's lock.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, the options, vmmem_bitmap_max_len(), _is_external(), _name() and
+ * _logging(); 0.1, all else.
  */
 #ifndef VMMEM_BITMAP_H
 #define VMMEM_BITMAP_H
@@ -33,20 +34,33 @@ struct vmmem_bitmap;
 /* The smallest page, in bytes. */
 #define VMMEM_BITMAP_PAGE_MIN 64
 
+/* What a bitmap may have beside; NULL and zero are good for all of it. */
+struct vmmem_bitmap_options {
+	/* sizeof(struct vmmem_bitmap_options) */
+	size_t size;
+
+	/* What people call it; copied.  NULL: nothing. */
+	const char *name;
+};
+
 /*
  * vmmem_bitmap_new() makes a clean bitmap for 'len' bytes in pages of
  * 'page_size' bytes; the last page may be a part of one.  It can grow to
  * 'max_len' bytes, 0 for 'len'; address space, but no memory, is set aside for
- * that.  The caller owns one reference.
+ * that.  'options' may be NULL.  The caller owns one reference.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'page_size' is not a power of two or below 64; 'max_len'
- *                    is below 'len'; 'ret_bitmap' is NULL
- *   VMMEM_EZEROLEN   'len' and 'max_len' are 0
- *   -errno           what mmap(2) said; -ENOMEM also from the allocator
+ *   VMMEM_EARGUMENT     'page_size' is not a power of two or below 64;
+ *                       'max_len' is below 'len'; 'ret_bitmap' is NULL
+ *   VMMEM_EZEROLEN      'len' and 'max_len' are 0
+ *   VMMEM_ESTRUCTSIZE   the size of 'options' is that of no version
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this version does not
+ *                       know
+ *   -errno              what mmap(2) said; -ENOMEM also from the allocator
  */
 VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
 				     uint64_t page_size,
+				     const struct vmmem_bitmap_options *options,
 				     struct vmmem_bitmap **ret_bitmap);
 
 /*
@@ -68,11 +82,15 @@ VMMEM_NODISCARD int vmmem_bitmap_new(uint64_t len, uint64_t max_len,
  *   VMMEM_EZEROLEN     'len' is 0
  *   VMMEM_EOUTOFRANGE  'bits' is too short for 'len'
  *   -ENOMEM            from the allocator
+ *   VMMEM_ESTRUCTSIZE and VMMEM_ESTRUCTNEWER as for vmmem_bitmap_new()
+ * and then release() is not called.
  */
 VMMEM_NODISCARD int
 vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 			  uint64_t page_size, void (*release)(void *opaque),
-			  void *opaque, struct vmmem_bitmap **ret_bitmap);
+			  void *opaque,
+			  const struct vmmem_bitmap_options *options,
+			  struct vmmem_bitmap **ret_bitmap);
 
 /*
  * vmmem_bitmap_ref() takes one more reference and returns 'bitmap'.  NULL
@@ -89,8 +107,23 @@ struct vmmem_bitmap *vmmem_bitmap_unref(struct vmmem_bitmap *bitmap);
 /* vmmem_bitmap_len() returns the bytes it covers; 0 for NULL. */
 uint64_t vmmem_bitmap_len(const struct vmmem_bitmap *bitmap);
 
+/* vmmem_bitmap_max_len() returns the bytes it can grow to; 0 for NULL. */
+uint64_t vmmem_bitmap_max_len(const struct vmmem_bitmap *bitmap);
+
 /* vmmem_bitmap_page_size() returns the bytes of a page; 0 for NULL. */
 uint64_t vmmem_bitmap_page_size(const struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_is_external() returns 1 if the bits are the caller's memory,
+ * else 0.
+ */
+int vmmem_bitmap_is_external(const struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_name() returns the name it was made with, or NULL.  It is the
+ * bitmap's and lives as long.
+ */
+const char *vmmem_bitmap_name(const struct vmmem_bitmap *bitmap);
 
 /*
  * vmmem_bitmap_mark() marks each page that holds a byte of
@@ -200,8 +233,8 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 				      uint64_t len);
 
 /*
- * vmmem_bitmap_start_logging() switches logging on: from its return, whatever the
- * library writes to a region with this bitmap is marked; and whatever it wrote
+ * vmmem_bitmap_start_logging() switches logging on: from its return, whatever
+ * the library writes to a region with this bitmap is marked; and whatever it wrote
  * before without a mark is in memory for all to see.  So a copy of all memory
  * made after this, and the marks since, miss nothing.  Devices keep running.
  *
@@ -216,9 +249,9 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 VMMEM_NODISCARD int vmmem_bitmap_start_logging(struct vmmem_bitmap *bitmap);
 
 /*
- * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With the last one,
- * and no harvester, writes are no longer marked; marks that are there stay.
- * Takes the bitmap's lock.
+ * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With
+ * the last one, and no harvester, writes are no longer marked; marks that are
+ * there stay.  Takes the bitmap's lock.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'bitmap' is NULL, or there is no start to take back
@@ -230,6 +263,20 @@ int vmmem_bitmap_stop_logging(struct vmmem_bitmap *bitmap);
  * kernel without membarrier(2), and for external bits, they always are.
  */
 int vmmem_bitmap_is_logging(const struct vmmem_bitmap *bitmap);
+
+/*
+ * vmmem_bitmap_logging() returns the word behind vmmem_bitmap_is_logging(): 0
+ * while writes need no mark, any other value while they do.  A writer that
+ * marks for itself, such as a binding, looks at it instead of calling:
+ *
+ *     write the bytes; atomic_signal_fence(seq_cst);
+ *     if (load(word, relaxed) != 0) vmmem_bitmap_mark(bitmap, offset, len);
+ *
+ * The order matters: a look before the bytes are written may miss a start.  The
+ * word is the bitmap's and lives as long; nobody but the library stores to it.
+ * NULL for NULL.
+ */
+const uint32_t *vmmem_bitmap_logging(const struct vmmem_bitmap *bitmap);
 
 VMMEM_END_DECLS
 

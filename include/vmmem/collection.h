@@ -215,6 +215,24 @@ vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
 		      struct vmmem_region **ret_region);
 
 /*
+ * vmmem_collection_index() returns the number of the region that
+ * vmmem_collection_next() stores, for vmmem_collection_region(): a walk over
+ * a part of the map begins there.  The count if there is no such region; 0 for
+ * NULL.  Since: 0.9.
+ */
+size_t vmmem_collection_index(const struct vmmem_collection *collection,
+			      uint64_t gpa);
+
+/*
+ * vmmem_collection_overlaps() returns 1 if a byte of [gpa, gpa + len) is
+ * mapped, else 0, as for no bytes and for NULL.  A range that passes 2^64 ends
+ * there.  Of a translated collection it looks at the physical one: it tells
+ * whether a region of that range could be inserted.  Since: 0.9.
+ */
+int vmmem_collection_overlaps(const struct vmmem_collection *collection,
+			      uint64_t gpa, uint64_t len);
+
+/*
  * vmmem_collection_locate() stores the region that holds 'gpa' and how far
  * into it 'gpa' lies, in bytes.
  *
@@ -295,6 +313,64 @@ VMMEM_NODISCARD int
 vmmem_collection_host_address(const struct vmmem_collection *collection,
 			      uint64_t gpa, uint32_t access, void **ret_host,
 			      uint64_t *ret_len);
+
+/*
+ * vmmem_collection_piece() stores where the first bytes of [gpa, gpa + len)
+ * are: in which region, from which offset on, and how many of them lie there,
+ * which is never 0 and at most 'len'.  Neighbours are not joined, and custom
+ * regions that have only callbacks are pieces too.  So a caller walks over a
+ * range region by region: it goes on at gpa + *ret_len until all is done.
+ * 'access' is what the caller means to do, as for vmmem_collection_check().
+ *
+ * 'ret_host' gets the host address of the first byte, or NULL if the region has
+ * none; it may be NULL itself.  The region and the address are good as long as
+ * the caller's reference to the collection.  Through an iommu the piece ends
+ * where the translation does, and [gpa, gpa + len) leads there as long as the
+ * caller is in a section of the iotlb (vmmem_iotlb_enter()).  Nothing that is
+ * written through the address is noted as dirty.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR    'gpa' lies in no region
+ *   VMMEM_EDENIED     the region does not permit 'access'
+ *   VMMEM_EWRAPS      the piece ends at 2^64 - 1, and the range goes on
+ *   VMMEM_EZEROLEN    'len' is 0
+ *   VMMEM_EIOMMUMISS, and what the miss handler returned
+ *                     the first byte has no translation
+ *   VMMEM_EARGUMENT   a pointer is NULL that must not be, or 'access' has an
+ *                     unknown bit
+ * On failure nothing is stored.
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access,
+		       struct vmmem_region **ret_region, uint64_t *ret_offset,
+		       uint64_t *ret_len, void **ret_host);
+
+/*
+ * vmmem_collection_describe() writes the map as text, for people: one line for
+ * each region, in ascending order.
+ *
+ *     START-LAST KIND PROTECTION LENGTH NAME
+ *     START-LAST alias PROTECTION LENGTH NAME of NAME+OFFSET
+ *
+ * Numbers are hexadecimal.  A region without a name is "-".  Bytes of a name
+ * that are not printable, and spaces, are "?".  No host address is told.  Of a
+ * translated collection it is the physical one.  Programs should not read the
+ * text: words may be added to a line.
+ *
+ * 'buf' gets as much as fits into 'capacity' bytes, always with a zero byte at
+ * the end.  'ret_len', which may be NULL, gets the length of all of the text
+ * without that byte, with 0 and with VMMEM_ENOROOM.  'buf' may be NULL if
+ * 'capacity' is 0.  Not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM    the text is longer than 'capacity' - 1 bytes
+ *   VMMEM_EARGUMENT  'collection' is NULL, or 'buf' is and 'capacity' is not 0
+ * Since: 0.9.
+ */
+int vmmem_collection_describe(const struct vmmem_collection *collection,
+			      char *buf, size_t capacity, size_t *ret_len);
 
 /*
  * vmmem_collection_host_to_gpa() goes the other way: it stores the guest

@@ -45,6 +45,7 @@
 VMMEM_BEGIN_DECLS
 
 struct vmmem_collection;
+struct vmmem_range;
 struct vmmem_region;
 
 /* Leave bytes alone whose page the range covers only in part. */
@@ -107,6 +108,28 @@ VMMEM_NODISCARD int
 vmmem_collection_discard(const struct vmmem_collection *collection,
 			 uint64_t gpa, uint64_t len, uint32_t flags,
 			 uint64_t *ret_discarded);
+
+/*
+ * vmmem_collection_discard_ranges() discards each of 'count' ranges, as
+ * vmmem_collection_discard() does: free page reporting and balloons name a chain
+ * of them.  All ranges are checked before the first byte goes.  They may be in
+ * any order, and overlap.  'ret_discarded' gets the sum.
+ *
+ * 'ret_bad', which may be NULL, gets a guest address with each code except
+ * VMMEM_EWRAPS and VMMEM_EARGUMENT: that of the byte that is not mapped or not
+ * permitted, and nothing was discarded; or the start of the range whose discard
+ * failed.  Then the ranges before it were discarded.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  also if 'ranges' is NULL and 'count' is not 0
+ *   what vmmem_collection_discard() returns
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_discard_ranges(const struct vmmem_collection *collection,
+				const struct vmmem_range *ranges, size_t count,
+				uint32_t flags, uint64_t *ret_discarded,
+				uint64_t *ret_bad);
 
 VMMEM_END_DECLS
 

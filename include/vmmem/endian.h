@@ -8,13 +8,20 @@
  *
  *     struct virtq_desc { vmmem_le64 addr; vmmem_le32 len; ... };
  *
- * For each type, _get() returns the value in the host's order, _set() stores
- * one, and _equal() compares without converting by hand.  They work on the
- * caller's own memory; guest memory is read and written with vmmem/access.h.
+ * For each type, _get() returns the value in the host's order and _set() stores
+ * one.  They work on the caller's own memory; guest memory is read and written
+ * with vmmem/access.h.
+ *
+ * Where an integer is at hand, and no such type, _from_host() returns what is
+ * to be stored for a value in the host's order, and _to_host() the value of
+ * what was stored.  They are for atomics that have no byte order of their own,
+ * such as vmmem_slice_fetch_or_u16().
  *
  * Each helper is a small inline body here and an exported function of the
  * same name, compiled from that body.  The pointers must not be NULL and are
- * aligned as the type is.  Any thread, any time.  Since: 0.1.
+ * aligned as the type is.  Any thread, any time.
+ *
+ * Since: 0.1; _from_host() and _to_host() since 0.9.
  */
 #ifndef VMMEM_ENDIAN_H
 #define VMMEM_ENDIAN_H
@@ -53,161 +60,207 @@ typedef struct {
 	uint64_t raw; /* as it lies in memory; use the helpers */
 } vmmem_be64;
 
+uint16_t vmmem_le16_get(const vmmem_le16 *value);
+void vmmem_le16_set(vmmem_le16 *value, uint16_t native);
+uint16_t vmmem_le16_from_host(uint16_t value);
+uint16_t vmmem_le16_to_host(uint16_t stored);
+
+uint32_t vmmem_le32_get(const vmmem_le32 *value);
+void vmmem_le32_set(vmmem_le32 *value, uint32_t native);
+uint32_t vmmem_le32_from_host(uint32_t value);
+uint32_t vmmem_le32_to_host(uint32_t stored);
+
+uint64_t vmmem_le64_get(const vmmem_le64 *value);
+void vmmem_le64_set(vmmem_le64 *value, uint64_t native);
+uint64_t vmmem_le64_from_host(uint64_t value);
+uint64_t vmmem_le64_to_host(uint64_t stored);
+
+uint16_t vmmem_be16_get(const vmmem_be16 *value);
+void vmmem_be16_set(vmmem_be16 *value, uint16_t native);
+uint16_t vmmem_be16_from_host(uint16_t value);
+uint16_t vmmem_be16_to_host(uint16_t stored);
+
+uint32_t vmmem_be32_get(const vmmem_be32 *value);
+void vmmem_be32_set(vmmem_be32 *value, uint32_t native);
+uint32_t vmmem_be32_from_host(uint32_t value);
+uint32_t vmmem_be32_to_host(uint32_t stored);
+
+uint64_t vmmem_be64_get(const vmmem_be64 *value);
+void vmmem_be64_set(vmmem_be64 *value, uint64_t native);
+uint64_t vmmem_be64_from_host(uint64_t value);
+uint64_t vmmem_be64_to_host(uint64_t stored);
+
+#ifndef VMMEM_NO_INLINE
+
+VMMEM_INLINE uint16_t
+vmmem_le16_from_host(uint16_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return value;
+#else
+	return __builtin_bswap16(value);
+#endif
+}
+
+VMMEM_INLINE uint16_t
+vmmem_le16_to_host(uint16_t stored)
+{
+	return vmmem_le16_from_host(stored);
+}
+
 VMMEM_INLINE uint16_t
 vmmem_le16_get(const vmmem_le16 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap16(value->raw);
-#endif
+	return vmmem_le16_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_le16_set(vmmem_le16 *value, uint16_t native)
 {
+	value->raw = vmmem_le16_from_host(native);
+}
+
+VMMEM_INLINE uint32_t
+vmmem_le32_from_host(uint32_t value)
+{
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	value->raw = native;
+	return value;
 #else
-	value->raw = __builtin_bswap16(native);
+	return __builtin_bswap32(value);
 #endif
 }
 
-VMMEM_INLINE int
-vmmem_le16_equal(const vmmem_le16 *value, uint16_t native)
+VMMEM_INLINE uint32_t
+vmmem_le32_to_host(uint32_t stored)
 {
-	return vmmem_le16_get(value) == native;
+	return vmmem_le32_from_host(stored);
 }
 
 VMMEM_INLINE uint32_t
 vmmem_le32_get(const vmmem_le32 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap32(value->raw);
-#endif
+	return vmmem_le32_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_le32_set(vmmem_le32 *value, uint32_t native)
 {
+	value->raw = vmmem_le32_from_host(native);
+}
+
+VMMEM_INLINE uint64_t
+vmmem_le64_from_host(uint64_t value)
+{
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	value->raw = native;
+	return value;
 #else
-	value->raw = __builtin_bswap32(native);
+	return __builtin_bswap64(value);
 #endif
 }
 
-VMMEM_INLINE int
-vmmem_le32_equal(const vmmem_le32 *value, uint32_t native)
+VMMEM_INLINE uint64_t
+vmmem_le64_to_host(uint64_t stored)
 {
-	return vmmem_le32_get(value) == native;
+	return vmmem_le64_from_host(stored);
 }
 
 VMMEM_INLINE uint64_t
 vmmem_le64_get(const vmmem_le64 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap64(value->raw);
-#endif
+	return vmmem_le64_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_le64_set(vmmem_le64 *value, uint64_t native)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	value->raw = native;
+	value->raw = vmmem_le64_from_host(native);
+}
+
+VMMEM_INLINE uint16_t
+vmmem_be16_from_host(uint16_t value)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return value;
 #else
-	value->raw = __builtin_bswap64(native);
+	return __builtin_bswap16(value);
 #endif
 }
 
-VMMEM_INLINE int
-vmmem_le64_equal(const vmmem_le64 *value, uint64_t native)
+VMMEM_INLINE uint16_t
+vmmem_be16_to_host(uint16_t stored)
 {
-	return vmmem_le64_get(value) == native;
+	return vmmem_be16_from_host(stored);
 }
 
 VMMEM_INLINE uint16_t
 vmmem_be16_get(const vmmem_be16 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap16(value->raw);
-#endif
+	return vmmem_be16_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_be16_set(vmmem_be16 *value, uint16_t native)
 {
+	value->raw = vmmem_be16_from_host(native);
+}
+
+VMMEM_INLINE uint32_t
+vmmem_be32_from_host(uint32_t value)
+{
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	value->raw = native;
+	return value;
 #else
-	value->raw = __builtin_bswap16(native);
+	return __builtin_bswap32(value);
 #endif
 }
 
-VMMEM_INLINE int
-vmmem_be16_equal(const vmmem_be16 *value, uint16_t native)
+VMMEM_INLINE uint32_t
+vmmem_be32_to_host(uint32_t stored)
 {
-	return vmmem_be16_get(value) == native;
+	return vmmem_be32_from_host(stored);
 }
 
 VMMEM_INLINE uint32_t
 vmmem_be32_get(const vmmem_be32 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap32(value->raw);
-#endif
+	return vmmem_be32_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_be32_set(vmmem_be32 *value, uint32_t native)
 {
+	value->raw = vmmem_be32_from_host(native);
+}
+
+VMMEM_INLINE uint64_t
+vmmem_be64_from_host(uint64_t value)
+{
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	value->raw = native;
+	return value;
 #else
-	value->raw = __builtin_bswap32(native);
+	return __builtin_bswap64(value);
 #endif
 }
 
-VMMEM_INLINE int
-vmmem_be32_equal(const vmmem_be32 *value, uint32_t native)
+VMMEM_INLINE uint64_t
+vmmem_be64_to_host(uint64_t stored)
 {
-	return vmmem_be32_get(value) == native;
+	return vmmem_be64_from_host(stored);
 }
 
 VMMEM_INLINE uint64_t
 vmmem_be64_get(const vmmem_be64 *value)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return value->raw;
-#else
-	return __builtin_bswap64(value->raw);
-#endif
+	return vmmem_be64_to_host(value->raw);
 }
 
 VMMEM_INLINE void
 vmmem_be64_set(vmmem_be64 *value, uint64_t native)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	value->raw = native;
-#else
-	value->raw = __builtin_bswap64(native);
-#endif
+	value->raw = vmmem_be64_from_host(native);
 }
 
-VMMEM_INLINE int
-vmmem_be64_equal(const vmmem_be64 *value, uint64_t native)
-{
-	return vmmem_be64_get(value) == native;
-}
+#endif
 
 VMMEM_END_DECLS
 

@@ -46,8 +46,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EORDER (-4109)
 /* The length is zero where a range must hold at least one byte. */
 #define VMMEM_EZEROLEN (-4110)
-/* MAP_FIXED or MAP_FIXED_NOREPLACE was asked for. */
-#define VMMEM_EMAPFIXED (-4111)
+/* What should be added is there already, and stays as it is. */
+#define VMMEM_EEXISTS (-4111)
 /* The mapping would go past the end of its file. */
 #define VMMEM_EPASTEOF (-4112)
 /* The file offset is not a multiple of the page size of the file. */
@@ -80,7 +80,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOBITMAP (-4126)
 /* A range of a file passes 2^63 - 1, the last offset that a file can have. */
 #define VMMEM_EFILERANGE (-4127)
-/* The array is too small for what would go into it. */
+/* The array, or the table, is too small for what would go into it. */
 #define VMMEM_ENOROOM (-4128)
 /* A callback of the caller ended it. */
 #define VMMEM_ESTOPPED (-4129)
@@ -122,8 +122,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EMESSAGE (-4147)
 /* A memory table and its log have more bytes than is permitted. */
 #define VMMEM_EREGIONBYTES (-4148)
-/* What should be added is there already. */
-#define VMMEM_EEXISTS (-4149)
+/* The time that the caller gave is over. */
+#define VMMEM_ETIMEOUT (-4149)
 /* The object belongs to the process that this one was forked from. */
 #define VMMEM_EFORKED (-4150)
 

@@ -20,10 +20,14 @@
  * peer may share: marks in memory that is gone are lost, there are none in it,
  * and the function that marks or looks does not fail.
  *
- * It does not hold for what the caller does through a host address, and not
- * for the accessors that <vmmem/inline.h> has compiled into the caller: those
- * instructions are the caller's.  Nor where the buffer of the caller is what
- * cannot be accessed.  Such a fault is handled as if this were not there.
+ * It holds for the accessors of <vmmem/inline.h> with slices that were made
+ * after vmmem_fault_enable(): those have VMMEM_SLICE_CALL, and their accesses are
+ * calls of the library.  An access to a slice that was made before is an
+ * instruction of the caller's.  So enable first, and make slices then.
+ *
+ * It does not hold for what the caller does through a host address, nor where
+ * the buffer of the caller is what cannot be accessed.  Such a fault is handled
+ * as if this were not there.
  *
  * The kernel kills a thread that faults while it blocks the signal; nothing in
  * a process can change that.  So a thread that accesses guest memory must not

@@ -184,11 +184,12 @@ VMMEM_NODISCARD int vmmem_fd_same_file(int fd, int other, int *ret_same);
  *
  * No page of a file that is mapped shared is made by mapping it, also after
  * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.
- * MAP_POPULATE, MAP_LOCKED and a policy do what they say all the same.
+ * A policy does what it says all the same.
  */
 void
 vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,
 					int fd, uint64_t offset,
+					uint32_t flags,
 					const struct vmmem_fd_rules *rules);
 
 VMMEM_END_DECLS

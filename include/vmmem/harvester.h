@@ -17,7 +17,7 @@
  * A harvester belongs to one thread at a time; different harvesters of one
  * bitmap may work at once.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, the options, vmmem_harvester_bitmap() and _name(); 0.1, all else.
  */
 #ifndef VMMEM_HARVESTER_H
 #define VMMEM_HARVESTER_H
@@ -29,19 +29,33 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_harvester;
 
+/* What a harvester may have beside; NULL and zero are good for all of it. */
+struct vmmem_harvester_options {
+	/* sizeof(struct vmmem_harvester_options) */
+	size_t size;
+
+	/* What people call it; copied.  NULL: nothing. */
+	const char *name;
+};
+
 /*
  * vmmem_harvester_new() makes a harvester of 'bitmap' and switches logging on,
- * as vmmem_bitmap_start_logging() says.  It sees every mark made from now on; marks
- * that nobody took yet may come with its first harvest.  It holds a reference
- * to the bitmap.  The caller frees it.
+ * as vmmem_bitmap_start_logging() says.  It sees every mark made from now on;
+ * marks that nobody took yet may come with its first harvest.  It holds a
+ * reference to the bitmap.  'options' may be NULL.  The caller frees it.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'bitmap' or 'ret_harvester' is NULL
- *   -errno           what mmap(2) or membarrier(2) said; -ENOMEM also from the
- *                    allocator
+ *   VMMEM_EARGUMENT     'bitmap' or 'ret_harvester' is NULL
+ *   VMMEM_ESTRUCTSIZE   the size of 'options' is that of no version
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this version does not
+ *                       know
+ *   -errno              what mmap(2) or membarrier(2) said; -ENOMEM also from
+ *                       the allocator
  */
-VMMEM_NODISCARD int vmmem_harvester_new(struct vmmem_bitmap *bitmap,
-					struct vmmem_harvester **ret_harvester);
+VMMEM_NODISCARD int
+vmmem_harvester_new(struct vmmem_bitmap *bitmap,
+		    const struct vmmem_harvester_options *options,
+		    struct vmmem_harvester **ret_harvester);
 
 /*
  * vmmem_harvester_free() frees a harvester and returns NULL.  Marks that it
@@ -51,6 +65,19 @@ VMMEM_NODISCARD int vmmem_harvester_new(struct vmmem_bitmap *bitmap,
  */
 struct vmmem_harvester *
 vmmem_harvester_free(struct vmmem_harvester *harvester);
+
+/*
+ * vmmem_harvester_bitmap() returns the bitmap it was made of, borrowed; NULL
+ * for NULL.
+ */
+struct vmmem_bitmap *
+vmmem_harvester_bitmap(const struct vmmem_harvester *harvester);
+
+/*
+ * vmmem_harvester_name() returns the name it was made with, or NULL.  It is the
+ * harvester's and lives as long.
+ */
+const char *vmmem_harvester_name(const struct vmmem_harvester *harvester);
 
 /*
  * vmmem_harvester_take() takes all marks since the last take, and stores how

@@ -193,6 +193,10 @@ vmmem_collection_to_fd(const struct vmmem_collection *collection, uint64_t gpa,
  * follows 'skip'.  Ranges of no bytes, and the bytes before and behind, are not
  * looked at.
  *
+ * 'ret_bad', which may be NULL, gets the guest address of the first byte that
+ * was not moved, with a code that is about the guest's memory.  Codes about the
+ * descriptor may write it too; then it means nothing.
+ *
  * More codes:
  *   VMMEM_EOUTOFRANGE  the chain has less than 'skip', or 'skip' + 'len', bytes
  *   VMMEM_EWRAPS       also if the rest of the chain is 2^64 bytes or more
@@ -203,7 +207,7 @@ vmmem_collection_ranges_from_fd(const struct vmmem_collection *collection,
 				const struct vmmem_range *ranges, size_t count,
 				uint64_t skip, uint64_t len, int fd,
 				uint64_t file_offset, uint32_t flags,
-				uint64_t *ret_done);
+				uint64_t *ret_done, uint64_t *ret_bad);
 
 /* vmmem_collection_ranges_to_fd() writes the same bytes of a chain. */
 VMMEM_NODISCARD int
@@ -211,7 +215,7 @@ vmmem_collection_ranges_to_fd(const struct vmmem_collection *collection,
 			      const struct vmmem_range *ranges, size_t count,
 			      uint64_t skip, uint64_t len, int fd,
 			      uint64_t file_offset, uint32_t flags,
-			      uint64_t *ret_done);
+			      uint64_t *ret_done, uint64_t *ret_bad);
 
 /*
  * vmmem_slice_from_fd() reads 'len' bytes to [offset, offset + len) of a slice.

@@ -57,6 +57,10 @@ struct iovec;
  * how many there are.  With any other code 'ret_count' is not written and the
  * contents of 'iov' are not defined.
  *
+ * 'ret_bad', which may be NULL, gets the guest address of the byte that a code
+ * is about, with each code except VMMEM_ENOROOM, VMMEM_EWRAPS and
+ * VMMEM_EARGUMENT.
+ *
  * Returns 0, or
  *   VMMEM_ENOROOM    more than 'capacity' elements are needed
  *   VMMEM_EBADADDR   a byte of the range lies in no region
@@ -69,7 +73,7 @@ struct iovec;
 VMMEM_NODISCARD int
 vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
 		       uint64_t len, uint32_t access, struct iovec *iov,
-		       size_t capacity, size_t *ret_count);
+		       size_t capacity, size_t *ret_count, uint64_t *ret_bad);
 
 /*
  * vmmem_collection_iovec_ranges() is vmmem_collection_iovec() for a chain of
@@ -80,7 +84,8 @@ VMMEM_NODISCARD int
 vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 			      const struct vmmem_range *ranges, size_t count,
 			      uint32_t access, struct iovec *iov,
-			      size_t capacity, size_t *ret_count);
+			      size_t capacity, size_t *ret_count,
+			      uint64_t *ret_bad);
 
 /*
  * vmmem_collection_slice_list() makes slices of a chain of 'count' ranges, in
@@ -92,6 +97,8 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
  * 'ret_count' gets the number of slices that the chain takes, with 0 and also
  * with VMMEM_ENOROOM.  With 0 the caller owes vmmem_slice_list_release().  With
  * any code nothing is held, and the contents of 'slices' are not defined.
+ * 'ret_bad' is as for vmmem_collection_iovec(): a caller that makes one slice
+ * and must know where that failed makes a list of one.
  *
  * Returns 0, or
  *   VMMEM_ENOROOM    more than 'capacity' slices are needed
@@ -105,7 +112,8 @@ VMMEM_NODISCARD int
 vmmem_collection_slice_list(const struct vmmem_collection *collection,
 			    const struct vmmem_range *ranges, size_t count,
 			    uint32_t access, struct vmmem_slice *slices,
-			    size_t capacity, size_t *ret_count);
+			    size_t capacity, size_t *ret_count,
+			    uint64_t *ret_bad);
 
 /*
  * vmmem_slice_list_release() is vmmem_slice_release() for 'count' slices: each

@@ -140,7 +140,7 @@ struct vmmem_kvm_options {
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
  *                       know
  *   -ENOTTY             'vm_fd' is not a virtual machine
- *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
+ *   VMMEM_ESELFWAIT     this thread is in a listener's callback
  *                       of 'space'
  *   -ENOMEM             from the allocator
  *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
@@ -174,8 +174,8 @@ VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    the space; nothing has changed
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of the space;
+ *                    nothing has changed
  *   -ENOMEM          from the allocator
  *   -errno           what KVM said when a slot should be deleted.  The virtual
  *                    machine can still reach the memory of the slots that are

@@ -38,7 +38,7 @@
  * of it all; if that is not 0, some of the range may be gone all the same.
  *
  * Callbacks run on the thread of the writer, one at a time for each space, with
- * the writers' lock held: they may read, take references and call
+ * a lock held that other updates wait for: they may read, take references and call
  * vmmem_space_get(), but not update the space nor make or free its listeners.
  * No lock that a reader needs is held.
  *
@@ -91,8 +91,8 @@ struct vmmem_listener_ops {
  *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
  *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
  *   VMMEM_ECALLBACK     a callback returned a positive value
- *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
- *                       of this space
+ *   VMMEM_ESELFWAIT     this thread is in a listener's callback of this
+ *                       space
  *   -ENOMEM             from the allocator
  *   what the listener refused the current map with
  */
@@ -107,8 +107,8 @@ vmmem_listener_new(struct vmmem_space *space,
  * When this returns, no callback runs or will run.  NULL is a no-op.
  *
  * Returns 0, or
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    this space; the listener is as it was
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of this
+ *                    space; the listener is as it was
  */
 int vmmem_listener_free(struct vmmem_listener *listener);
 

@@ -104,7 +104,7 @@ void vmmem_policy_set_numa(struct vmmem_policy *policy, uint32_t mode,
  * pages of the pool; blocks of a memfd, or of a regular file that is mapped
  * shared (fallocate(2)); for private memory, what the system's overcommit
  * accounting counts.  NO leaves a shortage to when the page is touched: then it
- * is a signal.  Either overrides MAP_NORESERVE in the mapping flags.
+ * is a signal.
  */
 void vmmem_policy_set_reserve(struct vmmem_policy *policy, uint32_t reserve);
 

@@ -20,8 +20,8 @@
  * later one as long as vmmem_reader_generation() returns there what it returned
  * then: one load and a comparison.
  *
- * vmmem/reader_access.h has the accesses of vmmem/access.h and vmmem/atomic.h as
- * sections of one call.  <vmmem/inline.h> compiles take, release and generation
+ * vmmem/reader_access.h has the accesses of vmmem/access.h, and the loads and
+ * stores of vmmem/atomic.h, as sections of one call.  <vmmem/inline.h> compiles take, release and generation
  * into the caller.
  *
  * A reader is used by one thread at a time, which may change outside of
@@ -99,12 +99,13 @@ void vmmem_reader_leave(struct vmmem_reader *reader);
 uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
 
 /*
- * What vmmem_reader_enter() and vmmem_reader_leave() do where the inline forms
- * do not suffice: within a section, and on systems without membarrier(2).  For
- * <vmmem/inline.h>; they do the same as those.
+ * What the bodies of <vmmem/inline.h> call where they do not find the good case:
+ * within a section, and on systems without membarrier(2).  They do what the
+ * functions above do that are called so, and are not for use.  Since: 0.9.
  */
-struct vmmem_collection *vmmem_reader_enter_slow(struct vmmem_reader *reader);
-void vmmem_reader_leave_slow(struct vmmem_reader *reader);
+struct vmmem_collection *vmmem_inline_call_enter(struct vmmem_reader *reader);
+void vmmem_inline_call_leave(struct vmmem_reader *reader);
+uint64_t vmmem_inline_call_generation(const struct vmmem_reader *reader);
 
 VMMEM_END_DECLS
 

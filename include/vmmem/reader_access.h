@@ -14,7 +14,7 @@
  * The thread that uses the reader.  No lock is taken, nothing is allocated and
  * nobody is waited for.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_READER_ACCESS_H
 #define VMMEM_READER_ACCESS_H
@@ -98,7 +98,8 @@ VMMEM_NODISCARD int vmmem_reader_write_be64(struct vmmem_reader *reader,
 					    uint64_t gpa, uint64_t value);
 
 /*
- * The atomic operations of vmmem/atomic.h.
+ * Loads and stores, as vmmem/atomic.h has them.  All other atomics are made
+ * with vmmem_collection_...(), in a section of the caller's.
  */
 VMMEM_NODISCARD int vmmem_reader_load_u8(struct vmmem_reader *reader,
 					 uint64_t gpa, int order,
@@ -124,85 +125,44 @@ VMMEM_NODISCARD int vmmem_reader_store_u32(struct vmmem_reader *reader,
 VMMEM_NODISCARD int vmmem_reader_store_u64(struct vmmem_reader *reader,
 					   uint64_t gpa, uint64_t value,
 					   int order);
-VMMEM_NODISCARD int vmmem_reader_exchange_u8(struct vmmem_reader *reader,
-					     uint64_t gpa, uint8_t value,
-					     int order, uint8_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_exchange_u16(struct vmmem_reader *reader,
-					      uint64_t gpa, uint16_t value,
-					      int order,
-					      uint16_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_exchange_u32(struct vmmem_reader *reader,
-					      uint64_t gpa, uint32_t value,
-					      int order,
-					      uint32_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_exchange_u64(struct vmmem_reader *reader,
-					      uint64_t gpa, uint64_t value,
-					      int order,
-					      uint64_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_add_u8(struct vmmem_reader *reader,
-					      uint64_t gpa, uint8_t operand,
-					      int order, uint8_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_add_u16(struct vmmem_reader *reader,
-					       uint64_t gpa, uint16_t operand,
-					       int order,
-					       uint16_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_add_u32(struct vmmem_reader *reader,
-					       uint64_t gpa, uint32_t operand,
-					       int order,
-					       uint32_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_add_u64(struct vmmem_reader *reader,
-					       uint64_t gpa, uint64_t operand,
-					       int order,
-					       uint64_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_or_u8(struct vmmem_reader *reader,
-					     uint64_t gpa, uint8_t operand,
-					     int order, uint8_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_or_u16(struct vmmem_reader *reader,
-					      uint64_t gpa, uint16_t operand,
-					      int order,
-					      uint16_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_or_u32(struct vmmem_reader *reader,
-					      uint64_t gpa, uint32_t operand,
-					      int order,
-					      uint32_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_or_u64(struct vmmem_reader *reader,
-					      uint64_t gpa, uint64_t operand,
-					      int order,
-					      uint64_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_and_u8(struct vmmem_reader *reader,
-					      uint64_t gpa, uint8_t operand,
-					      int order, uint8_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_and_u16(struct vmmem_reader *reader,
-					       uint64_t gpa, uint16_t operand,
-					       int order,
-					       uint16_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_and_u32(struct vmmem_reader *reader,
-					       uint64_t gpa, uint32_t operand,
-					       int order,
-					       uint32_t *ret_previous);
-VMMEM_NODISCARD int vmmem_reader_fetch_and_u64(struct vmmem_reader *reader,
-					       uint64_t gpa, uint64_t operand,
-					       int order,
-					       uint64_t *ret_previous);
+
+/* Loads and stores in the byte order of their names.  Since: 0.9. */
 VMMEM_NODISCARD int
-vmmem_reader_compare_exchange_u8(struct vmmem_reader *reader, uint64_t gpa,
-				 uint8_t expected, uint8_t desired, int success,
-				 int failure, uint8_t *ret_previous);
+vmmem_reader_load_le16(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint16_t *ret_value);
 VMMEM_NODISCARD int
-vmmem_reader_compare_exchange_u16(struct vmmem_reader *reader, uint64_t gpa,
-				  uint16_t expected, uint16_t desired,
-				  int success, int failure,
-				  uint16_t *ret_previous);
+vmmem_reader_load_le32(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint32_t *ret_value);
 VMMEM_NODISCARD int
-vmmem_reader_compare_exchange_u32(struct vmmem_reader *reader, uint64_t gpa,
-				  uint32_t expected, uint32_t desired,
-				  int success, int failure,
-				  uint32_t *ret_previous);
+vmmem_reader_load_le64(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint64_t *ret_value);
 VMMEM_NODISCARD int
-vmmem_reader_compare_exchange_u64(struct vmmem_reader *reader, uint64_t gpa,
-				  uint64_t expected, uint64_t desired,
-				  int success, int failure,
-				  uint64_t *ret_previous);
+vmmem_reader_load_be16(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_be32(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_load_be64(struct vmmem_reader *reader, uint64_t gpa, int order,
+		       uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_reader_store_le16(struct vmmem_reader *reader, uint64_t gpa,
+			uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_le32(struct vmmem_reader *reader, uint64_t gpa,
+			uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_le64(struct vmmem_reader *reader, uint64_t gpa,
+			uint64_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be16(struct vmmem_reader *reader, uint64_t gpa,
+			uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be32(struct vmmem_reader *reader, uint64_t gpa,
+			uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_reader_store_be64(struct vmmem_reader *reader, uint64_t gpa,
+			uint64_t value, int order);
 
 VMMEM_END_DECLS
 

@@ -48,6 +48,10 @@ struct vmmem_region;
 #define VMMEM_PROT_WRITE 2U
 #define VMMEM_PROT_EXEC 4U
 
+/* How a file is mapped: vmmem_region_builder_set_file(). */
+#define VMMEM_FILE_PRIVATE 1U /* what is written stays in this process */
+#define VMMEM_FILE_SYNC 2U    /* of persistent memory: MAP_SYNC, or refused */
+
 /* Whether huge pages back a region: vmmem_region_huge_pages(). */
 #define VMMEM_HUGE_PAGES_UNKNOWN 0 /* nobody said, and it cannot be found out */
 #define VMMEM_HUGE_PAGES_NO 1
@@ -291,11 +295,11 @@ uint32_t vmmem_region_kind(const struct vmmem_region *region);
 uint32_t vmmem_region_protection(const struct vmmem_region *region);
 
 /*
- * vmmem_region_mapping_flags() returns the MAP_... flags of <sys/mman.h> that
- * the region's memory was mapped with.  0 where the library did not map it:
- * external memory and custom regions.  An alias answers for its target.
+ * vmmem_region_file_flags() returns how the region's file is mapped, a set of
+ * VMMEM_FILE_...; 0 for every kind except a file.  An alias answers for its
+ * target.  Since: 0.9.
  */
-uint32_t vmmem_region_mapping_flags(const struct vmmem_region *region);
+uint32_t vmmem_region_file_flags(const struct vmmem_region *region);
 
 /*
  * vmmem_region_huge_pages() returns VMMEM_HUGE_PAGES_YES if the memory is mapped

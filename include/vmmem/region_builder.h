@@ -66,8 +66,13 @@ void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
 /*
  * vmmem_region_builder_set_file() backs the region with the file 'fd' from
  * the byte 'offset' on, which may be within a page: whole pages are mapped, and
- * the region shows its own bytes of them.  The mapping is shared unless the
- * mapping flags say MAP_PRIVATE.
+ * the region shows its own bytes of them.  'flags' is 0, for a shared mapping,
+ * or one of
+ *   VMMEM_FILE_PRIVATE  what is written stays in this process, and the file is
+ *                       as it was (MAP_PRIVATE)
+ *   VMMEM_FILE_SYNC     what is written and flushed by the processor is in the
+ *                       file, and survives: persistent memory (MAP_SYNC); a file
+ *                       of anything else is -EOPNOTSUPP
  *
  * 'fd' stays the caller's and must be open while building.  The library keeps a
  * descriptor of its own, one for all regions of a file that were built with
@@ -75,7 +80,7 @@ void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
  * for one more while it builds.
  */
 void vmmem_region_builder_set_file(struct vmmem_region_builder *builder,
-				   int fd, uint64_t offset);
+				   int fd, uint64_t offset, uint32_t flags);
 
 /*
  * vmmem_region_builder_set_external() backs the region with memory of the
@@ -110,34 +115,14 @@ void vmmem_region_builder_set_custom(struct vmmem_region_builder *builder,
  * vmmem_region_builder_set_protection() sets what the region permits, a set
  * of VMMEM_PROT_....  Default: read and write.  Memory that the library maps
  * is mapped so; of external memory, an alias or a custom region nothing is
- * changed but what access functions permit.
+ * changed except what access functions permit.
+ *
+ * An alias permits what both this and its target do; where this is never set,
+ * what its target does.  So to fill a ROM, build it writable and show the guest
+ * an alias with VMMEM_PROT_READ, which is read-only whatever the target permits.
  */
 void vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 					 uint32_t protection);
-
-/*
- * vmmem_region_builder_set_read_only() takes writing away from what the
- * region permits if 'read_only' is not 0, whatever the protection says, and
- * gives it back if it is 0.  To fill a ROM, build it writable and show the
- * guest a read-only alias of it.
- */
-void vmmem_region_builder_set_read_only(struct vmmem_region_builder *builder,
-					int read_only);
-
-/*
- * vmmem_region_builder_set_mapping_flags() sets the MAP_... flags of
- * <sys/mman.h> for memory that the library maps: MAP_NORESERVE, MAP_POPULATE,
- * MAP_LOCKED, MAP_SYNC; and for files, MAP_SHARED (the default),
- * MAP_SHARED_VALIDATE or MAP_PRIVATE.  For anonymous memory MAP_PRIVATE and
- * MAP_ANONYMOUS, for a memfd MAP_SHARED, may be given and change nothing.
- *
- * Default: MAP_NORESERVE, and none with huge pages, so that a pool with too
- * few of them is an error here and not a signal later.  Huge pages have their
- * own setter.
- */
-void
-vmmem_region_builder_set_mapping_flags(struct vmmem_region_builder *builder,
-				       uint32_t flags);
 
 /*
  * vmmem_region_builder_set_huge_page_size() asks for pages of 'bytes' from
@@ -200,27 +185,25 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
 /*
  * vmmem_region_builder_build() makes a region of the settings.  The caller
  * owns one reference.  On failure nothing is left behind, 'ret_region' is not
- * written, and the builder is as it was: it may be changed and built again.
+ * written, and the settings are as they were: they may be changed and built
+ * again.  vmmem_region_builder_why() tells which of them was wrong.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'builder' or 'ret_region' is NULL; an unknown bit in the
- *                      protection or the mapping flags; flags that contradict
- *                      the backing (MAP_SHARED for anonymous memory,
- *                      MAP_PRIVATE for a memfd, MAP_ANONYMOUS for a memfd or a
- *                      file); a NULL target, host address or ops; neither read
+ *                      protection or in the flags of a file, or both of these
+ *                      flags; a NULL target, host address or ops; neither read
  *                      nor acquire callback; both tracking and a bitmap, or
  *                      either for an alias of a region that has one; a page
  *                      size to track that is no power of two or below 64; a
  *                      policy for external memory, an alias or a custom region,
  *                      with seals for what is no memfd, with an unknown value,
  *                      or one that contradicts itself or another setting: huge
- *                      pages and THP; nodes that no mode takes, or with
- *                      MAP_POPULATE; prefaulting what may not be accessed
+ *                      pages and THP; nodes that no mode takes; prefaulting
+ *                      what may not be accessed
  *   VMMEM_EZEROLEN     the length is 0, or the range was never set
  *   VMMEM_EWRAPS       the range passes 2^64; file offset + length passes 2^63
  *                      - 1; host address + length passes 2^64; or the length is
  *                      more than a process can map
- *   VMMEM_EMAPFIXED    the mapping flags say MAP_FIXED or MAP_FIXED_NOREPLACE
  *   VMMEM_EPASTEOF     a regular file ends before offset + length
  *   VMMEM_ECONGRUENCE  guest and host address would differ modulo 16, or modulo
  *                      the policy's alignment; guest address and file offset do
@@ -244,8 +227,19 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       where the pool has too few free huge pages
  */
 VMMEM_NODISCARD int
-vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+vmmem_region_builder_build(struct vmmem_region_builder *builder,
 			   struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_builder_why() says, for people, what was wrong at the last
+ * build: one English sentence without a full stop, which names the setting.
+ * Each cause of VMMEM_EARGUMENT has its own.  Where nothing is known beyond the
+ * code, it is that of vmmem_strerror().  "" if the last build succeeded, if
+ * there was none, and for NULL.  The string is constant, and contains no
+ * address.  Since: 0.9.
+ */
+const char *
+vmmem_region_builder_why(const struct vmmem_region_builder *builder);
 
 VMMEM_END_DECLS
 

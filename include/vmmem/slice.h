@@ -18,8 +18,7 @@
  *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
  *   VMMEM_EDENIED      the slice does not permit the access
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
- *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable(), and
- *                      not where <vmmem/inline.h> has been compiled in
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * On failure nothing is moved and no output is written; but VMMEM_EGONE may
  * come after bytes before were moved.
  *
@@ -32,7 +31,11 @@
  * vmmem_slice_sub(), into the caller.  struct vmmem_slice is one of the two
  * layouts that programs may read; it is frozen with 1.0.
  *
- * Since: 0.1, all of it.
+ * Bindings: read the members where they lie, and do not copy the struct just
+ * after the call that filled it.  A copy reads with wide loads what the call
+ * wrote with narrow stores, and waits for them: several nanoseconds.
+ *
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_SLICE_H
 #define VMMEM_SLICE_H
@@ -44,18 +47,39 @@
 VMMEM_BEGIN_DECLS
 
 /*
- * struct vmmem_slice: 'host' and 'len' are for all to read.  'logging' points
- * to a word that is not 0 while writes are to be marked; it is never NULL.
- * Whoever writes through 'host' calls vmmem_slice_mark() afterwards.
+ * In 'access' of a slice: every access is a call of the library, from
+ * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.  Slices
+ * have it that are made while faults are caught (vmmem/fault.h).  Since: 0.9.
+ */
+#define VMMEM_SLICE_CALL 0x40U
+
+/* In 'flags' of a slice: memory was mapped for it, and its release unmaps it. */
+#define VMMEM_SLICE_FLAG_ACQUIRED 1U
+
+/*
+ * struct vmmem_slice: programs may read every member except 'logging',
+ * 'log_offset' and 'reserved', which are the library's.  'logging' points to a
+ * word that is not 0 while writes are to be marked; it is never NULL.  A
+ * caller that writes through 'host' calls vmmem_slice_mark() afterwards.
+ *
+ * 'region' is borrowed from where the slice came from.  If a slice joins
+ * several regions, 'region' is the region of the first byte.  'gpa' is the
+ * first byte's guest physical address in 'region': through an iommu the
+ * address that the translation led to.  A slice of zero bytes has no region,
+ * and its 'gpa' is 0.
+ *
+ * It is 64 bytes, a cache line.  Since: 0.9 in this form.
  */
 struct vmmem_slice {
-	void *host;		    /* of the first byte; NULL if len is 0 */
-	uint64_t len;		    /* in bytes */
-	const uint32_t *logging;    /* the library's */
-	uint64_t log_offset;	    /* of the first byte, in the bitmap */
-	struct vmmem_region *owner; /* to be released; else NULL */
-	uint32_t access;	    /* VMMEM_PROT_READ, VMMEM_PROT_WRITE */
-	uint32_t reserved;	    /* 0 */
+	void *host;		     /* of the first byte; NULL if len is 0 */
+	uint64_t len;		     /* in bytes */
+	const uint32_t *logging;     /* the library's */
+	uint64_t log_offset;	     /* of the first byte, in the bitmap */
+	uint32_t access;	     /* VMMEM_PROT_..., VMMEM_SLICE_CALL */
+	uint32_t flags;		     /* VMMEM_SLICE_FLAG_... */
+	struct vmmem_region *region; /* of the first byte; or NULL */
+	uint64_t gpa;		     /* of the first byte */
+	uint64_t reserved;	     /* the library's */
 };
 
 /*
@@ -123,7 +147,7 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
  * made from a slice, there is nothing to call.
  *
  * Afterwards '*slice' is a slice of zero bytes, whatever the memory: 'host' and
- * 'owner' are NULL and 'len' is 0, so that any access to a byte of it is
+ * 'region' are NULL and 'len' is 0, so that any access to a byte of it is
  * VMMEM_EOUTOFRANGE, and releasing it again does nothing.  A struct of zeros
  * may be released too, and becomes the same; so one that is zeros from the
  * start may be released on every path.  A copy of the struct is not changed:

@@ -15,12 +15,11 @@
  *   VMMEM_EDENIED      the slice does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
- *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable(), and
- *                      not where <vmmem/inline.h> has been compiled in
+ *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * Where several apply, the first of EARGUMENT, EORDER, EOUTOFRANGE,
  * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are untouched.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, what does not say otherwise.
  */
 #ifndef VMMEM_SLICE_ATOMIC_H
 #define VMMEM_SLICE_ATOMIC_H
@@ -58,6 +57,47 @@ vmmem_slice_store_u32(const struct vmmem_slice *slice, uint64_t offset,
 VMMEM_NODISCARD int
 vmmem_slice_store_u64(const struct vmmem_slice *slice, uint64_t offset,
 		      uint64_t value, int order);
+
+/*
+ * vmmem_slice_load_leN(), _load_beN(), _store_leN() and _store_beN() are the
+ * same for a value that is little-endian or big-endian in memory.  Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_slice_load_le16(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_load_le32(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_load_le64(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_load_be16(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint16_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_load_be32(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint32_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_load_be64(const struct vmmem_slice *slice, uint64_t offset,
+		      int order, uint64_t *ret_value);
+VMMEM_NODISCARD int
+vmmem_slice_store_le16(const struct vmmem_slice *slice, uint64_t offset,
+		       uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_slice_store_le32(const struct vmmem_slice *slice, uint64_t offset,
+		       uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_slice_store_le64(const struct vmmem_slice *slice, uint64_t offset,
+		       uint64_t value, int order);
+VMMEM_NODISCARD int
+vmmem_slice_store_be16(const struct vmmem_slice *slice, uint64_t offset,
+		       uint16_t value, int order);
+VMMEM_NODISCARD int
+vmmem_slice_store_be32(const struct vmmem_slice *slice, uint64_t offset,
+		       uint32_t value, int order);
+VMMEM_NODISCARD int
+vmmem_slice_store_be64(const struct vmmem_slice *slice, uint64_t offset,
+		       uint64_t value, int order);
 
 /*
  * vmmem_slice_exchange_uN() stores 'value' and gives back what was there.
@@ -151,6 +191,35 @@ vmmem_slice_fetch_and_u32(const struct vmmem_slice *slice, uint64_t offset,
 VMMEM_NODISCARD int
 vmmem_slice_fetch_and_u64(const struct vmmem_slice *slice, uint64_t offset,
 			  uint64_t operand, int order, uint64_t *ret_previous);
+
+/*
+ * What the bodies of <vmmem/inline.h> call where they do not find the good
+ * case.  They are for that header, and not for use.  Each does what the exported
+ * function does that 'code' stands for: the size in bytes, with 0x10 if it is
+ * little-endian, 0x20 if big-endian, 0x40 if it is one of vmmem/slice.h that
+ * reads or writes; 0x100 for an exchange, 0x200 for fetch_add, 0x300 for
+ * fetch_or, 0x400 for fetch_and.  An unknown 'code' is VMMEM_EARGUMENT.
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int vmmem_inline_call_load(const struct vmmem_slice *slice,
+					   uint64_t offset, uint32_t code,
+					   int order, void *ret_value);
+VMMEM_NODISCARD int vmmem_inline_call_store(const struct vmmem_slice *slice,
+					    uint64_t offset, uint32_t code,
+					    int order, uint64_t value);
+VMMEM_NODISCARD int vmmem_inline_call_modify(const struct vmmem_slice *slice,
+					     uint64_t offset, uint32_t code,
+					     int order, uint64_t operand,
+					     void *ret_previous);
+VMMEM_NODISCARD int
+vmmem_inline_call_compare_exchange(const struct vmmem_slice *slice,
+				   uint64_t offset, uint32_t code,
+				   int success, int failure,
+				   uint64_t expected, uint64_t desired,
+				   void *ret_previous);
+VMMEM_NODISCARD int vmmem_inline_call_sub(const struct vmmem_slice *slice,
+					  uint64_t offset, uint64_t len,
+					  struct vmmem_slice *ret_slice);
 
 VMMEM_END_DECLS
 

@@ -93,7 +93,7 @@ uint64_t vmmem_space_generation(const struct vmmem_space *space);
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'region' is NULL
  *   VMMEM_EOVERLAP   'region' overlaps with one that is there
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
 				       struct vmmem_region *region);
@@ -108,7 +108,7 @@ VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ENOREGION  no region is exactly that range
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
 				       uint64_t len,
@@ -121,7 +121,7 @@ VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'map' is NULL
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
 					struct vmmem_collection *map);
@@ -136,8 +136,7 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
  *   VMMEM_ECALLBACK  a callback returned a positive value
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    this space
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of this space
  *   what the listener returned that refused
  *   what vmmem_collection_discard() returned
  */
@@ -147,34 +146,55 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
 					uint64_t *ret_discarded);
 
 /*
+ * vmmem_space_discard_ranges() does the same for 'count' ranges, as
+ * vmmem_collection_discard_ranges() (vmmem/discard.h): it takes the writers'
+ * lock once.  Listeners are asked about each region's part of all ranges before
+ * the first byte goes.  If a listener refuses, 'ret_bad' gets the start of the
+ * range that it was asked about.
+ *
+ * Returns 0, or what vmmem_space_discard() and
+ * vmmem_collection_discard_ranges() return.
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_space_discard_ranges(struct vmmem_space *space,
+			   const struct vmmem_range *ranges, size_t count,
+			   uint32_t flags, uint64_t *ret_discarded,
+			   uint64_t *ret_bad);
+
+/*
  * vmmem_space_synchronize() waits until no reader sees a map that was replaced
  * before the call, and then drops the space's references to all retired maps
  * that nobody holds, which unmaps what is only theirs.  It does not wait for
- * references that others keep.  'timeout_ms' is how long to wait, in
- * milliseconds: -1 without an end, 0 not at all.
+ * references that others keep.  It waits for 'timeout_ns' nanoseconds;
+ * VMMEM_FOREVER waits without an end, and 0 does not wait.
  *
- * Not from within a section of a reader of this space, which would wait for
- * itself; and not from a signal handler.  It may be called in a listener.  A
- * thread that waits here can be cancelled (pthread_cancel(3)).
+ * Not from within a section of the calling thread in this space, except with a
+ * timeout: the library does not know on which thread a section is, so the call
+ * waits for its own caller, and VMMEM_FOREVER never returns.  Not from a signal
+ * handler.  It may be called in a listener.  A thread that waits here can be
+ * cancelled (pthread_cancel(3)).
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'space' is NULL or 'timeout_ms' is below -1
- *   -ETIMEDOUT       a reader still sees an older map; what nobody sees any
- *                    more was dropped all the same
- *   -errno           what membarrier(2) said, in place of -ETIMEDOUT and with
- *                    'timeout_ms' -1 within a second: it is not known whether a
- *                    reader is in a section.  Each reader makes barriers of its
- *                    own when its next section is over, and then this returns 0
+ *   VMMEM_EARGUMENT  'space' is NULL
+ *   VMMEM_ETIMEOUT   a reader still sees an older map; the maps that no reader
+ *                    sees any more were dropped all the same
+ *   -errno           what membarrier(2) said, in place of VMMEM_ETIMEOUT, and
+ *                    with VMMEM_FOREVER within a second: it is not known
+ *                    whether a reader is in a section.  Each reader makes
+ *                    barriers of its own when its next section is over, and
+ *                    then this returns 0
+ * Since: 0.9 with this timeout.
  */
 VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
-					    int timeout_ms);
+					    uint64_t timeout_ns);
 
 /*
  * vmmem_space_retired() returns how many maps were replaced and are not dropped
  * yet, because a reader may see them or somebody holds a reference, or because
  * nobody has looked since.  0 for NULL.
  */
-size_t vmmem_space_retired(struct vmmem_space *space);
+size_t vmmem_space_retired(const struct vmmem_space *space);
 
 /*
  * A process that forks while other threads use a space, and whose child goes on
@@ -191,13 +211,14 @@ size_t vmmem_space_retired(struct vmmem_space *space);
  * not the parent's.  Its listeners are told of them, so one that holds what the
  * two processes share, such as a virtual machine, must know who it is.
  *
- * Not from within a section of the calling thread.  after_fork_... of a NULL
- * space are no-ops.
+ * Not from within a section of the calling thread, and not with an open update of
+ * the caller, which the call would wait for.  after_fork_... of a NULL space are
+ * no-ops.
  *
  * vmmem_space_before_fork() returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
- *   VMMEM_ESELFWAIT  this thread is in an update or in a listener's callback of
- *                    this space; then fork without it
+ *   VMMEM_ESELFWAIT  this thread is in a listener's callback of this space;
+ *                    then fork without it
  */
 VMMEM_NODISCARD int vmmem_space_before_fork(struct vmmem_space *space);
 void vmmem_space_after_fork_parent(struct vmmem_space *space);

@@ -11,8 +11,8 @@
  * Nothing that arrives is trusted.  A message is checked as a whole, all its
  * files are mapped, and then the map changes at once or not at all: after a
  * failure the map, the rows and the log are what they were, and no descriptor
- * and no mapping is left behind.  Descriptors stay the caller's, who closes
- * them after any call, whatever it returned; what is mapped has its own.
+ * and no mapping is left behind.  Descriptors stay the caller's, which closes
+ * them after any call, whatever that returned; a mapping has its own.
  *
  * Devices keep running.  A change is published before the call returns; to
  * know that no device still uses what was before, call
@@ -21,7 +21,7 @@
  * A vhost object belongs to one thread at a time, as a rule the one that reads
  * the socket; the space is for all.  Not in a signal handler.
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, except where a comment says otherwise.
  */
 #ifndef VMMEM_VHOST_H
 #define VMMEM_VHOST_H
@@ -57,6 +57,13 @@ struct vmmem_vhost;
 #define VMMEM_VHOST_IOTLB_ACCESS_FAIL 4U
 
 /*
+ * What is due between a message and its reply: vmmem_space_synchronize() of the
+ * object's space, vmmem_iotlb_synchronize() of its iotlb.  Since: 0.9.
+ */
+#define VMMEM_VHOST_DUE_SPACE 1U
+#define VMMEM_VHOST_DUE_IOTLB 2U
+
+/*
  * Give the host addresses of this process as user addresses.  The default, the
  * guest addresses, tells a back end nothing about this process.
  */
@@ -75,7 +82,10 @@ struct vmmem_vhost;
  */
 #define VMMEM_VHOST_EXPORT_GUEST_MEMFD 4U
 
-/* A row of the table, as it stands in the messages. */
+/*
+ * A row of the table, as it stands in the messages.  This struct and the next
+ * are final, as the protocol's messages are: another message is another struct.
+ */
 struct vmmem_vhost_region {
 	uint64_t gpa;
 	uint64_t len;
@@ -84,7 +94,7 @@ struct vmmem_vhost_region {
 };
 
 /* A message of the front end's IOMMU, as it stands in the protocol. */
-struct vmmem_vhost_iotlb {
+struct vmmem_vhost_iotlb_msg {
 	uint64_t iova;
 	uint64_t len;
 	uint64_t user_address;
@@ -110,12 +120,12 @@ struct vmmem_vhost_options {
 	struct vmmem_iotlb *iotlb;
 	/* The most rows; 0: VMMEM_VHOST_REGIONS_MAX, which is the most. */
 	uint32_t regions_max;
-	uint32_t reserved; /* 0 */
+	uint32_t flags; /* 0: there are none yet */
 	/*
 	 * The most bytes of addresses that rows and log may take, in whole
 	 * pages of their files.  0: a quarter of those that the process may
 	 * have; UINT64_MAX: any.  A table that takes the place of another is
-	 * mapped before that goes: then it is twice as many.  Each object
+	 * mapped before the other is unmapped: then it is twice as many.  Each object
 	 * counts its own: a program with several front ends gives each a share.
 	 */
 	uint64_t bytes_max;
@@ -129,8 +139,8 @@ struct vmmem_vhost_options {
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'ret_vhost' is NULL; 'regions_max' is above
- *                    VMMEM_VHOST_REGIONS_MAX; 'reserved' is not 0; the rules
- *                    have unknown bits
+ *                    VMMEM_VHOST_REGIONS_MAX; 'flags' or the rules have
+ *                    unknown bits
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
  *                    the size of 'options' or of the rules, or members that
  *                    this library does not know
@@ -152,7 +162,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all
  * that was there; fds[i] is the file of regions[i].  They may stand in any
  * order.  What the old table has mapped of the same file and range is not
- * mapped again but goes on, at its host address.  With no rows, 'regions' and
+ * mapped again: the mapping stays, at its host address.  With no rows, 'regions' and
  * 'fds' may be NULL.
  *
  * A file's offset need not be a multiple of its (huge) page size.  Checks are
@@ -176,7 +186,7 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * and then
  *   VMMEM_EOVERLAP      a row shares a guest address with a region of the space
  *                       that is not this object's
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int
 vmmem_vhost_set_table(struct vmmem_vhost *vhost,
@@ -198,7 +208,7 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
  *   VMMEM_EARGUMENT  a pointer is NULL
  *   VMMEM_ENOREGION  there is no such row
  *   -ENOMEM          from the allocator
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int
 vmmem_vhost_remove(struct vmmem_vhost *vhost,
@@ -221,7 +231,7 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
  *                       permitted
  *   VMMEM_ELOGSHORT     a row lies beyond what the log covers
  *   -ENOMEM             from the allocator
- *   what vmmem_fd_check(), vmmem_update_begin() and vmmem_update_commit()
+ *   what vmmem_fd_check(), vmmem_update_new() and vmmem_update_commit()
  *   return; -errno of the system calls that map
  */
 VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
@@ -234,12 +244,42 @@ VMMEM_NODISCARD int vmmem_vhost_set_log(struct vmmem_vhost *vhost, int fd,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'vhost' is NULL
  *   -ENOMEM          from the allocator
- *   what vmmem_update_begin() and vmmem_update_commit() return
+ *   what vmmem_update_new() and vmmem_update_commit() return
  */
 VMMEM_NODISCARD int vmmem_vhost_clear_log(struct vmmem_vhost *vhost);
 
 /* vmmem_vhost_log() returns the log's bitmap, borrowed; NULL if none. */
 struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
+
+/*
+ * vmmem_vhost_mark() marks [gpa, gpa + len) in the log, if there is one; after
+ * the bytes are written, for those that the library does not write itself.  It
+ * is vmmem_bitmap_mark() of vmmem_vhost_log() in one call, on the thread of the
+ * object.  Another thread takes its own reference to the log.
+ *
+ * Returns 0, also if there is no log, or
+ *   VMMEM_EOUTOFRANGE  the range reaches past the log; the pages within it are
+ *                      marked all the same
+ *   VMMEM_EARGUMENT    'vhost' is NULL
+ * Since: 0.9.
+ */
+int vmmem_vhost_mark(struct vmmem_vhost *vhost, uint64_t gpa, uint64_t len);
+
+/*
+ * What the object was made with, or is good for in its place: the space and the
+ * iotlb, borrowed; the most rows and the most bytes.  NULL or 0 for NULL, and
+ * for an iotlb that there is not.  Since: 0.9.
+ */
+struct vmmem_space *vmmem_vhost_space(const struct vmmem_vhost *vhost);
+struct vmmem_iotlb *vmmem_vhost_iotlb(const struct vmmem_vhost *vhost);
+uint32_t vmmem_vhost_regions_max(const struct vmmem_vhost *vhost);
+uint64_t vmmem_vhost_bytes_max(const struct vmmem_vhost *vhost);
+
+/*
+ * vmmem_vhost_rules() returns the object's copy of the rules, borrowed; NULL if
+ * they are the strictest, or for NULL.  Since: 0.9.
+ */
+const struct vmmem_fd_rules *vmmem_vhost_rules(const struct vmmem_vhost *vhost);
 
 /*
  * vmmem_vhost_iotlb_message() does what a message of the front end's IOMMU
@@ -254,10 +294,12 @@ struct vmmem_bitmap *vmmem_vhost_log(const struct vmmem_vhost *vhost);
  *                    sends
  *   VMMEM_EWRAPS     I/O virtual or user addresses pass 2^64
  *   VMMEM_EUSERADDR  a user address is in no row; nothing is mapped
+ *   VMMEM_ENOROOM    the iotlb does not evict, and has not enough entries left;
+ *                    nothing of the range is mapped after an UPDATE then
  */
 VMMEM_NODISCARD int
 vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
-			  const struct vmmem_vhost_iotlb *message);
+			  const struct vmmem_vhost_iotlb_msg *message);
 
 /*
  * vmmem_vhost_message() does what a message of the protocol says: one of
@@ -267,16 +309,21 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
  * ints, in no particular alignment either, so that both may point into a packed
  * struct.  A removal may come with descriptors, which are not looked at.
  *
+ * 'ret_due', which may be NULL, gets what has to come before the reply, a set of
+ * VMMEM_VHOST_DUE_SPACE and VMMEM_VHOST_DUE_IOTLB, or 0.  The message is done
+ * already; but until that has returned 0, devices may use what it took away.
+ *
  * Returns what the function of that message returns, or
  *   VMMEM_EMESSAGE      another request; or the payload's length is not what
  *                       its contents say
  *   VMMEM_EDESCRIPTORS  the wrong number of descriptors
  *   VMMEM_EARGUMENT     'vhost' is NULL, or an array is NULL that is needed
+ * Since: 0.9.
  */
 VMMEM_NODISCARD int vmmem_vhost_message(struct vmmem_vhost *vhost,
 					uint32_t request, const void *payload,
 					size_t len, const void *fds,
-					size_t fd_count);
+					size_t fd_count, uint32_t *ret_due);
 
 /* vmmem_vhost_count() returns the number of rows; 0 for NULL. */
 size_t vmmem_vhost_count(const struct vmmem_vhost *vhost);
@@ -350,6 +397,27 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
 					    uint64_t *ret_user_address);
 
 /*
+ * vmmem_vhost_host_to_gpa() stores the guest address of the bytes at [host, host
+ * + len) of this process, which are of one row; vmmem_vhost_host_to_user()
+ * stores the user address, which is what a front end wants to hear of a page
+ * fault (userfaultfd(2)).  If several rows have these bytes of a file it is the
+ * one with the lowest guest address.  No bytes at an address in no row give 0.
+ * Both take time in proportion to the rows.
+ *
+ * Returns 0, or
+ *   VMMEM_EBADADDR   the first byte is in no row
+ *   VMMEM_ECROSS     the first byte is in a row, but not all of them
+ *   VMMEM_EARGUMENT  'vhost' or the output is NULL
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int vmmem_vhost_host_to_gpa(const struct vmmem_vhost *vhost,
+					    const void *host, uint64_t len,
+					    uint64_t *ret_gpa);
+VMMEM_NODISCARD int vmmem_vhost_host_to_user(const struct vmmem_vhost *vhost,
+					     const void *host, uint64_t len,
+					     uint64_t *ret_user_address);
+
+/*
  * vmmem_vhost_export() stores the rows that tell a back end of 'map', and for
  * each the descriptor that goes with it, which is a region's own: duplicate it
  * to keep it longer than 'map'.  Each region that can be shared is in it, one
@@ -378,7 +446,7 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
  */
 VMMEM_NODISCARD int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
-		   struct vmmem_vhost_region *regions, int *fds,
+		   struct vmmem_vhost_region *ret_regions, int *ret_fds,
 		   size_t capacity, size_t *ret_count, size_t *ret_left_out);
 
 VMMEM_END_DECLS

@@ -11,7 +11,9 @@
 #include <vmmem/address.h>
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
+#include <vmmem/chain.h>
 #include <vmmem/collection.h>
+#include <vmmem/dirty_log.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>

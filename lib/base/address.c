@@ -7,7 +7,4 @@
 
 #define VMMEM_INLINE VMMEM_API
 
-/* The header's body is declaration and definition in one. */
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-
 #include <vmmem/address.h>

@@ -3,8 +3,16 @@
 #ifndef API_H
 #define API_H
 
-/* Stands on the definition of each exported function, and nowhere else. */
+/*
+ * Stands on the definition of each exported function, and nowhere else.  What
+ * links the static library keeps its copy to itself: two plugins in a program
+ * may have one each, and the calls of each go to its own.
+ */
+#ifdef VMMEM_STATIC
+#define VMMEM_API __attribute__((__visibility__("hidden")))
+#else
 #define VMMEM_API __attribute__((__visibility__("default")))
+#endif
 
 /* Keeps what is rare out of the way of what is not. */
 #define VMMEM_COLD __attribute__((__noinline__, __cold__))

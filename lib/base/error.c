@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/api.h"
+#include "base/errno_text.h"
 
 /* The system's codes end here, by the kernel's own convention. */
 #define LAST_ERRNO 4095
@@ -38,8 +39,7 @@ static const struct text texts[] = {
 	     "Access crosses from one region into the next"),
 	CODE(VMMEM_EORDER, EINVAL, "Memory order is invalid for the operation"),
 	CODE(VMMEM_EZEROLEN, EINVAL, "Length is zero"),
-	CODE(VMMEM_EMAPFIXED, EINVAL,
-	     "Mapping at a fixed host address is refused"),
+	CODE(VMMEM_EEXISTS, EEXIST, "Something is there already"),
 	CODE(VMMEM_EPASTEOF, ENXIO, "Mapping goes past the end of the file"),
 	CODE(VMMEM_EFILEOFFSET, EINVAL, "File offset is not aligned to a page"),
 	CODE(VMMEM_ECONGRUENCE, EINVAL,
@@ -62,7 +62,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOBITMAP, EOPNOTSUPP, "Region has no bitmap to log to"),
 	CODE(VMMEM_EFILERANGE, EOVERFLOW,
 	     "Range passes the last offset of a file"),
-	CODE(VMMEM_ENOROOM, ENOBUFS, "Array is too small"),
+	CODE(VMMEM_ENOROOM, ENOBUFS, "Array or table is too small"),
 	CODE(VMMEM_ESTOPPED, ECANCELED, "Stopped by the caller"),
 	CODE(VMMEM_ENOSUPPORT, EOPNOTSUPP,
 	     "System cannot do what was asked for"),
@@ -90,7 +90,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EMESSAGE, EBADMSG,
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
-	CODE(VMMEM_EEXISTS, EEXIST, "What should be added is there already"),
+	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
 	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
 };
 
@@ -116,12 +116,9 @@ vmmem_strerror(int code)
 		return text->sentence;
 	if (code == 0)
 		return "Success";
-	/*
-	 * strerror() may translate, and may share its buffer between threads;
-	 * this one does neither.
-	 */
+	/* strerror() may translate, and share its buffer between threads. */
 	if (code < 0 && code >= -LAST_ERRNO)
-		sentence = strerrordesc_np(-code);
+		sentence = vmmem_errno_sentence(-code);
 	return sentence != NULL ? sentence : "unknown code";
 }
 
@@ -133,7 +130,7 @@ vmmem_error_name(int code)
 	if (text != NULL)
 		return text->name;
 	if (code <= 0 && code >= -LAST_ERRNO)
-		return strerrorname_np(-code);
+		return vmmem_errno_name(-code);
 	return NULL;
 }
 

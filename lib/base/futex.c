@@ -2,6 +2,8 @@
 /* Sleeping until a word changes, by futex(2). */
 #include "base/futex.h"
 
+#include <vmmem/error.h>
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -23,6 +25,8 @@ vmmem_futex_wait(const uint32_t *word, uint32_t value,
 		    value, deadline, NULL, FUTEX_BITSET_MATCH_ANY) != 0)
 		rc = -errno;
 	errno = before;
+	if (rc == -ETIMEDOUT)
+		return VMMEM_ETIMEOUT;
 	/* The word had changed already, or a signal came. */
 	return rc == -EAGAIN || rc == -EINTR ? 0 : rc;
 }

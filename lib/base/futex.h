@@ -11,8 +11,9 @@
  * vmmem_futex_wait() sleeps while '*word' is 'value', until somebody wakes who
  * sleeps there.  'deadline' is of the monotonic clock; NULL for none.
  *
- * Returns 0, also without a reason, so that the caller looks again; or
- * -ETIMEDOUT, or another -errno of futex(2).  errno is left alone.
+ * Returns 0, also without a reason, so that the caller looks again;
+ * VMMEM_ETIMEOUT when the deadline is over; or another -errno of futex(2).
+ * errno is left alone.
  */
 int vmmem_futex_wait(const uint32_t *word, uint32_t value,
 		     const struct timespec *deadline);

@@ -11,10 +11,15 @@
 
 #include <vmmem/error.h>
 
+#include "base/released_sizes.h"
+
 /* No struct ever gets there: a size above is not a size but garbage. */
 #define VMMEM_STRUCT_SIZE_MAX 4096
 
-/* vmmem_struct_check() says whether the caller's struct has a likely size. */
+/*
+ * vmmem_struct_check() says whether the caller's struct has a likely size: not
+ * below that of its first version, 'first_size'.
+ */
 static inline int
 vmmem_struct_check(const void *caller, size_t first_size)
 {
@@ -28,8 +33,9 @@ vmmem_struct_check(const void *caller, size_t first_size)
 
 /*
  * vmmem_struct_take() copies the caller's struct to 'known', which is
- * 'known_size' bytes, of which version 0.1 had 'first_size'.  What an older
- * caller does not have becomes zero; what a newer one has must be zero.
+ * 'known_size' bytes, of which its first version had 'first_size': a literal of
+ * released_sizes.h.  What an older caller does not have becomes zero; what a
+ * newer one has must be zero.
  */
 static inline int
 vmmem_struct_take(const void *caller, void *known, size_t known_size,
@@ -51,8 +57,8 @@ vmmem_struct_take(const void *caller, void *known, size_t known_size,
 }
 
 /*
- * vmmem_struct_give() is the way back: it fills in the caller's struct, but for
- * the size that stands in it, from 'known'.  An older caller gets what it has
+ * vmmem_struct_give() is the way back: it fills in the caller's struct from
+ * 'known', except the size that stands in it.  An older caller gets what it has
  * room for; what a newer one has beyond that becomes zero.
  */
 static inline int

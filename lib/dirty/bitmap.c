@@ -11,6 +11,8 @@
 #include "base/barrier.h"
 #include "dirty/bitmap_priv.h"
 #include "base/cancel.h"
+#include "base/released_sizes.h"
+#include "base/struct_size.h"
 
 /* allocate() gives zeros; what a mark looks at is in one cache line. */
 static struct vmmem_bitmap *
@@ -74,6 +76,47 @@ vmmem_bitmap_fini(struct vmmem_bitmap *bitmap)
 	pthread_mutex_destroy(&bitmap->lock);
 }
 
+/* set_options() does what 'options', which may be NULL, say. */
+static int
+set_options(struct vmmem_bitmap *bitmap,
+	    const struct vmmem_bitmap_options *options)
+{
+	struct vmmem_bitmap_options known;
+	int rc;
+
+	if (options == NULL)
+		return 0;
+	rc = vmmem_struct_take(options, &known, sizeof(known),
+			       VMMEM_BITMAP_OPTIONS_SIZE_0_9);
+	if (rc != 0 || known.name == NULL)
+		return rc;
+	bitmap->name = strdup(known.name);
+	return bitmap->name != NULL ? 0 : -ENOMEM;
+}
+
+/* make() makes a bitmap that has all but the bits. */
+static int
+make(uint64_t len, uint64_t max_len, unsigned int page_shift,
+     const struct vmmem_bitmap_options *options,
+     struct vmmem_bitmap **ret_bitmap)
+{
+	struct vmmem_bitmap *bitmap = allocate();
+	int rc;
+
+	if (bitmap == NULL)
+		return -ENOMEM;
+	rc = set_options(bitmap, options);
+	if (rc == 0)
+		rc = prepare(bitmap, len, max_len, page_shift);
+	if (rc != 0) {
+		free(bitmap->name);
+		free(bitmap);
+		return rc;
+	}
+	*ret_bitmap = bitmap;
+	return 0;
+}
+
 /* always_log() is for bits that cannot be switched off without a risk. */
 static void
 always_log(struct vmmem_bitmap *bitmap)
@@ -84,6 +127,7 @@ always_log(struct vmmem_bitmap *bitmap)
 
 VMMEM_API int
 vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
+		 const struct vmmem_bitmap_options *options,
 		 struct vmmem_bitmap **ret_bitmap)
 {
 	struct vmmem_bitmap *bitmap;
@@ -100,14 +144,9 @@ vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
 		return VMMEM_EZEROLEN;
 	shift = (unsigned int)__builtin_ctzll(page_size);
 
-	bitmap = allocate();
-	if (bitmap == NULL)
-		return -ENOMEM;
-	rc = prepare(bitmap, len, max_len, shift);
-	if (rc != 0) {
-		free(bitmap);
+	rc = make(len, max_len, shift, options, &bitmap);
+	if (rc != 0)
 		return rc;
-	}
 	/*
 	 * Without the barrier, marks that are set must be set again, and
 	 * nobody could tell when the last unmarked write is over.
@@ -117,6 +156,7 @@ vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
 			     barrier);
 	if (rc != 0) {
 		pthread_mutex_destroy(&bitmap->lock);
+		free(bitmap->name);
 		free(bitmap);
 		return rc;
 	}
@@ -129,7 +169,9 @@ vmmem_bitmap_new(uint64_t len, uint64_t max_len, uint64_t page_size,
 VMMEM_API int
 vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 			  uint64_t page_size, void (*release)(void *opaque),
-			  void *opaque, struct vmmem_bitmap **ret_bitmap)
+			  void *opaque,
+			  const struct vmmem_bitmap_options *options,
+			  struct vmmem_bitmap **ret_bitmap)
 {
 	struct vmmem_bitmap *bitmap;
 	unsigned int shift;
@@ -145,14 +187,9 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	if ((pages - 1) / 8 >= bits_len)
 		return VMMEM_EOUTOFRANGE;
 
-	bitmap = allocate();
-	if (bitmap == NULL)
-		return -ENOMEM;
-	rc = prepare(bitmap, len, len, shift);
-	if (rc != 0) {
-		free(bitmap);
+	rc = make(len, len, shift, options, &bitmap);
+	if (rc != 0)
 		return rc;
-	}
 	vmmem_bits_init_external(&bitmap->bits, bits, bits_len, pages);
 	/* Whoever harvests in another process cannot switch it on here. */
 	always_log(bitmap);
@@ -192,6 +229,7 @@ vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 	vmmem_bitmap_fini(bitmap);
 	if (bitmap->release != NULL)
 		bitmap->release(bitmap->opaque);
+	free(bitmap->name);
 	free(bitmap);
 	vmmem_cancel_back(cancel);
 	return NULL;
@@ -201,6 +239,24 @@ VMMEM_API uint64_t
 vmmem_bitmap_len(const struct vmmem_bitmap *bitmap)
 {
 	return bitmap != NULL ? vmmem_bitmap_len_now(bitmap) : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_bitmap_max_len(const struct vmmem_bitmap *bitmap)
+{
+	return bitmap != NULL ? bitmap->max_len : 0;
+}
+
+VMMEM_API int
+vmmem_bitmap_is_external(const struct vmmem_bitmap *bitmap)
+{
+	return bitmap != NULL && bitmap->bits.external;
+}
+
+VMMEM_API const char *
+vmmem_bitmap_name(const struct vmmem_bitmap *bitmap)
+{
+	return bitmap != NULL ? bitmap->name : NULL;
 }
 
 VMMEM_API uint64_t
@@ -496,4 +552,10 @@ vmmem_bitmap_is_logging(const struct vmmem_bitmap *bitmap)
 	/* Relaxed: an answer that may be old when it arrives. */
 	return bitmap != NULL &&
 	       __atomic_load_n(&bitmap->logging, __ATOMIC_RELAXED) != 0;
+}
+
+VMMEM_API const uint32_t *
+vmmem_bitmap_logging(const struct vmmem_bitmap *bitmap)
+{
+	return bitmap != NULL ? &bitmap->logging : NULL;
 }

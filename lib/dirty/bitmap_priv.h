@@ -27,6 +27,7 @@ struct vmmem_bitmap {
 
 	void (*release)(void *opaque);
 	void *opaque;
+	char *name; /* or NULL */
 
 	/*
 	 * The lock of those who harvest, start, stop and grow; never of those
@@ -43,6 +44,7 @@ struct vmmem_bitmap {
 
 struct vmmem_harvester {
 	struct vmmem_bitmap *bitmap;
+	char *name; /* or NULL */
 	LIST_ENTRY(vmmem_harvester) link;
 	/*
 	 * Marks that were moved out of the bitmap, by whichever harvester, and

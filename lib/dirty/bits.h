@@ -5,7 +5,7 @@
  * Level 0 has the bits.  Bit n of level 1 says that word n of level 0 may have
  * bits set, and level 2 says the same of level 1.  A marker goes up, bit before
  * summary; a harvester comes down, summary before bit.  So a bit that a
- * harvester misses has a summary that the next one finds.  docs/dirty-log.md
+ * harvester misses has a summary that the next one finds.  docs/marking.md
  * explains it and docs/models/ proves it.
  */
 #ifndef BITS_H

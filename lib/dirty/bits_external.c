@@ -59,14 +59,14 @@ load(const struct vmmem_bits *bits, uint64_t index)
 
 	/* Acquire: what was written before a bit was set is seen after it. */
 	if (is_whole(bits, at))
-		return vmmem_inline_load_u64(at, VMMEM_ORDER_ACQUIRE,
+		return vmmem_atomic_load_u64(at, VMMEM_ORDER_ACQUIRE,
 					     &value) == 0 ?
 			       le64toh(value) :
 			       0;
 	for (i = 0; i < BYTES; i++) {
 		byte = byte_of(bits, at, i);
 		if (byte != NULL &&
-		    vmmem_inline_load_u8(byte, VMMEM_ORDER_ACQUIRE, &part) == 0)
+		    vmmem_atomic_load_u8(byte, VMMEM_ORDER_ACQUIRE, &part) == 0)
 			value |= (uint64_t)part << 8 * i;
 	}
 	return value;
@@ -87,10 +87,10 @@ set(const struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	 */
 	if (is_whole(bits, at)) {
 		if (mask == UINT64_MAX)
-			(void)vmmem_inline_store_u64(at, mask,
+			(void)vmmem_atomic_store_u64(at, mask,
 						     VMMEM_ORDER_RELEASE);
 		else
-			(void)vmmem_inline_fetch_or_u64(at, htole64(mask),
+			(void)vmmem_atomic_fetch_or_u64(at, htole64(mask),
 							VMMEM_ORDER_ACQ_REL,
 							&previous);
 		return;
@@ -99,7 +99,7 @@ set(const struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 		byte = byte_of(bits, at, i);
 		part = (unsigned char)(mask >> 8 * i & BYTE_MASK);
 		if (byte != NULL && part != 0)
-			(void)vmmem_inline_fetch_or_u8(
+			(void)vmmem_atomic_fetch_or_u8(
 				byte, part, VMMEM_ORDER_ACQ_REL, &before);
 	}
 }
@@ -121,7 +121,7 @@ take(const struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	 * memory that has gone.
 	 */
 	if (is_whole(bits, at))
-		return vmmem_inline_fetch_and_u64(at, htole64(~mask),
+		return vmmem_atomic_fetch_and_u64(at, htole64(~mask),
 						  VMMEM_ORDER_ACQ_REL,
 						  &value) == 0 ?
 			       le64toh(value) & mask :
@@ -130,7 +130,7 @@ take(const struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 		byte = byte_of(bits, at, i);
 		part = (unsigned char)(mask >> 8 * i & BYTE_MASK);
 		if (byte != NULL && part != 0 &&
-		    vmmem_inline_fetch_and_u8(byte, (unsigned char)~part,
+		    vmmem_atomic_fetch_and_u8(byte, (unsigned char)~part,
 					      VMMEM_ORDER_ACQ_REL,
 					      &before) == 0)
 			value |= (uint64_t)(before & part) << 8 * i;

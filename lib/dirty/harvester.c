@@ -5,12 +5,34 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/api.h"
+#include "base/released_sizes.h"
+#include "base/struct_size.h"
 #include "dirty/bitmap_priv.h"
+
+/* set_options() does what 'options', which may be NULL, say. */
+static int
+set_options(struct vmmem_harvester *harvester,
+	    const struct vmmem_harvester_options *options)
+{
+	struct vmmem_harvester_options known;
+	int rc;
+
+	if (options == NULL)
+		return 0;
+	rc = vmmem_struct_take(options, &known, sizeof(known),
+			       VMMEM_HARVESTER_OPTIONS_SIZE_0_9);
+	if (rc != 0 || known.name == NULL)
+		return rc;
+	harvester->name = strdup(known.name);
+	return harvester->name != NULL ? 0 : -ENOMEM;
+}
 
 VMMEM_API int
 vmmem_harvester_new(struct vmmem_bitmap *bitmap,
+		    const struct vmmem_harvester_options *options,
 		    struct vmmem_harvester **ret_harvester)
 {
 	struct vmmem_harvester *harvester;
@@ -21,10 +43,12 @@ vmmem_harvester_new(struct vmmem_bitmap *bitmap,
 	harvester = calloc(1, sizeof(*harvester));
 	if (harvester == NULL)
 		return -ENOMEM;
-	rc = vmmem_bits_init(&harvester->pending,
-			     vmmem_bitmap_pages(bitmap->max_len,
-						bitmap->page_shift),
-			     true);
+	rc = set_options(harvester, options);
+	if (rc == 0)
+		rc = vmmem_bits_init(&harvester->pending,
+				     vmmem_bitmap_pages(bitmap->max_len,
+							bitmap->page_shift),
+				     true);
 	if (rc != 0)
 		goto free_harvester;
 
@@ -48,6 +72,7 @@ vmmem_harvester_new(struct vmmem_bitmap *bitmap,
 destroy_pending:
 	vmmem_bits_destroy(&harvester->pending);
 free_harvester:
+	free(harvester->name);
 	free(harvester);
 	return rc;
 }
@@ -67,8 +92,21 @@ vmmem_harvester_free(struct vmmem_harvester *harvester)
 	vmmem_bitmap_unref(bitmap);
 	vmmem_bits_destroy(&harvester->pending);
 	vmmem_bitmap_fini(&harvester->taken);
+	free(harvester->name);
 	free(harvester);
 	return NULL;
+}
+
+VMMEM_API struct vmmem_bitmap *
+vmmem_harvester_bitmap(const struct vmmem_harvester *harvester)
+{
+	return harvester != NULL ? harvester->bitmap : NULL;
+}
+
+VMMEM_API const char *
+vmmem_harvester_name(const struct vmmem_harvester *harvester)
+{
+	return harvester != NULL ? harvester->name : NULL;
 }
 
 /*

@@ -5,6 +5,7 @@
  */
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
+#include <vmmem/slice.h>
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/api.h"
+#include "guest/fault.h"
 #include "guest/fault_log.h"
 #include "guest/guest_access.h"
 
@@ -121,13 +123,8 @@ take_way_out(ucontext_t *context)
 	return false;
 }
 
-/*
- * has_table() tells whether the linker has left the table there: this file's
- * part of it, and where nothing has it kept those of others, too, as a linker
- * may leave one.
- */
-static bool
-has_table(void)
+bool
+vmmem_fault_has_table(void)
 {
 	const struct vmmem_guest_way_out *way = ways_out;
 	bool own = false, others = false;
@@ -150,8 +147,8 @@ has_table(void)
 
 #else
 
-static bool
-has_table(void)
+bool
+vmmem_fault_has_table(void)
 {
 	return false;
 }
@@ -488,6 +485,9 @@ enable(unsigned int index)
 	enabled[index]++;
 	/* Relaxed: whoever is to be caught is told by the caller. */
 	atomic_store_explicit(&catching[index], true, memory_order_relaxed);
+	/* Relaxed: a slice that another thread makes meanwhile may lack it. */
+	__atomic_store_n(&vmmem_fault_call, VMMEM_SLICE_CALL,
+			 __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -505,6 +505,9 @@ disable(unsigned int index)
 				      memory_order_relaxed);
 	}
 	enabled[index]--;
+	/* Relaxed: a slice that has it needlessly is slower, and no more. */
+	if (enabled[0] == 0 && enabled[1] == 0)
+		__atomic_store_n(&vmmem_fault_call, 0, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -516,7 +519,7 @@ vmmem_fault_enable(uint32_t signals)
 
 	if (signals == 0 || (signals & ~SIGNALS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
-	if (!has_table())
+	if (!vmmem_fault_has_table())
 		return VMMEM_ENOSUPPORT;
 	pthread_mutex_lock(&lock);
 	for (index = 0; index < SIGNALS && rc == 0; index++) {

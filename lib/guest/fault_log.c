@@ -15,6 +15,8 @@
 #define KIND_BITS 8
 #define OFFSET_MAX (UINT64_MAX >> KIND_BITS)
 
+uint32_t vmmem_fault_call;
+
 struct vmmem_fault_record {
 	/* Odd while 'host' and 'span' are set. */
 	atomic_uint version;

@@ -13,6 +13,13 @@
 struct vmmem_fault_record;
 
 /*
+ * VMMEM_SLICE_CALL while faults are caught, else 0: what slices that are made
+ * now have in 'access' besides.  It is here, as every program with a region has
+ * this file, and not all have the handler.
+ */
+extern uint32_t vmmem_fault_call;
+
+/*
  * vmmem_fault_record_new() gives a record for the 'span' + 1 bytes at 'host',
  * NULL if they have no address.  Returns 0 or -ENOMEM.
  */

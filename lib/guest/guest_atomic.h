@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The operations that the bodies of vmmem/inline.h are made of, as the library
- * compiles them: they come back with a code where memory is gone.  Included in
- * place of that header, which it includes.
+ * The atomic operations on one value of guest memory, as the library makes
+ * them: they return a code where memory is gone.  Those of vmmem/inline.h are
+ * C's own.
  */
 #ifndef GUEST_ATOMIC_H
 #define GUEST_ATOMIC_H
 
+#include <stdbool.h>
+
 #include <vmmem/atomic.h>
 #include <vmmem/error.h>
 
+#include "base/api.h"
 #include "guest/guest_access.h"
 
 /*
@@ -27,7 +30,7 @@
 #define VMMEM_GUEST_CODE(there) ((there) ? 0 : VMMEM_EGONE)
 
 #define VMMEM_GUEST_VALUE(bits)                                            \
-	VMMEM_INLINE_PART int vmmem_inline_load_u##bits(                   \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_load_u##bits(                   \
 		const void *host, int order, uint##bits##_t *ret_value)    \
 	{                                                                  \
 		if (!VMMEM_GUEST_IS_ORDERED &&                             \
@@ -38,7 +41,7 @@
 			vmmem_guest_load_acquire_##bits(host, ret_value)); \
 	}                                                                  \
                                                                            \
-	VMMEM_INLINE_PART int vmmem_inline_store_u##bits(                  \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_store_u##bits(                  \
 		void *host, uint##bits##_t value, int order)               \
 	{                                                                  \
 		if (!VMMEM_GUEST_IS_ORDERED &&                             \
@@ -54,7 +57,7 @@
 			vmmem_guest_store_ordered_##bits(host, value));    \
 	}                                                                  \
                                                                            \
-	VMMEM_INLINE_PART int vmmem_inline_compare_exchange_u##bits(       \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_compare_exchange_u##bits(       \
 		void *host, uint##bits##_t expected,                       \
 		uint##bits##_t desired, int order,                         \
 		uint##bits##_t *ret_seen)                                  \
@@ -65,7 +68,7 @@
 	}
 
 #define VMMEM_GUEST_DIRECT(name, bits)                                     \
-	VMMEM_INLINE_PART int vmmem_inline_##name##_u##bits(               \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(               \
 		void *host, uint##bits##_t operand, int order,             \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
@@ -76,7 +79,7 @@
 
 /* What has no instruction is tried until nobody came in between. */
 #define VMMEM_GUEST_LOOP(name, operator, bits)                             \
-	VMMEM_INLINE_PART int vmmem_inline_##name##_u##bits(               \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(               \
 		void *host, uint##bits##_t operand, int order,             \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
@@ -115,7 +118,32 @@ VMMEM_GUEST_OPERATIONS(64)
 #undef VMMEM_GUEST_LOOP
 #undef VMMEM_GUEST_OPERATIONS
 
-#define VMMEM_INLINE_HAS_OPERATIONS
-#include <vmmem/inline.h>
+/* Sets of orders, a bit for each: those of a load, of a store, and all. */
+#define VMMEM_ORDERS_LOAD 0x25U
+#define VMMEM_ORDERS_STORE 0x29U
+#define VMMEM_ORDERS_ALL 0x3dU
+
+static VMMEM_ALWAYS_INLINE bool
+vmmem_order_is_in(int order, unsigned int set)
+{
+	return order >= 0 && order <= VMMEM_ORDER_SEQ_CST &&
+	       (set >> order & 1U) != 0;
+}
+
+/*
+ * vmmem_order_join() is one order that is at least as strong as both: what the
+ * success of a compare-exchange must have, and the acquire of its failure.
+ */
+static VMMEM_ALWAYS_INLINE int
+vmmem_order_join(int success, int failure)
+{
+	if (success == VMMEM_ORDER_SEQ_CST || failure == VMMEM_ORDER_SEQ_CST)
+		return VMMEM_ORDER_SEQ_CST;
+	if (failure == VMMEM_ORDER_RELAXED)
+		return success;
+	if (success == VMMEM_ORDER_RELEASE || success == VMMEM_ORDER_ACQ_REL)
+		return VMMEM_ORDER_ACQ_REL;
+	return VMMEM_ORDER_ACQUIRE;
+}
 
 #endif

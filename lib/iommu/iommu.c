@@ -5,12 +5,15 @@
 #include <vmmem/iommu.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
 #include "base/futex.h"
 #include "iommu/iommu_priv.h"
+#include "iommu/iommu_queue.h"
+#include "base/released_sizes.h"
 #include "base/struct_size.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
@@ -21,6 +24,57 @@
  */
 #define ANSWERS_MAX 64
 
+/* check() says what can be said of options alone. */
+static int
+check(const struct vmmem_iommu_options *options)
+{
+	const bool queues = (options->flags & VMMEM_IOMMU_QUEUE_MISSES) != 0;
+	uint64_t last;
+
+	if ((options->flags & ~VMMEM_IOMMU_QUEUE_MISSES) != 0 ||
+	    (queues && options->miss != NULL) ||
+	    (!queues && options->misses_max != 0) ||
+	    options->misses_max > VMMEM_IOMMU_MISSES_MAX ||
+	    (options->log == NULL && options->log_start != 0))
+		return VMMEM_EARGUMENT;
+	/* A bitmap that has no bytes yet may get some. */
+	if (options->log != NULL &&
+	    vmmem_address_range_last(options->log_start, options->log->max_len,
+				     &last) != 0)
+		return VMMEM_EWRAPS;
+	return 0;
+}
+
+/* allocate() makes what is to be made; all else is set by the caller. */
+static int
+allocate(const struct vmmem_iommu_options *options,
+	 struct vmmem_iommu **ret_iommu)
+{
+	struct vmmem_iommu *iommu = calloc(1, sizeof(*iommu));
+	int rc;
+
+	if (iommu == NULL)
+		return -ENOMEM;
+	rc = -pthread_mutex_init(&iommu->lock, NULL);
+	if (rc != 0)
+		goto no_lock;
+	if ((options->flags & VMMEM_IOMMU_QUEUE_MISSES) != 0)
+		rc = vmmem_iommu_queue_new(options->misses_max != 0 ?
+						   options->misses_max :
+						   VMMEM_IOMMU_MISSES_DEFAULT,
+					   &iommu->queue);
+	if (rc != 0)
+		goto no_queue;
+	*ret_iommu = iommu;
+	return 0;
+
+no_queue:
+	pthread_mutex_destroy(&iommu->lock);
+no_lock:
+	free(iommu);
+	return rc;
+}
+
 VMMEM_API int
 vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 		const struct vmmem_iommu_options *options,
@@ -28,40 +82,30 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 {
 	struct vmmem_iommu_options known = { 0 };
 	struct vmmem_iommu *iommu;
-	uint64_t last;
 	int rc;
 
 	if (iotlb == NULL || ret_iommu == NULL)
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       sizeof(known));
+				       VMMEM_IOMMU_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}
-	if (known.log == NULL && known.log_start != 0)
-		return VMMEM_EARGUMENT;
-	/* A bitmap that has no bytes yet may get some. */
-	if (known.log != NULL &&
-	    vmmem_address_range_last(known.log_start, known.log->max_len,
-				     &last) != 0)
-		return VMMEM_EWRAPS;
-
-	iommu = calloc(1, sizeof(*iommu));
-	if (iommu == NULL)
-		return -ENOMEM;
-	rc = pthread_mutex_init(&iommu->lock, NULL);
-	if (rc != 0) {
-		free(iommu);
-		return -rc;
-	}
+	rc = check(&known);
+	if (rc != 0)
+		return rc;
+	rc = allocate(&known, &iommu);
+	if (rc != 0)
+		return rc;
 	atomic_init(&iommu->refs, 1);
 	LIST_INIT(&iommu->words);
 	iommu->iotlb = vmmem_iotlb_ref(iotlb);
 	iommu->log = vmmem_bitmap_ref(known.log);
 	iommu->log_start = known.log_start;
 	iommu->enabled = 1;
-	iommu->timeout = known.timeout;
+	iommu->flags = known.flags;
+	iommu->timeout_ns = known.timeout_ns;
 	iommu->miss = known.miss;
 	iommu->tell_unlogged = known.unlogged;
 	iommu->destroy = known.destroy;
@@ -74,7 +118,7 @@ VMMEM_API struct vmmem_iommu *
 vmmem_iommu_ref(struct vmmem_iommu *iommu)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (iommu != NULL)
@@ -96,6 +140,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 		return NULL;
 	vmmem_iotlb_unref(iommu->iotlb);
 	vmmem_bitmap_unref(iommu->log);
+	vmmem_iommu_queue_free(iommu->queue);
 	pthread_mutex_destroy(&iommu->lock);
 	if (iommu->destroy != NULL)
 		iommu->destroy(iommu->opaque);
@@ -128,12 +173,12 @@ vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled)
 	if (iommu == NULL)
 		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&iommu->lock);
-	/* Release: what was mapped before is found by who finds it on. */
+	/* Release: an access that finds it on finds what was mapped before. */
 	__atomic_store_n(&iommu->enabled, enabled != 0, __ATOMIC_RELEASE);
 	LIST_FOREACH(word, &iommu->words, link)
 		set_word(iommu, word);
 	pthread_mutex_unlock(&iommu->lock);
-	/* Who waits for a translation needs none any more. */
+	/* Accesses that wait for a translation need none any more. */
 	vmmem_iotlb_wake(iommu->iotlb);
 	return 0;
 }
@@ -162,11 +207,37 @@ vmmem_iommu_detach(struct vmmem_iommu *iommu, struct vmmem_iommu_word *word)
 }
 
 VMMEM_API void
-vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout)
+vmmem_iommu_set_timeout(struct vmmem_iommu *iommu, uint64_t timeout_ns)
 {
 	/* Relaxed: a number by itself. */
 	if (iommu != NULL)
-		__atomic_store_n(&iommu->timeout, timeout, __ATOMIC_RELAXED);
+		__atomic_store_n(&iommu->timeout_ns, timeout_ns,
+				 __ATOMIC_RELAXED);
+}
+
+VMMEM_API uint64_t
+vmmem_iommu_timeout(const struct vmmem_iommu *iommu)
+{
+	/* Relaxed: a number by itself. */
+	return iommu != NULL ?
+		       __atomic_load_n(&iommu->timeout_ns, __ATOMIC_RELAXED) :
+		       0;
+}
+
+VMMEM_API uint32_t
+vmmem_iommu_flags(const struct vmmem_iommu *iommu)
+{
+	return iommu != NULL ? iommu->flags : 0;
+}
+
+VMMEM_API struct vmmem_bitmap *
+vmmem_iommu_log(const struct vmmem_iommu *iommu, uint64_t *ret_start)
+{
+	if (iommu == NULL || iommu->log == NULL)
+		return NULL;
+	if (ret_start != NULL)
+		*ret_start = iommu->log_start;
+	return iommu->log;
 }
 
 VMMEM_API void
@@ -183,17 +254,18 @@ vmmem_iommu_retry(struct vmmem_iommu *iommu)
 static void
 begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 {
-	uint64_t timeout = wait->timeout;
+	uint64_t timeout_ns = wait->timeout_ns;
 
 	if (wait->begun)
 		return;
 	/* Relaxed: a number by itself. */
 	if (!wait->has_timeout)
-		timeout = __atomic_load_n(&iommu->timeout, __ATOMIC_RELAXED);
+		timeout_ns = __atomic_load_n(&iommu->timeout_ns,
+					     __ATOMIC_RELAXED);
 	wait->begun = true;
-	wait->ever = timeout == VMMEM_FOREVER;
+	wait->ever = timeout_ns == VMMEM_FOREVER;
 	if (!wait->ever)
-		wait->deadline = vmmem_futex_deadline(timeout);
+		wait->deadline = vmmem_futex_deadline(timeout_ns);
 }
 
 /* why() is why an entry, or a gap, does not do; or VMMEM_IOTLB_HIT: it does. */
@@ -208,7 +280,8 @@ why(const struct vmmem_iotlb_entry *entry, uint32_t access)
 
 /*
  * wait_for_answer() sleeps until 'iova' has what 'access' needs, until it is
- * worth while to ask again, or until the deadline.  Returns 0 or an -errno.
+ * worth while to ask again, or until the deadline.  Returns 0, VMMEM_ETIMEOUT or
+ * a -errno.
  *
  * The question is open as long as no translation of 'iova' has come: a front end
  * that gets a question twice may answer the second one when the guest has the
@@ -216,10 +289,11 @@ why(const struct vmmem_iotlb_entry *entry, uint32_t access)
  */
 static int
 wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
-		uint32_t access, uint32_t reason, uint32_t retries,
+		const struct vmmem_iommu_question *question, uint32_t retries,
 		const struct vmmem_iommu_wait *wait)
 {
 	struct vmmem_iotlb *iotlb = iommu->iotlb;
+	const uint32_t reason = question->item.reason;
 	struct vmmem_iotlb_entry entry;
 	uint32_t changes;
 	int rc = 0;
@@ -227,7 +301,7 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 	while (rc == 0 && vmmem_iommu_is_on(iommu)) {
 		changes = vmmem_iotlb_changes(iotlb);
 		vmmem_iotlb_find(&iotlb->table, waiter->iova, &entry);
-		if (reason != why(&entry, access))
+		if (reason != why(&entry, question->item.access))
 			break;
 		/* Acquire: see vmmem_iommu_retry(), which wakes after it. */
 		if (retries !=
@@ -237,40 +311,75 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 		if (reason == VMMEM_IOTLB_MISS &&
 		    vmmem_iotlb_was_answered(iotlb, waiter))
 			break;
+		/* After 'changes' was read: what ends it wakes after that. */
+		if (iommu->queue != NULL &&
+		    vmmem_iommu_queue_is_over(iommu->queue, question))
+			break;
 		rc = vmmem_iotlb_wait(iotlb, changes,
 				      wait->ever ? NULL : &wait->deadline);
 	}
 	return rc;
 }
 
-/* ask() calls the handler, and waits for an answer that comes later. */
+/* put_question() asks the handler, or has the question in the queue. */
 static int
-ask(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len, uint32_t access,
-    uint32_t reason, struct vmmem_iommu_wait *wait)
+put_question(struct vmmem_iommu *iommu, struct vmmem_iommu_question *question)
 {
-	struct vmmem_iotlb_waiter waiter = { .iova = iova };
+	const struct vmmem_iommu_item *item = &question->item;
+	int rc;
+
+	if (iommu->queue == NULL)
+		return iommu->miss(iommu->opaque, item->iova, item->len,
+				   item->access, item->reason);
+	rc = vmmem_iommu_queue_ask(iommu->queue, question);
+	return rc == 0 ? VMMEM_IOMMU_LATER : rc;
+}
+
+/* end_question() returns 'rc', or the code of a refusal. */
+static int
+end_question(struct vmmem_iommu *iommu, struct vmmem_iommu_question *question,
+	     int rc)
+{
+	int refused;
+	bool wake;
+
+	if (iommu->queue == NULL)
+		return rc;
+	refused = vmmem_iommu_queue_end(iommu->queue, question, &wake);
+	if (wake)
+		vmmem_iotlb_wake(iommu->iotlb);
+	return refused != 0 ? refused : rc;
+}
+
+/* ask() asks, and waits for an answer that comes later. */
+static int
+ask(struct vmmem_iommu *iommu, const struct vmmem_iommu_item *item,
+    struct vmmem_iommu_wait *wait)
+{
+	struct vmmem_iotlb_waiter waiter = { .iova = item->iova };
+	struct vmmem_iommu_question question = { .item = *item };
+	const uint32_t reason = item->reason;
 	uint32_t retries;
 	int rc;
 
-	if (wait->iova != iova || wait->reason != reason) {
-		wait->iova = iova;
+	if (wait->iova != item->iova || wait->reason != reason) {
+		wait->iova = item->iova;
 		wait->reason = reason;
 		wait->answers = 0;
 	}
 	/* Answers that come and go again and again are no reason to stay. */
 	if (wait->begun && !wait->ever && vmmem_futex_is_past(&wait->deadline))
-		return -ETIMEDOUT;
+		return VMMEM_ETIMEOUT;
 	/* Acquire: what vmmem_iommu_retry() was called for is seen. */
 	retries = __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE);
 	vmmem_iotlb_before_asking(iommu->iotlb, &waiter);
-	rc = iommu->miss(iommu->opaque, iova, len, access, reason);
+	rc = put_question(iommu, &question);
 	if (rc == VMMEM_IOMMU_LATER) {
 		begin_to_wait(iommu, wait);
 		vmmem_iotlb_add_waiter(iommu->iotlb, &waiter);
-		rc = wait_for_answer(iommu, &waiter, access, reason, retries,
-				     wait);
+		rc = wait_for_answer(iommu, &waiter, &question, retries, wait);
 		vmmem_iotlb_remove_waiter(iommu->iotlb, &waiter);
-		return rc;
+		return end_question(iommu, &question, rc);
 	}
 	if (rc == 0 && ++wait->answers > ANSWERS_MAX)
 		return reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
@@ -283,29 +392,104 @@ vmmem_iommu_miss(struct vmmem_iommu *iommu,
 		 const struct vmmem_iotlb_entry *entry, uint64_t iova,
 		 uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait)
 {
-	const uint32_t reason = why(entry, access);
+	struct vmmem_iommu_item item = {
+		.iova = iova,
+		.len = len,
+		.access = access,
+		.reason = why(entry, access),
+	};
 
 	/* Relaxed: a count. */
 	__atomic_fetch_add(&iommu->misses, 1, __ATOMIC_RELAXED);
-	if (iommu->miss == NULL)
-		return reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
-						    VMMEM_EDENIED;
+	if (iommu->miss == NULL && iommu->queue == NULL)
+		return item.reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
+							 VMMEM_EDENIED;
 	/*
 	 * No more of the access than is all missing, or all of one entry; which
 	 * ends at 2^64 - 1 at the latest.
 	 */
 	if (len - 1 > entry->last - iova)
+		item.len = entry->last - iova + 1;
+	return ask(iommu, &item, wait);
+}
+
+VMMEM_API int
+vmmem_iommu_miss_fd(const struct vmmem_iommu *iommu, int *ret_fd)
+{
+	if (iommu == NULL || ret_fd == NULL || iommu->queue == NULL)
+		return VMMEM_EARGUMENT;
+	*ret_fd = vmmem_iommu_queue_fd(iommu->queue);
+	return 0;
+}
+
+VMMEM_API int
+vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
+		      struct vmmem_iommu_miss *ret_miss)
+{
+	struct vmmem_iommu_miss miss = { 0 };
+	struct vmmem_iotlb_entry entry;
+	struct vmmem_iommu_item item;
+	int rc;
+
+	if (iommu == NULL || ret_miss == NULL || iommu->queue == NULL)
+		return VMMEM_EARGUMENT;
+	/* Before anything is taken that would be lost. */
+	rc = vmmem_struct_check(ret_miss, VMMEM_IOMMU_MISS_SIZE_0_9);
+	if (rc != 0)
+		return rc;
+	while (vmmem_iommu_queue_take(iommu->queue, &item)) {
+		/* It may have got what it needs by an answer to another. */
+		vmmem_iotlb_find(&iommu->iotlb->table, item.iova, &entry);
+		item.reason = why(&entry, item.access);
+		if (item.reason == VMMEM_IOTLB_HIT)
+			continue;
+		miss.iova = item.iova;
+		miss.len = item.len;
+		miss.access = item.access;
+		miss.reason = item.reason;
+		break;
+	}
+	return vmmem_struct_give(&miss, sizeof(miss), VMMEM_IOMMU_MISS_SIZE_0_9, ret_miss);
+}
+
+VMMEM_API int
+vmmem_iommu_refuse(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
+		   int code)
+{
+	uint64_t last;
+
+	if (iommu == NULL || iommu->queue == NULL || code >= 0)
+		return VMMEM_EARGUMENT;
+	if (len == 0)
+		return 0;
+	if (vmmem_address_range_last(iova, len, &last) != 0)
+		return VMMEM_EWRAPS;
+	vmmem_iommu_queue_refuse(iommu->queue, iova, last, code);
+	vmmem_iotlb_wake(iommu->iotlb);
+	return 0;
+}
+
+/* tell_bad() stores what of [iova, iova + len) an access cannot have. */
+static void
+tell_bad(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t len,
+	 uint64_t *ret_bad, uint64_t *ret_bad_len)
+{
+	if (len - 1 > entry->last - iova)
 		len = entry->last - iova + 1;
-	return ask(iommu, iova, len, access, reason, wait);
+	if (ret_bad != NULL)
+		*ret_bad = iova;
+	if (ret_bad_len != NULL)
+		*ret_bad_len = len;
 }
 
 VMMEM_API int
 vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
-		    uint32_t access, uint64_t timeout, uint64_t *ret_bad)
+		    uint32_t access, uint64_t timeout_ns, uint64_t *ret_bad,
+		    uint64_t *ret_bad_len)
 {
 	struct vmmem_iommu_wait wait = {
 		.has_timeout = true,
-		.timeout = timeout,
+		.timeout_ns = timeout_ns,
 	};
 	struct vmmem_iotlb_entry entry;
 	int rc = 0;
@@ -319,8 +503,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 					      &wait);
 			if (rc == 0)
 				continue;
-			if (ret_bad != NULL)
-				*ret_bad = iova;
+			tell_bad(&entry, iova, len, ret_bad, ret_bad_len);
 			return rc;
 		}
 		if (len - 1 <= entry.last - iova)
@@ -391,7 +574,7 @@ vmmem_iommu_mark(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len)
 
 	/*
 	 * As in vmmem_written(): the writing comes before the look, for the
-	 * compiler; who starts logging waits for the processor.
+	 * compiler; a thread that starts logging waits for the processor.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&log->logging, __ATOMIC_RELAXED) == 0)

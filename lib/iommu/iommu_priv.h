@@ -13,6 +13,8 @@
 
 #include "iommu/iotlb_priv.h"
 
+struct vmmem_iommu_queue;
+
 /*
  * A word that is 0 while the iommu is on, and 'off' while it is off: the count
  * of regions that a translated collection lets the fast paths see.
@@ -28,9 +30,10 @@ struct vmmem_iommu {
 	struct vmmem_bitmap *log;
 	uint64_t log_start;
 	uint32_t enabled;
+	uint32_t flags;
 	/* Goes on when accesses that wait should ask again. */
 	uint32_t retries;
-	uint64_t timeout;
+	uint64_t timeout_ns;
 	uint64_t misses;
 	uint64_t unlogged;
 	uint64_t unlogged_iova;
@@ -40,9 +43,11 @@ struct vmmem_iommu {
 	void (*tell_unlogged)(void *opaque, uint64_t iova, uint64_t len);
 	void (*destroy)(void *opaque);
 	void *opaque;
+	/* Where misses go if there is no handler; NULL: they are refused. */
+	struct vmmem_iommu_queue *queue;
 
 	atomic_size_t refs;
-	/* Of those who switch, and of the list. */
+	/* Of threads that switch, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iommu_word) words;
 };
@@ -59,7 +64,7 @@ struct vmmem_iommu_wait {
 	unsigned int answers;
 	/* The caller's, if 'has_timeout'; else the iommu's is taken. */
 	bool has_timeout;
-	uint64_t timeout;
+	uint64_t timeout_ns;
 };
 
 static inline bool

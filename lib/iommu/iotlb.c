@@ -12,21 +12,37 @@
 
 #include "base/api.h"
 #include "base/futex.h"
+#include "base/released_sizes.h"
+#include "base/struct_size.h"
 #include "iommu/iotlb_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
+#define FLAGS_KNOWN VMMEM_IOTLB_NO_EVICT
+
 _Static_assert((VMMEM_IOTLB_PRESENT & ACCESS_KNOWN) == 0, "both are flags");
 
 VMMEM_API int
-vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
+vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
+		struct vmmem_iotlb **ret_iotlb)
 {
+	struct vmmem_iotlb_options known = { 0 };
 	struct vmmem_iotlb *iotlb;
 	void *memory;
 	int rc;
 
-	if (ret_iotlb == NULL || capacity == 0 ||
-	    capacity > VMMEM_IOTLB_CAPACITY_MAX)
+	if (ret_iotlb == NULL)
+		return VMMEM_EARGUMENT;
+	if (options != NULL) {
+		rc = vmmem_struct_take(options, &known, sizeof(known),
+				       VMMEM_IOTLB_OPTIONS_SIZE_0_9);
+		if (rc != 0)
+			return rc;
+	}
+	if (known.capacity == 0)
+		known.capacity = VMMEM_IOTLB_CAPACITY_DEFAULT;
+	if (known.capacity > VMMEM_IOTLB_CAPACITY_MAX ||
+	    (known.flags & ~FLAGS_KNOWN) != 0 || known.reserved != 0)
 		return VMMEM_EARGUMENT;
 	/* Each thread's slot has a cache line of its own. */
 	rc = posix_memalign(&memory, _Alignof(struct vmmem_iotlb),
@@ -34,23 +50,20 @@ vmmem_iotlb_new(size_t capacity, struct vmmem_iotlb **ret_iotlb)
 	if (rc != 0)
 		return -rc;
 	iotlb = memset(memory, 0, sizeof(*iotlb));
-	rc = vmmem_iotlb_table_init(&iotlb->table, capacity);
+	rc = vmmem_iotlb_table_init(&iotlb->table, (size_t)known.capacity);
 	if (rc != 0)
 		goto no_table;
-	rc = vmmem_underway_init(&iotlb->underway);
-	if (rc != 0)
-		goto no_underway;
 	rc = -pthread_mutex_init(&iotlb->lock, NULL);
 	if (rc != 0)
 		goto no_lock;
+	vmmem_underway_init(&iotlb->underway);
+	iotlb->flags = known.flags;
 	atomic_init(&iotlb->refs, 1);
 	LIST_INIT(&iotlb->waiters);
 	*ret_iotlb = iotlb;
 	return 0;
 
 no_lock:
-	vmmem_underway_fini(&iotlb->underway);
-no_underway:
 	vmmem_iotlb_table_fini(&iotlb->table);
 no_table:
 	free(iotlb);
@@ -61,7 +74,7 @@ VMMEM_API struct vmmem_iotlb *
 vmmem_iotlb_ref(struct vmmem_iotlb *iotlb)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (iotlb != NULL)
@@ -82,7 +95,6 @@ vmmem_iotlb_unref(struct vmmem_iotlb *iotlb)
 		    1)
 		return NULL;
 	pthread_mutex_destroy(&iotlb->lock);
-	vmmem_underway_fini(&iotlb->underway);
 	vmmem_iotlb_table_fini(&iotlb->table);
 	free(iotlb);
 	return NULL;
@@ -183,26 +195,64 @@ answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
 			waiter->answered = true;
 }
 
+/*
+ * has_room() tells whether a change, of which no entry may fall victim, is
+ * possible.  Under the lock.
+ */
+static bool
+has_room(const struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
+{
+	return (iotlb->flags & VMMEM_IOTLB_NO_EVICT) == 0 ||
+	       vmmem_iotlb_table_count_with(&iotlb->table, entry) <=
+		       iotlb->table.capacity;
+}
+
+/* map() has 'entry' be there, whatever was there before.  Under the lock. */
+static void
+map(struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
+{
+	const uint64_t evicted = iotlb->table.evicted;
+
+	vmmem_iotlb_table_set(&iotlb->table, entry);
+	answer(iotlb, entry->start, entry->last);
+	if (iotlb->table.evicted != evicted)
+		count(&iotlb->removals);
+}
+
 VMMEM_API int
 vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 		uint64_t len, uint32_t access)
 {
-	uint64_t last, gpa_last, evicted;
+	return vmmem_iotlb_map_cookie(iotlb, iova, gpa, len, access, 0);
+}
+
+VMMEM_API int
+vmmem_iotlb_map_cookie(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
+		       uint64_t len, uint32_t access, uint64_t cookie)
+{
+	struct vmmem_iotlb_entry entry = {
+		.start = iova,
+		.delta = gpa - iova,
+		.flags = access | VMMEM_IOTLB_PRESENT,
+		.cookie = cookie,
+	};
+	uint64_t gpa_last;
+	bool fits;
 
 	if (iotlb == NULL || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
-	if (vmmem_address_range_last(iova, len, &last) != 0 ||
+	if (vmmem_address_range_last(iova, len, &entry.last) != 0 ||
 	    vmmem_address_range_last(gpa, len, &gpa_last) != 0)
 		return VMMEM_EWRAPS;
 	pthread_mutex_lock(&iotlb->lock);
-	evicted = iotlb->table.evicted;
-	vmmem_iotlb_table_set(&iotlb->table, iova, last, gpa - iova, access);
-	answer(iotlb, iova, last);
-	if (iotlb->table.evicted != evicted)
-		count(&iotlb->removals);
+	fits = has_room(iotlb, &entry);
+	if (fits)
+		map(iotlb, &entry);
 	pthread_mutex_unlock(&iotlb->lock);
+	if (!fits)
+		return VMMEM_ENOROOM;
 	vmmem_iotlb_wake(iotlb);
 	return 0;
 }
@@ -210,21 +260,25 @@ vmmem_iotlb_map(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 VMMEM_API int
 vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 {
-	uint64_t last;
+	struct vmmem_iotlb_entry gone = { .start = iova };
+	bool fits;
 	int rc;
 
 	if (iotlb == NULL)
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
-	rc = vmmem_address_range_last(iova, len, &last);
+	rc = vmmem_address_range_last(iova, len, &gone.last);
 	if (rc != 0)
-		last = UINT64_MAX;
+		gone.last = UINT64_MAX;
 	pthread_mutex_lock(&iotlb->lock);
-	count(&iotlb->removals);
-	vmmem_iotlb_table_clear(&iotlb->table, iova, last);
+	fits = has_room(iotlb, &gone);
+	if (fits) {
+		count(&iotlb->removals);
+		vmmem_iotlb_table_clear(&iotlb->table, iova, gone.last);
+	}
 	pthread_mutex_unlock(&iotlb->lock);
-	return rc;
+	return fits ? rc : VMMEM_ENOROOM;
 }
 
 VMMEM_API void
@@ -254,14 +308,15 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 	if (entry->flags == 0)
 		return;
 	ret_piece->gpa = iova + entry->delta;
+	ret_piece->cookie = entry->cookie;
 	ret_piece->access = (uint32_t)entry->flags & ACCESS_KNOWN;
 	ret_piece->state = (access & ~entry->flags) == 0 ? VMMEM_IOTLB_HIT :
 							   VMMEM_IOTLB_DENIED;
 }
 
 VMMEM_API int
-vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
-		   uint32_t access, struct vmmem_iotlb_piece *pieces,
+vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
+		   uint32_t access, struct vmmem_iotlb_piece *ret_pieces,
 		   size_t capacity, size_t *ret_count)
 {
 	struct vmmem_iotlb_piece piece;
@@ -272,7 +327,7 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (ret_pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)
@@ -281,12 +336,12 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	if (rc != 0)
 		last = UINT64_MAX;
 	for (;;) {
-		vmmem_iotlb_find(&iotlb->table, iova, &entry);
+		vmmem_iotlb_find_cookie(&iotlb->table, iova, &entry);
 		make_piece(&entry, iova, last, access, &piece);
 		missing |= piece.state == VMMEM_IOTLB_MISS;
 		denied |= piece.state == VMMEM_IOTLB_DENIED;
 		if (found < capacity)
-			pieces[found] = piece;
+			ret_pieces[found] = piece;
 		found++;
 		if (piece.len - 1 == last - iova)
 			break;
@@ -305,10 +360,12 @@ vmmem_iotlb_lookup(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 VMMEM_API uint64_t
 vmmem_iotlb_enter(struct vmmem_iotlb *iotlb)
 {
-	const struct vmmem_section section =
-		vmmem_underway_enter(&iotlb->underway);
+	struct vmmem_section section;
 	uint64_t slot = 0;
 
+	if (!likely(iotlb != NULL))
+		return 0;
+	section = vmmem_underway_enter(&iotlb->underway);
 	if (section.slot != NULL)
 		slot = (uint64_t)(section.slot - iotlb->underway.slots) + 1;
 	return slot << 32 | section.before;
@@ -319,6 +376,8 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 {
 	const uint64_t slot = section >> 32;
 
+	if (!likely(iotlb != NULL))
+		return;
 	vmmem_underway_leave(
 		&iotlb->underway,
 		(struct vmmem_section){
@@ -329,10 +388,11 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 }
 
 VMMEM_API int
-vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb)
+vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb, uint64_t timeout_ns)
 {
-	return iotlb != NULL ? vmmem_underway_wait(&iotlb->underway) :
-			       VMMEM_EARGUMENT;
+	return iotlb != NULL ?
+		       vmmem_underway_wait(&iotlb->underway, timeout_ns) :
+		       VMMEM_EARGUMENT;
 }
 
 VMMEM_API size_t
@@ -341,30 +401,28 @@ vmmem_iotlb_capacity(const struct vmmem_iotlb *iotlb)
 	return iotlb != NULL ? iotlb->table.capacity : 0;
 }
 
-VMMEM_API size_t
-vmmem_iotlb_count(struct vmmem_iotlb *iotlb)
+VMMEM_API uint32_t
+vmmem_iotlb_flags(const struct vmmem_iotlb *iotlb)
 {
-	size_t count;
+	return iotlb != NULL ? iotlb->flags : 0;
+}
 
-	if (iotlb == NULL)
-		return 0;
-	pthread_mutex_lock(&iotlb->lock);
-	count = iotlb->table.count;
-	pthread_mutex_unlock(&iotlb->lock);
-	return count;
+VMMEM_API size_t
+vmmem_iotlb_count(const struct vmmem_iotlb *iotlb)
+{
+	/* Relaxed: a number by itself. */
+	return iotlb != NULL ? __atomic_load_n(&iotlb->table.settled,
+					       __ATOMIC_RELAXED) :
+			       0;
 }
 
 VMMEM_API uint64_t
-vmmem_iotlb_evicted(struct vmmem_iotlb *iotlb)
+vmmem_iotlb_evicted(const struct vmmem_iotlb *iotlb)
 {
-	uint64_t evicted;
-
-	if (iotlb == NULL)
-		return 0;
-	pthread_mutex_lock(&iotlb->lock);
-	evicted = iotlb->table.evicted;
-	pthread_mutex_unlock(&iotlb->lock);
-	return evicted;
+	/* Relaxed: a number by itself. */
+	return iotlb != NULL ? __atomic_load_n(&iotlb->table.evicted,
+					       __ATOMIC_RELAXED) :
+			       0;
 }
 
 VMMEM_API size_t

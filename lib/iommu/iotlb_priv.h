@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The inside of an iotlb, for those who translate by it. */
+/* The inside of an iotlb, for what translates by it. */
 #ifndef IOTLB_PRIV_H
 #define IOTLB_PRIV_H
 
 #include <bsd/sys/queue.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -14,7 +15,7 @@
 #include "iommu/iotlb_table.h"
 #include "iommu/underway.h"
 
-/* A question that was put off, on the stack of whoever waits for its answer. */
+/* A question that was put off, on the stack of the access that waits. */
 struct vmmem_iotlb_waiter {
 	LIST_ENTRY(vmmem_iotlb_waiter) link;
 	uint64_t iova;
@@ -28,6 +29,7 @@ struct vmmem_iotlb_waiter {
 struct vmmem_iotlb {
 	struct vmmem_iotlb_table table;
 	struct vmmem_underway underway;
+	uint32_t flags; /* VMMEM_IOTLB_NO_EVICT */
 	/*
 	 * Goes on whenever an access that waits should look again; it sleeps
 	 * there.  'asleep' is how many do, or are about to.
@@ -87,7 +89,7 @@ bool vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
 
 /*
  * vmmem_iotlb_wait() sleeps until there was a change since 'changes' was read,
- * or longer ago.  Returns 0, -ETIMEDOUT or another -errno of futex(2).
+ * or longer ago.  Returns 0, VMMEM_ETIMEOUT or a -errno of futex(2).
  */
 int vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
 		     const struct timespec *deadline);

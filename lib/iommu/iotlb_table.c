@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Changing the table: a change is made to copy 0, which copy 1 then becomes. */
+/*
+ * The table of an iotlb: its memory, all of which it has from the start; changes,
+ * which are made to copy 0, and then copy 1 becomes the same; and looking up what
+ * has no hint.
+ */
 #include "iommu/iotlb_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Where an entry is: which chunk in the order, and where in that. */
 struct place {
@@ -20,6 +28,9 @@ struct place {
 /* It is a hint, for readers and for the writer. */
 #define PUT_USED(word, value) \
 	__atomic_store_n(&(word), (value), __ATOMIC_RELAXED)
+
+/* An entry cut in two by a replacement that is new itself. */
+#define SURPLUS 2
 
 static struct vmmem_iotlb_chunk *
 chunk_at(const struct vmmem_iotlb_table *table, size_t index)
@@ -67,6 +78,7 @@ put_slot(struct vmmem_iotlb_chunk *chunk, size_t at,
 	PUT(slot->start, entry->start);
 	PUT(slot->delta, entry->delta);
 	PUT(slot->flags, entry->flags);
+	PUT(chunk->cookies[0][at], entry->cookie);
 	PUT_USED(chunk->used[at], used);
 }
 
@@ -80,6 +92,7 @@ get_slot(const struct vmmem_iotlb_chunk *chunk, size_t at,
 	ret_entry->start = OWN(slot->start);
 	ret_entry->delta = OWN(slot->delta);
 	ret_entry->flags = OWN(slot->flags);
+	ret_entry->cookie = OWN(chunk->cookies[0][at]);
 	*ret_used = OWN(chunk->used[at]);
 }
 
@@ -368,7 +381,8 @@ goes_on(const struct vmmem_iotlb_entry *low,
 	const struct vmmem_iotlb_entry *high)
 {
 	return low->last + 1 == high->start && low->delta == high->delta &&
-	       low->flags == high->flags && high->start + high->delta != 0;
+	       low->flags == high->flags && low->cookie == high->cookie &&
+	       high->start + high->delta != 0;
 }
 
 /* What is added is younger than whatever was used before. */
@@ -474,7 +488,8 @@ evict(struct vmmem_iotlb_table *table)
 		place.at = scan(table, chunk_at(table, place.chunk));
 	} while (*oldest_of(table, chunk_at(table, place.chunk)) != oldest);
 	take_out(table, place, 1);
-	table->evicted++;
+	/* Relaxed: as for 'settled'. */
+	__atomic_store_n(&table->evicted, table->evicted + 1, __ATOMIC_RELAXED);
 }
 
 /* begin() has readers look at copy 1, so that copy 0 may be changed. */
@@ -497,6 +512,7 @@ copy_chunk(struct vmmem_iotlb_chunk *chunk)
 		PUT(to[i].start, OWN(from[i].start));
 		PUT(to[i].delta, OWN(from[i].delta));
 		PUT(to[i].flags, OWN(from[i].flags));
+		PUT(chunk->cookies[1][i], OWN(chunk->cookies[0][i]));
 	}
 	chunk->high = 0;
 }
@@ -509,6 +525,8 @@ finish(struct vmmem_iotlb_table *table)
 	struct vmmem_iotlb_order *to = &table->orders[1];
 	size_t i;
 
+	/* Relaxed: a number by itself, for those that ask without the lock. */
+	__atomic_store_n(&table->settled, table->count, __ATOMIC_RELAXED);
 	/* Release: all of copy 0 comes before it. */
 	PUT(table->sequence, OWN(table->sequence) + 1);
 	for (i = 0; i < table->touched_count; i++)
@@ -525,23 +543,16 @@ finish(struct vmmem_iotlb_table *table)
 }
 
 void
-vmmem_iotlb_table_set(struct vmmem_iotlb_table *table, uint64_t first,
-		      uint64_t last, uint64_t delta, uint64_t flags)
+vmmem_iotlb_table_set(struct vmmem_iotlb_table *table,
+		      const struct vmmem_iotlb_entry *entry)
 {
-	const struct vmmem_iotlb_entry entry = {
-		.start = first,
-		.last = last,
-		.delta = delta,
-		.flags = flags | VMMEM_IOTLB_PRESENT,
-	};
-
 	begin(table);
-	clear(table, first, last);
-	add(table, &entry);
+	clear(table, entry->start, entry->last);
+	add(table, entry);
 	while (table->count > table->capacity)
 		evict(table);
 	finish(table);
-	/* Release: who uses an entry after this is younger than it is now. */
+	/* Release: a use of an entry after this is younger than now. */
 	PUT(table->clock, OWN(table->clock) + 2);
 }
 
@@ -557,11 +568,251 @@ vmmem_iotlb_table_clear(struct vmmem_iotlb_table *table, uint64_t first,
 	finish(table);
 }
 
-void
-vmmem_iotlb_table_start(struct vmmem_iotlb_table *table)
+/* get_at() stores the entry at a place, and whether there is one. */
+static bool
+get_at(const struct vmmem_iotlb_table *table, struct place place,
+       struct vmmem_iotlb_entry *ret_entry)
+{
+	const struct vmmem_iotlb_chunk *chunk = chunk_at(table, place.chunk);
+	uint64_t used;
+
+	if (place.at == chunk->count) {
+		place = (struct place){ place.chunk + 1, 0 };
+		if (place.chunk == chunks_used(table))
+			return false;
+		chunk = chunk_at(table, place.chunk);
+	}
+	get_slot(chunk, place.at, ret_entry, &used);
+	return true;
+}
+
+/* get_before() does so with the one before it. */
+static bool
+get_before(const struct vmmem_iotlb_table *table, struct place place,
+	   struct vmmem_iotlb_entry *ret_entry)
+{
+	if (place.at == 0) {
+		if (place.chunk == 0)
+			return false;
+		place.chunk--;
+		place.at = chunk_at(table, place.chunk)->count;
+	}
+	place.at--;
+	return get_at(table, place, ret_entry);
+}
+
+/* count_between() is how many entries there are from one place to another. */
+static size_t
+count_between(const struct vmmem_iotlb_table *table, struct place from,
+	      struct place to)
+{
+	size_t count = to.at, i;
+
+	for (i = from.chunk; i < to.chunk; i++)
+		count += chunk_at(table, i)->count;
+	return count - from.at;
+}
+
+size_t
+vmmem_iotlb_table_count_with(const struct vmmem_iotlb_table *table,
+			     const struct vmmem_iotlb_entry *entry)
+{
+	struct place from = locate(table, entry->start);
+	struct place to = locate(table, entry->last);
+	struct vmmem_iotlb_entry low = { 0 }, high = { 0 };
+	size_t count = table->count - count_between(table, from, to);
+	bool has_low, has_high;
+
+	/* What begins below the range keeps that part, and is next to it. */
+	has_low = get_at(table, from, &low) && low.start < entry->start;
+	if (has_low) {
+		low.last = entry->start - 1;
+		count++;
+	} else {
+		has_low = get_before(table, from, &low);
+	}
+	/* The same above; what the range reaches at all was not counted out. */
+	has_high = get_at(table, to, &high);
+	if (has_high && high.start <= entry->last) {
+		if (high.last > entry->last) {
+			high.start = entry->last + 1;
+		} else {
+			count--;
+			to.at++;
+			has_high = get_at(table, to, &high);
+		}
+	}
+	if (entry->flags == 0)
+		return count;
+	return count + 1 - (has_low && goes_on(&low, entry)) -
+	       (has_high && goes_on(entry, &high));
+}
+
+/* start() makes it an empty table, when the room is there. */
+static void
+start(struct vmmem_iotlb_table *table)
 {
 	add_chunk(table, 0);
 	finish(table);
 	/* Copy 0 is the one that is looked at between two changes. */
 	table->sequence = 0;
+}
+
+/*
+ * chunks_for() is how many chunks there may be: two that are neighbours have
+ * more than VMMEM_IOTLB_JOIN entries, one is over, and one is new.
+ */
+static size_t
+chunks_for(size_t entries)
+{
+	return 2 * (entries / (VMMEM_IOTLB_JOIN + 1)) + 4;
+}
+
+/* hash_bits_for() has some four hints for each entry, 64 at least. */
+static unsigned int
+hash_bits_for(size_t capacity)
+{
+	unsigned int bits = 6;
+
+	while ((size_t)1 << bits < 4 * capacity)
+		bits++;
+	return bits;
+}
+
+int
+vmmem_iotlb_table_init(struct vmmem_iotlb_table *table, size_t capacity)
+{
+	const size_t count = chunks_for(capacity + SURPLUS);
+	const unsigned int hash_bits = hash_bits_for(capacity);
+	const size_t chunks_len = count * sizeof(struct vmmem_iotlb_chunk);
+	/* The order, twice; ages; the spare and touched chunks; the hints. */
+	const size_t lasts_len = 3 * count * sizeof(uint64_t);
+	const size_t ids_len = 4 * count * sizeof(uint32_t);
+	const size_t hints_len = sizeof(uint32_t) << hash_bits;
+	void *memory;
+	uint32_t *ids;
+	size_t i;
+	int rc;
+
+	table->memory_len = chunks_len + lasts_len + ids_len + hints_len;
+	/* A slot is half a cache line. */
+	rc = posix_memalign(&memory, VMMEM_CACHE_LINE, table->memory_len);
+	if (rc != 0)
+		return -rc;
+	table->chunks = memory;
+	table->orders[0].lasts = (uint64_t *)&table->chunks[count];
+	table->orders[1].lasts = &table->orders[0].lasts[count];
+	table->oldest = &table->orders[1].lasts[count];
+	ids = (uint32_t *)&table->oldest[count];
+	table->orders[0].chunks = ids;
+	table->orders[1].chunks = ids + count;
+	table->spare = ids + 2 * count;
+	table->touched = ids + 3 * count;
+	/* All of them lead to the first chunk, which is in use at first. */
+	table->hints = memset(ids + 4 * count, 0, hints_len);
+	table->hash_shift = 64 - hash_bits;
+	table->chunk_count = count;
+	table->capacity = capacity;
+	table->clock = 1;
+	for (i = 0; i < count; i++) {
+		table->chunks[i].high = 0;
+		table->spare[i] = (uint32_t)(count - 1 - i);
+	}
+	table->spare_count = count;
+	start(table);
+	return 0;
+}
+
+void
+vmmem_iotlb_table_fini(struct vmmem_iotlb_table *table)
+{
+	free(table->chunks);
+}
+
+VMMEM_HOT void
+vmmem_iotlb_search(const struct vmmem_iotlb_table *table, uint64_t iova,
+		   struct vmmem_iotlb_entry *ret_entry)
+{
+	const struct vmmem_iotlb_order *order;
+	const struct vmmem_iotlb_slot *slot;
+	struct vmmem_iotlb_chunk *chunk;
+	const size_t hash = vmmem_iotlb_hash(table, iova);
+	uint64_t sequence;
+	uint32_t id;
+	size_t at;
+
+	if (vmmem_iotlb_find_hinted(table, iova, hash ^ 1, ret_entry)) {
+		vmmem_iotlb_use(table, ret_entry);
+		return;
+	}
+	do {
+		/* Acquire: all of the copy that it names is there. */
+		sequence = __atomic_load_n(&table->sequence, __ATOMIC_ACQUIRE);
+		order = &table->orders[sequence & 1];
+		/* Whatever is read while it changes is the number of a chunk. */
+		at = vmmem_iotlb_locate_chunk(order, iova);
+		id = VMMEM_IOTLB_LOAD(order->chunks[at]);
+		chunk = &table->chunks[id];
+		at = vmmem_iotlb_locate_slot(chunk->slots[sequence & 1], iova);
+		slot = &chunk->slots[sequence & 1][at];
+		ret_entry->last = VMMEM_IOTLB_LOAD(slot->last);
+		ret_entry->start = VMMEM_IOTLB_LOAD(slot->start);
+		ret_entry->delta = VMMEM_IOTLB_LOAD(slot->delta);
+		ret_entry->flags = VMMEM_IOTLB_LOAD(slot->flags);
+		/* Relaxed: the loads above acquire, so this comes after them. */
+	} while (__atomic_load_n(&table->sequence, __ATOMIC_RELAXED) !=
+		 sequence);
+
+	if (ret_entry->flags != 0 && ret_entry->start <= iova &&
+	    iova <= ret_entry->last) {
+		ret_entry->used = &chunk->used[at];
+		vmmem_iotlb_use(table, ret_entry);
+		/* Relaxed: hints. */
+		__atomic_store_n(&table->hints[hash ^ 1],
+				 __atomic_load_n(&table->hints[hash],
+						 __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&table->hints[hash],
+				 id * VMMEM_IOTLB_CHUNK + (uint32_t)at,
+				 __ATOMIC_RELAXED);
+		return;
+	}
+	/* What follows the gap is what was found, or there is nothing. */
+	ret_entry->last = ret_entry->flags != 0 && ret_entry->start > iova ?
+				  ret_entry->start - 1 :
+				  UINT64_MAX;
+	ret_entry->start = iova;
+	ret_entry->delta = 0;
+	ret_entry->flags = 0;
+}
+
+void
+vmmem_iotlb_find_cookie(const struct vmmem_iotlb_table *table, uint64_t iova,
+			struct vmmem_iotlb_entry *ret_entry)
+{
+	const struct vmmem_iotlb_chunk *chunk;
+	uint64_t sequence;
+	size_t at;
+
+	do {
+		/* Acquire: all of the copy that it names is there. */
+		sequence = __atomic_load_n(&table->sequence, __ATOMIC_ACQUIRE);
+		vmmem_iotlb_find(table, iova, ret_entry);
+		ret_entry->cookie = 0;
+		if (ret_entry->flags == 0)
+			return;
+		/* Where its use is noted tells where it is. */
+		at = (size_t)((const char *)ret_entry->used -
+			      (const char *)table->chunks) /
+		     sizeof(*chunk);
+		chunk = &table->chunks[at];
+		at = (size_t)(ret_entry->used - chunk->used);
+		ret_entry->cookie =
+			VMMEM_IOTLB_LOAD(chunk->cookies[sequence & 1][at]);
+		/*
+		 * Relaxed: the load above acquires, so this comes after it.
+		 * If it is the same, so was the copy that the entry is of.
+		 */
+	} while (__atomic_load_n(&table->sequence, __ATOMIC_RELAXED) !=
+		 sequence);
 }

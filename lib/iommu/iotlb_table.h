@@ -8,7 +8,7 @@
  * page was found last is kept in an array of hints, so that most look-ups need
  * no search.
  *
- * All but the hints is there twice.  A writer changes one copy while readers
+ * All except the hints is there twice.  A writer changes one copy while readers
  * look at the other, then has them look at the changed one and brings the other
  * up to it.  Which one to look at is the lowest bit of a sequence number; a
  * reader that finds the number changed when it is done looks again.  So nobody
@@ -60,6 +60,8 @@ struct vmmem_iotlb_chunk {
 	 * for a neighbour.
 	 */
 	uint64_t used[VMMEM_IOTLB_CHUNK];
+	/* What the caller has to say of each: not for accesses, so apart. */
+	uint64_t cookies[2][VMMEM_IOTLB_CHUNK];
 	/* The writer's own. */
 	uint32_t count;
 	/* Slots that differ between the copies are in [low, high). */
@@ -96,6 +98,8 @@ struct vmmem_iotlb_table {
 	/* From here on the writer's own. */
 	size_t capacity;
 	size_t count;
+	/* What 'count' was after the last change, and how many had to go. */
+	size_t settled;
 	uint64_t evicted;
 	/* By chunk: none of its entries was last used before that. */
 	uint64_t *oldest;
@@ -104,7 +108,7 @@ struct vmmem_iotlb_table {
 	uint32_t *touched;
 	size_t touched_count;
 	bool order_touched;
-	size_t chunk_count;
+	size_t chunk_count; /* of all; only tests ask */
 	size_t memory_len;
 };
 
@@ -114,6 +118,8 @@ struct vmmem_iotlb_entry {
 	uint64_t last;
 	uint64_t delta;
 	uint64_t flags;
+	/* Set by vmmem_iotlb_find_cookie() and by writers only. */
+	uint64_t cookie;
 	/* Where its use is noted, and what was; if it is there. */
 	uint64_t *used;
 	uint64_t use;
@@ -127,28 +133,37 @@ struct vmmem_iotlb_entry {
 int vmmem_iotlb_table_init(struct vmmem_iotlb_table *table, size_t capacity);
 void vmmem_iotlb_table_fini(struct vmmem_iotlb_table *table);
 
-/* vmmem_iotlb_table_start() makes it an empty table, when the room is there. */
-void vmmem_iotlb_table_start(struct vmmem_iotlb_table *table);
-
 /*
- * The writer's, one at a time.  [first, last] is a range, 'flags' what it
- * permits.  Setting replaces what was there, joins with neighbours alike, and
- * drops the entries that have not been used for longest if there are too many.
- * Clearing may cut an entry in two, and then drops one likewise.
+ * The writer's, one at a time.  Of 'entry' all is given except its use; 'flags' is
+ * what it permits.  Setting replaces what was there, joins with neighbours
+ * alike, and drops the entries that have not been used for longest if there are
+ * too many.  Clearing [first, last] may cut an entry in two, and then drops one
+ * likewise.
  */
-void vmmem_iotlb_table_set(struct vmmem_iotlb_table *table, uint64_t first,
-			   uint64_t last, uint64_t delta, uint64_t flags);
+void vmmem_iotlb_table_set(struct vmmem_iotlb_table *table,
+			   const struct vmmem_iotlb_entry *entry);
 void vmmem_iotlb_table_clear(struct vmmem_iotlb_table *table, uint64_t first,
 			     uint64_t last);
+
+/*
+ * The writer's: how many entries there would be, before any is dropped, if
+ * [entry->start, entry->last] were cleared; and then, unless 'flags' is 0, set.
+ */
+size_t vmmem_iotlb_table_count_with(const struct vmmem_iotlb_table *table,
+				    const struct vmmem_iotlb_entry *entry);
 
 /* Loads of what a writer may be changing: see the top. */
 #define VMMEM_IOTLB_LOAD(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE)
 
-/* Half of a search: a conditional move, as in vmmem_search(). */
-#define VMMEM_IOTLB_STEP(last_of, at, half, iova)                          \
-	((at) = VMMEM_IOTLB_LOAD(last_of((at) + (half)-1)) < (iova) ?      \
-			(at) + (half) :                                    \
-			(at))
+/*
+ * vmmem_iotlb_step() is a half of a search: 'last' is where the lower half from
+ * 'at' on ends.  A conditional move, as in vmmem_search().
+ */
+static VMMEM_ALWAYS_INLINE size_t
+vmmem_iotlb_step(const uint64_t *last, size_t at, size_t half, uint64_t iova)
+{
+	return VMMEM_IOTLB_LOAD(*last) < iova ? at + half : at;
+}
 
 /*
  * vmmem_iotlb_locate_chunk() is the number, in an order, of the chunk that holds
@@ -159,13 +174,12 @@ vmmem_iotlb_locate_chunk(const struct vmmem_iotlb_order *order, uint64_t iova)
 {
 	size_t count = VMMEM_IOTLB_LOAD(order->count), at = 0, half;
 
-#define VMMEM_IOTLB_LAST(i) order->lasts[i]
 	while (count > 1) {
 		half = count / 2;
-		VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, half, iova);
+		at = vmmem_iotlb_step(&order->lasts[at + half - 1], at, half,
+				      iova);
 		count -= half;
 	}
-#undef VMMEM_IOTLB_LAST
 	return at;
 }
 
@@ -178,13 +192,11 @@ vmmem_iotlb_locate_slot(const struct vmmem_iotlb_slot *slots, uint64_t iova)
 {
 	size_t at = 0;
 
-#define VMMEM_IOTLB_LAST(i) slots[i].last
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 16, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 8, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 4, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 2, iova);
-	VMMEM_IOTLB_STEP(VMMEM_IOTLB_LAST, at, 1, iova);
-#undef VMMEM_IOTLB_LAST
+	at = vmmem_iotlb_step(&slots[at + 15].last, at, 16, iova);
+	at = vmmem_iotlb_step(&slots[at + 7].last, at, 8, iova);
+	at = vmmem_iotlb_step(&slots[at + 3].last, at, 4, iova);
+	at = vmmem_iotlb_step(&slots[at + 1].last, at, 2, iova);
+	at = vmmem_iotlb_step(&slots[at].last, at, 1, iova);
 	return at;
 }
 _Static_assert(VMMEM_IOTLB_CHUNK == 32, "five halves");
@@ -222,7 +234,7 @@ vmmem_iotlb_use(const struct vmmem_iotlb_table *table,
 }
 
 /* vmmem_iotlb_search() is vmmem_iotlb_find() where the first hint is wrong. */
-void vmmem_iotlb_search(struct vmmem_iotlb_table *table, uint64_t iova,
+void vmmem_iotlb_search(const struct vmmem_iotlb_table *table, uint64_t iova,
 			struct vmmem_iotlb_entry *ret_entry);
 
 /*
@@ -230,7 +242,7 @@ void vmmem_iotlb_search(struct vmmem_iotlb_table *table, uint64_t iova,
  * the hint with this number leads.
  */
 static VMMEM_ALWAYS_INLINE bool
-vmmem_iotlb_find_hinted(struct vmmem_iotlb_table *table, uint64_t iova,
+vmmem_iotlb_find_hinted(const struct vmmem_iotlb_table *table, uint64_t iova,
 			size_t hash, struct vmmem_iotlb_entry *ret_entry)
 {
 	const struct vmmem_iotlb_slot *slot;
@@ -261,7 +273,7 @@ vmmem_iotlb_find_hinted(struct vmmem_iotlb_table *table, uint64_t iova,
  * used; or the gap.  Any thread, any time.
  */
 static VMMEM_ALWAYS_INLINE void
-vmmem_iotlb_find(struct vmmem_iotlb_table *table, uint64_t iova,
+vmmem_iotlb_find(const struct vmmem_iotlb_table *table, uint64_t iova,
 		 struct vmmem_iotlb_entry *ret_entry)
 {
 	if (vmmem_iotlb_find_hinted(table, iova, vmmem_iotlb_hash(table, iova),
@@ -270,5 +282,10 @@ vmmem_iotlb_find(struct vmmem_iotlb_table *table, uint64_t iova,
 	else
 		vmmem_iotlb_search(table, iova, ret_entry);
 }
+
+/* vmmem_iotlb_find_cookie() does so, and gives its cookie too; 0 of a gap. */
+void vmmem_iotlb_find_cookie(const struct vmmem_iotlb_table *table,
+			     uint64_t iova,
+			     struct vmmem_iotlb_entry *ret_entry);
 
 #endif

@@ -2,7 +2,10 @@
 /* Which threads are in a section, and waiting until these have left it. */
 #include "iommu/underway.h"
 
+#include <vmmem/base.h>
 #include <vmmem/error.h>
+
+#include <time.h>
 
 #include "base/barrier.h"
 #include "base/futex.h"
@@ -10,23 +13,11 @@
 /* How many slots a thread tries before it counts. */
 #define PROBES 8
 
-int
+void
 vmmem_underway_init(struct vmmem_underway *underway)
 {
-	int rc;
-
-	rc = pthread_mutex_init(&underway->lock, NULL);
-	if (rc != 0)
-		return -rc;
 	underway->generation = 1;
 	underway->barrier = vmmem_barrier_available();
-	return 0;
-}
-
-void
-vmmem_underway_fini(struct vmmem_underway *underway)
-{
-	pthread_mutex_destroy(&underway->lock);
 }
 
 /*
@@ -47,7 +38,7 @@ find(struct vmmem_underway *underway, bool take)
 			 underway->slots);
 	for (i = 0; i < PROBES; i++) {
 		slot = &underway->slots[(first + i) % VMMEM_UNDERWAY_SLOTS];
-		/* Relaxed: nothing hangs on it but who may use the slot. */
+		/* Relaxed: it only says which thread may use the slot. */
 		owner = __atomic_load_n(&slot->owner, __ATOMIC_RELAXED);
 		if (owner == 0 && take &&
 		    __atomic_compare_exchange_n(&slot->owner, &owner, self,
@@ -76,8 +67,8 @@ vmmem_underway_enter_slow(struct vmmem_underway *underway)
 	/* Sequentially consistent: for the fence below, and leave_slow(). */
 	__atomic_fetch_add(&underway->counts[phase], 1, __ATOMIC_SEQ_CST);
 	/*
-	 * A full fence: who waits either sees the count, or has changed what
-	 * this section looks at before it looks.
+	 * A full fence: a thread that waits either sees the count, or has
+	 * changed what this section looks at before it looks.
 	 */
 	__sync_synchronize();
 	return (struct vmmem_section){ NULL, phase };
@@ -94,7 +85,7 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 	}
 	/*
 	 * Release: what was done in the section comes before.  Sequentially
-	 * consistent, and so the look: who sleeps has set 'waiting' before it
+	 * consistent, and so the look: a waiter has set 'waiting' before it
 	 * looked at the count.
 	 */
 	if (__atomic_sub_fetch(&underway->counts[section.before], 1,
@@ -103,9 +94,45 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 		vmmem_futex_wake(&underway->counts[section.before]);
 }
 
+/* Of 'turn'. */
+enum { FREE, TAKEN, WANTED };
+
+/* take_turn() returns 0, or what vmmem_futex_wait() returns. */
+static int
+take_turn(struct vmmem_underway *underway, const struct timespec *deadline)
+{
+	uint32_t was = FREE;
+	int rc;
+
+	/*
+	 * Acquire, both: what the wait before this one has stored of
+	 * generation and phase is there.
+	 */
+	if (__atomic_compare_exchange_n(&underway->turn, &was, TAKEN, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return 0;
+	while (__atomic_exchange_n(&underway->turn, WANTED,
+				   __ATOMIC_ACQUIRE) != FREE) {
+		rc = vmmem_futex_wait(&underway->turn, WANTED, deadline);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void
+end_turn(struct vmmem_underway *underway)
+{
+	/* Release: see take_turn().  A caller that sleeps there has said so. */
+	if (__atomic_exchange_n(&underway->turn, FREE, __ATOMIC_RELEASE) ==
+	    WANTED)
+		vmmem_futex_wake(&underway->turn);
+}
+
 /* wait_for_slots() waits for sections of before 'generation'. */
 static int
-wait_for_slots(struct vmmem_underway *underway, uint32_t generation)
+wait_for_slots(struct vmmem_underway *underway, uint32_t generation,
+	       const struct timespec *deadline)
 {
 	struct vmmem_underway_slot *slot;
 	uint32_t state;
@@ -123,7 +150,7 @@ wait_for_slots(struct vmmem_underway *underway, uint32_t generation)
 			continue;
 		/* Any other value is another section, which began later. */
 		do {
-			rc = vmmem_futex_wait(&slot->state, state, NULL);
+			rc = vmmem_futex_wait(&slot->state, state, deadline);
 			if (rc != 0)
 				return rc;
 		} while (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) ==
@@ -134,19 +161,22 @@ wait_for_slots(struct vmmem_underway *underway, uint32_t generation)
 
 /*
  * wait_for_counts() waits for those that are counted.  Those that come
- * meanwhile count in the other phase, so that this comes to an end; who was
- * late to count in the old one is waited for too, by the second turn.
+ * meanwhile count in the other phase, so that this comes to an end; a section
+ * that was late to count in the old one is waited for too, by the second turn.
+ * A wait that gives up leaves nothing undone: the next one waits for both.
  */
 static int
-wait_for_counts(struct vmmem_underway *underway)
+wait_for_counts(struct vmmem_underway *underway,
+		const struct timespec *deadline)
 {
 	uint32_t phase, count;
 	int rc, turn;
 
 	for (turn = 0; turn < 2; turn++) {
 		/*
-		 * Under the lock, so that nobody else changes it.  The order
-		 * is that of the fence: who comes late is waited for too.
+		 * In this thread's turn, so that nobody else changes it.  The
+		 * order is that of the fence: a section that comes late is
+		 * waited for too.
 		 */
 		phase = underway->phase & 1;
 		__atomic_store_n(&underway->phase, phase ^ 1, __ATOMIC_SEQ_CST);
@@ -159,7 +189,7 @@ wait_for_counts(struct vmmem_underway *underway)
 			if (count == 0)
 				break;
 			rc = vmmem_futex_wait(&underway->counts[phase], count,
-					      NULL);
+					      deadline);
 			if (rc != 0)
 				return rc;
 		}
@@ -167,18 +197,13 @@ wait_for_counts(struct vmmem_underway *underway)
 	return 0;
 }
 
-int
-vmmem_underway_wait(struct vmmem_underway *underway)
+/* wait_in_turn() is vmmem_underway_wait() when no other thread is in it. */
+static int
+wait_in_turn(struct vmmem_underway *underway, const struct timespec *deadline)
 {
-	const struct vmmem_underway_slot *own = find(underway, false);
-	uint32_t generation;
+	uint32_t generation = underway->generation + 1;
 	int rc = 0;
 
-	/* Relaxed: only this thread writes it. */
-	if (own != NULL && __atomic_load_n(&own->state, __ATOMIC_RELAXED) != 0)
-		return VMMEM_ESELFWAIT;
-	pthread_mutex_lock(&underway->lock);
-	generation = underway->generation + 1;
 	if (generation == 0)
 		generation = 1;
 	/*
@@ -190,17 +215,39 @@ vmmem_underway_wait(struct vmmem_underway *underway)
 	__atomic_store_n(&underway->waiting, 1, __ATOMIC_SEQ_CST);
 	/*
 	 * After this each thread has either its slot's state in memory, or has
-	 * yet to look at anything; and who left without a look at 'waiting'
-	 * has its slot free in memory.
+	 * yet to look at anything; and a thread that left without a look at
+	 * 'waiting' has its slot free in memory.
 	 */
 	if (underway->barrier)
 		rc = vmmem_barrier();
 	if (rc == 0)
-		rc = wait_for_slots(underway, generation);
+		rc = wait_for_slots(underway, generation, deadline);
 	if (rc == 0)
-		rc = wait_for_counts(underway);
-	/* Relaxed: one who wakes nobody harms nobody. */
+		rc = wait_for_counts(underway, deadline);
+	/* Relaxed: a thread that wakes nobody harms nobody. */
 	__atomic_store_n(&underway->waiting, 0, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&underway->lock);
+	return rc;
+}
+
+int
+vmmem_underway_wait(struct vmmem_underway *underway, uint64_t timeout_ns)
+{
+	const struct vmmem_underway_slot *own = find(underway, false);
+	const struct timespec *deadline = NULL;
+	struct timespec time;
+	int rc;
+
+	/* Relaxed: only this thread writes it. */
+	if (own != NULL && __atomic_load_n(&own->state, __ATOMIC_RELAXED) != 0)
+		return VMMEM_ESELFWAIT;
+	if (timeout_ns != VMMEM_FOREVER) {
+		time = vmmem_futex_deadline(timeout_ns);
+		deadline = &time;
+	}
+	rc = take_turn(underway, deadline);
+	if (rc != 0)
+		return rc;
+	rc = wait_in_turn(underway, deadline);
+	end_turn(underway);
 	return rc;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Who is within a section, so that somebody else can wait until all that were
- * are out of it.
+ * Which threads are within a section, so that another thread can wait until all
+ * of them have left it.
  *
  * Entering and leaving take a plain store each.  A thread has a slot of its
  * own, which it finds by its thread pointer: no thread-local variable, nothing
  * to register and nothing to clean up, as a thread that has ended leaves its
  * slot free for the next one with the same pointer.  The order that entering
- * needs is paid for by who waits, with vmmem_barrier().  A thread that finds no
+ * needs is paid for by the waiter, with vmmem_barrier().  A thread that finds no
  * slot, or a system without membarrier(2), counts in shared counters instead.
  *
  * docs/models/underway.pml is a model of it.
@@ -15,8 +15,8 @@
 #ifndef UNDERWAY_H
 #define UNDERWAY_H
 
-#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/api.h"
@@ -26,7 +26,7 @@
 
 struct vmmem_underway_slot {
 	/* The thread's pointer; set once, by a compare-exchange, and kept. */
-	_Alignas(64) uintptr_t owner;
+	_Alignas(VMMEM_CACHE_LINE) uintptr_t owner;
 	/* 0 outside, else the generation at which its section began. */
 	uint32_t state;
 };
@@ -34,15 +34,19 @@ struct vmmem_underway_slot {
 struct vmmem_underway {
 	/* Each wait has one of its own, never 0. */
 	uint32_t generation;
-	/* Not 0 while somebody waits: who leaves wakes. */
+	/* Not 0 while a thread waits: each that leaves a section wakes it. */
 	uint32_t waiting;
 	/* Sections that have no slot, by the phase in which they began. */
 	uint32_t phase;
 	uint32_t counts[2];
-	/* There is a barrier for who waits, so that slots may be used. */
+	/* There is a barrier for waiters, so that slots may be used. */
 	bool barrier;
-	/* Waits come one after the other. */
-	pthread_mutex_t lock;
+	/*
+	 * Waits come one after the other: 0, or 1 while there is one, or 2 while
+	 * others may sleep here for their turn.  Not a mutex, as a turn has to
+	 * come before a deadline of the steady clock.
+	 */
+	uint32_t turn;
 	struct vmmem_underway_slot slots[VMMEM_UNDERWAY_SLOTS];
 };
 
@@ -52,15 +56,19 @@ struct vmmem_section {
 	uint64_t before; /* what the slot said, or the phase */
 };
 
-/* vmmem_underway_init() returns 0 or -errno.  All bytes are zero before. */
-int vmmem_underway_init(struct vmmem_underway *underway);
-void vmmem_underway_fini(struct vmmem_underway *underway);
+/* vmmem_underway_init() is called when all bytes are zero. */
+void vmmem_underway_init(struct vmmem_underway *underway);
 
 /* The thread pointer, by which no two threads are the same at one time. */
 static inline uintptr_t
 vmmem_underway_self(void)
 {
+#if defined(__powerpc64__)
+	/* gcc has no built-in there; this is the same register. */
+	return (uintptr_t)pthread_self();
+#else
 	return (uintptr_t)__builtin_thread_pointer();
+#endif
 }
 
 /* Where a thread looks for its slot first. */
@@ -94,8 +102,8 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 	const uint32_t before = __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
 
 	/*
-	 * Acquire: who finds the generation of a wait finds what was done
-	 * before that wait, which will not wait for this section.
+	 * Acquire: a section with the generation of a wait finds what was
+	 * done before that wait, which will not wait for this section.
 	 */
 	if (likely(before == 0))
 		__atomic_store_n(&slot->state,
@@ -104,7 +112,7 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 				 __ATOMIC_RELAXED);
 	/*
 	 * No instruction: the compiler keeps the store before what is done in
-	 * the section.  The processor is kept to it by the barrier of who waits.
+	 * the section.  The waiter's barrier keeps the processor to it.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return (struct vmmem_section){ slot, before };
@@ -144,12 +152,14 @@ vmmem_underway_leave(struct vmmem_underway *underway,
 
 /*
  * vmmem_underway_wait() waits until each section that began before the call is
- * over, sleeping if it must.
+ * over, sleeping if it must; for 'timeout_ns' nanoseconds at most, those in
+ * which it waits for another such call included.
  *
  * Returns 0, or
  *   VMMEM_ESELFWAIT  this thread is in such a section
+ *   VMMEM_ETIMEOUT   one is not over; those that were not looked at may be
  *   -errno           what membarrier(2) or futex(2) said; nothing is known
  */
-int vmmem_underway_wait(struct vmmem_underway *underway);
+int vmmem_underway_wait(struct vmmem_underway *underway, uint64_t timeout_ns);
 
 #endif

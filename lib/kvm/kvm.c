@@ -16,8 +16,6 @@
 	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
 	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
 
-#define VMMEM_KVM_OPTIONS_SIZE_0_9 80
-
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
 

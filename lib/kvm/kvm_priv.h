@@ -78,7 +78,7 @@ struct vmmem_kvm {
 	bool guest_memfd;
 	struct vmmem_collection *empty; /* the map of an object that ends */
 
-	/* Guards what follows.  Taken after the space's writers' lock. */
+	/* Guards what follows.  Taken after the space's locks. */
 	pthread_mutex_t lock;
 	int cancel; /* of the thread that holds it */
 	struct vmmem_collection *map; /* the map that the slots should show */

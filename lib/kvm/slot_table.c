@@ -16,8 +16,6 @@
 	(VMMEM_SLOT_TABLE_CAN_MOVE | VMMEM_SLOT_TABLE_NO_JOIN |            \
 	 VMMEM_SLOT_TABLE_LEAVE_ODD)
 
-#define VMMEM_SLOT_TABLE_OPTIONS_SIZE_0_9 64
-
 VMMEM_API int
 vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
 		     struct vmmem_slot_table **ret_slots)

@@ -232,6 +232,14 @@ vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		    ret_done);
 }
 
+int
+vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		  uint64_t len, uint8_t value, uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
+		    ret_done);
+}
+
 /* report() stores a count where the caller wants one. */
 static void
 report(size_t *ret_done, uint64_t done)
@@ -435,6 +443,6 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
-		    ret_done != NULL ? ret_done : &done);
+	return vmmem_fill_pieces(collection, gpa, len, value,
+				 ret_done != NULL ? ret_done : &done);
 }

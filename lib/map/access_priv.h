@@ -19,13 +19,16 @@ int vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 		     const void *buf, size_t len, uint64_t *ret_done);
 
 /*
- * vmmem_read_pieces() and vmmem_write_pieces() move what they can, up to the
+ * vmmem_read_pieces(), vmmem_write_pieces() and vmmem_fill_pieces() do what they
+ * can, up to the
  * first byte that is not there, not permitted or gone.
  */
 int vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		      void *buf, size_t len, uint64_t *ret_done);
 int vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		       const void *buf, size_t len, uint64_t *ret_done);
+int vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
+		      uint64_t len, uint8_t value, uint64_t *ret_done);
 
 /*
  * vmmem_step_written() follows each write to bytes of an entry, from the byte

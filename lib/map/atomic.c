@@ -10,9 +10,9 @@
 #include "map/atomic_priv.h"
 #include "map/collection_priv.h"
 #include "guest/guest_atomic.h"
+#include "guest/byte_order.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
-	       VMMEM_ORDER_CONSUME == __ATOMIC_CONSUME &&
 	       VMMEM_ORDER_ACQUIRE == __ATOMIC_ACQUIRE &&
 	       VMMEM_ORDER_RELEASE == __ATOMIC_RELEASE &&
 	       VMMEM_ORDER_ACQ_REL == __ATOMIC_ACQ_REL &&
@@ -68,14 +68,14 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_LOADS))  \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))  \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8,                \
 			       VMMEM_PROT_READ, &offset);                  \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_load_u##bits(collection, gpa,     \
 						      order, ret_value);   \
-		rc = vmmem_inline_load_u##bits(entry->host + offset,       \
+		rc = vmmem_atomic_load_u##bits(entry->host + offset,       \
 					       order, &value);             \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
@@ -94,14 +94,14 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_STORES)) \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE)) \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8,                \
 			       VMMEM_PROT_WRITE, &offset);                 \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_store_u##bits(collection, gpa,    \
 						       value, order);      \
-		rc = vmmem_inline_store_u##bits(entry->host + offset,      \
+		rc = vmmem_atomic_store_u##bits(entry->host + offset,      \
 						value, order);             \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
@@ -122,7 +122,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
                                                                            \
 		if (collection == NULL)                                    \
 			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_inline_order_is_in(order, VMMEM_INLINE_ORDERS)) \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL)) \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
 			       &offset);                                   \
@@ -130,7 +130,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			return vmmem_see_##name##_u##bits(                 \
 				collection, gpa, operand, order,           \
 				ret_previous);                             \
-		rc = vmmem_inline_##name##_u##bits(                        \
+		rc = vmmem_atomic_##name##_u##bits(                        \
 			entry->host + offset, operand, order, &previous);  \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
@@ -153,20 +153,20 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
                                                                            \
 		if (collection == NULL || ret_previous == NULL)            \
 			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_inline_order_is_in(success,                     \
-					      VMMEM_INLINE_ORDERS) ||      \
-		    !vmmem_inline_order_is_in(failure, VMMEM_INLINE_LOADS)) \
+		if (!vmmem_order_is_in(success,                     \
+					      VMMEM_ORDERS_ALL) ||      \
+		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD)) \
 			return VMMEM_EORDER;                               \
 		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_compare_exchange_u##bits(         \
 				collection, gpa, expected, desired,        \
-				vmmem_inline_join(success, failure),       \
+				vmmem_order_join(success, failure),       \
 				ret_previous);                             \
-		rc = vmmem_inline_compare_exchange_u##bits(                \
+		rc = vmmem_atomic_compare_exchange_u##bits(                \
 			entry->host + offset, expected, desired,           \
-			vmmem_inline_join(success, failure), &previous);   \
+			vmmem_order_join(success, failure), &previous);   \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		/* What was not stored need not be sent. */                \
@@ -190,3 +190,5 @@ ALL(8)
 ALL(16)
 ALL(32)
 ALL(64)
+
+VMMEM_ORDERED(collection, const struct vmmem_collection *collection, gpa)

@@ -9,25 +9,15 @@
 #include "map/translate.h"
 #include "region/discard_priv.h"
 
-VMMEM_API int
-vmmem_collection_discard(const struct vmmem_collection *collection,
-			 uint64_t gpa, uint64_t len, uint32_t flags,
-			 uint64_t *ret_discarded)
+/* discard_range() discards a range that was checked. */
+static int
+discard_range(const struct vmmem_collection *collection, uint64_t gpa,
+	      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
 	const struct vmmem_entry *entry;
-	uint64_t unused, offset, here;
+	uint64_t offset, here;
 	int rc;
 
-	if (ret_discarded == NULL)
-		ret_discarded = &unused;
-	*ret_discarded = 0;
-	if (collection == NULL || (flags & ~VMMEM_DISCARD_KNOWN) != 0)
-		return VMMEM_EARGUMENT;
-	/* It is memory that is given back, however devices see it. */
-	collection = vmmem_physical(collection);
-	rc = vmmem_check(collection, gpa, len, VMMEM_PROT_WRITE, &offset);
-	if (rc != 0)
-		return rc;
 	while (len != 0) {
 		/* There is one: the range was checked, and nothing changes. */
 		entry = vmmem_find(collection, gpa, &offset);
@@ -42,4 +32,54 @@ vmmem_collection_discard(const struct vmmem_collection *collection,
 		len -= here;
 	}
 	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_discard_ranges(const struct vmmem_collection *collection,
+				const struct vmmem_range *ranges, size_t count,
+				uint32_t flags, uint64_t *ret_discarded,
+				uint64_t *ret_bad)
+{
+	uint64_t unused, bad;
+	size_t i;
+	int rc;
+
+	if (ret_discarded == NULL)
+		ret_discarded = &unused;
+	*ret_discarded = 0;
+	if (collection == NULL || (ranges == NULL && count != 0) ||
+	    (flags & ~VMMEM_DISCARD_KNOWN) != 0)
+		return VMMEM_EARGUMENT;
+	/* It is memory that is given back, however devices see it. */
+	collection = vmmem_physical(collection);
+	for (i = 0; i < count; i++) {
+		rc = vmmem_check(collection, ranges[i].gpa, ranges[i].len,
+				 VMMEM_PROT_WRITE, &bad);
+		if (rc == 0)
+			continue;
+		if (ret_bad != NULL && rc != VMMEM_EWRAPS)
+			*ret_bad = bad;
+		return rc;
+	}
+	for (i = 0; i < count; i++) {
+		rc = discard_range(collection, ranges[i].gpa, ranges[i].len,
+				   flags, ret_discarded);
+		if (rc == 0)
+			continue;
+		if (ret_bad != NULL)
+			*ret_bad = ranges[i].gpa;
+		return rc;
+	}
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_discard(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint64_t len, uint32_t flags,
+			 uint64_t *ret_discarded)
+{
+	const struct vmmem_range range = { gpa, len };
+
+	return vmmem_collection_discard_ranges(collection, &range, 1, flags,
+					       ret_discarded, NULL);
 }

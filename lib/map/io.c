@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Moving bytes between a descriptor and guest memory: the calls. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/io.h>
 
 #include "base/api.h"
+#include "map/chain_priv.h"
 #include "map/collection_priv.h"
 #include "map/io_priv.h"
 #include "region/quiet.h"
+#include "region/slice_priv.h"
 
 /* So that each public function is one. */
 #define INLINE inline __attribute__((__always_inline__))
@@ -20,21 +21,15 @@
 #define FROM_FD false
 #define TO_FD true
 
-/* What is left of a chain. */
-struct chain {
-	const struct vmmem_range *range;
-	size_t count;
-	uint64_t at; /* what of the first range is behind */
-};
-
 /* The guest's side of a transfer: a slice, or a chain if that is NULL. */
 struct guest {
 	const struct vmmem_slice *slice;
 	uint64_t offset;
 
 	const struct vmmem_collection *collection;
-	struct chain chain;
+	struct vmmem_chain chain;
 	uint64_t skip;
+	uint64_t *ret_bad; /* or NULL */
 
 	uint64_t len;
 };
@@ -68,91 +63,29 @@ report(uint64_t *ret_done, uint64_t done, int rc)
 	return rc;
 }
 
-/* skip_to() moves over the first 'skip' bytes of a chain. */
-static void
-skip_to(struct chain *chain, uint64_t skip)
+/* is_of_address() tells whether a code is about one byte of the guest's. */
+static bool
+is_of_address(int rc)
 {
-	while (chain->count != 0 && skip >= chain->range->len) {
-		skip -= chain->range->len;
-		chain->range++;
-		chain->count--;
-	}
-	/* Without a range: by how much the chain is too short. */
-	chain->at = skip;
-}
-
-/*
- * check_part() tells how many of the bytes [at, at + len) of a range are mapped
- * and permit the access.  Returns 0 if that is all, else why not.
- */
-static int
-check_part(const struct vmmem_collection *collection, uint32_t access,
-	   uint64_t gpa, uint64_t at, uint64_t len, uint64_t *ret_good)
-{
-	uint64_t bad = 0;
-	int rc;
-
-	*ret_good = 0;
-	if (len == 0)
-		return 0;
-	if (at > UINT64_MAX - gpa)
-		return VMMEM_EWRAPS;
-	gpa += at;
-	rc = vmmem_check(collection, gpa, len, access, &bad);
-	*ret_good = rc == 0		  ? len :
-		    rc == VMMEM_EWRAPS ? 0 - gpa :
-					    bad - gpa;
-	return rc;
-}
-
-/*
- * prefix() tells how many of the next 'len' bytes of a chain are mapped and
- * permit the access.  Returns 0 if that is all, else why not.
- */
-static int
-prefix(const struct vmmem_collection *collection, uint32_t access,
-       const struct chain *chain, uint64_t len, uint64_t *ret_len)
-{
-	const bool rest = len == VMMEM_IO_REST;
-	uint64_t at = chain->at, want, good;
-	size_t i;
-	int rc;
-
-	*ret_len = 0;
-	if (chain->count == 0)
-		return rest && at == 0 ? 0 : VMMEM_EOUTOFRANGE;
-	for (i = 0; i < chain->count && (rest || *ret_len != len); i++) {
-		const struct vmmem_range *range = &chain->range[i];
-		bool cut;
-
-		want = range->len - at;
-		cut = want > len - *ret_len;
-		if (cut)
-			want = len - *ret_len;
-		rc = check_part(collection, access, range->gpa, at, want,
-				&good);
-		at = 0;
-		*ret_len += good;
-		if (rc != 0)
-			return rc;
-		/* More than can be counted. */
-		if (cut && rest)
-			return VMMEM_EWRAPS;
-	}
-	return rest || *ret_len == len ? 0 : VMMEM_EOUTOFRANGE;
+	return rc != 0 && rc != VMMEM_EOUTOFRANGE && rc != VMMEM_EWRAPS;
 }
 
 /* several() moves the next 'len' bytes of a chain. */
 static int
-several(const struct vmmem_collection *collection, const struct chain *chain,
-	uint64_t len, struct vmmem_io *io, uint64_t *ret_done)
+several(const struct vmmem_collection *collection,
+	const struct vmmem_chain *chain, uint64_t len, struct vmmem_io *io,
+	uint64_t *ret_done, uint64_t *ret_bad)
 {
 	uint64_t done = 0;
 	int short_of, beyond, rc = 0;
 
-	short_of = prefix(collection, access_of(io), chain, len, &len);
-	if (short_of != 0 && !io->some)
+	short_of = vmmem_chain_check(collection, access_of(io), chain, len,
+				     &len);
+	if (short_of != 0 && !io->some) {
+		if (is_of_address(short_of))
+			vmmem_chain_tell(chain, len, ret_bad);
 		return report(ret_done, 0, short_of);
+	}
 	if (len != 0) {
 		beyond = vmmem_io_clip(io, &len);
 		if (beyond != 0 && (!io->some || len == 0))
@@ -164,7 +97,11 @@ several(const struct vmmem_collection *collection, const struct chain *chain,
 				    vmmem_io_ranges)(
 			io, collection, chain->range, chain->at, len, &done);
 	}
-	return report(ret_done, done, rc != 0 ? rc : short_of);
+	if (rc == 0)
+		rc = short_of;
+	if (is_of_address(rc))
+		vmmem_chain_tell(chain, done, ret_bad);
+	return report(ret_done, done, rc);
 }
 
 /* flat() moves all of a slice, which permits it and is not empty. */
@@ -187,7 +124,7 @@ flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 	moved = vmmem_io_once(io, slice->host, wanted);
 	if (likely(moved == (int64_t)slice->len)) {
 		if (!io->to_fd)
-			vmmem_inline_written(slice, 0, slice->len);
+			vmmem_slice_written(slice, 0, slice->len);
 		return report(ret_done, slice->len, beyond);
 	}
 	rc = vmmem_io_flat(io, slice, wanted, moved, &done);
@@ -203,7 +140,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	uint64_t more;
 	int beyond = 0, rc;
 
-	if (!vmmem_inline_is_within(slice, offset, len)) {
+	if (!vmmem_slice_holds(slice, offset, len)) {
 		beyond = VMMEM_EOUTOFRANGE;
 		more = offset < slice->len ? slice->len - offset : 0;
 		if (!io->some || more == 0)
@@ -213,7 +150,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	if ((access_of(io) & ~slice->access) != 0)
 		return report(ret_done, 0, VMMEM_EDENIED);
 	part = *slice;
-	part.host = vmmem_inline_at(slice, offset);
+	part.host = vmmem_slice_host(slice, offset);
 	part.len = len;
 	part.log_offset += offset;
 	rc = flat(io, &part, ret_done);
@@ -227,9 +164,9 @@ move(struct guest *guest, struct vmmem_io *io, uint64_t *ret_done)
 	if (guest->slice != NULL)
 		return part_of_slice(guest->slice, guest->offset, guest->len,
 				     io, ret_done);
-	skip_to(&guest->chain, guest->skip);
+	vmmem_chain_skip(&guest->chain, guest->skip);
 	return several(guest->collection, &guest->chain, guest->len, io,
-		       ret_done);
+		       ret_done, guest->ret_bad);
 }
 
 /* any() moves what is no range, or has more flags than one. */
@@ -342,13 +279,14 @@ vmmem_collection_ranges_from_fd(const struct vmmem_collection *collection,
 				const struct vmmem_range *ranges, size_t count,
 				uint64_t skip, uint64_t len, int fd,
 				uint64_t file_offset, uint32_t flags,
-				uint64_t *ret_done)
+				uint64_t *ret_done, uint64_t *ret_bad)
 {
 	struct vmmem_io io = io_of(fd, FROM_FD, file_offset, flags);
 	struct guest guest = {
 		.collection = collection,
 		.chain = { ranges, count, 0 },
 		.skip = skip,
+		.ret_bad = ret_bad,
 		.len = len,
 	};
 
@@ -360,13 +298,14 @@ vmmem_collection_ranges_to_fd(const struct vmmem_collection *collection,
 			      const struct vmmem_range *ranges, size_t count,
 			      uint64_t skip, uint64_t len, int fd,
 			      uint64_t file_offset, uint32_t flags,
-			      uint64_t *ret_done)
+			      uint64_t *ret_done, uint64_t *ret_bad)
 {
 	struct vmmem_io io = io_of(fd, TO_FD, file_offset, flags);
 	struct guest guest = {
 		.collection = collection,
 		.chain = { ranges, count, 0 },
 		.skip = skip,
+		.ret_bad = ret_bad,
 		.len = len,
 	};
 

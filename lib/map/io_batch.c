@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* The guest's memory, as pieces that a system call takes. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 
 #include "map/access_priv.h"
 #include "map/collection_priv.h"
 #include "map/io_priv.h"
 #include "map/translate.h"
+#include "region/slice_priv.h"
 
 /*
  * bounce() makes the piece at 'gpa', up to 'len' bytes, one of the stack.  If
@@ -151,7 +151,7 @@ vmmem_io_fill(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 			batch->rc = rc != NOT_YET ? rc : 0;
 			return;
 		}
-		if (piece.owner != NULL)
+		if ((piece.flags & VMMEM_SLICE_FLAG_ACQUIRED) != 0)
 			batch->held[batch->held_count++] = piece;
 		batch->iov[batch->count].iov_base = piece.host;
 		batch->iov[batch->count].iov_len = piece.len;
@@ -191,7 +191,7 @@ vmmem_io_mark(const struct vmmem_io_batch *batch, uint64_t len)
 		};
 		const uint64_t part = len < piece.len ? len : piece.len;
 
-		vmmem_inline_written(&piece, 0, part);
+		vmmem_slice_written(&piece, 0, part);
 		len -= part;
 	}
 }

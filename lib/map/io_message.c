@@ -4,7 +4,6 @@
  * guest's memory is gathered in a buffer.
  */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +11,7 @@
 #include "map/access_priv.h"
 #include "base/api.h"
 #include "map/io_priv.h"
+#include "region/slice_priv.h"
 
 /* The longest message that is gathered: no peer decides to take more. */
 #define GATHERED_MAX ((uint64_t)16 << 20)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* The system calls, and what is done with what they return. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +10,7 @@
 
 #include "base/api.h"
 #include "map/io_priv.h"
+#include "region/slice_priv.h"
 
 /*
  * The kernel moves at most INT_MAX bytes, less a page, in one call and is then
@@ -139,7 +139,7 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 					 written_by(io, moved, wanted));
 		if (moved == -EINVAL) {
 			const struct iovec iov = {
-				vmmem_inline_at(slice, done), wanted,
+				vmmem_slice_host(slice, done), wanted,
 			};
 
 			moved = vmmem_io_aligned(io, &iov, 1, &wanted);
@@ -155,7 +155,7 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		wanted = slice->len - done;
 		if (wanted > VMMEM_IO_CALL_MAX)
 			wanted = VMMEM_IO_CALL_MAX;
-		moved = vmmem_io_once(io, vmmem_inline_at(slice, done),
+		moved = vmmem_io_once(io, vmmem_slice_host(slice, done),
 				      wanted);
 	}
 	*ret_done = done;

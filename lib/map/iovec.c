@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Host addresses of ranges, as the system calls take them. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/iovec.h>
 
 #include <sys/uio.h>
 
 #include "base/api.h"
 #include "map/collection_priv.h"
+#include "region/slice_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -46,9 +46,18 @@ finish(const struct list *list, size_t *ret_count)
 	return list->count <= list->capacity ? 0 : VMMEM_ENOROOM;
 }
 
+/* failed() returns the code that came at 'gpa', and stores what is bad there. */
+static int
+failed(int rc, uint64_t gpa, uint64_t *ret_bad)
+{
+	if (ret_bad != NULL && rc != VMMEM_EWRAPS)
+		*ret_bad = gpa;
+	return rc;
+}
+
 static int
 put_range(struct list *list, const struct vmmem_collection *collection,
-	  uint64_t gpa, uint64_t len, uint32_t access)
+	  uint64_t gpa, uint64_t len, uint32_t access, uint64_t *ret_bad)
 {
 	struct vmmem_slice piece;
 	int rc;
@@ -57,7 +66,7 @@ put_range(struct list *list, const struct vmmem_collection *collection,
 		rc = vmmem_next_piece(collection, gpa, len, access, false,
 				      &piece);
 		if (rc != 0)
-			return rc;
+			return failed(rc, gpa, ret_bad);
 		put(list, &piece);
 		gpa += piece.len;
 		len -= piece.len;
@@ -69,7 +78,8 @@ VMMEM_API int
 vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 			      const struct vmmem_range *ranges, size_t count,
 			      uint32_t access, struct iovec *iov,
-			      size_t capacity, size_t *ret_count)
+			      size_t capacity, size_t *ret_count,
+			      uint64_t *ret_bad)
 {
 	struct list list = { .iov = iov, .capacity = capacity };
 	size_t i;
@@ -81,7 +91,7 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
 		rc = put_range(&list, collection, ranges[i].gpa, ranges[i].len,
-			       access);
+			       access, ret_bad);
 		if (rc != 0)
 			return rc;
 	}
@@ -91,12 +101,12 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 VMMEM_API int
 vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
 		       uint64_t len, uint32_t access, struct iovec *iov,
-		       size_t capacity, size_t *ret_count)
+		       size_t capacity, size_t *ret_count, uint64_t *ret_bad)
 {
 	const struct vmmem_range range = { gpa, len };
 
 	return vmmem_collection_iovec_ranges(collection, &range, 1, access,
-					     iov, capacity, ret_count);
+					     iov, capacity, ret_count, ret_bad);
 }
 
 VMMEM_API int
@@ -127,7 +137,7 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 static int
 add_slices(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t len, uint32_t access, struct vmmem_slice *slices,
-	   size_t capacity, size_t *count)
+	   size_t capacity, size_t *count, uint64_t *ret_bad)
 {
 	struct vmmem_slice piece;
 	uint64_t step;
@@ -137,7 +147,7 @@ add_slices(const struct vmmem_collection *collection, uint64_t gpa,
 		rc = vmmem_next_piece(collection, gpa, len, access, true,
 				      &piece);
 		if (rc != 0)
-			return rc;
+			return failed(rc, gpa, ret_bad);
 		step = piece.len;
 		if (*count < capacity)
 			slices[*count] = piece;
@@ -152,7 +162,8 @@ VMMEM_API int
 vmmem_collection_slice_list(const struct vmmem_collection *collection,
 			    const struct vmmem_range *ranges, size_t count,
 			    uint32_t access, struct vmmem_slice *slices,
-			    size_t capacity, size_t *ret_count)
+			    size_t capacity, size_t *ret_count,
+			    uint64_t *ret_bad)
 {
 	size_t found = 0, i;
 	int rc = 0;
@@ -163,7 +174,7 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && rc == 0; i++)
 		rc = add_slices(collection, ranges[i].gpa, ranges[i].len,
-				access, slices, capacity, &found);
+				access, slices, capacity, &found, ret_bad);
 	if (rc == 0) {
 		*ret_count = found;
 		if (found <= capacity)
@@ -225,7 +236,7 @@ vmmem_slice_list_mark(const struct vmmem_slice *slices, size_t count,
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && len != 0; i++) {
 		piece = slices[i].len < len ? slices[i].len : len;
-		vmmem_inline_written(&slices[i], 0, piece);
+		vmmem_slice_written(&slices[i], 0, piece);
 		len -= piece;
 	}
 	return len != 0 ? VMMEM_EOUTOFRANGE : 0;

@@ -107,6 +107,14 @@ vmmem_collection_physical(const struct vmmem_collection *collection)
 		       NULL;
 }
 
+VMMEM_API struct vmmem_iommu *
+vmmem_collection_iommu(const struct vmmem_collection *collection)
+{
+	return collection != NULL && collection->translation != NULL ?
+		       collection->translation->iommu :
+		       NULL;
+}
+
 static uint64_t
 least(uint64_t a, uint64_t b)
 {
@@ -394,8 +402,8 @@ seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 		return VMMEM_EWRAPS;
 	}
 	/*
-	 * A slice that is acquired is given back by its place in the region's
-	 * log, so it can have no other.
+	 * A slice that is acquired is given back as long as it was, so no log
+	 * may cut it short.
 	 */
 	if ((seen->log != NULL || !acquire) && seen->entry->host == NULL) {
 		vmmem_unsee(seen);

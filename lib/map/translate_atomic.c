@@ -67,7 +67,7 @@ host_of(const struct vmmem_seen *seen)
 			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_inline_load_u##bits(host_of(&seen), order,      \
+		rc = vmmem_atomic_load_u##bits(host_of(&seen), order,      \
 					       &value);                    \
 		vmmem_unsee(&seen);                                        \
 		if (likely(rc == 0))                                       \
@@ -87,7 +87,7 @@ host_of(const struct vmmem_seen *seen)
 			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_inline_store_u##bits(host_of(&seen), value,     \
+		rc = vmmem_atomic_store_u##bits(host_of(&seen), value,     \
 						order);                    \
 		if (likely(rc == 0))                                       \
 			vmmem_seen_written(&seen, 0, (bits) / 8);          \
@@ -105,7 +105,7 @@ host_of(const struct vmmem_seen *seen)
 		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_inline_##name##_u##bits(                        \
+		rc = vmmem_atomic_##name##_u##bits(                        \
 			host_of(&seen), operand, order, &previous);        \
 		if (likely(rc == 0))                                       \
 			vmmem_seen_written(&seen, 0, (bits) / 8);          \
@@ -128,7 +128,7 @@ host_of(const struct vmmem_seen *seen)
 		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_inline_compare_exchange_u##bits(                \
+		rc = vmmem_atomic_compare_exchange_u##bits(                \
 			host_of(&seen), expected, desired, order,          \
 			&previous);                                        \
 		/* What was not stored need not be sent. */                \

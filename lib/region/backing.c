@@ -33,6 +33,9 @@ _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 /* All that a memfd has by itself, but for the executable bits. */
 #define MEMFD_MODE 0666
 
+static const char no_such_pages[] =
+	"The system has no pages of the huge page size";
+
 static uint32_t
 huge_bits(uint64_t page_size)
 {
@@ -217,15 +220,15 @@ static uint32_t
 flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
 {
 	const uint32_t no_reserve = MAP_NORESERVE;
-	uint32_t flags = huge_pages == VMMEM_HUGE_PAGES_YES ? 0 : no_reserve;
 
-	if (settings->mapping_flags_set)
-		flags = settings->mapping_flags;
-	if (settings->policy.reserve == VMMEM_RESERVE_YES)
-		flags &= ~no_reserve;
-	else if (settings->policy.reserve == VMMEM_RESERVE_NO)
-		flags |= no_reserve;
-	return flags;
+	switch (settings->policy.reserve) {
+	case VMMEM_RESERVE_YES:
+		return 0;
+	case VMMEM_RESERVE_NO:
+		return no_reserve;
+	default:
+		return huge_pages == VMMEM_HUGE_PAGES_YES ? 0 : no_reserve;
+	}
 }
 
 /*
@@ -233,7 +236,7 @@ flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
  */
 static int
 new_memory(struct vmmem_region *region,
-	   const struct vmmem_region_settings *settings, size_t *ret_len,
+	   struct vmmem_region_settings *settings, size_t *ret_len,
 	   size_t *ret_shift)
 {
 	uint64_t huge = settings->huge_page_size;
@@ -241,22 +244,21 @@ new_memory(struct vmmem_region *region,
 	region->huge_pages = huge != 0 ? VMMEM_HUGE_PAGES_YES : VMMEM_HUGE_PAGES_NO;
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The length is not a multiple of the huge "
+				    "page size");
 	*ret_shift = region->start % agreed(region);
 	return plan(region, region->page_size, *ret_shift, ret_len);
 }
 
 int
 vmmem_backing_anonymous(struct vmmem_region *region,
-			const struct vmmem_region_settings *settings)
+			 struct vmmem_region_settings *settings)
 {
-	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	uint32_t flags;
 	size_t len, shift;
 	int rc;
 
-	if (type != 0 && type != MAP_PRIVATE)
-		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
@@ -269,7 +271,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	rc = map(region, len, shift, flags, -1, 0, false);
 	/* All else is valid, so it is the page size that the system lacks. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE, no_such_pages);
 	return rc;
 }
 
@@ -375,24 +377,18 @@ new_file(const struct vmmem_region *region, unsigned int how)
 
 int
 vmmem_backing_memfd(struct vmmem_region *region,
-		    const struct vmmem_region_settings *settings)
+		    struct vmmem_region_settings *settings)
 {
-	uint32_t type = settings->mapping_flags & (uint32_t)MAP_TYPE;
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	uint64_t hole;
 	uint32_t flags;
 	size_t len, shift;
 	int fd, rc;
 
-	if (type == MAP_PRIVATE ||
-	    (settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EARGUMENT;
 	rc = new_memory(region, settings, &len, &shift);
 	if (rc != 0)
 		return rc;
-	flags = flags_of(settings, region->huge_pages);
-	if (type == 0)
-		flags |= MAP_SHARED;
+	flags = flags_of(settings, region->huge_pages) | MAP_SHARED;
 	if (settings->huge_page_size != 0)
 		how |= MFD_HUGETLB | huge_bits(settings->huge_page_size);
 
@@ -401,7 +397,8 @@ vmmem_backing_memfd(struct vmmem_region *region,
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
-			return VMMEM_EHUGEPAGE;
+			return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+					    no_such_pages);
 		return -errno;
 	}
 	fd = keep_off_streams(fd);
@@ -450,8 +447,7 @@ judge(const struct vmmem_region *region,
       const struct vmmem_region_settings *settings)
 {
 	struct vmmem_fd_report report = { 0 };
-	bool shared = (settings->mapping_flags & (uint32_t)MAP_TYPE) !=
-		      MAP_PRIVATE;
+	bool shared = (settings->file_flags & VMMEM_FILE_PRIVATE) == 0;
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
 	int rc;
 
@@ -486,18 +482,28 @@ keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 
 /*
  * comes_empty() tells whether pages of a file are only made when they are
- * touched, or by what was asked for in so many words.
+ * touched, or by what a policy asks for.
  */
 static bool
 comes_empty(const struct vmmem_region *region,
 	    const struct vmmem_region_settings *settings, uint32_t flags)
 {
-	const uint32_t wanted = MAP_POPULATE | MAP_LOCKED;
-
 	/* What a device maps it may want to know the access of. */
-	return settings->untrusted && (flags & wanted) == 0 &&
+	return settings->untrusted &&
 	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
 	       region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN;
+}
+
+/* file_type() is how mmap(2) is told VMMEM_FILE_.... */
+static uint32_t
+file_type(uint32_t flags)
+{
+	if ((flags & VMMEM_FILE_PRIVATE) != 0)
+		return MAP_PRIVATE;
+	/* Only the validating type has the system heed or refuse MAP_SYNC. */
+	return (flags & VMMEM_FILE_SYNC) != 0 ?
+		       MAP_SHARED_VALIDATE | MAP_SYNC :
+		       MAP_SHARED;
 }
 
 /* has_pages() tells whether the file is of the huge pages that were asked for. */
@@ -513,7 +519,7 @@ has_pages(const struct vmmem_region *region,
 
 int
 vmmem_backing_file(struct vmmem_region *region,
-		   const struct vmmem_region_settings *settings)
+		   struct vmmem_region_settings *settings)
 {
 	uint64_t offset = settings->offset;
 	struct stat status;
@@ -522,11 +528,11 @@ vmmem_backing_file(struct vmmem_region *region,
 	size_t len;
 	int rc;
 
-	if ((settings->mapping_flags & (uint32_t)MAP_ANONYMOUS) != 0)
-		return VMMEM_EARGUMENT;
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
-		return VMMEM_EWRAPS;
+		return vmmem_refuse(settings, VMMEM_EWRAPS,
+				    "The file's offset and the length pass the "
+				    "last offset that a file can have");
 
 	/*
 	 * Before there is one of our own, that would have to be closed: then a
@@ -548,7 +554,9 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (rc != 0)
 		return rc;
 	if (!has_pages(region, settings))
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The file has no pages of the huge page "
+				    "size, or the length is not a multiple");
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.
@@ -560,13 +568,14 @@ vmmem_backing_file(struct vmmem_region *region,
 	/* Whole pages are mapped, from the one in which the region begins. */
 	shift = offset % region->page_size;
 	if ((region->start ^ shift) % agreed(region) != 0)
-		return VMMEM_ECONGRUENCE;
+		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
+				    "Guest address and file offset differ "
+				    "modulo 16, or the policy's alignment");
 	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;
-	flags = flags_of(settings, region->huge_pages);
-	if ((flags & (uint32_t)MAP_TYPE) == 0)
-		flags |= MAP_SHARED;
+	flags = flags_of(settings, region->huge_pages) |
+		file_type(settings->file_flags);
 	rc = keep_replaced(region, len, flags);
 	if (rc == 0)
 		rc = map(region, len, (size_t)shift, flags, region->fd,

@@ -176,7 +176,7 @@ vmmem_fd_examine(int fd, struct vmmem_fd_report *ret_report)
 	if (rc != 0)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),
-				 sizeof(struct vmmem_fd_report),
+				 VMMEM_FD_REPORT_SIZE_0_9,
 				 ret_report);
 }
 
@@ -190,7 +190,7 @@ vmmem_fd_take(const struct vmmem_fd_rules *caller,
 	*rules = (struct vmmem_fd_rules){ .size = sizeof(*rules) };
 	if (caller != NULL) {
 		rc = vmmem_struct_take(caller, rules, sizeof(*rules),
-				       sizeof(struct vmmem_fd_rules));
+				       VMMEM_FD_RULES_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}
@@ -310,7 +310,7 @@ vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
 	rc = vmmem_fd_take(rules, &taken);
 	if (rc == 0 && ret_report != NULL)
 		rc = vmmem_struct_check(ret_report,
-					sizeof(struct vmmem_fd_report));
+					VMMEM_FD_REPORT_SIZE_0_9);
 	if (rc != 0)
 		return rc;
 	access = taken.access != 0 ? taken.access : ACCESS_KNOWN;
@@ -322,7 +322,7 @@ vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
 	if (rc != 0 || ret_report == NULL)
 		return rc;
 	return vmmem_struct_give(&report, sizeof(report),
-				 sizeof(struct vmmem_fd_report),
+				 VMMEM_FD_REPORT_SIZE_0_9,
 				 ret_report);
 }
 

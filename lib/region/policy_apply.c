@@ -17,6 +17,12 @@
 #include "region/region_priv.h"
 #include "base/struct_size.h"
 
+/* Linux 5.14; not every C library has them yet. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 _Static_assert(VMMEM_SEAL_SEAL == F_SEAL_SEAL &&
 		       VMMEM_SEAL_SHRINK == F_SEAL_SHRINK &&
 		       VMMEM_SEAL_GROW == F_SEAL_GROW &&
@@ -312,6 +318,6 @@ vmmem_region_policy_report(const struct vmmem_region *region,
 	granted.dont_dump = owner->policy.dont_dump;
 	granted.dont_fork = owner->policy.dont_fork;
 	return vmmem_struct_give(&granted, sizeof(granted),
-				 sizeof(struct vmmem_policy_report),
+				 VMMEM_POLICY_REPORT_SIZE_0_9,
 				 ret_granted);
 }

@@ -217,9 +217,21 @@ vmmem_region_protection(const struct vmmem_region *region)
 }
 
 VMMEM_API uint32_t
-vmmem_region_mapping_flags(const struct vmmem_region *region)
+vmmem_region_file_flags(const struct vmmem_region *region)
 {
-	return region != NULL ? region->mapping_flags : 0;
+	const struct vmmem_region *owner;
+	uint32_t flags = 0;
+
+	if (region == NULL)
+		return 0;
+	owner = region->target != NULL ? region->target : region;
+	if (owner->kind != VMMEM_REGION_FILE)
+		return 0;
+	if (!vmmem_region_is_shared(owner))
+		flags |= VMMEM_FILE_PRIVATE;
+	if ((owner->mapping_flags & (uint32_t)MAP_SYNC) != 0)
+		flags |= VMMEM_FILE_SYNC;
+	return flags;
 }
 
 VMMEM_API uint32_t

@@ -23,12 +23,7 @@ struct vmmem_region_builder {
 	struct vmmem_region_settings settings;
 };
 
-/* Which of the mmap(2) flags a caller may give; the type is apart. */
-#define FLAGS_TYPE ((uint32_t)MAP_TYPE)
-#define FLAGS_FIXED ((uint32_t)(MAP_FIXED | MAP_FIXED_NOREPLACE))
-#define FLAGS_KNOWN                                                        \
-	((uint32_t)(MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE |         \
-		    MAP_LOCKED | MAP_SYNC))
+#define FILE_FLAGS_KNOWN (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
 #define PROTECTION_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE | VMMEM_PROT_EXEC)
 
@@ -87,6 +82,7 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings = &builder->settings;
 	settings->kind = kind;
 	settings->fd = -1;
+	settings->file_flags = 0;
 	settings->offset = 0;
 	settings->untrusted = false;
 	settings->rules_code = 0;
@@ -112,7 +108,7 @@ vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder)
 
 VMMEM_API void
 vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
-			      uint64_t offset)
+			      uint64_t offset, uint32_t flags)
 {
 	struct vmmem_region_settings *settings;
 
@@ -120,17 +116,19 @@ vmmem_region_builder_set_file(struct vmmem_region_builder *builder, int fd,
 	if (settings == NULL)
 		return;
 	settings->fd = fd;
+	settings->file_flags = flags;
 	settings->offset = offset;
 }
 
 VMMEM_API void
 vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,
 					int fd, uint64_t offset,
+					uint32_t flags,
 					const struct vmmem_fd_rules *rules)
 {
 	struct vmmem_region_settings *settings;
 
-	vmmem_region_builder_set_file(builder, fd, offset);
+	vmmem_region_builder_set_file(builder, fd, offset, flags);
 	if (builder == NULL)
 		return;
 	settings = &builder->settings;
@@ -191,24 +189,6 @@ vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 		return;
 	builder->settings.protection = protection;
 	builder->settings.protection_set = true;
-}
-
-VMMEM_API void
-vmmem_region_builder_set_read_only(struct vmmem_region_builder *builder,
-				   int read_only)
-{
-	if (builder != NULL)
-		builder->settings.read_only = read_only != 0;
-}
-
-VMMEM_API void
-vmmem_region_builder_set_mapping_flags(struct vmmem_region_builder *builder,
-				       uint32_t flags)
-{
-	if (builder == NULL)
-		return;
-	builder->settings.mapping_flags = flags;
-	builder->settings.mapping_flags_set = true;
 }
 
 VMMEM_API void
@@ -278,43 +258,41 @@ vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 
 /* What can be told from the settings alone, whatever the backing. */
 static int
-check(const struct vmmem_region_settings *settings)
+check(struct vmmem_region_settings *settings)
 {
-	uint32_t flags = settings->mapping_flags;
+	const uint64_t huge = settings->huge_page_size;
 
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if ((flags & FLAGS_FIXED) != 0)
-		return VMMEM_EMAPFIXED;
-	if ((flags & ~(FLAGS_TYPE | FLAGS_KNOWN)) != 0 ||
-	    (flags & FLAGS_TYPE) > (uint32_t)MAP_SHARED_VALIDATE)
-		return VMMEM_EARGUMENT;
+	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The file's flags have an unknown bit");
+	if (settings->file_flags == FILE_FLAGS_KNOWN)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The file's flags contradict each other");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The protection has an unknown bit");
 	/* Sizes of pages are powers of two, and huge ones above the page's. */
-	if (settings->huge_page_size != 0 &&
-	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
-	     settings->huge_page_size <= (uint64_t)sysconf(_SC_PAGESIZE)))
-		return VMMEM_EHUGEPAGE;
+	if (huge != 0 && ((huge & (huge - 1)) != 0 ||
+			  huge <= (uint64_t)sysconf(_SC_PAGESIZE)))
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The huge page size is not a power of two "
+				    "above the page size");
 	if (settings->rules_code != 0)
-		return settings->rules_code;
+		return vmmem_refuse(settings, settings->rules_code,
+				    "The rules for the file have a wrong size "
+				    "or an unknown bit");
 	return vmmem_policy_check(settings);
-}
-
-/* allowed() is what 'read_only' leaves of a protection. */
-static uint32_t
-allowed(const struct vmmem_region_settings *settings, uint32_t protection)
-{
-	return settings->read_only ? protection & ~VMMEM_PROT_WRITE :
-				     protection;
 }
 
 static int
 back_external(struct vmmem_region *region,
-	      const struct vmmem_region_settings *settings)
+	      struct vmmem_region_settings *settings)
 {
 	if (settings->host == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The external memory is NULL");
 	region->host = settings->host;
 	if (settings->huge_page_size != 0) {
 		region->huge_pages = VMMEM_HUGE_PAGES_YES;
@@ -325,18 +303,20 @@ back_external(struct vmmem_region *region,
 
 static int
 back_alias(struct vmmem_region *region,
-	   const struct vmmem_region_settings *settings)
+	   struct vmmem_region_settings *settings)
 {
 	struct vmmem_region *target = settings->target;
 	struct vmmem_region *owner;
 	uint64_t span;
 
 	if (target == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The alias has no target");
 	span = target->last - target->start;
 	if (settings->offset > span ||
 	    region->last - region->start > span - settings->offset)
-		return VMMEM_EOUTOFRANGE;
+		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
+				    "The alias reaches past its target");
 
 	/* Straight to the bytes: chains of aliases never get longer than 1. */
 	owner = target->target != NULL ? target->target : target;
@@ -345,7 +325,7 @@ back_alias(struct vmmem_region *region,
 	if (target->host != NULL)
 		region->host = target->host + settings->offset;
 	if (!settings->protection_set)
-		region->protection = allowed(settings, target->protection);
+		region->protection = target->protection;
 	region->protection &= target->protection;
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
@@ -360,18 +340,21 @@ back_alias(struct vmmem_region *region,
 
 static int
 back_custom(struct vmmem_region *region,
-	    const struct vmmem_region_settings *settings)
+	    struct vmmem_region_settings *settings)
 {
 	struct vmmem_region_ops *ops = &region->ops;
 	void *host = NULL;
 	int rc;
 
 	if (settings->ops == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The custom region has no callbacks");
 	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
-			       sizeof(struct vmmem_region_ops));
+			       VMMEM_REGION_OPS_SIZE_0_9);
 	if (rc != 0)
-		return rc;
+		return vmmem_refuse(settings, rc,
+				    "The size of the callbacks is wrong, or "
+				    "the library too old for one of them");
 
 	rc = ops->host != NULL ? ops->host(settings->opaque, &host) :
 				 VMMEM_ENOHOST;
@@ -379,7 +362,8 @@ back_custom(struct vmmem_region *region,
 		return VMMEM_ECALLBACK;
 	if (rc == 0) {
 		if (host == NULL)
-			return VMMEM_EARGUMENT;
+			return vmmem_refuse(settings, VMMEM_EARGUMENT,
+					    "The host() callback stored NULL");
 		region->host = host;
 		return 0;
 	}
@@ -387,14 +371,16 @@ back_custom(struct vmmem_region *region,
 		return rc;
 
 	if (ops->read == NULL && ops->acquire == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The custom region has no host address, "
+				    "no read() and no acquire()");
 	if (ops->write == NULL && ops->acquire == NULL)
 		region->protection &= ~VMMEM_PROT_WRITE;
 	return 0;
 }
 
 static int
-back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+back(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
 	switch (settings->kind) {
 	case VMMEM_REGION_ANONYMOUS:
@@ -414,25 +400,36 @@ back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 
 /* track() sees to where writes are marked. */
 static int
-track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
 	uint64_t span = region->last - region->start;
 	uint64_t len;
+	int rc;
 
 	if (settings->tracking == 0 && settings->bitmap == NULL)
 		return 0;
 	/* One log for each byte: an alias of what is tracked has its target's. */
-	if (region->bitmap != NULL ||
-	    (settings->tracking != 0 && settings->bitmap != NULL))
-		return VMMEM_EARGUMENT;
-	if (settings->tracking != 0)
-		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
-					&region->bitmap);
+	if (region->bitmap != NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The alias is tracked by its target, and "
+				    "takes neither tracking nor a bitmap");
+	if (settings->tracking != 0 && settings->bitmap != NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "Tracking and a bitmap are both set");
+	if (settings->tracking != 0) {
+		rc = vmmem_bitmap_new(span + 1, 0, settings->tracking,
+				      NULL, &region->bitmap);
+		if (rc == VMMEM_EARGUMENT)
+			settings->why = "The page size to track is not a power "
+					"of two from 64 on";
+		return rc;
+	}
 	/* A bitmap never shrinks, so what fits now fits for good. */
 	len = vmmem_bitmap_len(settings->bitmap);
 	if (settings->bitmap_offset >= len ||
 	    span > len - settings->bitmap_offset - 1)
-		return VMMEM_EOUTOFRANGE;
+		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
+				    "The region reaches past its bitmap");
 	region->bitmap = vmmem_bitmap_ref(settings->bitmap);
 	region->bitmap_offset = settings->bitmap_offset;
 	return 0;
@@ -440,16 +437,21 @@ track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 
 /* Where the bytes are, whoever put them there, must agree with guarantee 1. */
 static int
-check_host(const struct vmmem_region *region)
+check_host(const struct vmmem_region *region,
+	   struct vmmem_region_settings *settings)
 {
 	uintptr_t host = (uintptr_t)region->host;
 
 	if (region->host == NULL)
 		return 0;
 	if (region->last - region->start > UINTPTR_MAX - host)
-		return VMMEM_EWRAPS;
+		return vmmem_refuse(settings, VMMEM_EWRAPS,
+				    "The host address and the length pass the "
+				    "end of the address space");
 	if ((region->start ^ host) % VMMEM_CONGRUENCE != 0)
-		return VMMEM_ECONGRUENCE;
+		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
+				    "Guest and host address of the first byte "
+				    "differ modulo 16");
 	return 0;
 }
 
@@ -480,15 +482,17 @@ set_entry(struct vmmem_region *region)
 }
 
 int
-vmmem_region_make(const struct vmmem_region_settings *settings,
+vmmem_region_make(struct vmmem_region_settings *settings,
 		  struct vmmem_region **ret_region)
 {
 	struct vmmem_region *region;
 	uint64_t last;
 	int rc, cancel;
 
+	settings->why = NULL;
 	if (ret_region == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "There is no place to store the region");
 	rc = vmmem_address_range_last(settings->gpa, settings->len, &last);
 	if (rc != 0)
 		return rc;
@@ -504,7 +508,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	region->last = last;
 	region->kind = settings->kind;
 	region->fd = -1;
-	region->protection = allowed(settings, settings->protection);
+	region->protection = settings->protection;
 	region->cookie = settings->cookie;
 	region->policy = settings->policy;
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
@@ -514,7 +518,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
-		rc = check_host(region);
+		rc = check_host(region, settings);
 	if (rc == 0)
 		rc = track(region, settings);
 	if (rc == 0 && region->target != NULL)
@@ -540,10 +544,24 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 }
 
 VMMEM_API int
-vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+vmmem_region_builder_build(struct vmmem_region_builder *builder,
 			   struct vmmem_region **ret_region)
 {
+	int rc;
+
 	if (builder == NULL)
 		return VMMEM_EARGUMENT;
-	return vmmem_region_make(&builder->settings, ret_region);
+	rc = vmmem_region_make(&builder->settings, ret_region);
+	/* Where there is no more to be said, the code says it. */
+	if (rc != 0 && builder->settings.why == NULL)
+		builder->settings.why = vmmem_strerror(rc);
+	return rc;
+}
+
+VMMEM_API const char *
+vmmem_region_builder_why(const struct vmmem_region_builder *builder)
+{
+	return builder != NULL && builder->settings.why != NULL ?
+		       builder->settings.why :
+		       "";
 }

@@ -50,7 +50,7 @@ struct vmmem_region {
 	uint32_t protection;
 	atomic_size_t refs;
 
-	uint32_t mapping_flags;
+	uint32_t mapping_flags; /* what mmap(2) was told, but MAP_FIXED */
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */
 
@@ -130,16 +130,14 @@ struct vmmem_region_settings {
 	uint64_t len;
 	uint32_t kind;
 	uint32_t protection;
-	uint32_t mapping_flags;
-	bool protection_set;	/* else an alias has its target's */
-	bool mapping_flags_set; /* else they depend on the huge page size */
-	bool read_only;
+	bool protection_set; /* else an alias has its target's */
 	bool name_too_long;
 	uint64_t huge_page_size;
 	struct vmmem_policy_settings policy;
 
 	int fd;
-	uint64_t offset; /* in the file, or in the target */
+	uint32_t file_flags; /* VMMEM_FILE_... */
+	uint64_t offset;     /* in the file, or in the target */
 	bool untrusted;  /* the file is subject to rules */
 	int rules_code;	 /* what is wrong with them */
 	struct vmmem_fd_rules rules;
@@ -155,13 +153,29 @@ struct vmmem_region_settings {
 
 	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
+
+	const char *why; /* the last making failed, or NULL: its code says so */
 };
+
+/*
+ * vmmem_refuse() returns 'code' and notes 'why', a sentence that is constant,
+ * names the setting, and has no full stop.
+ */
+static inline int
+vmmem_refuse(struct vmmem_region_settings *settings, int code, const char *why)
+{
+	settings->why = why;
+	return code;
+}
 
 /* vmmem_region_settings_init() gives the settings of a new builder. */
 void vmmem_region_settings_init(struct vmmem_region_settings *settings);
 
-/* vmmem_region_make() is vmmem_region_builder_build() of the settings. */
-int vmmem_region_make(const struct vmmem_region_settings *settings,
+/*
+ * vmmem_region_make() is vmmem_region_builder_build() of the settings, of which
+ * it changes 'why' alone.
+ */
+int vmmem_region_make(struct vmmem_region_settings *settings,
 		      struct vmmem_region **ret_region);
 
 /*

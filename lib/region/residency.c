@@ -273,7 +273,7 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
 	if (residency.huge != VMMEM_RESIDENCY_UNKNOWN && residency.huge > len)
 		residency.huge = len;
 	return vmmem_struct_give(&residency, sizeof(residency),
-				 sizeof(struct vmmem_residency), ret_residency);
+				 VMMEM_RESIDENCY_SIZE_0_9, ret_residency);
 }
 
 static int

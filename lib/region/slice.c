@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Slices: a range of one region, held and checked once. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/slice.h>
 
 #include "base/api.h"
@@ -11,13 +10,16 @@
 #include "region/slice_priv.h"
 
 /* The layout is part of the ABI: see docs/abi.md. */
-_Static_assert(sizeof(struct vmmem_slice) == 48 &&
+_Static_assert(sizeof(struct vmmem_slice) == VMMEM_CACHE_LINE &&
 	       offsetof(struct vmmem_slice, host) == 0 &&
 	       offsetof(struct vmmem_slice, len) == 8 &&
 	       offsetof(struct vmmem_slice, logging) == 16 &&
 	       offsetof(struct vmmem_slice, log_offset) == 24 &&
-	       offsetof(struct vmmem_slice, owner) == 32 &&
-	       offsetof(struct vmmem_slice, access) == 40,
+	       offsetof(struct vmmem_slice, access) == 32 &&
+	       offsetof(struct vmmem_slice, flags) == 36 &&
+	       offsetof(struct vmmem_slice, region) == 40 &&
+	       offsetof(struct vmmem_slice, gpa) == 48 &&
+	       offsetof(struct vmmem_slice, reserved) == 56,
 	       "compiled into programs");
 /* A slice knows its bitmap by this word alone. */
 _Static_assert(offsetof(struct vmmem_bitmap, logging) == 0, "first");
@@ -54,8 +56,10 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.owner = region,
-		.access = access,
+		.access = access | vmmem_slice_call(),
+		.flags = VMMEM_SLICE_FLAG_ACQUIRED,
+		.region = region,
+		.gpa = region->start + offset,
 	};
 	return 0;
 }
@@ -68,13 +72,36 @@ vmmem_slice_release(struct vmmem_slice *slice)
 	if (slice == NULL)
 		return;
 	given = *slice;
-	/* A second release finds no owner, and a late access no bytes. */
+	/* A second release finds nothing acquired, a late access no bytes. */
 	vmmem_slice_set_empty(slice, given.access);
-	if (given.owner != NULL)
-		vmmem_region_release(given.owner,
-				     given.log_offset -
-					     given.owner->bitmap_offset,
-				     given.len, given.access, given.host);
+	if ((given.flags & VMMEM_SLICE_FLAG_ACQUIRED) != 0)
+		vmmem_region_release(given.region,
+				     given.gpa - given.region->start,
+				     given.len,
+				     given.access & VMMEM_SLICE_ACCESS_KNOWN,
+				     given.host);
+}
+
+VMMEM_API int
+vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
+		struct vmmem_slice *ret_slice)
+{
+	struct vmmem_slice part;
+
+	if (slice == NULL || ret_slice == NULL)
+		return VMMEM_EARGUMENT;
+	if (len != 0 && !vmmem_slice_holds(slice, offset, len))
+		return VMMEM_EOUTOFRANGE;
+	part = *slice;
+	part.len = len;
+	part.flags = 0;
+	/* Zero bytes are nowhere, whatever the offset. */
+	part.host = len != 0 ? vmmem_slice_host(slice, offset) : NULL;
+	part.log_offset = len != 0 ? slice->log_offset + offset : 0;
+	part.region = len != 0 ? slice->region : NULL;
+	part.gpa = len != 0 ? slice->gpa + offset : 0;
+	*ret_slice = part;
+	return 0;
 }
 
 VMMEM_API int
@@ -118,7 +145,7 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
-	if (!vmmem_inline_is_within(slice, offset, len))
+	if (!vmmem_slice_holds(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	/* The caller's writing comes before this, for the compiler too. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Moving bytes and elements to, from and between slices. */
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/slice.h>
 
 #include "base/api.h"
 #include "guest/copy.h"
+#include "region/slice_priv.h"
 
 /* check() tells whether 'len' bytes, more than 0, may be accessed. */
 static int
 check(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
       uint32_t access)
 {
-	if (!vmmem_inline_is_within(slice, offset, len))
+	if (!vmmem_slice_holds(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
 	if ((access & ~slice->access) != 0)
 		return VMMEM_EDENIED;
@@ -28,11 +28,11 @@ written(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	uint64_t left)
 {
 	if (likely(left == 0)) {
-		vmmem_inline_written(slice, offset, len);
+		vmmem_slice_written(slice, offset, len);
 		return 0;
 	}
 	if (left != len)
-		vmmem_inline_written(slice, offset, len - left);
+		vmmem_slice_written(slice, offset, len - left);
 	return VMMEM_EGONE;
 }
 
@@ -52,7 +52,7 @@ read_bytes(const struct vmmem_slice *slice, uint64_t offset, void *buf,
 	rc = check(slice, offset, len, VMMEM_PROT_READ);
 	if (rc != 0)
 		return rc;
-	left = vmmem_copy_from_guest(buf, vmmem_inline_at(slice, offset), len);
+	left = vmmem_copy_from_guest(buf, vmmem_slice_host(slice, offset), len);
 	*ret_done = len - left;
 	return likely(left == 0) ? 0 : VMMEM_EGONE;
 }
@@ -72,7 +72,7 @@ write_bytes(const struct vmmem_slice *slice, uint64_t offset, const void *buf,
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	left = vmmem_copy_to_guest(vmmem_inline_at(slice, offset), buf, len);
+	left = vmmem_copy_to_guest(vmmem_slice_host(slice, offset), buf, len);
 	*ret_done = len - left;
 	return written(slice, offset, len, left);
 }
@@ -154,7 +154,7 @@ vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	left = vmmem_fill_guest(vmmem_inline_at(slice, offset), value, len);
+	left = vmmem_fill_guest(vmmem_slice_host(slice, offset), value, len);
 	return written(slice, offset, len, left);
 }
 
@@ -177,8 +177,8 @@ vmmem_slice_copy(const struct vmmem_slice *target, uint64_t target_offset,
 		rc = check(target, target_offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	to = vmmem_inline_at(target, target_offset);
-	from = vmmem_inline_at(source, source_offset);
+	to = vmmem_slice_host(target, target_offset);
+	from = vmmem_slice_host(source, source_offset);
 	left = vmmem_copy_within_guest(to, from, len);
 	/* Of a copy that is not upwards the last bytes are done. */
 	if (!vmmem_transfer_is_upwards((uintptr_t)to, (uintptr_t)from, len))

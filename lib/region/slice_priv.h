@@ -7,11 +7,53 @@
 
 #include <vmmem/slice.h>
 
+#include "base/api.h"
 #include "dirty/bitmap_priv.h"
+#include "guest/fault_log.h"
 #include "region/region_priv.h"
 
 /* What the access of a slice may be. */
 #define VMMEM_SLICE_ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+/*
+ * vmmem_slice_call() is VMMEM_SLICE_CALL if slices that are made now are to
+ * have it, else 0.
+ */
+static VMMEM_ALWAYS_INLINE uint32_t
+vmmem_slice_call(void)
+{
+	/* Relaxed: a caller that wants the bit has enabled it before. */
+	return __atomic_load_n(&vmmem_fault_call, __ATOMIC_RELAXED);
+}
+
+/* vmmem_slice_holds() tells whether 'size' bytes at 'offset' lie within. */
+static VMMEM_ALWAYS_INLINE bool
+vmmem_slice_holds(const struct vmmem_slice *slice, uint64_t offset,
+		  uint64_t size)
+{
+	return size <= slice->len && offset <= slice->len - size;
+}
+
+static VMMEM_ALWAYS_INLINE void *
+vmmem_slice_host(const struct vmmem_slice *slice, uint64_t offset)
+{
+	return (unsigned char *)slice->host + offset;
+}
+
+/* vmmem_slice_written() comes after a write, and marks it if that is wanted. */
+static VMMEM_ALWAYS_INLINE void
+vmmem_slice_written(const struct vmmem_slice *slice, uint64_t offset,
+		    uint64_t size)
+{
+	/*
+	 * No instruction: keeps the compiler from asking before it writes.
+	 * The processor may; the thread that starts logging waits for it.
+	 */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Relaxed: for the same reason. */
+	if (!likely(__atomic_load_n(slice->logging, __ATOMIC_RELAXED) == 0))
+		vmmem_slice_mark(slice, offset, size);
+}
 
 /* vmmem_slice_set_empty() makes a slice of zero bytes, of anywhere. */
 static inline void
@@ -19,7 +61,7 @@ vmmem_slice_set_empty(struct vmmem_slice *slice, uint32_t access)
 {
 	*slice = (struct vmmem_slice){
 		.logging = &vmmem_never_logging,
-		.access = access,
+		.access = access | vmmem_slice_call(),
 	};
 }
 
@@ -37,16 +79,17 @@ vmmem_slice_is_direct(const struct vmmem_entry *entry, uint32_t access)
  * vmmem_slice_set_direct() makes the slice of a region that has a host address.
  */
 static inline void
-vmmem_slice_set_direct(struct vmmem_slice *slice,
-		       const struct vmmem_region *region, uint64_t offset,
-		       uint64_t len, uint32_t access)
+vmmem_slice_set_direct(struct vmmem_slice *slice, struct vmmem_region *region,
+		       uint64_t offset, uint64_t len, uint32_t access)
 {
 	*slice = (struct vmmem_slice){
 		.host = region->entry.host + offset,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.access = access,
+		.access = access | vmmem_slice_call(),
+		.region = region,
+		.gpa = region->start + offset,
 	};
 }
 

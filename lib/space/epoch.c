@@ -143,7 +143,7 @@ vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader)
 
 /*
  * ask() has all readers make barriers: a section within the section that they
- * have not begun leads them to vmmem_reader_leave_slow(), as their next one
+ * have not begun leads them to the slow vmmem_reader_leave(), as their next one
  * ends.
  */
 static void

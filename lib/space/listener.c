@@ -345,14 +345,14 @@ vmmem_listener_new(struct vmmem_space *space,
 	if (listener == NULL)
 		return -ENOMEM;
 	rc = vmmem_struct_take(ops, &listener->ops, sizeof(listener->ops),
-			       sizeof(*ops));
+			       VMMEM_LISTENER_OPS_SIZE_0_9);
 	if (rc != 0)
 		goto free_listener;
 	listener->opaque = opaque;
 	listener->priority = priority;
 
 	cancel = vmmem_cancel_off();
-	rc = vmmem_space_lock_writers(space);
+	rc = vmmem_space_lock_telling(space);
 	if (rc != 0)
 		goto cancel_back;
 	TAILQ_INSERT_TAIL(&alone, listener, link);
@@ -363,7 +363,7 @@ vmmem_listener_new(struct vmmem_space *space,
 		TAILQ_REMOVE(&alone, listener, link);
 		insert(&space->listeners, listener);
 	}
-	vmmem_space_unlock_writers(space);
+	vmmem_space_unlock_telling(space);
 cancel_back:
 	vmmem_cancel_back(cancel);
 	if (rc != 0)
@@ -412,10 +412,10 @@ vmmem_listener_free(struct vmmem_listener *listener)
 		return 0;
 	space = listener->space;
 	cancel = vmmem_cancel_off();
-	rc = vmmem_space_lock_writers(space);
+	rc = vmmem_space_lock_telling(space);
 	if (rc == 0) {
 		take_leave(space, listener);
-		vmmem_space_unlock_writers(space);
+		vmmem_space_unlock_telling(space);
 		vmmem_space_unref(space);
 		free(listener);
 	}

@@ -8,7 +8,7 @@
 /*
  * vmmem_listeners_tell() tells all of 'list' of the change, up to and including
  * commit; if one refuses, it tells the reverse and returns the code.  -ENOMEM
- * before anybody was told.  Under the writers' lock.
+ * before anybody was told.  Under the lock of the telling thread.
  */
 int vmmem_listeners_tell(struct vmmem_listener_list *list,
 			 struct vmmem_collection *old_map,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Sections of readers, which hold the map of a space in place. */
 #include <vmmem/error.h>
+#include <vmmem/inline.h>
 #include <vmmem/reader.h>
 
 #include <errno.h>
@@ -48,8 +49,9 @@ vmmem_reader_free(struct vmmem_reader *reader)
 	return NULL;
 }
 
-VMMEM_API struct vmmem_collection *
-vmmem_reader_enter_slow(struct vmmem_reader *reader)
+/* enter_slow() begins a section within one, or with a barrier of its own. */
+static VMMEM_COLD struct vmmem_collection *
+enter_slow(struct vmmem_reader *reader)
 {
 	uint64_t generation;
 
@@ -62,7 +64,7 @@ vmmem_reader_enter_slow(struct vmmem_reader *reader)
 		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
 		return reader->map;
 	}
-	/* What vmmem_reader_enter() does, with a barrier of its own. */
+	/* What vmmem_inline_enter() does, with a barrier of its own. */
 	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
 			 __ATOMIC_RELAXED);
 	/* Pairs with the fence in vmmem_epoch_horizon(). */
@@ -76,8 +78,18 @@ vmmem_reader_enter_slow(struct vmmem_reader *reader)
 	return reader->map;
 }
 
-VMMEM_API void
-vmmem_reader_leave_slow(struct vmmem_reader *reader)
+VMMEM_API struct vmmem_collection *
+vmmem_reader_enter(struct vmmem_reader *reader)
+{
+	/* Only its own thread stores 'section': no order is needed here. */
+	if (!likely(reader != NULL && reader->section == 0))
+		return enter_slow(reader);
+	return vmmem_inline_enter(reader);
+}
+
+/* leave_slow() ends a section within one, or of a reader with barriers. */
+static VMMEM_COLD void
+leave_slow(struct vmmem_reader *reader)
 {
 	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
 
@@ -85,10 +97,52 @@ vmmem_reader_leave_slow(struct vmmem_reader *reader)
 		return;
 	if (whole->depth != 0) {
 		whole->depth--;
-		/* Relaxed: see vmmem_reader_enter_slow(). */
+		/* Relaxed: see enter_slow(). */
 		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	/* What else is counted leads one here that makes barriers. */
 	vmmem_epoch_leave_fenced(whole);
+}
+
+VMMEM_API void
+vmmem_reader_leave(struct vmmem_reader *reader)
+{
+	/* Relaxed: a writer may ask for barriers by it, to be noticed later. */
+	if (!likely(reader != NULL &&
+		    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) == 0))
+		leave_slow(reader);
+	else
+		vmmem_inline_leave(reader);
+}
+
+VMMEM_API uint64_t
+vmmem_reader_generation(const struct vmmem_reader *reader)
+{
+	/* No section, of a reader that makes barriers, is none. */
+	return reader == NULL || reader->section == VMMEM_SECTION_FENCED ?
+		       0 :
+		       reader->section;
+}
+
+/*
+ * What the inline bodies leave to the library, by names of their own: a body
+ * that called its own name would call itself.
+ */
+VMMEM_API struct vmmem_collection *
+vmmem_inline_call_enter(struct vmmem_reader *reader)
+{
+	return vmmem_reader_enter(reader);
+}
+
+VMMEM_API void
+vmmem_inline_call_leave(struct vmmem_reader *reader)
+{
+	vmmem_reader_leave(reader);
+}
+
+VMMEM_API uint64_t
+vmmem_inline_call_generation(const struct vmmem_reader *reader)
+{
+	return vmmem_reader_generation(reader);
 }

@@ -6,6 +6,7 @@
 #include <vmmem/reader_access.h>
 
 #include "base/api.h"
+#include "guest/byte_order.h"
 
 /*
  * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  What
@@ -62,13 +63,6 @@ INTEGER(be16, uint16_t)
 INTEGER(be32, uint32_t)
 INTEGER(be64, uint64_t)
 
-#define MODIFY(name, bits)                                                 \
-	IN_SECTION(name##_u##bits, (struct vmmem_reader *reader,           \
-				    uint64_t gpa, uint##bits##_t operand,  \
-				    int order,                             \
-				    uint##bits##_t *ret_previous),         \
-		   (map, gpa, operand, order, ret_previous))
-
 #define ATOMIC(bits)                                                       \
 	IN_SECTION(load_u##bits, (struct vmmem_reader *reader,             \
 				  uint64_t gpa, int order,                 \
@@ -77,20 +71,11 @@ INTEGER(be64, uint64_t)
 	IN_SECTION(store_u##bits, (struct vmmem_reader *reader,            \
 				   uint64_t gpa, uint##bits##_t value,     \
 				   int order),                             \
-		   (map, gpa, value, order))                               \
-	MODIFY(exchange, bits)                                             \
-	MODIFY(fetch_add, bits)                                            \
-	MODIFY(fetch_or, bits)                                             \
-	MODIFY(fetch_and, bits)                                            \
-	IN_SECTION(compare_exchange_u##bits,                               \
-		   (struct vmmem_reader *reader, uint64_t gpa,             \
-		    uint##bits##_t expected, uint##bits##_t desired,       \
-		    int success, int failure,                              \
-		    uint##bits##_t *ret_previous),                         \
-		   (map, gpa, expected, desired, success, failure,         \
-		    ret_previous))
+		   (map, gpa, value, order))
 
 ATOMIC(8)
 ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
+
+VMMEM_ORDERED(reader, struct vmmem_reader *reader, gpa)

@@ -10,12 +10,10 @@
 #include <time.h>
 
 #include "base/api.h"
+#include "base/futex.h"
 #include "map/collection_priv.h"
 #include "map/lineage.h"
 #include "space/space_priv.h"
-
-#define NS_PER_MS INT64_C(1000000)
-#define MS_PER_S INT64_C(1000)
 
 /*
  * How a synchronize waits: sections are short, so first it only lets others
@@ -62,7 +60,7 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	rc = vmmem_collection_new_empty(&space->empty);
 	if (rc != 0)
 		goto free_space;
-	rc = -pthread_mutex_init(&space->writers, NULL);
+	rc = -pthread_mutex_init(&space->telling, NULL);
 	if (rc != 0)
 		goto unref_empty;
 	rc = vmmem_epoch_init(&space->epoch);
@@ -81,7 +79,7 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	return 0;
 
 destroy_lock:
-	pthread_mutex_destroy(&space->writers);
+	pthread_mutex_destroy(&space->telling);
 unref_empty:
 	vmmem_collection_unref(space->empty);
 free_space:
@@ -129,11 +127,11 @@ vmmem_space_unref(struct vmmem_space *space)
 	/* Readers, listeners and updates hold references: there are none. */
 	drop(&space->retired);
 	drop(&space->held);
-	vmmem_steps_free(&space->update.steps);
+	vmmem_steps_free(&space->steps);
 	vmmem_collection_unkeep(space->view.current);
 	vmmem_collection_unref(space->empty);
 	vmmem_epoch_fini(&space->epoch);
-	pthread_mutex_destroy(&space->writers);
+	pthread_mutex_destroy(&space->telling);
 	free(space);
 	return NULL;
 }
@@ -163,29 +161,42 @@ vmmem_space_generation(const struct vmmem_space *space)
 	return __atomic_load_n(&space->view.generation, __ATOMIC_ACQUIRE);
 }
 
-int
-vmmem_space_lock_writers(struct vmmem_space *space)
+bool
+vmmem_space_is_telling(const struct vmmem_space *space)
 {
-	const pthread_t self = pthread_self();
-
 	/*
 	 * Relaxed: it is this thread's own number only if this thread stored
 	 * it, and has not unlocked since.
 	 */
-	if (pthread_equal(__atomic_load_n(&space->writer, __ATOMIC_RELAXED),
-			  self))
+	return pthread_equal(__atomic_load_n(&space->teller, __ATOMIC_RELAXED),
+			     pthread_self());
+}
+
+int
+vmmem_space_lock_telling(struct vmmem_space *space)
+{
+	if (vmmem_space_is_telling(space))
 		return VMMEM_ESELFWAIT;
-	pthread_mutex_lock(&space->writers);
-	__atomic_store_n(&space->writer, self, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&space->telling);
+	/* Relaxed: other threads only compare it with their own number. */
+	__atomic_store_n(&space->teller, pthread_self(), __ATOMIC_RELAXED);
 	return 0;
 }
 
 void
-vmmem_space_unlock_writers(struct vmmem_space *space)
+vmmem_space_unlock_telling(struct vmmem_space *space)
 {
 	/* Relaxed: for the same reason. */
-	__atomic_store_n(&space->writer, 0, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&space->writers);
+	__atomic_store_n(&space->teller, 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&space->telling);
+}
+
+/* set_count() stores how many maps are retired; under the epoch's lock. */
+static void
+set_count(struct vmmem_space *space, size_t count)
+{
+	/* Relaxed: vmmem_space_retired() reads it without the lock. */
+	__atomic_store_n(&space->retired_count, count, __ATOMIC_RELAXED);
 }
 
 /* list() makes a map one of those that are retired. */
@@ -195,7 +206,7 @@ list(struct vmmem_space *space, struct vmmem_retired *node)
 	node->held = false;
 	TAILQ_INSERT_TAIL(&space->retired, node, link);
 	RB_INSERT(vmmem_retired_tree, &space->retired_maps, node);
-	space->retired_count++;
+	set_count(space, space->retired_count + 1);
 }
 
 /* unlist() moves one to another list, to be dropped. */
@@ -205,7 +216,7 @@ unlist(struct vmmem_space *space, struct vmmem_retired *node,
 {
 	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
 	RB_REMOVE(vmmem_retired_tree, &space->retired_maps, node);
-	space->retired_count--;
+	set_count(space, space->retired_count - 1);
 	TAILQ_INSERT_TAIL(unlisted, node, link);
 }
 
@@ -297,20 +308,19 @@ vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 VMMEM_API int
 vmmem_space_insert(struct vmmem_space *space, struct vmmem_region *region)
 {
-	struct vmmem_update *update;
+	struct vmmem_update update;
 	int rc;
 
 	if (space == NULL || region == NULL)
 		return VMMEM_EARGUMENT;
-	rc = vmmem_update_begin(space, &update);
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_update_insert(update, region);
-	if (rc != 0) {
-		vmmem_update_abort(update);
-		return rc;
-	}
-	return vmmem_update_commit(update);
+	rc = vmmem_update_insert(&update, region);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
+	return rc;
 }
 
 VMMEM_API int
@@ -318,21 +328,19 @@ vmmem_space_remove(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 		   struct vmmem_region **ret_region)
 {
 	struct vmmem_region *region = NULL;
-	struct vmmem_update *update;
+	struct vmmem_update update;
 	int rc;
 
 	if (space == NULL)
 		return VMMEM_EARGUMENT;
-	rc = vmmem_update_begin(space, &update);
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_update_remove(update, gpa, len,
+	rc = vmmem_update_remove(&update, gpa, len,
 				 ret_region != NULL ? &region : NULL);
-	if (rc != 0) {
-		vmmem_update_abort(update);
-		return rc;
-	}
-	rc = vmmem_update_commit(update);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
 	if (rc == 0 && ret_region != NULL)
 		*ret_region = region;
 	else
@@ -343,30 +351,19 @@ vmmem_space_remove(struct vmmem_space *space, uint64_t gpa, uint64_t len,
 VMMEM_API int
 vmmem_space_replace(struct vmmem_space *space, struct vmmem_collection *map)
 {
-	struct vmmem_update *update;
+	struct vmmem_update update;
 	int rc;
 
 	if (space == NULL || map == NULL)
 		return VMMEM_EARGUMENT;
-	rc = vmmem_update_begin(space, &update);
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_update_replace(update, map);
-	if (rc != 0) {
-		vmmem_update_abort(update);
-		return rc;
-	}
-	return vmmem_update_commit(update);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec time = { 0 };
-
-	/* The system's steady clock is always there. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * MS_PER_S * NS_PER_MS + time.tv_nsec;
+	rc = vmmem_update_replace(&update, map);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
+	return rc;
 }
 
 /* let_others_run() is the wait before look number 'look'. */
@@ -386,25 +383,27 @@ let_others_run(unsigned int look)
 }
 
 VMMEM_API int
-vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
+vmmem_space_synchronize(struct vmmem_space *space, uint64_t timeout_ns)
 {
+	const bool forever = timeout_ns == VMMEM_FOREVER;
+	struct timespec deadline;
 	uint64_t wanted, horizon;
 	unsigned int look = 0;
-	int64_t end;
 	int rc;
 
-	if (space == NULL || timeout_ms < -1)
+	if (space == NULL)
 		return VMMEM_EARGUMENT;
-	end = timeout_ms > 0 ? now_ns() + timeout_ms * NS_PER_MS : 0;
+	deadline = vmmem_futex_deadline(forever ? 0 : timeout_ns);
 	wanted = vmmem_space_generation(space);
 	for (;;) {
 		rc = vmmem_space_drop_retired(space, true, &horizon);
 		if (horizon >= wanted)
 			return 0;
 		/* A reader of which nothing is known may never say more. */
-		if (timeout_ms == 0 || (timeout_ms > 0 && now_ns() >= end) ||
-		    (timeout_ms < 0 && rc != 0 && look >= LOOKS_UNKNOWN))
-			return rc != 0 ? rc : -ETIMEDOUT;
+		if (forever ? rc != 0 && look >= LOOKS_UNKNOWN :
+			      timeout_ns == 0 ||
+				      vmmem_futex_is_past(&deadline))
+			return rc != 0 ? rc : VMMEM_ETIMEOUT;
 		let_others_run(look);
 		if (look < UINT32_MAX)
 			look++;
@@ -412,16 +411,12 @@ vmmem_space_synchronize(struct vmmem_space *space, int timeout_ms)
 }
 
 VMMEM_API size_t
-vmmem_space_retired(struct vmmem_space *space)
+vmmem_space_retired(const struct vmmem_space *space)
 {
-	size_t count;
-
 	if (space == NULL)
 		return 0;
-	pthread_mutex_lock(&space->epoch.lock);
-	count = space->retired_count;
-	pthread_mutex_unlock(&space->epoch.lock);
-	return count;
+	/* Relaxed: it races with writers, and is a number to look at. */
+	return __atomic_load_n(&space->retired_count, __ATOMIC_RELAXED);
 }
 
 VMMEM_API int
@@ -437,9 +432,13 @@ vmmem_space_before_fork(struct vmmem_space *space)
 	 * space has locked last is locked last again.
 	 */
 	locked = vmmem_lineage_after_fork();
-	rc = vmmem_space_lock_writers(space);
-	if (rc == 0)
+	rc = vmmem_space_is_telling(space) ? VMMEM_ESELFWAIT : 0;
+	if (rc == 0) {
+		/* Cannot fail without a timeout. */
+		(void)vmmem_writers_lock(&space->writers, VMMEM_FOREVER);
+		(void)vmmem_space_lock_telling(space);
 		pthread_mutex_lock(&space->epoch.lock);
+	}
 	if (rc == 0 || locked)
 		vmmem_lineage_before_fork();
 	return rc;
@@ -453,7 +452,8 @@ vmmem_space_after_fork_parent(struct vmmem_space *space)
 	/* With several spaces, the first call does it for all. */
 	(void)vmmem_lineage_after_fork();
 	pthread_mutex_unlock(&space->epoch.lock);
-	vmmem_space_unlock_writers(space);
+	vmmem_space_unlock_telling(space);
+	vmmem_writers_unlock(&space->writers);
 }
 
 VMMEM_API void

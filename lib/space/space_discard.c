@@ -44,7 +44,10 @@ tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 	}
 }
 
-/* ask() asks about all parts; who agreed is told if somebody does not. */
+/*
+ * ask() asks about all parts of a range; the listeners that agreed are told if
+ * one does not.
+ */
 static int
 ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 {
@@ -68,38 +71,92 @@ ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 	return 0;
 }
 
-VMMEM_API int
-vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
-		    uint32_t flags, uint64_t *ret_discarded)
+/* tell_all_discarded() tells of the ranges that all listeners agreed to. */
+static void
+tell_all_discarded(struct vmmem_space *space, const struct vmmem_range *ranges,
+		   size_t count, int code)
 {
-	const struct vmmem_collection *map;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		tell_discarded(space, ranges[i].gpa, ranges[i].len, code);
+}
+
+/* discard() does it under the writers' lock, once it is clear that it can be. */
+static int
+discard(struct vmmem_space *space, const struct vmmem_range *ranges,
+	size_t count, uint32_t flags, uint64_t *ret_discarded,
+	uint64_t *ret_bad)
+{
+	size_t i;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		rc = ask(space, ranges[i].gpa, ranges[i].len);
+		if (rc == 0)
+			continue;
+		tell_all_discarded(space, ranges, i, rc);
+		if (ret_bad != NULL)
+			*ret_bad = ranges[i].gpa;
+		return rc;
+	}
+	rc = vmmem_collection_discard_ranges(
+		vmmem_physical(space->view.current), ranges, count, flags,
+		ret_discarded, ret_bad);
+	tell_all_discarded(space, ranges, count, rc);
+	return rc;
+}
+
+/* check() tells whether all ranges are there: no listener is asked in vain. */
+static int
+check(const struct vmmem_collection *map, const struct vmmem_range *ranges,
+      size_t count, uint32_t flags, uint64_t *ret_bad)
+{
+	size_t i;
+	int rc;
+
+	rc = vmmem_collection_discard(map, 0, 0, flags, NULL);
+	for (i = 0; i < count && rc == 0; i++)
+		rc = vmmem_collection_check(map, ranges[i].gpa, ranges[i].len,
+					    VMMEM_PROT_WRITE, ret_bad);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_discard_ranges(struct vmmem_space *space,
+			   const struct vmmem_range *ranges, size_t count,
+			   uint32_t flags, uint64_t *ret_discarded,
+			   uint64_t *ret_bad)
+{
 	int rc, cancel;
 
 	if (ret_discarded != NULL)
 		*ret_discarded = 0;
-	if (space == NULL)
+	if (space == NULL || (ranges == NULL && count != 0))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	/* So that the map stays, and those who were asked. */
-	rc = vmmem_space_lock_writers(space);
+	/* So that the map stays, and the listeners that were asked. */
+	rc = vmmem_space_lock_telling(space);
 	if (rc != 0) {
 		vmmem_cancel_back(cancel);
 		return rc;
 	}
-	map = vmmem_physical(space->view.current);
-	/* Nobody is asked for what cannot be. */
-	rc = vmmem_collection_discard(map, gpa, 0, flags, NULL);
+	rc = check(vmmem_physical(space->view.current), ranges, count, flags,
+		   ret_bad);
 	if (rc == 0)
-		rc = vmmem_collection_check(map, gpa, len, VMMEM_PROT_WRITE,
-					    NULL);
-	if (rc == 0)
-		rc = ask(space, gpa, len);
-	if (rc == 0) {
-		rc = vmmem_collection_discard(map, gpa, len, flags,
-					      ret_discarded);
-		tell_discarded(space, gpa, len, rc);
-	}
-	vmmem_space_unlock_writers(space);
+		rc = discard(space, ranges, count, flags, ret_discarded,
+			     ret_bad);
+	vmmem_space_unlock_telling(space);
 	vmmem_cancel_back(cancel);
 	return rc;
+}
+
+VMMEM_API int
+vmmem_space_discard(struct vmmem_space *space, uint64_t gpa, uint64_t len,
+		    uint32_t flags, uint64_t *ret_discarded)
+{
+	const struct vmmem_range range = { gpa, len };
+
+	return vmmem_space_discard_ranges(space, &range, 1, flags,
+					  ret_discarded, NULL);
 }

@@ -13,6 +13,7 @@
 #include <vmmem/update.h>
 
 #include "space/epoch.h"
+#include "space/writers.h"
 #include "map/steps.h"
 #include "base/tree.h"
 
@@ -29,9 +30,10 @@ TAILQ_HEAD(vmmem_retired_list, vmmem_retired);
 RB_HEAD(vmmem_retired_tree, vmmem_retired);
 TAILQ_HEAD(vmmem_listener_list, vmmem_listener);
 
+/* The steps of an update are in the space, as it has one update at a time. */
 struct vmmem_update {
-	struct vmmem_space *space; /* NULL: no update is under way */
-	struct vmmem_steps steps;
+	struct vmmem_space *space;
+	bool open; /* it has the writers' lock */
 };
 
 struct vmmem_space {
@@ -47,26 +49,48 @@ struct vmmem_space {
 	size_t retired_count;
 
 	/*
-	 * The writers' lock, of what follows; and who holds it, so that one who
-	 * asks again is told.  0 is nobody.  No reader ever takes it.
+	 * An update has the writers' lock as long as it is open, whatever
+	 * thread has the update.  No reader ever takes it.
 	 */
-	pthread_mutex_t writers;
-	pthread_t writer;
+	struct vmmem_writers writers;
+	struct vmmem_steps steps; /* of the update that is open */
+
+	/*
+	 * A thread has this lock while listeners are told of something, so the
+	 * map and the list stay what they are meanwhile; it is taken after the
+	 * writers' lock.  'teller' is that thread, or 0: a callback that would
+	 * wait for its own thread is told so.
+	 */
+	pthread_mutex_t telling;
+	pthread_t teller;
 	struct vmmem_listener_list listeners; /* lowest priority first */
-	struct vmmem_update update;
 	struct vmmem_collection *empty; /* what there is before and after all */
 
 	atomic_size_t refs;
 };
 
-/* vmmem_space_lock_writers() returns 0, or VMMEM_ESELFWAIT. */
-int vmmem_space_lock_writers(struct vmmem_space *space);
-void vmmem_space_unlock_writers(struct vmmem_space *space);
+/* Whether this thread is in a callback of a listener of this space. */
+bool vmmem_space_is_telling(const struct vmmem_space *space);
+
+/*
+ * vmmem_space_lock_telling() takes the lock under which listeners are told.
+ * Returns 0, or VMMEM_ESELFWAIT in a callback.
+ */
+int vmmem_space_lock_telling(struct vmmem_space *space);
+void vmmem_space_unlock_telling(struct vmmem_space *space);
+
+/*
+ * vmmem_update_open() begins an update in '*update', which its caller has, and
+ * which holds no reference to the space.  vmmem_update_close() ends it unless
+ * it was committed.
+ */
+int vmmem_update_open(struct vmmem_space *space, uint64_t timeout_ns,
+		      struct vmmem_update *update);
+void vmmem_update_close(struct vmmem_update *update);
 
 /*
  * vmmem_space_publish() makes 'map' the current map, and lists the one before
- * as retired with the help of 'node', which it takes over.  Under the writers'
- * lock.
+ * as retired with the help of 'node', which it takes over.  Under both locks.
  */
 void vmmem_space_publish(struct vmmem_space *space,
 			 struct vmmem_collection *map,

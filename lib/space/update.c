@@ -4,6 +4,7 @@
 #include <vmmem/update.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/api.h"
@@ -11,31 +12,101 @@
 #include "space/listener_priv.h"
 #include "space/space_priv.h"
 
-/* There is one update at a time, so the space has it and nobody allocates. */
+int
+vmmem_update_open(struct vmmem_space *space, uint64_t timeout_ns,
+		  struct vmmem_update *update)
+{
+	int rc;
+
+	/* The thread would wait for the callback that it is in. */
+	if (vmmem_space_is_telling(space))
+		return VMMEM_ESELFWAIT;
+	rc = vmmem_writers_lock(&space->writers, timeout_ns);
+	if (rc != 0)
+		return rc;
+	update->space = space;
+	update->open = true;
+	/* Only writers store it: no atomic load is needed. */
+	vmmem_steps_begin(&space->steps, space->view.current);
+	return 0;
+}
+
+void
+vmmem_update_close(struct vmmem_update *update)
+{
+	struct vmmem_space *space = update->space;
+	struct vmmem_steps steps;
+	int cancel;
+
+	if (!update->open)
+		return;
+	cancel = vmmem_cancel_off();
+	vmmem_steps_end(&space->steps, &steps);
+	update->open = false;
+	vmmem_writers_unlock(&space->writers);
+	/* Outside of the lock: it may unmap what the update did not keep. */
+	vmmem_steps_free(&steps);
+	vmmem_cancel_back(cancel);
+}
 
 VMMEM_API int
-vmmem_update_begin(struct vmmem_space *space, struct vmmem_update **ret_update)
+vmmem_update_new(struct vmmem_space *space, uint64_t timeout_ns,
+		 struct vmmem_update **ret_update)
 {
+	struct vmmem_update *update;
 	int rc;
 
 	if (space == NULL || ret_update == NULL)
 		return VMMEM_EARGUMENT;
-	rc = vmmem_space_lock_writers(space);
-	if (rc != 0)
+	update = malloc(sizeof(*update));
+	if (update == NULL)
+		return -ENOMEM;
+	rc = vmmem_update_open(space, timeout_ns, update);
+	if (rc != 0) {
+		free(update);
 		return rc;
-	space->update.space = vmmem_space_ref(space);
-	/* Only writers store it: no atomic load is needed. */
-	vmmem_steps_begin(&space->update.steps, space->view.current);
-	*ret_update = &space->update;
+	}
+	vmmem_space_ref(space);
+	*ret_update = update;
 	return 0;
+}
+
+VMMEM_API struct vmmem_update *
+vmmem_update_free(struct vmmem_update *update)
+{
+	struct vmmem_space *space;
+	int cancel;
+
+	if (update == NULL)
+		return NULL;
+	cancel = vmmem_cancel_off();
+	space = update->space;
+	vmmem_update_close(update);
+	free(update);
+	vmmem_space_unref(space);
+	vmmem_cancel_back(cancel);
+	return NULL;
+}
+
+/* is_open() tells whether an update can make steps. */
+static bool
+is_open(const struct vmmem_update *update)
+{
+	return update != NULL && update->open;
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_update_space(const struct vmmem_update *update)
+{
+	return update != NULL ? update->space : NULL;
 }
 
 VMMEM_API struct vmmem_collection *
 vmmem_update_collection(struct vmmem_update *update)
 {
-	if (update == NULL || vmmem_steps_settle(&update->steps) != 0)
+	if (!is_open(update) || vmmem_steps_settle(&update->space->steps) != 0)
 		return NULL;
-	return update->steps.map;
+	return update->space->steps.map;
 }
 
 VMMEM_API int
@@ -43,10 +114,10 @@ vmmem_update_insert(struct vmmem_update *update, struct vmmem_region *region)
 {
 	int rc, cancel;
 
-	if (update == NULL || region == NULL)
+	if (!is_open(update) || region == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	rc = vmmem_steps_insert(&update->steps, region);
+	rc = vmmem_steps_insert(&update->space->steps, region);
 	vmmem_cancel_back(cancel);
 	return rc;
 }
@@ -57,10 +128,10 @@ vmmem_update_remove(struct vmmem_update *update, uint64_t gpa, uint64_t len,
 {
 	int rc, cancel;
 
-	if (update == NULL)
+	if (!is_open(update))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	rc = vmmem_steps_remove(&update->steps, gpa, len, ret_region);
+	rc = vmmem_steps_remove(&update->space->steps, gpa, len, ret_region);
 	vmmem_cancel_back(cancel);
 	return rc;
 }
@@ -71,69 +142,65 @@ vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 	struct vmmem_steps steps;
 	int cancel;
 
-	if (update == NULL || map == NULL)
+	if (!is_open(update) || map == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	vmmem_steps_end(&update->steps, &steps);
-	vmmem_steps_begin(&update->steps, map);
+	vmmem_steps_end(&update->space->steps, &steps);
+	vmmem_steps_begin(&update->space->steps, map);
 	/* Last, as 'map' may be the very one that is let go. */
 	vmmem_steps_free(&steps);
 	vmmem_cancel_back(cancel);
 	return 0;
 }
 
-/* end() ends an update; 'rc' is passed through. */
+/*
+ * publish() has the listeners agree to 'new_map', and makes it the current one.
+ * Under both locks.
+ */
 static int
-end(struct vmmem_update *update, int rc)
+publish(struct vmmem_space *space, struct vmmem_collection *new_map)
 {
-	struct vmmem_space *space = update->space;
-	struct vmmem_steps steps;
+	struct vmmem_collection *old_map = space->view.current;
+	struct vmmem_retired *node;
+	int rc;
 
-	vmmem_steps_end(&update->steps, &steps);
-	update->space = NULL;
-	vmmem_space_unlock_writers(space);
-	/* Outside of the lock: it may unmap what the update did not keep. */
-	vmmem_steps_free(&steps);
-	vmmem_space_unref(space);
-	return rc;
+	/* Now, as nothing may fail once the listeners agree. */
+	node = malloc(sizeof(*node));
+	if (node == NULL)
+		return -ENOMEM;
+	rc = vmmem_listeners_tell(&space->listeners, old_map, new_map);
+	if (rc != 0) {
+		free(node);
+		return rc;
+	}
+	vmmem_space_publish(space, new_map, node);
+	vmmem_listeners_tell_published(&space->listeners, old_map, new_map);
+	return 0;
 }
 
 static int
 commit(struct vmmem_update *update)
 {
-	struct vmmem_collection *old_map, *new_map;
-	struct vmmem_retired *node;
-	struct vmmem_space *space;
+	struct vmmem_space *space = update->space;
 	uint64_t horizon;
 	int rc;
 
-	space = update->space;
-	old_map = space->view.current;
-	rc = vmmem_steps_settle(&update->steps);
+	rc = vmmem_steps_settle(&space->steps);
+	if (rc != 0 || space->steps.map == space->view.current)
+		return rc;
+	rc = vmmem_space_lock_telling(space);
 	if (rc != 0)
-		return end(update, rc);
-	new_map = update->steps.map;
-	if (new_map == old_map)
-		return end(update, 0);
-	/* Now, as nothing may fail once the listeners agree. */
-	node = malloc(sizeof(*node));
-	if (node == NULL)
-		return end(update, -ENOMEM);
-	rc = vmmem_listeners_tell(&space->listeners, old_map, new_map);
-	if (rc != 0) {
-		free(node);
-		return end(update, rc);
-	}
-	vmmem_space_publish(space, new_map, node);
-	vmmem_listeners_tell_published(&space->listeners, old_map, new_map);
-	vmmem_space_ref(space);
-	end(update, 0);
+		return rc;
+	rc = publish(space, space->steps.map);
+	vmmem_space_unlock_telling(space);
+	if (rc != 0)
+		return rc;
+	vmmem_update_close(update);
 	/*
 	 * What cannot be dropped now, because somebody sees it or there was no
 	 * barrier, is dropped by a later writer.
 	 */
 	(void)vmmem_space_drop_retired(space, false, &horizon);
-	vmmem_space_unref(space);
 	return 0;
 }
 
@@ -142,23 +209,11 @@ vmmem_update_commit(struct vmmem_update *update)
 {
 	int rc, cancel;
 
-	if (update == NULL)
+	if (!is_open(update))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = commit(update);
+	vmmem_update_close(update);
 	vmmem_cancel_back(cancel);
 	return rc;
-}
-
-VMMEM_API struct vmmem_update *
-vmmem_update_abort(struct vmmem_update *update)
-{
-	int cancel;
-
-	if (update == NULL)
-		return NULL;
-	cancel = vmmem_cancel_off();
-	end(update, 0);
-	vmmem_cancel_back(cancel);
-	return NULL;
 }

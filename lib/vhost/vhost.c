@@ -19,9 +19,6 @@
  */
 #define SHARE 4
 
-/* What the options were in version 0.1. */
-#define OPTIONS_FIRST_SIZE 32
-
 /* copy_rules() checks rules and copies them, of whatever size they are. */
 static int
 copy_rules(const struct vmmem_fd_rules *rules,
@@ -73,11 +70,11 @@ vmmem_vhost_new(struct vmmem_space *space,
 		return VMMEM_EARGUMENT;
 	if (options != NULL) {
 		rc = vmmem_struct_take(options, &known, sizeof(known),
-				       OPTIONS_FIRST_SIZE);
+				       VMMEM_VHOST_OPTIONS_SIZE_0_9);
 		if (rc != 0)
 			return rc;
 	}
-	if (known.regions_max > VMMEM_VHOST_REGIONS_MAX || known.reserved != 0)
+	if (known.regions_max > VMMEM_VHOST_REGIONS_MAX || known.flags != 0)
 		return VMMEM_EARGUMENT;
 	rc = copy_rules(known.rules, &rules);
 	if (rc != 0)
@@ -156,22 +153,14 @@ static int
 map_rows(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table,
 	 const struct vmmem_vhost_region *regions, const int *fds)
 {
-	size_t i, low, high, middle;
+	size_t i;
 	int rc = 0;
 
-	for (i = 0; i < table->count && rc == 0; i++) {
-		low = 0;
-		high = table->count - 1;
-		while (low < high) {
-			middle = low + (high - low) / 2;
-			if (table->rows[middle].wire.gpa < regions[i].gpa)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		rc = vmmem_vhost_map_row(vhost, table, &table->rows[low],
+	for (i = 0; i < table->count && rc == 0; i++)
+		rc = vmmem_vhost_map_row(vhost, table,
+					 vmmem_vhost_row_at(table,
+							    regions[i].gpa),
 					 fds[i]);
-	}
 	return rc;
 }
 
@@ -209,7 +198,7 @@ vmmem_vhost_set_table(struct vmmem_vhost *vhost,
 
 /*
  * copy_rows() gives a table with room for 'more' rows, after the rows of the
- * current one but the one at 'without'.
+ * current one except the one at 'without'.
  */
 static struct vmmem_vhost_table *
 copy_rows(const struct vmmem_vhost *vhost, size_t without, size_t more)
@@ -304,11 +293,13 @@ static int
 use_log(struct vmmem_vhost *vhost, int fd, uint64_t offset, uint64_t len)
 {
 	struct vmmem_vhost_table *table = copy_rows(vhost, SIZE_MAX, 0);
-	int rc = 0;
+	int rc;
 
 	if (table == NULL)
 		return -ENOMEM;
-	if (len != 0)
+	/* Rows were checked when they came; here it is only their order. */
+	rc = vmmem_vhost_table_sort(table);
+	if (rc == 0 && len != 0)
 		rc = vmmem_vhost_map_log(vhost, table, fd, offset, len);
 	if (rc == 0 && !log_reaches(table->log, table))
 		rc = VMMEM_ELOGSHORT;
@@ -340,4 +331,44 @@ VMMEM_API struct vmmem_bitmap *
 vmmem_vhost_log(const struct vmmem_vhost *vhost)
 {
 	return vhost != NULL ? vhost->table->log : NULL;
+}
+
+VMMEM_API int
+vmmem_vhost_mark(struct vmmem_vhost *vhost, uint64_t gpa, uint64_t len)
+{
+	if (vhost == NULL)
+		return VMMEM_EARGUMENT;
+	return vhost->table->log != NULL ?
+		       vmmem_bitmap_mark(vhost->table->log, gpa, len) :
+		       0;
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_vhost_space(const struct vmmem_vhost *vhost)
+{
+	return vhost != NULL ? vhost->space : NULL;
+}
+
+VMMEM_API struct vmmem_iotlb *
+vmmem_vhost_iotlb(const struct vmmem_vhost *vhost)
+{
+	return vhost != NULL ? vhost->iotlb : NULL;
+}
+
+VMMEM_API const struct vmmem_fd_rules *
+vmmem_vhost_rules(const struct vmmem_vhost *vhost)
+{
+	return vhost != NULL ? vhost->rules : NULL;
+}
+
+VMMEM_API uint32_t
+vmmem_vhost_regions_max(const struct vmmem_vhost *vhost)
+{
+	return vhost != NULL ? (uint32_t)vhost->regions_max : 0;
+}
+
+VMMEM_API uint64_t
+vmmem_vhost_bytes_max(const struct vmmem_vhost *vhost)
+{
+	return vhost != NULL ? vhost->bytes_max : 0;
 }

@@ -48,8 +48,7 @@ share(const struct vmmem_region *region, uint32_t flags, struct known *known,
 
 	row->fd = -1;
 	row->wire.offset = 0;
-	if ((vmmem_region_mapping_flags(region) & (uint32_t)MAP_TYPE) !=
-		    MAP_SHARED ||
+	if ((vmmem_region_file_flags(region) & VMMEM_FILE_PRIVATE) != 0 ||
 	    vmmem_region_file(region, &fd, &offset) != 0)
 		return 0;
 	if ((flags & VMMEM_VHOST_EXPORT_GUEST_MEMFD) == 0) {
@@ -120,7 +119,7 @@ continues(const struct row *row, const struct row *next, int *ret_continues)
 
 VMMEM_API int
 vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
-		   struct vmmem_vhost_region *regions, int *fds,
+		   struct vmmem_vhost_region *ret_regions, int *ret_fds,
 		   size_t capacity, size_t *ret_count, size_t *ret_left_out)
 {
 	size_t i, count = 0, left_out = 0;
@@ -130,7 +129,7 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 	bool has;
 
 	if (map == NULL || ret_count == NULL ||
-	    (capacity != 0 && (regions == NULL || fds == NULL)) ||
+	    (capacity != 0 && (ret_regions == NULL || ret_fds == NULL)) ||
 	    (flags & ~FLAGS) != 0 || is_private_alone(flags) ||
 	    vmmem_collection_physical(map) != NULL)
 		return VMMEM_EARGUMENT;
@@ -155,8 +154,8 @@ vmmem_vhost_export(const struct vmmem_collection *map, uint32_t flags,
 		}
 		/* Again and again, as it grows. */
 		if (count <= capacity) {
-			regions[count - 1] = row.wire;
-			fds[count - 1] = row.fd;
+			ret_regions[count - 1] = row.wire;
+			ret_fds[count - 1] = row.fd;
 		}
 	}
 	*ret_count = count;

@@ -11,7 +11,7 @@
 #define PREFIX 8
 
 _Static_assert(sizeof(struct vmmem_vhost_region) == 32 &&
-	       sizeof(struct vmmem_vhost_iotlb) == 32,
+	       sizeof(struct vmmem_vhost_iotlb_msg) == 32,
 	       "as they stand in the protocol");
 
 static int
@@ -68,7 +68,7 @@ static int
 handle(struct vmmem_vhost *vhost, uint32_t request, const void *payload,
        size_t len, const int *fds, size_t fd_count)
 {
-	struct vmmem_vhost_iotlb iotlb;
+	struct vmmem_vhost_iotlb_msg iotlb;
 
 	switch (request) {
 	case VMMEM_VHOST_SET_MEM_TABLE:
@@ -90,12 +90,34 @@ handle(struct vmmem_vhost *vhost, uint32_t request, const void *payload,
 	}
 }
 
+/* due() is what has to come before the reply to a message that was done. */
+static uint32_t
+due(uint32_t request, const void *payload)
+{
+	struct vmmem_vhost_iotlb_msg iotlb;
+
+	switch (request) {
+	case VMMEM_VHOST_SET_MEM_TABLE:
+	case VMMEM_VHOST_REM_MEM_REG:
+	case VMMEM_VHOST_SET_LOG_BASE:
+		return VMMEM_VHOST_DUE_SPACE;
+	case VMMEM_VHOST_IOTLB_MSG:
+		memcpy(&iotlb, payload, sizeof(iotlb));
+		return iotlb.type == VMMEM_VHOST_IOTLB_INVALIDATE ?
+			       VMMEM_VHOST_DUE_IOTLB :
+			       0;
+	default:
+		return 0;
+	}
+}
+
 VMMEM_API int
 vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
 		    const void *payload, size_t len, const void *fds,
-		    size_t fd_count)
+		    size_t fd_count, uint32_t *ret_due)
 {
 	int copy[VMMEM_VHOST_REGIONS_MAX];
+	int rc;
 
 	if (vhost == NULL || (payload == NULL && len != 0) ||
 	    (fds == NULL && fd_count != 0))
@@ -103,5 +125,8 @@ vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
 	/* Of more than these, none is looked at. */
 	if (fd_count != 0 && fd_count <= VMMEM_VHOST_REGIONS_MAX)
 		memcpy(copy, fds, fd_count * sizeof(copy[0]));
-	return handle(vhost, request, payload, len, copy, fd_count);
+	rc = handle(vhost, request, payload, len, copy, fd_count);
+	if (rc == 0 && ret_due != NULL)
+		*ret_due = due(request, payload);
+	return rc;
 }

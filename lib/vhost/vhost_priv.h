@@ -26,8 +26,8 @@ struct vmmem_vhost_row {
 	struct vmmem_region *region;
 	/* Of the mapping, with all of its pages. */
 	uint64_t bytes;
-	/* The i-th row by user address: an index into the rows. */
-	size_t by_user;
+	/* Of the row's first byte. */
+	void *host;
 };
 
 /* A table never changes once it is in use; rows are sorted by gpa. */
@@ -36,6 +36,8 @@ struct vmmem_vhost_table {
 	uint64_t log_bytes; /* of its mapping */
 	uint64_t row_bytes; /* of those of all rows */
 	size_t count;
+	/* The rows by user address; it stands behind them. */
+	struct vmmem_vhost_row **by_user;
 	struct vmmem_vhost_row rows[];
 };
 
@@ -56,6 +58,10 @@ void vmmem_vhost_table_free(struct vmmem_vhost_table *table);
 
 /* vmmem_vhost_table_sort() checks and sorts rows; only their 'wire' is set. */
 int vmmem_vhost_table_sort(struct vmmem_vhost_table *table);
+
+/* vmmem_vhost_row_at() is the row that begins at 'gpa', or NULL. */
+struct vmmem_vhost_row *vmmem_vhost_row_at(struct vmmem_vhost_table *table,
+					   uint64_t gpa);
 
 /*
  * vmmem_vhost_map_row() maps the file of a row of 'table', or takes what the

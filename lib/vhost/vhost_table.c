@@ -22,9 +22,12 @@ vmmem_vhost_table_new(size_t count)
 	struct vmmem_vhost_table *table;
 
 	/* 'count' is at most VMMEM_VHOST_REGIONS_MAX. */
-	table = calloc(1, sizeof(*table) + count * sizeof(table->rows[0]));
-	if (table != NULL)
-		table->count = count;
+	table = calloc(1, sizeof(*table) + count * sizeof(table->rows[0]) +
+				  count * sizeof(table->by_user[0]));
+	if (table == NULL)
+		return NULL;
+	table->count = count;
+	table->by_user = (struct vmmem_vhost_row **)&table->rows[count];
 	return table;
 }
 
@@ -43,52 +46,6 @@ vmmem_vhost_table_free(struct vmmem_vhost_table *table)
 	free(table);
 }
 
-/*
- * sift_down() restores the order of a heap whose top is 'at'.  A front end
- * chooses the order of the rows, so that sorting must not become quadratic.
- */
-static void
-sift_down(struct vmmem_vhost_table *table, size_t at, size_t count)
-{
-	struct vmmem_vhost_row *rows = table->rows;
-
-	for (;;) {
-		size_t child = 2 * at + 1, swap;
-
-		if (child >= count)
-			return;
-		if (child + 1 < count &&
-		    rows[rows[child].by_user].wire.user_address <
-			    rows[rows[child + 1].by_user].wire.user_address)
-			child++;
-		if (rows[rows[at].by_user].wire.user_address >=
-		    rows[rows[child].by_user].wire.user_address)
-			return;
-		swap = rows[at].by_user;
-		rows[at].by_user = rows[child].by_user;
-		rows[child].by_user = swap;
-		at = child;
-	}
-}
-
-static void
-sort_by_user(struct vmmem_vhost_table *table)
-{
-	struct vmmem_vhost_row *rows = table->rows;
-	size_t i, swap;
-
-	for (i = 0; i < table->count; i++)
-		rows[i].by_user = i;
-	for (i = table->count / 2; i > 0; i--)
-		sift_down(table, i - 1, table->count);
-	for (i = table->count; i > 1; i--) {
-		swap = rows[0].by_user;
-		rows[0].by_user = rows[i - 1].by_user;
-		rows[i - 1].by_user = swap;
-		sift_down(table, 0, i - 1);
-	}
-}
-
 static int
 compare_gpa(const void *a, const void *b)
 {
@@ -98,6 +55,20 @@ compare_gpa(const void *a, const void *b)
 	       (left->wire.gpa < right->wire.gpa);
 }
 
+static int
+compare_user(const void *a, const void *b)
+{
+	const struct vmmem_vhost_row *const *left = a, *const *right = b;
+	const uint64_t low = (*left)->wire.user_address;
+	const uint64_t high = (*right)->wire.user_address;
+
+	return (low > high) - (low < high);
+}
+
+/*
+ * The front end chooses the order of the rows.  They are so few that no sorting
+ * takes long, however bad the order is for it.
+ */
 int
 vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
 {
@@ -121,14 +92,35 @@ vmmem_vhost_table_sort(struct vmmem_vhost_table *table)
 		if (rows[i].wire.gpa - low->gpa < low->len)
 			return VMMEM_EOVERLAP;
 	}
-	sort_by_user(table);
+	for (i = 0; i < table->count; i++)
+		table->by_user[i] = &rows[i];
+	qsort(table->by_user, table->count, sizeof(table->by_user[0]),
+	      compare_user);
 	for (i = 1; i < table->count; i++) {
-		low = &rows[rows[i - 1].by_user].wire;
-		high = &rows[rows[i].by_user].wire;
+		low = &table->by_user[i - 1]->wire;
+		high = &table->by_user[i]->wire;
 		if (high->user_address - low->user_address < low->len)
 			return VMMEM_EUSEROVERLAP;
 	}
 	return 0;
+}
+
+struct vmmem_vhost_row *
+vmmem_vhost_row_at(struct vmmem_vhost_table *table, uint64_t gpa)
+{
+	size_t low = 0, high = table->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (table->rows[middle].wire.gpa < gpa)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < table->count && table->rows[low].wire.gpa == gpa ?
+		       &table->rows[low] :
+		       NULL;
 }
 
 /* is_of_file() stores whether 'region' is of the file that 'fd' is of. */
@@ -217,10 +209,11 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	  struct vmmem_region **ret_region)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
-	int rc;
+	struct vmmem_policy *policy = vmmem_policy_new();
+	int rc = -ENOMEM;
 
-	if (builder == NULL)
-		return -ENOMEM;
+	if (builder == NULL || policy == NULL)
+		goto free;
 	/*
 	 * At a guest address that means nothing, except that it lies in a page
 	 * as the byte does in the file, whose huge pages are mapped as such
@@ -229,13 +222,16 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	vmmem_region_builder_set_range(builder, pages->offset % LARGEST,
 				       pages->len);
 	vmmem_region_builder_set_untrusted_file(builder, pages->fd,
-						pages->offset, vhost->rules);
+						pages->offset, 0, vhost->rules);
 	/*
 	 * A front end may have more than the pool has, and give the guest what
 	 * there is (virtio-mem).
 	 */
-	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
+	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
+	vmmem_region_builder_set_policy(builder, policy);
 	rc = vmmem_region_builder_build(builder, ret_region);
+free:
+	vmmem_policy_free(policy);
 	vmmem_region_builder_free(builder);
 	return rc;
 }
@@ -259,6 +255,7 @@ vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
 	struct pages pages = { .fd = fd, .offset = row->wire.offset,
 			       .len = row->wire.len };
 	struct vmmem_region *mapping;
+	uint64_t rest;
 	int rc;
 
 	rc = find_pages(vhost, bytes_left(vhost, table), &pages);
@@ -282,7 +279,7 @@ vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
 		row->mapping = vmmem_region_ref(mapping);
 	row->bytes = pages.bytes;
 	table->row_bytes += pages.bytes;
-	return 0;
+	return vmmem_region_host_address(row->mapping, 0, &row->host, &rest);
 }
 
 /* The bitmap is gone: so may be its words. */
@@ -316,7 +313,7 @@ vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
 				  len * bytes_of_byte;
 		rc = vmmem_bitmap_new_external(host, (size_t)len, covered,
 					       VMMEM_VHOST_LOG_PAGE,
-					       release_log, region,
+					       release_log, region, NULL,
 					       &table->log);
 	}
 	if (rc != 0) {
@@ -327,31 +324,13 @@ vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
 	return 0;
 }
 
-/* The row of the table that begins at 'gpa', or NULL. */
-static const struct vmmem_vhost_row *
-row_at(const struct vmmem_vhost_table *table, uint64_t gpa)
-{
-	size_t low = 0, high = table->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->rows[middle].wire.gpa < gpa)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < table->count && table->rows[low].wire.gpa == gpa ?
-		       &table->rows[low] :
-		       NULL;
-}
-
 /* show() makes what the space will show of a row. */
 static int
 show(const struct vmmem_vhost *vhost, const struct vmmem_vhost_table *table,
      struct vmmem_vhost_row *row, struct vmmem_region_builder *builder)
 {
-	const struct vmmem_vhost_row *old = row_at(vhost->table, row->wire.gpa);
+	const struct vmmem_vhost_row *old =
+		vmmem_vhost_row_at(vhost->table, row->wire.gpa);
 
 	if (old != NULL && old->mapping == row->mapping &&
 	    old->wire.len == row->wire.len && vhost->table->log == table->log) {
@@ -389,7 +368,7 @@ is_ours(const struct vmmem_vhost *vhost, const struct vmmem_region *region)
 {
 	const struct vmmem_vhost_row *row;
 
-	row = row_at(vhost->table, vmmem_region_start(region));
+	row = vmmem_vhost_row_at(vhost->table, vmmem_region_start(region));
 	return row != NULL && row->region == region;
 }
 
@@ -433,7 +412,7 @@ vmmem_vhost_install(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 	rc = show_all(vhost, table);
 	if (rc != 0)
 		return rc;
-	rc = vmmem_update_begin(vhost->space, &update);
+	rc = vmmem_update_new(vhost->space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
 	rc = combine(vhost, vmmem_update_collection(update), table, &map);
@@ -441,11 +420,9 @@ vmmem_vhost_install(struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 		rc = vmmem_update_replace(update, map);
 		vmmem_collection_unref(map);
 	}
-	if (rc != 0) {
-		vmmem_update_abort(update);
-		return rc;
-	}
-	rc = vmmem_update_commit(update);
+	if (rc == 0)
+		rc = vmmem_update_commit(update);
+	vmmem_update_free(update);
 	if (rc != 0)
 		return rc;
 	vmmem_vhost_table_free(vhost->table);

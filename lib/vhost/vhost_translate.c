@@ -15,9 +15,8 @@ enum key { BY_GPA, BY_USER };
 static const struct vmmem_vhost_region *
 row_of(const struct vmmem_vhost_table *table, enum key key, size_t index)
 {
-	if (key == BY_USER)
-		index = table->rows[index].by_user;
-	return &table->rows[index].wire;
+	return key == BY_USER ? &table->by_user[index]->wire :
+				&table->rows[index].wire;
 }
 
 static uint64_t
@@ -59,7 +58,7 @@ find(const struct vmmem_vhost_table *table, enum key key, uint64_t address,
 
 /*
  * piece() follows 'address' from row to row while they touch and what they lead
- * to does.  'ret_index' gets the last row of it.
+ * to does.
  */
 static bool
 piece(const struct vmmem_vhost_table *table, enum key key, uint64_t address,
@@ -166,6 +165,66 @@ vmmem_vhost_user_slice(const struct vmmem_vhost *vhost,
 						ret_slice);
 }
 
+/*
+ * find_host() stores which row has 'len' bytes at 'host', and which of its bytes
+ * the first one is.  Rows of the same part of a file have one mapping, so there
+ * may be several.  Returns 0 or the code of a failure.
+ */
+static int
+find_host(const struct vmmem_vhost_table *table, const void *host, uint64_t len,
+	  const struct vmmem_vhost_row **ret_row, uint64_t *ret_offset)
+{
+	int rc = VMMEM_EBADADDR;
+	uint64_t offset;
+	size_t i;
+
+	for (i = 0; i < table->count; i++) {
+		/* Below the row this wraps, past any length there may be. */
+		offset = (uint64_t)(uintptr_t)host -
+			 (uint64_t)(uintptr_t)table->rows[i].host;
+		if (offset >= table->rows[i].wire.len)
+			continue;
+		*ret_row = &table->rows[i];
+		*ret_offset = offset;
+		if (len <= table->rows[i].wire.len - offset)
+			return 0;
+		rc = VMMEM_ECROSS;
+	}
+	return rc;
+}
+
+static int
+from_host(const struct vmmem_vhost *vhost, enum key key, const void *host,
+	  uint64_t len, uint64_t *ret_address)
+{
+	const struct vmmem_vhost_row *row;
+	uint64_t offset;
+	int rc;
+
+	if (vhost == NULL || ret_address == NULL)
+		return VMMEM_EARGUMENT;
+	rc = find_host(vhost->table, host, len, &row, &offset);
+	if (rc == 0)
+		*ret_address = address_of(&row->wire, key) + offset;
+	else if (len == 0)
+		*ret_address = 0;
+	return len == 0 ? 0 : rc;
+}
+
+VMMEM_API int
+vmmem_vhost_host_to_gpa(const struct vmmem_vhost *vhost, const void *host,
+			uint64_t len, uint64_t *ret_gpa)
+{
+	return from_host(vhost, BY_GPA, host, len, ret_gpa);
+}
+
+VMMEM_API int
+vmmem_vhost_host_to_user(const struct vmmem_vhost *vhost, const void *host,
+			 uint64_t len, uint64_t *ret_user_address)
+{
+	return from_host(vhost, BY_USER, host, len, ret_user_address);
+}
+
 VMMEM_API size_t
 vmmem_vhost_count(const struct vmmem_vhost *vhost)
 {
@@ -189,7 +248,8 @@ vmmem_vhost_at(const struct vmmem_vhost *vhost, size_t index,
 }
 
 static int
-update_iotlb(struct vmmem_vhost *vhost, const struct vmmem_vhost_iotlb *message)
+update_iotlb(struct vmmem_vhost *vhost,
+	     const struct vmmem_vhost_iotlb_msg *message)
 {
 	uint64_t done, gpa, len, left = message->len;
 	int rc;
@@ -205,8 +265,12 @@ update_iotlb(struct vmmem_vhost *vhost, const struct vmmem_vhost_iotlb *message)
 			    left - done, &gpa, &len);
 		rc = vmmem_iotlb_map(vhost->iotlb, message->iova + done, gpa,
 				     len, message->access);
-		if (rc != 0)
+		if (rc != 0) {
+			/* A table that is full: all or nothing. */
+			(void)vmmem_iotlb_unmap(vhost->iotlb, message->iova,
+						done);
 			return rc;
+		}
 	}
 	return 0;
 }
@@ -220,7 +284,7 @@ wraps(uint64_t address, uint64_t len)
 
 VMMEM_API int
 vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
-			  const struct vmmem_vhost_iotlb *message)
+			  const struct vmmem_vhost_iotlb_msg *message)
 {
 	if (vhost == NULL || message == NULL || vhost->iotlb == NULL)
 		return VMMEM_EARGUMENT;

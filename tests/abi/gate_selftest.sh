@@ -99,7 +99,7 @@ expect 'a symbol of glue removed' 1 '' \
 
 fresh
 replace include/vmmem/address.h \
-	's/^vmmem_address_mask(uint64_t address, uint64_t /vmmem_address_mask(uint64_t address, uint32_t /'
+	's/^vmmem_address_checked_add(uint64_t address, uint64_t /vmmem_address_checked_add(uint64_t address, uint32_t /'
 expect 'a parameter of another type' 1 '' \
 	'the dump differs' 'INCOMPATIBLE'
 

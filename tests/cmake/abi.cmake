@@ -28,3 +28,13 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT VMMEM_SANITIZE)
 		${CMAKE_CURRENT_SOURCE_DIR}/abi/check.sh $<TARGET_FILE_DIR:vmmem>)
 	set_tests_properties(abi-built PROPERTIES SKIP_RETURN_CODE 77)
 endif()
+
+# Structs that begin with their size grow, as an older and a newer program see it.
+add_test(NAME abi-sized COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/sized.sh)
+if(NOT VMMEM_SANITIZE AND NOT VMMEM_TEST_WRAPPER)
+	add_test(NAME abi-next-release COMMAND
+		${CMAKE_CURRENT_SOURCE_DIR}/abi/next_release.sh
+		${CMAKE_C_COMPILER} ${PROJECT_BINARY_DIR})
+	set_tests_properties(abi-next-release PROPERTIES
+		LABELS slow TIMEOUT 300)
+endif()

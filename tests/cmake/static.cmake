@@ -4,5 +4,6 @@
 if(NOT VMMEM_SANITIZE AND NOT VMMEM_TEST_WRAPPER)
 	add_test(NAME static COMMAND
 		${CMAKE_CURRENT_SOURCE_DIR}/static/static.sh
-		${CMAKE_C_COMPILER} $<TARGET_FILE:vmmem_static>)
+		${CMAKE_C_COMPILER} $<TARGET_FILE:vmmem_static>
+		$<TARGET_FILE:vmmem>)
 endif()

@@ -13,7 +13,7 @@ folder=$3
 shift 3
 
 # The pages of objects; a page whose program got lost fails here.
-objects='access address atomic bitmap collection discard endian error
+objects='access address atomic bitmap chain collection dirty_log discard endian error
 	fd harvester inline io iommu iotlb iovec kvm policy region region_builder residency
 	slice slice_atomic slot_table version vhost'
 

@@ -23,6 +23,15 @@ static char marker;
 static struct vmmem_bitmap *const no_bitmap = (void *)&marker;
 static struct vmmem_harvester *const no_harvester = (void *)&marker;
 
+static const struct vmmem_bitmap_options bitmap_options = {
+	.size = sizeof(bitmap_options),
+	.name = "a log",
+};
+static const struct vmmem_harvester_options harvester_options = {
+	.size = sizeof(harvester_options),
+	.name = "migration",
+};
+
 /* Whether this system has the barrier at all. */
 static bool has_barrier;
 /* Whether the bitmap that was made last has: else it always logs. */
@@ -33,7 +42,7 @@ find_barrier(void)
 {
 	struct vmmem_bitmap *bitmap;
 
-	ck_assert_int_eq(vmmem_bitmap_new(PAGE, 0, PAGE, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(PAGE, 0, PAGE, NULL, &bitmap), 0);
 	has_barrier = vmmem_bitmap_is_logging(bitmap) == 0;
 	vmmem_bitmap_unref(bitmap);
 }
@@ -75,7 +84,7 @@ new_bitmap(uint64_t len, int *rc)
 {
 	struct vmmem_bitmap *bitmap = no_bitmap;
 	bool before = inject_fired() != NULL;
-	int code = vmmem_bitmap_new(len, 0, PAGE, &bitmap);
+	int code = vmmem_bitmap_new(len, 0, PAGE, &bitmap_options, &bitmap);
 
 	if (code != 0) {
 		REQUIRE(bitmap == no_bitmap);
@@ -136,7 +145,7 @@ external_bitmap(void)
 	released = 0;
 	rc = vmmem_bitmap_new_external(external_bits, sizeof(external_bits),
 				       SHORT_LEN, PAGE, release, external_bits,
-				       &bitmap);
+				       &bitmap_options, &bitmap);
 	REQUIRE(released == 0);
 	if (rc != 0) {
 		REQUIRE(bitmap == no_bitmap);
@@ -186,7 +195,7 @@ new_harvester(struct vmmem_bitmap *bitmap, int *rc)
 	struct vmmem_harvester *harvester = no_harvester;
 	bool before = inject_fired() != NULL;
 	bool logged = vmmem_bitmap_is_logging(bitmap) != 0;
-	int code = vmmem_harvester_new(bitmap, &harvester);
+	int code = vmmem_harvester_new(bitmap, &harvester_options, &harvester);
 
 	if (code != 0) {
 		REQUIRE(harvester == no_harvester);
@@ -394,7 +403,7 @@ clear(void)
 
 /* build() makes a region, and notes whether it is one that always logs. */
 static int
-build(const struct vmmem_region_builder *builder, bool own)
+build(struct vmmem_region_builder *builder, bool own)
 {
 	struct vmmem_region *region = no_region;
 	bool before = inject_fired() != NULL;

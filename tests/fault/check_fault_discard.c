@@ -87,8 +87,8 @@ private_file(void)
 		if (can_lock)
 			vmmem_policy_set_lock(policy, VMMEM_LOCK_ON_FAULT);
 		vmmem_region_builder_set_policy(builder, policy);
-		vmmem_region_builder_set_file(builder, fault_file(), 0);
-		vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+		vmmem_region_builder_set_file(builder, fault_file(), 0,
+					      VMMEM_FILE_PRIVATE);
 		rc = discard_built(builder);
 	}
 	vmmem_policy_free(policy);
@@ -135,8 +135,8 @@ parts_of_private_file(void)
 	int rc = -ENOMEM;
 
 	if (builder != NULL) {
-		vmmem_region_builder_set_file(builder, fault_file(), 0);
-		vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+		vmmem_region_builder_set_file(builder, fault_file(), 0,
+					      VMMEM_FILE_PRIVATE);
 		rc = discard_parts(builder);
 	}
 	vmmem_region_builder_free(builder);
@@ -218,7 +218,7 @@ untrusted(void)
 		REQUIRE(rc == 0 || same == 77);
 	}
 	if (rc == 0) {
-		vmmem_region_builder_set_untrusted_file(builder, fd, 0, &rules);
+		vmmem_region_builder_set_untrusted_file(builder, fd, 0, 0, &rules);
 		rc = vmmem_region_builder_build(builder, &region);
 		if (rc != 0)
 			failed_region(rc, region);

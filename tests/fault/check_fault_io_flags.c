@@ -95,13 +95,13 @@ message(const struct vmmem_range *chain, int fd)
 
 	rc = vmmem_collection_ranges_to_fd(guest, chain, 2, 0, VMMEM_IO_REST,
 					   fd, VMMEM_IO_POSITION,
-					   VMMEM_IO_MESSAGE, &done);
+					   VMMEM_IO_MESSAGE, &done, NULL);
 	rc = require_count(rc, done, 128);
 	if (rc != 0)
 		return rc;
 	rc = vmmem_collection_ranges_from_fd(guest, chain, 2, 0, VMMEM_IO_REST,
 					     fd, VMMEM_IO_POSITION,
-					     VMMEM_IO_MESSAGE, &done);
+					     VMMEM_IO_MESSAGE, &done, NULL);
 	return require_count(rc, done, 128);
 }
 

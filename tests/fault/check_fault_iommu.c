@@ -4,6 +4,7 @@
  * once, and so do sleeping and the barrier.
  */
 #include "fault.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #include <stdalign.h>
@@ -46,7 +47,7 @@ new_iotlb(int *rc)
 {
 	struct vmmem_iotlb *iotlb = no_iotlb;
 	bool before = inject_fired() != NULL;
-	int code = vmmem_iotlb_new(100, &iotlb);
+	int code = iotlb_of(100, &iotlb);
 
 	if (code != 0) {
 		REQUIRE(iotlb == no_iotlb);
@@ -74,10 +75,10 @@ iotlb(void)
 	section = vmmem_iotlb_enter(one);
 	vmmem_iotlb_leave(one, section);
 	before = inject_fired() != NULL;
-	code = vmmem_iotlb_synchronize(one);
+	code = vmmem_iotlb_synchronize(one, VMMEM_FOREVER);
 	keep(&rc, code != 0 ? code : survived(before));
 	/* What failed once is not broken. */
-	REQUIRE(code == 0 || vmmem_iotlb_synchronize(one) == 0);
+	REQUIRE(code == 0 || vmmem_iotlb_synchronize(one, VMMEM_FOREVER) == 0);
 	/* Changing it needs nothing of the system. */
 	REQUIRE(vmmem_iotlb_unmap(one, 0x5010, 0x10) == 0);
 	REQUIRE(vmmem_iotlb_lookup(one, 0x5000, LEN, RW, NULL, 0, &count) ==
@@ -108,12 +109,14 @@ region(size_t i, struct vmmem_region **ret_region)
 
 /* with_map() has a map through an iommu, of one region. */
 static int
-with_map(int (*use)(struct vmmem_collection *map, struct vmmem_iommu *iommu))
+with_map(int (*use)(struct vmmem_collection *map, struct vmmem_iommu *iommu),
+	 uint32_t flags)
 {
 	struct vmmem_iommu_options options = {
 		.size = sizeof(options),
-		.miss = later,
-		.timeout = 1000,
+		.miss = flags == 0 ? later : NULL,
+		.timeout_ns = 1000,
+		.flags = flags,
 	};
 	struct vmmem_collection *physical = no_collection;
 	struct vmmem_collection *map = no_collection;
@@ -162,7 +165,7 @@ do_access(struct vmmem_collection *map, struct vmmem_iommu *iommu)
 static int
 access_memory(void)
 {
-	return with_map(do_access);
+	return with_map(do_access, 0);
 }
 
 /* A new map of a translated one. */
@@ -197,7 +200,7 @@ do_change(struct vmmem_collection *map, struct vmmem_iommu *iommu)
 static int
 change(void)
 {
-	return with_map(do_change);
+	return with_map(do_change, 0);
 }
 
 /* Who cannot sleep does not wait; the code is that of the system. */
@@ -210,17 +213,46 @@ do_wait(struct vmmem_collection *map, struct vmmem_iommu *iommu)
 	(void)iommu;
 	rc = vmmem_collection_read_u64(map, 0x9000, &value);
 	REQUIRE(rc != 0 && value == 5);
-	return rc == -ETIMEDOUT ? 0 : rc;
+	return rc == VMMEM_ETIMEOUT ? 0 : rc;
 }
 
 static int
 wait_for_answer(void)
 {
-	return with_map(do_wait);
+	return with_map(do_wait, 0);
+}
+
+/*
+ * An access that cannot tell of its miss fails, and leaves none in the queue.
+ * If what was told cannot be taken back, the miss was taken all the same.
+ */
+static int
+do_queue(struct vmmem_collection *map, struct vmmem_iommu *iommu)
+{
+	struct vmmem_iommu_miss miss = { .size = sizeof(miss) };
+	bool before;
+	int rc;
+
+	rc = do_wait(map, iommu);
+	if (rc != 0 && rc != inject_code())
+		return rc;
+	before = inject_fired() != NULL;
+	REQUIRE(vmmem_iommu_next_miss(iommu, &miss) == 0);
+	keep(&rc, survived(before));
+	REQUIRE(miss.len == 8 || (miss.len == 0 && rc != 0));
+	REQUIRE(vmmem_iommu_refuse(iommu, 0, UINT64_MAX, -EACCES) == 0);
+	REQUIRE(vmmem_iommu_next_miss(iommu, &miss) == 0 && miss.len == 0);
+	return rc;
+}
+
+static int
+queue(void)
+{
+	return with_map(do_queue, VMMEM_IOMMU_QUEUE_MISSES);
 }
 
 static const scenario_fn scenarios[] = { iotlb, access_memory, change,
-					 wait_for_answer };
+					 wait_for_answer, queue };
 
 START_TEST(sweep)
 {

@@ -431,10 +431,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	/* abort() has tried once more, and it went well. */
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
@@ -451,10 +452,11 @@ START_TEST(work_that_is_left_over)
 	{
 		struct vmmem_update *update;
 
-		REQUIRE(vmmem_update_begin(space, &update) == 0);
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 		REQUIRE(vmmem_update_remove(update, 0, LEN, NULL) == 0);
 		REQUIRE(vmmem_update_insert(update, other) == 0);
 		ck_assert_int_eq(vmmem_update_commit(update), -ENOMEM);
+		vmmem_update_free(update);
 	}
 	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 1);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -481,7 +483,7 @@ START_TEST(what_kvm_lacks)
 	way = VMMEM_KVM_LOG_GET;
 	prepare();
 	vmmem_region_builder_set_range(builder, 2 * LEN, LEN);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	fake.read_only = 0;
@@ -692,7 +694,7 @@ START_TEST(as_few_calls_as_can_be)
 	builder = vmmem_region_builder_new();
 	vmmem_region_builder_set_range(builder, 4 * LEN, LEN);
 	vmmem_region_builder_set_alias(builder, region, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &rom) == 0);
 	vmmem_region_builder_free(builder);
 	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
@@ -701,10 +703,11 @@ START_TEST(as_few_calls_as_can_be)
 #define CALLS(out, in, want)                                               \
 	do {                                                               \
 		fake.calls = 0;                                            \
-		REQUIRE(vmmem_update_begin(space, &update) == 0);          \
+		REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0); \
 		REQUIRE(vmmem_update_remove(update, out, LEN, NULL) == 0); \
 		REQUIRE(vmmem_update_insert(update, in) == 0);             \
 		REQUIRE(vmmem_update_commit(update) == 0);                 \
+		vmmem_update_free(update);                                 \
 		ck_assert_uint_eq(fake.calls, want);                       \
 	} while (0)
 

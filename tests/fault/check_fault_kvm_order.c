@@ -100,7 +100,8 @@ open_all(uint32_t log)
 	REQUIRE(vmmem_kvm_new(space, fake.fd, &options, &kvm) == 0);
 	if (log == VMMEM_KVM_LOG_RING)
 		REQUIRE(vmmem_kvm_add_vcpu(kvm, fake.vcpu[0]) == 0);
-	REQUIRE(vmmem_harvester_new(vmmem_region_bitmap(region), &harvester) ==
+	REQUIRE(vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
+				    &harvester) ==
 		0);
 	REQUIRE(vmmem_kvm_log_start(kvm, NULL) == 0);
 	memcpy(copy, memory, LEN);

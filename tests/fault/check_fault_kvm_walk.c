@@ -129,7 +129,8 @@ region_of(const struct shown *shown)
 	else
 		vmmem_region_builder_set_alias(builder, memory[shown->memory],
 					       shown->offset * CELL + odd);
-	vmmem_region_builder_set_read_only(builder, shown->read_only);
+	if (shown->read_only)
+		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	REQUIRE(vmmem_region_builder_build(builder, &region) == 0);
 	vmmem_region_builder_free(builder);
 	return region;
@@ -268,7 +269,7 @@ make_change(const struct change *change)
 	unsigned int i;
 	int rc;
 
-	rc = vmmem_update_begin(space, &update);
+	rc = vmmem_update_new(space, VMMEM_FOREVER, &update);
 	if (rc != 0)
 		return rc;
 	for (i = 0; i < change->outs && rc == 0; i++) {
@@ -281,8 +282,8 @@ make_change(const struct change *change)
 	for (i = 0; i < change->ins && rc == 0; i++)
 		rc = vmmem_update_insert(update, change->made[i]);
 	if (rc == 0)
-		return vmmem_update_commit(update);
-	vmmem_update_abort(update);
+		rc = vmmem_update_commit(update);
+	vmmem_update_free(update);
 	return rc;
 }
 

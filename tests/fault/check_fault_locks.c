@@ -4,6 +4,7 @@
  * that inject_locks.c sees all locks of the library taken and given back.
  */
 #include "fault.h"
+#include "iotlbs.h"
 #include "suite.h"
 
 #include <string.h>
@@ -19,13 +20,13 @@ START_TEST(bitmaps)
 	struct vmmem_harvester *harvester;
 	struct vmmem_bitmap *bitmap;
 
-	OK(vmmem_bitmap_new(LEN, 2 * LEN, 0x1000, &bitmap));
+	OK(vmmem_bitmap_new(LEN, 2 * LEN, 0x1000, NULL, &bitmap));
 	OK(vmmem_bitmap_start_logging(bitmap));
 	OK(vmmem_bitmap_grow(bitmap, 2 * LEN));
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, 3 * LEN),
 			 VMMEM_EOUTOFRANGE);
 	ck_assert_int_eq(vmmem_bitmap_grow(bitmap, LEN), VMMEM_EARGUMENT);
-	OK(vmmem_harvester_new(bitmap, &harvester));
+	OK(vmmem_harvester_new(bitmap, NULL, &harvester));
 	OK(vmmem_bitmap_clear(bitmap, 0, LEN));
 	OK(vmmem_bitmap_stop_logging(bitmap));
 	ck_assert_uint_eq(inject_held(), 0);
@@ -39,7 +40,7 @@ START_TEST(iommus)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	OK(vmmem_iotlb_new(2, &iotlb));
+	OK(iotlb_of(2, &iotlb));
 	OK(vmmem_iommu_new(iotlb, NULL, &iommu));
 	OK(vmmem_iotlb_map(iotlb, 0, 0, LEN, RW));
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 1);
@@ -47,7 +48,7 @@ START_TEST(iommus)
 	OK(vmmem_iommu_set_enabled(iommu, 0));
 	vmmem_iotlb_unmap_all(iotlb);
 	ck_assert_uint_eq(vmmem_iotlb_count(iotlb), 0);
-	OK(vmmem_iotlb_synchronize(iotlb));
+	OK(vmmem_iotlb_synchronize(iotlb, VMMEM_FOREVER));
 	ck_assert_uint_eq(inject_held(), 0);
 	vmmem_iommu_unref(iommu);
 	vmmem_iotlb_unref(iotlb);

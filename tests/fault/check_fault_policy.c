@@ -115,7 +115,7 @@ run(uint32_t kind, uint64_t len, void (*set)(struct vmmem_policy *policy))
 			vmmem_region_builder_set_memfd(builder);
 		else if (kind == VMMEM_REGION_FILE)
 			vmmem_region_builder_set_file(builder, fault_file(),
-						      0);
+						      0, 0);
 		rc = build(builder);
 		vmmem_region_builder_free(builder);
 	}

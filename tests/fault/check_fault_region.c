@@ -177,7 +177,7 @@ build(struct vmmem_region_builder *builder)
 
 /* Every setting; which of them goes with which kind is the caller's affair. */
 static struct vmmem_region_builder *
-new_builder(uint32_t mapping_flags)
+new_builder(void)
 {
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 
@@ -187,8 +187,7 @@ new_builder(uint32_t mapping_flags)
 	vmmem_region_builder_set_protection(builder,
 					    VMMEM_PROT_READ | VMMEM_PROT_WRITE |
 						    VMMEM_PROT_EXEC);
-	vmmem_region_builder_set_read_only(builder, 1);
-	vmmem_region_builder_set_mapping_flags(builder, mapping_flags);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_huge_page_size(builder, 0);
 	vmmem_region_builder_set_cookie(builder, memory);
 	vmmem_region_builder_set_name(builder, "a name of some length");
@@ -198,7 +197,7 @@ new_builder(uint32_t mapping_flags)
 static int
 built_anonymous(void)
 {
-	struct vmmem_region_builder *builder = new_builder(MAP_POPULATE);
+	struct vmmem_region_builder *builder = new_builder();
 	int rc;
 
 	if (builder == NULL)
@@ -212,7 +211,7 @@ built_anonymous(void)
 static int
 built_memfd(void)
 {
-	struct vmmem_region_builder *builder = new_builder(MAP_NORESERVE);
+	struct vmmem_region_builder *builder = new_builder();
 	int rc;
 
 	if (builder == NULL)
@@ -226,12 +225,13 @@ built_memfd(void)
 static int
 built_file(void)
 {
-	struct vmmem_region_builder *builder = new_builder(MAP_PRIVATE);
+	struct vmmem_region_builder *builder = new_builder();
 	int rc;
 
 	if (builder == NULL)
 		return -ENOMEM;
-	vmmem_region_builder_set_file(builder, fault_file(), 0);
+	vmmem_region_builder_set_file(builder, fault_file(), 0,
+				      VMMEM_FILE_PRIVATE);
 	rc = build(builder);
 	vmmem_region_builder_free(builder);
 	return rc;
@@ -241,7 +241,7 @@ built_file(void)
 static int
 built_external(void)
 {
-	struct vmmem_region_builder *builder = new_builder(0);
+	struct vmmem_region_builder *builder = new_builder();
 	struct vmmem_region *region = no_region;
 	int rc;
 
@@ -263,7 +263,7 @@ built_external(void)
 static int
 built_alias(void)
 {
-	struct vmmem_region_builder *builder = new_builder(0);
+	struct vmmem_region_builder *builder = new_builder();
 	struct vmmem_region *target = no_region;
 	int rc;
 
@@ -288,7 +288,7 @@ built_alias(void)
 static int
 built_custom(void)
 {
-	struct vmmem_region_builder *builder = new_builder(0);
+	struct vmmem_region_builder *builder = new_builder();
 	int rc;
 
 	if (builder == NULL)

@@ -182,9 +182,7 @@ START_TEST(which_pages)
 			vmmem_region_builder_set_memfd(builder);
 		else
 			vmmem_region_builder_set_file(builder, fault_file(),
-						      0);
-		vmmem_region_builder_set_mapping_flags(
-			builder, i == 0 ? MAP_SHARED : MAP_PRIVATE);
+						      0, VMMEM_FILE_PRIVATE);
 		ck_assert_int_eq(vmmem_region_builder_build(builder,
 							    &others[i]), 0);
 		ck_assert_int_eq(vmmem_collection_new(&others[i], 1, &maps[i]),

@@ -245,14 +245,17 @@ several(void)
 
 	if (rc != 0)
 		return rc;
-	REQUIRE(vmmem_update_begin(space, &update) == 0);
+	rc = vmmem_update_new(space, VMMEM_FOREVER, &update);
+	if (rc != 0) {
+		vmmem_space_unref(space);
+		return tell(rc);
+	}
 	rc = steps_of(update);
 	map = rc == 0 ? vmmem_update_collection(update) : NULL;
 	REQUIRE(map == NULL || vmmem_collection_count(map) == STEPS);
 	if (rc == 0)
 		rc = vmmem_update_commit(update);
-	else
-		vmmem_update_abort(update);
+	vmmem_update_free(update);
 	/* If the map could not be made, the commit makes it. */
 	require_map(space, rc == 0 ? 2 * LEN : 0, rc == 0 ? STEPS : 1);
 	vmmem_space_unref(space);
@@ -271,7 +274,7 @@ START_TEST(step_sizes)
 	size_t i, largest = 0;
 
 	REQUIRE(make_space(&space) == 0);
-	REQUIRE(vmmem_update_begin(space, &update) == 0);
+	REQUIRE(vmmem_update_new(space, VMMEM_FOREVER, &update) == 0);
 	for (i = 1; i < count; i++) {
 		struct vmmem_region *region;
 
@@ -285,6 +288,7 @@ START_TEST(step_sizes)
 	}
 	REQUIRE(largest < count);
 	REQUIRE(vmmem_update_commit(update) == 0);
+	vmmem_update_free(update);
 	map = vmmem_space_get(space);
 	REQUIRE(vmmem_collection_count(map) == count);
 	vmmem_collection_unref(map);
@@ -312,7 +316,7 @@ barriers(void)
 	}
 	if (rc == 0) {
 		require_map(space, LEN, 1);
-		rc = vmmem_space_synchronize(space, -1);
+		rc = vmmem_space_synchronize(space, VMMEM_FOREVER);
 		REQUIRE(vmmem_space_retired(space) <= (rc != 0));
 	}
 	vmmem_space_unref(space);
@@ -354,7 +358,7 @@ run_with_failing(unsigned int n)
 	if (fired == NULL)
 		ck_assert_str_eq(inject_fired(), "syscall");
 	ck_assert_uint_eq(vmmem_space_retired(space), 1);
-	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);

@@ -81,6 +81,21 @@ contents() {
 	fi
 }
 
+# Nothing but 64 bits: layouts, lengths and atomics are made for them.
+narrow() {
+	echo 'int x;' >"$tmp/narrow.c"
+	"$1" -m32 -c -o /dev/null "$tmp/narrow.c" 2>/dev/null || return 0
+	for header in "$include"/vmmem/*.h; do
+		printf '#include <vmmem/%s>\n' "${header##*/}" >"$tmp/narrow.c"
+		if "$1" -m32 -ffreestanding -fsyntax-only -I"$include" \
+			"$tmp/narrow.c" 2>"$tmp/messages"; then
+			fail "$1 -m32 takes ${header##*/}"
+		fi
+		grep -q 'libvmmem is for 64-bit systems' "$tmp/messages" ||
+			fail "$1 -m32: ${header##*/} does not say why not"
+	done
+}
+
 # Every function, by its address: declared, with C linkage, and exported.
 addresses() {
 	{
@@ -148,7 +163,7 @@ programs() {
 		done
 
 		# Without optimisation calls go to the library; with it, only
-		# those for what is rare.
+		# those for what is not the good case, and the marks.
 		: >"$tmp/undefined"
 		for name in inline_use inline_slice inline_reader; do
 			compile "$compiler" "-std=$standard" "$level" \
@@ -168,6 +183,17 @@ programs() {
 	done
 }
 
+# A program with a library that has nothing but stubs.
+stubbed() {
+	label="$1 $2 stubs"
+	cp "$here/inline_call.c" "$tmp/inline_call.$3"
+	compile "$1" "-std=$2" -O2 -c "$tmp/inline_call.$3" \
+		-o "$tmp/inline_call.o" || return 0
+	"$1" -c "$tmp/stubs.$3" -o "$tmp/stubs.o" &&
+		"$1" -o "$tmp/program" "$tmp/inline_call.o" "$tmp/stubs.o" &&
+		"$tmp/program" || fail "$label: failed"
+}
+
 "$here/functions.sh" "$include" >"$tmp/functions"
 # The functions with inline bodies, most of which are made by macros.
 for header in "$include"/vmmem/*.h; do
@@ -175,12 +201,20 @@ for header in "$include"/vmmem/*.h; do
 		-x c "$header"
 done | tr -s ' \t\n' ' ' | grep -o 'INLINE_TWIN [a-z0-9_* ]*(' |
 	sed 's/ *($//;s/.* //' | sort -u >"$tmp/inlines"
-# What a body may leave to the library: what happens rarely.
+# What a body may leave to the library: all of itself, and the mark.
 {
-	printf 'vmmem_reader_%s\n' enter_slow leave_slow
-	printf 'vmmem_slice_%s\n' mark read write
+	grep '^vmmem_inline_call_' "$tmp/functions"
+	printf 'vmmem_slice_mark\n'
 } >"$tmp/outlines"
 addresses
+{
+	printf '#ifdef __cplusplus\nextern "C" {\n#endif\n'
+	printf 'extern int stub_calls;\nint stub_calls;\n'
+	sed 's/.*/int &(void); int &(void) { stub_calls++; return -77; }/' \
+		"$tmp/outlines"
+	printf '#ifdef __cplusplus\n}\n#endif\n'
+} >"$tmp/stubs.c"
+cp "$tmp/stubs.c" "$tmp/stubs.cc"
 
 tried=
 for c in gcc clang clang-14; do
@@ -188,13 +222,16 @@ for c in gcc clang clang-14; do
 	tried="$tried $c"
 	alone "$c" c11 c17
 	contents "$c"
+	narrow "$c"
 	programs "$c" c11 c
+	stubbed "$c" c11 c
 done
 for cxx in g++ clang++ clang++-14; do
 	command -v "$cxx" >/dev/null || continue
 	tried="$tried $cxx"
 	alone "$cxx" c++11 c++17
 	programs "$cxx" c++11 cc
+	stubbed "$cxx" c++11 cc
 done
 [ -n "$tried" ] || fail "there is no compiler"
 

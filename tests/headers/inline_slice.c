@@ -120,6 +120,16 @@ same(const char *name, const struct outcome *one, const struct outcome *two)
 		      &value));                                            \
 	} while (0)
 
+#define ORDERED(type, bits)                                                \
+	do {                                                               \
+		BOTH(vmmem_slice_load_##type, bits,                        \
+		     (window, uint64_t, int, uint##bits##_t *),            \
+		     (slice, offset, order, &value));                      \
+		BOTH(vmmem_slice_store_##type, bits,                       \
+		     (window, uint64_t, uint##bits##_t, int),              \
+		     (slice, offset, (uint##bits##_t)~value, order));      \
+	} while (0)
+
 #define INTEGER(type, bits)                                                \
 	do {                                                               \
 		BOTH(vmmem_slice_read_##type, bits,                        \
@@ -146,7 +156,8 @@ sub_twins(window slice, uint64_t offset)
 	twin_code = TWIN(vmmem_slice_sub, pointer)(slice, offset, 5, &two);
 	if (code == twin_code && one.host == two.host && one.len == two.len &&
 	    one.logging == two.logging && one.log_offset == two.log_offset &&
-	    one.owner == two.owner && one.access == two.access)
+	    one.flags == two.flags && one.access == two.access &&
+	    one.region == two.region && one.gpa == two.gpa)
 		return;
 	printf("FAIL: vmmem_slice_sub() and its exported twin differ\n");
 	failures++;
@@ -160,6 +171,12 @@ slice_twins(window slice, uint64_t offset, int order)
 	ATOMICS(16);
 	ATOMICS(32);
 	ATOMICS(64);
+	ORDERED(le16, 16);
+	ORDERED(le32, 32);
+	ORDERED(le64, 64);
+	ORDERED(be16, 16);
+	ORDERED(be32, 32);
+	ORDERED(be64, 64);
 	INTEGER(u8, 8);
 	INTEGER(u16, 16);
 	INTEGER(u32, 32);
@@ -186,8 +203,10 @@ main(void)
 	if (vmmem_region_new_anonymous(0, 32, &region) != 0 ||
 	    vmmem_region_slice(region, 0, 32, 3, &slice) != 0)
 		return 2;
-	for (access = 0; access <= 3; access++) {
-		slice.access = access;
+	for (access = 0; access < 8; access++) {
+		/* The last four are all the library's. */
+		slice.access = access < 4 ? access :
+					    access % 4 | VMMEM_SLICE_CALL;
 		for (offset = 0; offset <= 33; offset++) {
 			for (order = -1; order <= 6; order++)
 				(void)slice_twins(&slice, offset, order);

@@ -89,19 +89,30 @@ in_place --static --libs | grep -q -w -e -lbsd ||
 needs "$tmp/in_place" || fail "not linked to $(library_soname vmmem)"
 runs "$tmp/in_place" "$stage$libdir"
 
-# The whole prefix moved elsewhere: in vmmem.pc, one line says where it is.
+# The whole prefix moved elsewhere: vmmem.pc is found where it is, and says so.
 moved=$tmp/moved
 cp -a "$stage$prefix" "$moved"
 moved_libdir=$moved${libdir#"$prefix"}
-sed -i "s|^prefix=.*|prefix=$moved|" "$moved_libdir"/pkgconfig/*.pc
+# shellcheck disable=SC2016 # as it stands in the file
+grep -q '^prefix=${pcfiledir}/' "$moved_libdir/pkgconfig/vmmem.pc" ||
+	sed -i "s|^prefix=.*|prefix=$moved|" "$moved_libdir"/pkgconfig/*.pc
 at_moved() {
-	PKG_CONFIG_PATH=$moved_libdir/pkgconfig pkg-config "$@" vmmem
+	# No package of libbsd: nothing of it is needed to compile a program.
+	PKG_CONFIG_LIBDIR=$tmp PKG_CONFIG_PATH=$moved_libdir/pkgconfig \
+		pkg-config "$@" vmmem
+}
+# same_path FLAG DIRECTORY: whatever dots are in it.
+same_path() {
+	[ "$(echo "$1" | wc -w)" -eq 1 ] &&
+		[ "$(realpath "${1#-?}")" = "$(realpath "$2")" ]
 }
 # Programs get the path of the headers and nothing that changes how they are
 # compiled; libbsd is the shared library's own business.
-[ "$(at_moved --cflags | xargs)" = "-I$moved${includedir#"$prefix"}" ] ||
+same_path "$(at_moved --cflags | xargs)" "$moved${includedir#"$prefix"}" ||
 	fail "--cflags is $(at_moved --cflags)"
-[ "$(at_moved --libs | xargs)" = "-L$moved_libdir -lvmmem" ] ||
+same_path "$(at_moved --libs-only-L | xargs)" "$moved_libdir" ||
+	fail "--libs is $(at_moved --libs)"
+[ "$(at_moved --libs-only-l | xargs)" = -lvmmem ] ||
 	fail "--libs is $(at_moved --libs)"
 # shellcheck disable=SC2046
 "$CC" -std=c11 -o "$tmp/moved_shared" "$consumer/main.c" \

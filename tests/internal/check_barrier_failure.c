@@ -45,7 +45,7 @@ new_bitmap(bool with_barrier)
 
 	available = with_barrier;
 	result = 0;
-	ck_assert_int_eq(vmmem_bitmap_new(LEN, 0, PAGE, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(LEN, 0, PAGE, NULL, &bitmap), 0);
 	barriers = 0;
 	return bitmap;
 }
@@ -64,8 +64,8 @@ START_TEST(not_available)
 	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 1);
 
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &a), 0);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &b), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &a), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &b), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 200 * PAGE), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, 1), 0);
 	ck_assert_int_eq(vmmem_harvester_take(a, &pages), 0);
@@ -90,7 +90,7 @@ START_TEST(start_fails)
 	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), -EPERM);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 0);
 	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), -EPERM);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), -EPERM);
 	ck_assert_ptr_eq(harvester, none);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), 0);
 	result = 0;
@@ -107,8 +107,8 @@ START_TEST(take_fails)
 	struct vmmem_harvester *a, *b;
 	uint64_t pages = 7;
 
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &a), 0);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &b), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &a), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &b), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, PAGE, PAGE), 0);
 	ck_assert_int_eq(vmmem_harvester_take(a, NULL), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 5 * PAGE, 2 * PAGE), 0);
@@ -151,8 +151,8 @@ START_TEST(clear_fails)
 	struct vmmem_harvester *a, *b;
 	uint64_t pages;
 
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &a), 0);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &b), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &a), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &b), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 10 * PAGE, PAGE), 0);
 	ck_assert_int_eq(vmmem_harvester_take(a, &pages), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 11 * PAGE, PAGE), 0);
@@ -182,7 +182,7 @@ START_TEST(barriers_are_counted)
 
 	ck_assert_int_eq(vmmem_bitmap_start_logging(bitmap), 0);
 	ck_assert_int_eq(barriers, 1);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	ck_assert_int_eq(vmmem_bitmap_stop_logging(bitmap), 0);
 	ck_assert_int_eq(barriers, 1);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, NULL), 0);
@@ -197,9 +197,10 @@ START_TEST(barriers_are_counted)
 
 	/* External bits are marked by locked instructions: none at all. */
 	ck_assert_int_eq(vmmem_bitmap_new_external(words, sizeof(words), LEN,
-						   PAGE, NULL, NULL, &bitmap),
+						   PAGE, NULL, NULL, NULL,
+						   &bitmap),
 			 0);
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	ck_assert_int_eq(vmmem_bitmap_mark(bitmap, 0, LEN), 0);
 	ck_assert_int_eq(vmmem_harvester_take(harvester, NULL), 0);
 	ck_assert_int_eq(vmmem_bitmap_clear(bitmap, 0, LEN), 0);
@@ -262,7 +263,7 @@ START_TEST(one_barrier_starts_all)
 	ck_assert_int_eq(barriers, 1);
 	ck_assert_int_eq(logging(), 3);
 	/* What is on needs none. */
-	ck_assert_int_eq(vmmem_harvester_new(logs[1], &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(logs[1], NULL, &harvester), 0);
 	ck_assert_int_eq(barriers, 1);
 	/* One too many: at the shared one, somebody else seems to be. */
 	ck_assert_int_eq(vmmem_collection_start_logging(map), 0);

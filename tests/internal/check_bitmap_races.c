@@ -48,7 +48,7 @@ static void
 setup(void)
 {
 	ck_assert_int_eq(vmmem_bitmap_new(PAGES << 12, PAGES << 12, 1 << 12,
-					  &shared),
+					  NULL, &shared),
 			 0);
 	ck_assert_int_eq(vmmem_bitmap_start_logging(shared), 0);
 }

@@ -360,7 +360,7 @@ START_TEST(space_without_a_barrier)
 			  vmmem_space_generation(space));
 	vmmem_reader_leave(reader);
 	ck_assert_int_eq(vmmem_space_replace(space, other), 0);
-	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -ETIMEDOUT);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
 	vmmem_reader_leave(reader);
 	vmmem_reader_leave(reader);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
@@ -422,8 +422,8 @@ START_TEST(forbidden_in_a_space)
 	/* Whether it is in a section is not known, and may never be. */
 	ck_assert_uint_eq(vmmem_space_retired(space), 100);
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), -EPERM);
-	ck_assert_int_eq(vmmem_space_synchronize(space, 1), -EPERM);
-	ck_assert_int_eq(vmmem_space_synchronize(space, -1), -EPERM);
+	ck_assert_int_eq(vmmem_space_synchronize(space, 1000000), -EPERM);
+	ck_assert_int_eq(vmmem_space_synchronize(space, VMMEM_FOREVER), -EPERM);
 	ck_assert_ptr_nonnull(vmmem_reader_enter(idle));
 	ck_assert_int_eq(vmmem_space_synchronize(space, 0), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
@@ -433,7 +433,7 @@ START_TEST(forbidden_in_a_space)
 		replace_and_use(space, reader);
 		ck_assert_uint_le(vmmem_space_retired(space), 1);
 	}
-	ck_assert_int_eq(vmmem_space_synchronize(space, -1), 0);
+	ck_assert_int_eq(vmmem_space_synchronize(space, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	vmmem_reader_free(reader);
 	vmmem_reader_free(idle);

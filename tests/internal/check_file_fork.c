@@ -147,8 +147,7 @@ START_TEST(child_discards)
 
 	replaced = vmmem_replaced_new(1);
 	vmmem_region_builder_set_range(builder, 0, page_size());
-	vmmem_region_builder_set_file(builder, fd, 0);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_PRIVATE);
+	vmmem_region_builder_set_file(builder, fd, 0, VMMEM_FILE_PRIVATE);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	assert_ok(vmmem_collection_new_empty(&map));

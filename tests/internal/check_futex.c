@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <stdint.h>
 
+#include <vmmem/error.h>
+
 #include "base/futex.h"
 #include "suite.h"
 
@@ -58,9 +60,9 @@ START_TEST(no_sleep)
 	/* It has another value: whether there is a deadline or not. */
 	ck_assert_int_eq(vmmem_futex_wait(&word, 4, NULL), 0);
 	ck_assert_int_eq(vmmem_futex_wait(&word, 4, &past), 0);
-	ck_assert_int_eq(vmmem_futex_wait(&word, 5, &past), -ETIMEDOUT);
+	ck_assert_int_eq(vmmem_futex_wait(&word, 5, &past), VMMEM_ETIMEOUT);
 	past = vmmem_futex_deadline(1000);
-	ck_assert_int_eq(vmmem_futex_wait(&word, 5, &past), -ETIMEDOUT);
+	ck_assert_int_eq(vmmem_futex_wait(&word, 5, &past), VMMEM_ETIMEOUT);
 	vmmem_futex_wake(&word);
 	ck_assert_int_eq(errno, EXDEV);
 	past.tv_nsec = -1;

@@ -54,7 +54,7 @@ START_TEST(sections_are_counted)
 	vmmem_iotlb_leave(see.iotlb, outer);
 	ck_assert_uint_eq(see.iotlb->underway.counts[0], 0);
 	ck_assert_uint_eq(see.iotlb->underway.counts[1], 0);
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	see_close();
 }
 END_TEST
@@ -62,9 +62,9 @@ END_TEST
 START_TEST(barrier_fails)
 {
 	open_with(true, -EACCES);
-	assert_code(vmmem_iotlb_synchronize(see.iotlb), -EACCES);
+	assert_code(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER), -EACCES);
 	result = 0;
-	assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	see_close();
 }
 END_TEST
@@ -102,7 +102,7 @@ START_TEST(pages_come_back)
 				 0);
 	for (round = 0; round < last; round++) {
 		assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA, 0x1000));
-		assert_ok(vmmem_iotlb_synchronize(see.iotlb));
+		assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 		memset(host_of(see.physical, 0), 0x11, 0x1000);
 		if (round % 8 == 0)
 			sched_yield();

@@ -35,7 +35,7 @@ vmmem_futex_wait(const uint32_t *word, uint32_t value,
 	else
 		ck_assert(deadline->tv_sec == 1234 && deadline->tv_nsec == 5);
 	if (!answers)
-		return -ETIMEDOUT;
+		return VMMEM_ETIMEOUT;
 	if (others != 0) {
 		see_map(IOVA + (4 + 2 * others--) * PAGE, 0, PAGE, RW);
 		return 0;
@@ -115,17 +115,17 @@ static size_t count;
 	CALL(slice_of_one, 1, slice(see.map, AT, 8, RW, &slice))           \
 	CALL(slice_of_two, 2, slice(see.map, AT, 16, RW, &slice))          \
 	CALL(next_slice, 1, next_slice(see.map, AT, 16, RW, &slice))       \
-	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count))          \
+	CALL(iovec, 2, iovec(see.map, AT, 16, R, iov, 4, &count, NULL))    \
 	CALL(iovec_ranges, 2,                                              \
-	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count))          \
+	     iovec_ranges(see.map, ranges, 2, R, iov, 4, &count, NULL))    \
 	CALL(from_fd, 2, from_fd(see.map, AT, 16, fd, 0, 0, NULL))         \
 	CALL(some_from_fd, 2,                                              \
 	     from_fd(see.map, AT, 16, fd, 0, VMMEM_IO_SOME, &number))      \
 	CALL(to_fd, 2, to_fd(see.map, AT, 16, fd, 0, 0, NULL))             \
 	CALL(ranges_from_fd, 2,                                            \
-	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))    \
+	     ranges_from_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL, NULL)) \
 	CALL(ranges_to_fd, 2,                                              \
-	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL))
+	     ranges_to_fd(see.map, ranges, 2, 0, 19, fd, 0, 0, NULL, NULL))
 
 #define CALL(name, pages, call)                                            \
 	static int call_##name(void)                                       \
@@ -139,13 +139,13 @@ CALLS
 static int
 call_find(void)
 {
-	return vmmem_collection_find(see.map, AT) != NULL ? 0 : -ETIMEDOUT;
+	return vmmem_collection_find(see.map, AT) != NULL ? 0 : VMMEM_ETIMEOUT;
 }
 
 static int
 call_contains(void)
 {
-	return vmmem_collection_contains(see.map, AT) ? 0 : -ETIMEDOUT;
+	return vmmem_collection_contains(see.map, AT) ? 0 : VMMEM_ETIMEOUT;
 }
 
 static const struct {
@@ -166,7 +166,7 @@ open_with(bool without_end, size_t capacity)
 	const struct vmmem_iommu_options options = {
 		.size = sizeof(options),
 		.miss = later,
-		.timeout = without_end ? VMMEM_FOREVER : 77,
+		.timeout_ns = without_end ? VMMEM_FOREVER : 77,
 	};
 
 	see_open(capacity, &options);
@@ -208,7 +208,7 @@ START_TEST(not_answered)
 {
 	open_later(false);
 	answers = false;
-	assert_code(calls[_i].call(), -ETIMEDOUT);
+	assert_code(calls[_i].call(), VMMEM_ETIMEOUT);
 	/* Marks are made wherever they can be, so it goes on. */
 	ck_assert_uint_ge(sleeps, 1);
 	ck_assert_uint_le(sleeps, calls[_i].pages);

@@ -134,7 +134,7 @@ setup(void)
 		.size = sizeof(options),
 		.miss = answered_later,
 		.opaque = &parent,
-		.timeout = VMMEM_FOREVER,
+		.timeout_ns = VMMEM_FOREVER,
 	};
 
 	parent = getpid();

@@ -108,6 +108,34 @@ check_table(void)
 	}
 }
 
+/* set() maps, and had been told before how many entries that would make. */
+static void
+set(uint64_t first, uint64_t last, uint64_t delta)
+{
+	const struct vmmem_iotlb_entry entry = {
+		.start = first,
+		.last = last,
+		.delta = delta,
+		.flags = 3 | VMMEM_IOTLB_PRESENT,
+	};
+	size_t count = vmmem_iotlb_table_count_with(&table, &entry);
+	uint64_t evicted = table.evicted;
+
+	vmmem_iotlb_table_set(&table, &entry);
+	HOLDS(table.count + (table.evicted - evicted) == count);
+}
+
+static void
+clear(uint64_t first, uint64_t last)
+{
+	const struct vmmem_iotlb_entry gone = { .start = first, .last = last };
+	size_t count = vmmem_iotlb_table_count_with(&table, &gone);
+	uint64_t evicted = table.evicted;
+
+	vmmem_iotlb_table_clear(&table, first, last);
+	HOLDS(table.count + (table.evicted - evicted) == count);
+}
+
 static void
 change(uint64_t pages)
 {
@@ -117,12 +145,10 @@ change(uint64_t pages)
 	len = rng_chance(&rng, 1) ? rng_below(&rng, pages) + 1 :
 				    rng_below(&rng, 3) + 1;
 	if (rng_chance(&rng, 60))
-		vmmem_iotlb_table_set(&table, first << 12,
-				      ((first + len) << 12) - 1,
-				      rng_below(&rng, 2) << 40, 3);
+		set(first << 12, ((first + len) << 12) - 1,
+		    rng_below(&rng, 2) << 40);
 	else if (rng_chance(&rng, 95))
-		vmmem_iotlb_table_clear(&table, first << 12,
-					((first + len) << 12) - 1);
+		clear(first << 12, ((first + len) << 12) - 1);
 	for (len = rng_below(&rng, 8); len > 0; len--)
 		vmmem_iotlb_find(&table, rng_below(&rng, 2 * pages) << 12,
 				 &entry);
@@ -168,8 +194,7 @@ START_TEST(every_order_of_filling)
 			     j == 1 ? 2 * capacity - i :
 			     i % 2  ? i :
 				      4 * capacity - i;
-			vmmem_iotlb_table_set(&table, at << 13,
-					      (at << 13) + 0xfff, 0, 3);
+			set(at << 13, (at << 13) + 0xfff, 0);
 			if (i % 97 == 0)
 				check_table();
 		}
@@ -178,8 +203,7 @@ START_TEST(every_order_of_filling)
 		ck_assert_uint_eq(table.evicted, capacity);
 		/* Every second one: halves of chunks are to be joined. */
 		for (i = 0; i < 4 * capacity; i += 2) {
-			vmmem_iotlb_table_clear(&table, i << 13,
-						(i << 13) + 0xfff);
+			clear(i << 13, (i << 13) + 0xfff);
 			if (i % 89 == 0)
 				check_table();
 		}
@@ -193,8 +217,7 @@ END_TEST
 static void
 set_page(uint64_t page)
 {
-	vmmem_iotlb_table_set(&table, page << 12, (page << 12) + 0xfff,
-			      page % 2 << 40, 3);
+	set(page << 12, (page << 12) + 0xfff, page % 2 << 40);
 }
 
 /* With many entries not each step is looked at. */
@@ -203,8 +226,7 @@ static bool looks;
 static void
 clear_pages(uint64_t page, uint64_t count)
 {
-	vmmem_iotlb_table_clear(&table, page << 12,
-				((page + count) << 12) - 1);
+	clear(page << 12, ((page + count) << 12) - 1);
 	/* Without a chunk to spare the next one would be no memory of its. */
 	HOLDS(table.spare_count <= table.chunk_count);
 	if (looks)

@@ -172,7 +172,7 @@ START_TEST(while_devices_run)
 			ck_abort();
 		vmmem_collection_unref(map);
 	}
-	ck_assert_int_eq(vmmem_space_synchronize(space, -1), 0);
+	ck_assert_int_eq(vmmem_space_synchronize(space, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(vmmem_space_retired(space), 0);
 	atomic_store(&stop, 1);
 	for (i = 0; i < READERS; i++) {

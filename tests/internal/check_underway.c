@@ -39,13 +39,20 @@ static uint32_t slept_while;
 static unsigned int sleeps, wakes;
 static const uint32_t *woken;
 static int sleep_result;
+/* 0: nobody may give a deadline; else the only one. */
+static time_t deadline_at;
 static void (*meanwhile)(void);
 
 int
 vmmem_futex_wait(const uint32_t *word, uint32_t value,
 		 const struct timespec *deadline)
 {
-	ck_assert_ptr_null(deadline);
+	if (deadline_at == 0) {
+		ck_assert_ptr_null(deadline);
+	} else {
+		ck_assert_ptr_nonnull(deadline);
+		ck_assert_int_eq(deadline->tv_sec, deadline_at);
+	}
 	/* Else the system would not let it sleep. */
 	ck_assert_uint_eq(*word, value);
 	slept_at = word;
@@ -56,6 +63,13 @@ vmmem_futex_wait(const uint32_t *word, uint32_t value,
 	ck_assert_uint_lt(sleeps, 10);
 	meanwhile();
 	return 0;
+}
+
+/* It begins at 0, and has only seconds. */
+struct timespec
+vmmem_futex_deadline(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)ns };
 }
 
 void
@@ -76,7 +90,8 @@ open_with(bool with_barrier)
 	barriers = sleeps = wakes = 0;
 	slept_at = woken = NULL;
 	meanwhile = NULL;
-	ASSERT_IS(vmmem_underway_init(&underway), 0);
+	deadline_at = 0;
+	vmmem_underway_init(&underway);
 }
 
 static struct vmmem_underway_slot *
@@ -101,13 +116,12 @@ START_TEST(nobody)
 	open_with(_i != 0);
 	before = underway.generation;
 	ck_assert_uint_ne(before, 0);
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(underway.generation, before + 2);
 	ck_assert_uint_eq(underway.waiting, 0);
 	ck_assert_uint_eq(barriers, _i != 0 ? 2 : 0);
 	ck_assert_uint_eq(sleeps, 0);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -121,13 +135,14 @@ START_TEST(own_sections)
 	inner = vmmem_underway_enter(&underway);
 	ck_assert_ptr_eq(outer.slot, own_slot());
 	ck_assert_ptr_eq(inner.slot, own_slot());
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
+		  VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, inner);
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
+		  VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, outer);
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(wakes, 0);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -141,12 +156,12 @@ START_TEST(generations_wrap)
 	section = vmmem_underway_enter(&underway);
 	ck_assert_uint_eq(own_slot()->state, UINT32_MAX);
 	vmmem_underway_leave(&underway, section);
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	section = vmmem_underway_enter(&underway);
 	ck_assert_uint_ne(own_slot()->state, 0);
-	ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
+		  VMMEM_ESELFWAIT);
 	vmmem_underway_leave(&underway, section);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -186,7 +201,7 @@ START_TEST(slots_are_waited_for)
 	other_slot()->owner = 1;
 	other_slot()->state = underway.generation;
 	meanwhile = ways[_i];
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(slept_while, underway.generation - 1);
 	ck_assert_uint_eq(sleeps, ways[_i] == other_stays_for_a_while ? 2 : 1);
 	ck_assert_uint_eq(wakes, 1);
@@ -195,7 +210,6 @@ START_TEST(slots_are_waited_for)
 	vmmem_underway_leave(&underway,
 			     (struct vmmem_section){ other_slot(), 0 });
 	ck_assert_uint_eq(wakes, 1);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -229,7 +243,7 @@ START_TEST(counts_are_waited_for)
 	open_with(_i != 0);
 	counted = enter_counted();
 	meanwhile = counted_leaves;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 1);
 	ck_assert_uint_eq(slept_while, 1);
 	ck_assert_uint_eq(underway.counts[0], 0);
@@ -237,7 +251,6 @@ START_TEST(counts_are_waited_for)
 	/* Nobody waits: nobody is woken. */
 	vmmem_underway_leave(&underway, enter_counted());
 	ck_assert_uint_eq(wakes, 1);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -252,9 +265,8 @@ START_TEST(late_counts_are_waited_for)
 	counted = (struct vmmem_section){ NULL, (uint64_t)(_i / 2) };
 	underway.counts[counted.before]++;
 	meanwhile = counted_leaves;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 1);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -280,12 +292,11 @@ START_TEST(phases_change)
 	open_with(false);
 	counted = enter_counted();
 	meanwhile = another_comes;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	next = enter_counted();
 	vmmem_underway_leave(&underway, next);
 	ck_assert_uint_eq(underway.counts[0], 0);
 	ck_assert_uint_eq(underway.counts[1], 0);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -304,10 +315,9 @@ START_TEST(last_one_wakes)
 	counted = enter_counted();
 	newer = enter_counted();
 	meanwhile = both_leave;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(slept_while, 2);
 	ck_assert_uint_eq(wakes, 1);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -330,17 +340,17 @@ START_TEST(neighbours)
 				 &underway.slots[(first + taken) %
 						 VMMEM_UNDERWAY_SLOTS]);
 		ck_assert_uint_eq(section.slot->owner, vmmem_underway_self());
-		ASSERT_IS(vmmem_underway_wait(&underway), VMMEM_ESELFWAIT);
+		ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
+			  VMMEM_ESELFWAIT);
 	}
 	vmmem_underway_leave(&underway, section);
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 0);
 	/* A wait takes no slot. */
 	if (taken == 0)
 		own_slot()->owner = 0;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
 	ck_assert(taken != 0 || own_slot()->owner == 0);
-	vmmem_underway_fini(&underway);
 }
 END_TEST
 
@@ -349,23 +359,81 @@ START_TEST(failures)
 	open_with(true);
 	other_slot()->state = underway.generation;
 	barrier_result = -EPERM;
-	ASSERT_IS(vmmem_underway_wait(&underway), -EPERM);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -EPERM);
 	ck_assert_uint_eq(sleeps, 0);
 	ck_assert_uint_eq(underway.waiting, 0);
 	barrier_result = 0;
 	sleep_result = -ENOSYS;
-	ASSERT_IS(vmmem_underway_wait(&underway), -ENOSYS);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
 	ck_assert_uint_eq(sleeps, 1);
 	ck_assert_uint_eq(underway.waiting, 0);
 	other_slot()->state = 0;
 	underway.counts[_i] = 1;
-	ASSERT_IS(vmmem_underway_wait(&underway), -ENOSYS);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
 	ck_assert_uint_eq(sleeps, 2);
 	ck_assert_uint_eq(underway.waiting, 0);
 	/* Nobody was left out for it. */
 	underway.counts[_i] = 0;
-	ASSERT_IS(vmmem_underway_wait(&underway), 0);
-	vmmem_underway_fini(&underway);
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+}
+END_TEST
+
+/* A section that does not end: a slot's, or one that is counted. */
+START_TEST(time_is_over)
+{
+	uint32_t *state = _i == 0 ? &other_slot()->state :
+				    &underway.counts[_i - 1];
+
+	open_with(true);
+	*state = underway.generation;
+	deadline_at = 7;
+	sleep_result = VMMEM_ETIMEOUT;
+	ASSERT_IS(vmmem_underway_wait(&underway, 7), VMMEM_ETIMEOUT);
+	ASSERT_IS(vmmem_underway_wait(&underway, 7), VMMEM_ETIMEOUT);
+	ck_assert_uint_eq(sleeps, 2);
+	ck_assert_ptr_eq(slept_at, state);
+	ck_assert_uint_eq(underway.waiting, 0);
+	ck_assert_uint_eq(underway.turn, 0);
+	/* It is waited for as before. */
+	deadline_at = 0;
+	sleep_result = -ENOSYS;
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
+	*state = 0;
+	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+}
+END_TEST
+
+/* What the thread does whose turn it is. */
+static void
+its_turn_ends(void)
+{
+	ck_assert_ptr_eq(slept_at, &underway.turn);
+	if (sleeps < 3)
+		return;
+	/* That some thread sleeps there is to be seen. */
+	ck_assert_uint_eq(underway.turn, 2);
+	underway.turn = 0;
+}
+
+/* Waits come one after the other, and each has its own deadline. */
+START_TEST(turns)
+{
+	open_with(_i != 0);
+	underway.turn = 1;
+	meanwhile = its_turn_ends;
+	deadline_at = 9;
+	ASSERT_IS(vmmem_underway_wait(&underway, 9), 0);
+	ck_assert_uint_eq(sleeps, 3);
+	ck_assert_uint_eq(underway.turn, 0);
+	/* It cannot know whether another one sleeps there. */
+	ck_assert_ptr_eq(woken, &underway.turn);
+	ck_assert_uint_eq(wakes, 1);
+	underway.turn = 1;
+	sleep_result = VMMEM_ETIMEOUT;
+	ASSERT_IS(vmmem_underway_wait(&underway, 9), VMMEM_ETIMEOUT);
+	/* The turn is still the other thread's. */
+	ck_assert_uint_eq(underway.turn, 2);
+	ck_assert_uint_eq(underway.waiting, 0);
 }
 END_TEST
 
@@ -385,6 +453,8 @@ make_suite(void)
 	tcase_add_test(tcase, last_one_wakes);
 	tcase_add_loop_test(tcase, neighbours, 0, 12);
 	tcase_add_loop_test(tcase, failures, 0, 2);
+	tcase_add_loop_test(tcase, time_is_over, 0, 3);
+	tcase_add_loop_test(tcase, turns, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -249,7 +249,7 @@ host_log(struct host *host)
 {
 	for (unsigned int i = 0; i < 2; i++)
 		assert_ok(vmmem_harvester_new(
-			vmmem_region_bitmap(host->regions[i]),
+			vmmem_region_bitmap(host->regions[i]), NULL,
 			&host->harvesters[i]));
 	assert_ok(vmmem_kvm_log_start(host->kvm, NULL));
 }
@@ -356,14 +356,14 @@ expect_work(struct host *host, unsigned int vcpu)
 	}
 	for (i = 0; i < BASE_LEN / 2; i++) {
 		host_read(host, base_gpa + 2 * i, &word, sizeof(word));
-		NEED(vmmem_le16_equal(&word, base[i]),
+		NEED(vmmem_le16_get(&word) == base[i],
 		     "word %u of vCPU %u's memory is wrong", i, vcpu);
 		sum += base[i];
 	}
 	for (i = 0; i < ALIAS_LEN / 2; i++) {
 		host_read(host, ALIAS + vcpu * ALIAS_LEN + 2 * i, &word,
 			  sizeof(word));
-		NEED(vmmem_le16_equal(&word, alias[i]),
+		NEED(vmmem_le16_get(&word) == alias[i],
 		     "word %u that vCPU %u wrote by an alias is wrong", i,
 		     vcpu);
 	}

@@ -200,6 +200,22 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 	name(place->slice, place->offset, OLD_##size(place), NEW_##size,   \
 	     place->order, VMMEM_ORDER_RELAXED, (TYPE_##size *)LOCAL)
 
+/* What inline bodies call; 'size' is the code of an integer without more. */
+#define TRAITS_call_store (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_store(name, size)                                        \
+	name(place->slice, place->offset, size, place->order, NEW_##size)
+#define TRAITS_call_exchange (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_exchange(name, size)                                     \
+	name(place->slice, place->offset, 0x100 | size, place->order,      \
+	     NEW_##size, NULL)
+#define TRAITS_call_compare (BY_SLICE | ATOMIC | ALIGNED | COMPARES)
+#define CALL_call_compare(name, size)                                      \
+	name(place->slice, place->offset, size, place->order,              \
+	     VMMEM_ORDER_RELAXED, OLD_##size(place), NEW_##size, LOCAL)
+#define TRAITS_call_load (BY_SLICE | ATOMIC | ALIGNED)
+#define CALL_call_load(name, size)                                         \
+	name(place->slice, place->offset, size, place->order, LOCAL)
+
 #define TRAITS_at_bytes_out 0
 #define CALL_at_bytes_out(at, name, size)                                  \
 	name(at, place->gpa, local, place->len, NULL)
@@ -259,13 +275,9 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define CALL_collection_store(name, size) CALL_at_store(place->map, name, size)
 #define CALL_reader_store(name, size) CALL_at_store(place->reader, name, size)
 #define TRAITS_collection_modify TRAITS_at_modify
-#define TRAITS_reader_modify TRAITS_at_modify
 #define CALL_collection_modify(name, size) CALL_at_modify(place->map, name, size)
-#define CALL_reader_modify(name, size) CALL_at_modify(place->reader, name, size)
 #define TRAITS_collection_compare TRAITS_at_compare
-#define TRAITS_reader_compare TRAITS_at_compare
 #define CALL_collection_compare(name, size) CALL_at_compare(place->map, name, size)
-#define CALL_reader_compare(name, size) CALL_at_compare(place->reader, name, size)
 #define TRAITS_collection_bytes_out TRAITS_at_bytes_out
 #define TRAITS_reader_bytes_out TRAITS_at_bytes_out
 #define CALL_collection_bytes_out(name, size) CALL_at_bytes_out(place->map, name, size)
@@ -278,6 +290,28 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define TRAITS_reader_load TRAITS_at_load
 #define CALL_collection_load(name, size) CALL_at_load(place->map, name, size)
 #define CALL_reader_load(name, size) CALL_at_load(place->reader, name, size)
+
+#define TRAITS_chain_bytes 0
+#define CALL_chain_bytes(name, size)                                       \
+	name(place->map, chain_of(place), 2, 0,                            \
+	     memset(local, 0xee, place->len), place->len, 0, NULL, NULL)
+#define TRAITS_chain_some SOME
+#define CALL_chain_some(name, size)                                        \
+	name(place->map, chain_of(place), 2, 0,                            \
+	     memset(local, 0xee, place->len), place->len,                  \
+	     VMMEM_CHAIN_SOME, NULL, NULL)
+#define TRAITS_chain_fill 0
+#define CALL_chain_fill(name, size)                                        \
+	name(place->map, chain_of(place), 2, 0, place->len, 0xee, 0,       \
+	     NULL, NULL)
+#define TRAITS_chain_fill_some SOME
+#define CALL_chain_fill_some(name, size)                                   \
+	name(place->map, chain_of(place), 2, 0, place->len, 0xee,          \
+	     VMMEM_CHAIN_SOME, NULL, NULL)
+#define TRAITS_chain_bytes_out 0
+#define CALL_chain_bytes_out(name, size)                                   \
+	name(place->map, chain_of(place), 2, 0, local, place->len, 0,      \
+	     NULL, NULL)
 
 #define TRAITS_collection_fd 0
 #define CALL_collection_fd(name, size)                                     \
@@ -312,35 +346,35 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define TRAITS_collection_fdv 0
 #define CALL_collection_fdv(name, size)                                    \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), VMMEM_IO_POSITION, 0, NULL)
+	     source_fd(), VMMEM_IO_POSITION, 0, NULL, NULL)
 #define TRAITS_collection_fdv_out 0
 #define CALL_collection_fdv_out(name, size)                                \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     VMMEM_IO_POSITION, 0, NULL)
+	     VMMEM_IO_POSITION, 0, NULL, NULL)
 #define TRAITS_collection_fdv_at 0
 #define CALL_collection_fdv_at(name, size)                                 \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), 0, 0, NULL)
+	     source_fd(), 0, 0, NULL, NULL)
 #define TRAITS_collection_fdv_at_out 0
 #define CALL_collection_fdv_at_out(name, size)                             \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     0, 0, NULL)
+	     0, 0, NULL, NULL)
 #define TRAITS_collection_fdv_some SOME
 #define CALL_collection_fdv_some(name, size)                               \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL, NULL)
 #define TRAITS_collection_fdv_some_out 0
 #define CALL_collection_fdv_some_out(name, size)                           \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL)
+	     VMMEM_IO_POSITION, VMMEM_IO_SOME, NULL, NULL)
 #define TRAITS_collection_fdv_some_at SOME
 #define CALL_collection_fdv_some_at(name, size)                            \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), 0, VMMEM_IO_SOME, NULL)
+	     source_fd(), 0, VMMEM_IO_SOME, NULL, NULL)
 #define TRAITS_collection_fdv_some_at_out 0
 #define CALL_collection_fdv_some_at_out(name, size)                        \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     0, VMMEM_IO_SOME, NULL)
+	     0, VMMEM_IO_SOME, NULL, NULL)
 #define TRAITS_slice_fd BY_SLICE
 #define CALL_slice_fd(name, size)                                          \
 	name(place->slice, place->offset, place->len, source_fd(),         \
@@ -377,19 +411,19 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define TRAITS_collection_fdv_message 0
 #define CALL_collection_fdv_message(name, size)                            \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL, NULL)
 #define TRAITS_collection_fdv_message_out 0
 #define CALL_collection_fdv_message_out(name, size)                        \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL)
+	     VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, NULL, NULL)
 #define TRAITS_collection_fdv_sparse 0
 #define CALL_collection_fdv_sparse(name, size)                             \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST,             \
-	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL)
+	     source_fd(), VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL, NULL)
 #define TRAITS_collection_fdv_sparse_out 0
 #define CALL_collection_fdv_sparse_out(name, size)                         \
 	name(place->map, chain_of(place), 2, 0, VMMEM_IO_REST, sink_fd(),  \
-	     VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL)
+	     VMMEM_IO_POSITION, VMMEM_IO_SPARSE, NULL, NULL)
 #define TRAITS_slice_fd_message BY_SLICE
 #define CALL_slice_fd_message(name, size)                                  \
 	name(place->slice, place->offset, place->len, source_fd(),         \

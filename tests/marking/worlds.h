@@ -6,6 +6,7 @@
 #ifndef WORLDS_H
 #define WORLDS_H
 
+#include "iotlbs.h"
 #include "slices.h"
 
 #define GPA UINT64_C(0x100000)
@@ -181,7 +182,7 @@ world_back(const struct kind *kind, unsigned int i, uint64_t len,
 		vmmem_region_builder_set_memfd(builder);
 	} else if (kind->backing == FILES) {
 		fd = file_of(LEN + len);
-		vmmem_region_builder_set_file(builder, fd, LEN);
+		vmmem_region_builder_set_file(builder, fd, LEN, 0);
 	} else if (kind->backing == EXTERNAL) {
 		vmmem_region_builder_set_external(builder, world.bytes[i],
 						  NULL, NULL);
@@ -213,11 +214,11 @@ world_bitmap(const struct kind *kind)
 
 	memset(bits, 0, sizeof(bits));
 	if (kind->tracking == SHARED)
-		assert_ok(vmmem_bitmap_new(BITMAP_LEN, 0, PAGE, &bitmap));
+		assert_ok(vmmem_bitmap_new(BITMAP_LEN, 0, PAGE, NULL, &bitmap));
 	if (kind->tracking == BITS)
 		assert_ok(vmmem_bitmap_new_external(bits, sizeof(bits),
 						    BITMAP_LEN, PAGE, NULL,
-						    NULL, &bitmap));
+						    NULL, NULL, &bitmap));
 	return bitmap;
 }
 
@@ -256,7 +257,7 @@ world_translate(void)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_iommu *iommu;
 
-	assert_ok(vmmem_iotlb_new(1, &iotlb));
+	assert_ok(iotlb_of(1, &iotlb));
 	assert_ok(vmmem_iotlb_map(iotlb, 0, 0, UINT64_MAX, all));
 	assert_ok(vmmem_iotlb_map(iotlb, UINT64_MAX, UINT64_MAX, 1, all));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
@@ -285,7 +286,7 @@ world_open(const struct kind *kind)
 	vmmem_region_builder_set_tracking(builder, 0);
 	vmmem_region_builder_set_range(builder, ROM, LEN);
 	vmmem_region_builder_set_alias(builder, world.regions[0], 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	regions[2] = world_build(builder);
 	vmmem_region_builder_free(builder);
 

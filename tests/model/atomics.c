@@ -62,15 +62,16 @@ static int (*const widths[])(const struct vmmem_collection *collection,
 static bool
 loads(int order)
 {
-	return order == VMMEM_ORDER_RELAXED || order == VMMEM_ORDER_CONSUME ||
-	       order == VMMEM_ORDER_ACQUIRE || order == VMMEM_ORDER_SEQ_CST;
+	return order == VMMEM_ORDER_RELAXED || order == VMMEM_ORDER_ACQUIRE ||
+	       order == VMMEM_ORDER_SEQ_CST;
 }
 
 bool
 atomic_order_good(const struct atomic_call *call)
 {
 	if (call->order < VMMEM_ORDER_RELAXED ||
-	    call->order > VMMEM_ORDER_SEQ_CST)
+	    call->order > VMMEM_ORDER_SEQ_CST ||
+	    call->order == __ATOMIC_CONSUME)
 		return false;
 	if (call->kind == LOAD)
 		return loads(call->order);

@@ -363,7 +363,7 @@ run_harvest(struct map *map)
 			return;
 		*harvester = nothing;
 		harvester->may = log->marks;
-		EXPECT_CODE(vmmem_harvester_new(log->bitmap,
+		EXPECT_CODE(vmmem_harvester_new(log->bitmap, NULL,
 						&harvester->harvester), 0);
 	} else if (choice < 50) {
 		take(log, harvester);

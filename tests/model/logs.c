@@ -216,12 +216,12 @@ logs_open(void)
 			most = len;
 			EXPECT(vmmem_bitmap_new_external(
 				       log->external, sizeof(log->external),
-				       len, page_size, ended, log,
+				       len, page_size, ended, log, NULL,
 				       &bitmap) == 0);
 		} else {
 			if (i == SLOTS + 1)
 				most = len;
-			EXPECT(vmmem_bitmap_new(len, most, page_size,
+			EXPECT(vmmem_bitmap_new(len, most, page_size, NULL,
 						&bitmap) == 0);
 		}
 		log_adopt(log, bitmap, page_size, len, most);

@@ -11,7 +11,6 @@ struct recipe {
 	bool plain; /* by vmmem_region_new_...(), else by a builder */
 	bool protected;
 	uint32_t protection;
-	bool read_only;
 	struct slot *target;
 	uint64_t offset; /* in the target */
 	unsigned int page;
@@ -221,7 +220,7 @@ make_built(struct slot *slot, const struct recipe *recipe,
 	else if (recipe->kind == VMMEM_REGION_FILE)
 		vmmem_region_builder_set_file(builder, world.file,
 					      recipe->page * world.page_size +
-						      recipe->within);
+						      recipe->within, 0);
 	else if (recipe->kind == VMMEM_REGION_EXTERNAL)
 		vmmem_region_builder_set_external(builder, store_bytes(slot),
 						  slot_ended, slot);
@@ -233,7 +232,6 @@ make_built(struct slot *slot, const struct recipe *recipe,
 	if (recipe->protected)
 		vmmem_region_builder_set_protection(builder,
 						    recipe->protection);
-	vmmem_region_builder_set_read_only(builder, recipe->read_only);
 	vmmem_region_builder_set_tracking(builder, recipe->tracking);
 	if (recipe->log != NULL)
 		vmmem_region_builder_set_bitmap(builder, recipe->log->bitmap,
@@ -256,8 +254,6 @@ protection_of(const struct recipe *recipe)
 		if (recipe->kind == VMMEM_REGION_ALIAS)
 			protection &= recipe->target->protection;
 	}
-	if (!recipe->plain && recipe->read_only)
-		protection &= ~VMMEM_PROT_WRITE;
 	if (recipe->ops != NULL && recipe->ops->host != custom_host &&
 	    recipe->ops->write == NULL && recipe->ops->acquire == NULL)
 		protection &= ~VMMEM_PROT_WRITE;
@@ -418,11 +414,14 @@ pick_recipe(struct recipe *recipe)
 		pick_alias(recipe, target);
 
 	/* The test itself reads what the library maps. */
-	recipe->read_only = rng_chance(rng, 10);
 	recipe->protected = rng_chance(rng, 30);
 	recipe->protection = (uint32_t)rng_below(rng, 8);
 	if (recipe->kind < VMMEM_REGION_EXTERNAL)
 		recipe->protection |= VMMEM_PROT_READ;
+	if (rng_chance(rng, 10)) {
+		recipe->protected = true;
+		recipe->protection = VMMEM_PROT_READ;
+	}
 
 	if (rng_chance(rng, 3))
 		recipe->len = 0;

@@ -319,7 +319,7 @@ is_part(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	const struct vmmem_slice *part)
 {
 	return part->len == len && part->access == slice->access &&
-	       part->logging == slice->logging && part->owner == NULL &&
+	       part->logging == slice->logging && part->flags == 0 &&
 	       part->host == (len != 0 ? (unsigned char *)slice->host + offset :
 					 NULL);
 }

@@ -23,7 +23,7 @@ is_untouched(const struct vmmem_slice *slice)
 {
 	return slice->host == NULL && slice->len == untouched.len &&
 	       slice->logging == NULL && slice->log_offset == 1 &&
-	       slice->owner == NULL && slice->access == 77 &&
+	       slice->region == NULL && slice->access == 77 &&
 	       slice->reserved == 0;
 }
 
@@ -62,13 +62,16 @@ piece_adopt(struct piece *piece, uint64_t gpa, uint32_t access)
 	EXPECT(slice->reserved == 0);
 	EXPECT(slice->logging != NULL);
 	if (piece->count == 0) {
-		EXPECT(slice->host == NULL && slice->owner == NULL);
+		EXPECT(slice->host == NULL && slice->region == NULL);
 		EXPECT(*slice->logging == 0);
 		return;
 	}
 	first = piece->places[0].slot;
 	EXPECT(slice->host == host_of(&piece->places[0]));
-	EXPECT((slice->owner != NULL) == by_callback(first));
+	EXPECT(slice->region == first->region);
+	EXPECT(slice->gpa == first->start + piece->places[0].offset);
+	EXPECT((slice->flags & VMMEM_SLICE_FLAG_ACQUIRED) ==
+	       (by_callback(first) ? VMMEM_SLICE_FLAG_ACQUIRED : 0));
 	EXPECT((*slice->logging != 0) == log_is_logging(first->log));
 	if (must_release(first))
 		owner_of(first)->kept++;

@@ -5,7 +5,7 @@ import ctypes
 import errno
 import os
 
-from support import PAGE, Case, lib
+from support import PAGE, TOP, Case, lib
 
 
 class Backing(Case):
@@ -117,6 +117,12 @@ class Backing(Case):
         self.assertEqual(lib.listener_free(listener), 0)
         self.assertEqual(self.read(memory, 0, 2 * PAGE),
                          b"\xff" * PAGE + b"\0" * PAGE)
+        kind = lib.struct("range")
+        chain = (kind * 2)(kind(2 * PAGE, PAGE), kind(TOP, 0))
+        for function, guest in (("collection_discard_ranges", memory),
+                                ("space_discard_ranges", space)):
+            self.assertEqual(lib.call(function, guest, chain, 2, 0),
+                             (0, [PAGE, 0]))
 
     def test_untrusted(self):
         fd = self.memfd()
@@ -135,7 +141,7 @@ class Backing(Case):
         self.addCleanup(os.close, other)
         self.assertEqual(lib.get("fd_same_file", fd, other), 1)
         builder = self.builder(0, 4 * PAGE)
-        lib.region_builder_set_untrusted_file(builder, fd, 0, None)
+        lib.region_builder_set_untrusted_file(builder, fd, 0, 0, None)
         self.assertEqual(lib.region_kind(self.build(builder)),
                          lib.REGION_FILE)
 

@@ -10,7 +10,7 @@ UNIT = 64
 
 class Bitmaps(Case):
     def bitmap(self, length=64 * UNIT, most=0):
-        bitmap = lib.get("bitmap_new", length, most, UNIT)
+        bitmap = lib.get("bitmap_new", length, most, UNIT, None)
         self.addCleanup(lib.bitmap_unref, bitmap)
         return bitmap
 
@@ -74,10 +74,14 @@ class Bitmaps(Case):
         at = ctypes.addressof(bits) + 7 & ~7
         release = lib.bitmap_new_external.argtypes[4](released.append)
         bitmap = lib.get("bitmap_new_external", at, 16, 128 * UNIT, UNIT,
-                         release, 0xb175)
+                         release, 0xb175, None)
         self.assertEqual(lib.bitmap_mark(bitmap, 9 * UNIT, UNIT), 0)
         self.assertEqual(ctypes.string_at(at, 2), b"\0\2")
         self.assertEqual(lib.bitmap_is_logging(bitmap), 1)
+        self.assertEqual(lib.bitmap_logging(bitmap)[0], 1)
+        self.assertEqual(lib.bitmap_is_external(bitmap), 1)
+        self.assertEqual(lib.bitmap_max_len(bitmap), 128 * UNIT)
+        self.assertIsNone(lib.bitmap_name(bitmap))
         self.assertEqual(address(lib.bitmap_ref(bitmap)), address(bitmap))
         self.assertFalse(lib.bitmap_unref(bitmap))
         self.assertEqual(released, [])
@@ -136,8 +140,11 @@ class Bitmaps(Case):
 
     def test_harvest(self):
         bitmap = self.bitmap()
-        harvester = lib.get("harvester_new", bitmap)
+        harvester = lib.get("harvester_new", bitmap, None)
         self.assertEqual(lib.bitmap_mark(bitmap, UNIT, 3 * UNIT), 0)
+        self.assertEqual(address(lib.harvester_bitmap(harvester)),
+                         address(bitmap))
+        self.assertIsNone(lib.harvester_name(harvester))
         self.assertEqual(lib.get("harvester_take", harvester), 3)
         taken = lib.harvester_taken(harvester)
         self.assertEqual(self.dirty(taken), [(1, 3)])
@@ -150,3 +157,31 @@ class Bitmaps(Case):
         self.assertEqual(lib.harvester_confirm(harvester, 0, 2 ** 64 - 1), 0)
         self.assertEqual(lib.get("harvester_take", harvester), 4)
         self.assertFalse(lib.harvester_free(harvester))
+
+
+class DirtyLogs(Case):
+    def test_a_round(self):
+        builder = self.builder(0x10000, PAGE)
+        lib.region_builder_set_tracking(builder, UNIT)
+        memory = self.collection(self.build(builder))
+        space = lib.get("space_new", memory)
+        self.addCleanup(lib.space_unref, space)
+        log = lib.get("dirty_log_new", space, None)
+        self.assertEqual(address(lib.dirty_log_space(log)), address(space))
+        self.assertIsNone(lib.dirty_log_name(log))
+        self.assertEqual(lib.get("dirty_log_collect", log), PAGE)
+        found = lib.struct("dirty_range")()
+        self.assertEqual(lib.dirty_log_next(log, found), 0)
+        self.assertEqual((found.gpa, found.len), (0x10000, PAGE))
+        self.assertEqual(lib.dirty_log_confirm(log, found), 0)
+        self.write(memory, 0x10000 + UNIT, b"x")
+        self.assertEqual(lib.get("dirty_log_collect", log), UNIT)
+        self.assertEqual(lib.dirty_log_count(log), UNIT)
+        self.assertEqual(lib.dirty_log_next_unlogged(log, found), 0)
+        self.assertEqual(found.len, 0)
+
+        # What is written without a log is refused.
+        plain = self.region("anonymous", 0, PAGE)
+        self.assertEqual(lib.space_insert(space, plain), lib.ENOBITMAP)
+        self.assertFalse(lib.dirty_log_free(log))
+        self.assertEqual(lib.space_insert(space, plain), 0)

@@ -28,12 +28,37 @@ class Slices(Case):
         host, _ = lib.get("region_host_address", region, 16)
         self.assertEqual((slice_.host, slice_.len), (host, 32))
         self.assertEqual(slice_.access, lib.PROT_READ)
-        self.assertEqual(slice_.reserved, 0)
+        self.assertEqual((slice_.flags, slice_.gpa), (0, 0x10010))
+        self.assertEqual(address(slice_.region), address(region))
         self.assertEqual(slice_.logging[0], 0)
-        self.assertFalse(slice_.owner)
         lib.slice_release(slice_)
         self.assertEqual(lib.code("region_slice", region, 1, PAGE, 0),
                          lib.EOUTOFRANGE)
+
+    def test_what_inline_bodies_call(self):
+        slice_ = self.slice()
+        part = lib.get("inline_call_sub", slice_, 8, 8)
+        order = lib.ORDER_RELAXED
+        # The code of a word, and with what is added for a big-endian one.
+        self.assertEqual(lib.inline_call_store(part, 0, 4, order, 7), 0)
+        self.assertEqual(lib.inline_call_store(part, 4, 0x60 | 4, order, 1),
+                         0)
+        self.assertEqual(self.take(part, 4, 4), b"\0\0\0\1")
+        seen = ctypes.c_uint32()
+        self.assertEqual(lib.inline_call_modify(part, 0, 0x200 | 4, order, 3,
+                                                ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 7)
+        self.assertEqual(
+            lib.inline_call_compare_exchange(part, 0, 4, order, order, 10, 11,
+                                             ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 10)
+        self.assertEqual(lib.inline_call_load(slice_, 8, 4, order,
+                                              ctypes.byref(seen)), 0)
+        self.assertEqual(seen.value, 11)
+        for code in 0, 3, 0x11, 0x21, 0x70 | 2, 0x100 | 4, 0x80000004:
+            self.assertEqual(lib.inline_call_load(slice_, 8, code, order,
+                                                  ctypes.byref(seen)),
+                             lib.EARGUMENT)
 
     def test_of_a_collection(self):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
@@ -131,7 +156,7 @@ class Slices(Case):
                              top - 1)
             self.assertEqual(atomic("fetch_or", 0x50, order), 1)
             self.assertEqual(atomic("fetch_and", 0x41, order), 0x51)
-            self.assertEqual(atomic("load", lib.ORDER_CONSUME), 0x41)
+            self.assertEqual(atomic("load", lib.ORDER_RELAXED), 0x41)
             self.assertEqual(self.take(slice_, 64 + bits // 8, 8), bytes(8))
 
     def test_refusals(self):
@@ -160,9 +185,10 @@ class OnDemand(Case):
         ops = self.ops(acquire=acquire, release=release)
         region = self.region("custom", 0x4000, 128, ops, None)
         slice_ = lib.get("region_slice", region, 16, 32, lib.PROT_WRITE)
-        self.assertEqual(address(slice_.owner), address(region))
+        self.assertEqual(slice_.flags, lib.SLICE_FLAG_ACQUIRED)
+        self.assertEqual(address(slice_.region), address(region))
         part = lib.get("slice_sub", slice_, 8, 8)
-        self.assertFalse(part.owner)
+        self.assertEqual(part.flags, 0)
         self.assertEqual(lib.slice_write_le32(part, 4, 0x64636261), 0)
         self.assertEqual(ctypes.string_at(base + 28, 4), b"abcd")
         lib.slice_release(part)
@@ -171,7 +197,7 @@ class OnDemand(Case):
         lib.slice_release(slice_)
         self.assertFalse(slice_.host)
         self.assertEqual(slice_.len, 0)
-        self.assertFalse(slice_.owner)
+        self.assertFalse(slice_.region)
         self.assertEqual([name for name, *_ in calls], ["acquire", "release"])
         self.assertEqual(calls[0][1:], (16, 32, lib.PROT_WRITE, base + 16))
         self.assertEqual(calls[0][1:], calls[1][1:])

@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 
-from support import PAGE, Case, lib
+from support import PAGE, Case, address, lib
 
 F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
 USER = 0x7f0000000000
@@ -37,7 +37,7 @@ class Vhost(Case):
         self.space = lib.get("space_new", empty)
         lib.collection_unref(empty)
         self.addCleanup(lib.space_unref, self.space)
-        self.iotlb = lib.get("iotlb_new", 16)
+        self.iotlb = lib.get("iotlb_new", None)
         self.addCleanup(lib.iotlb_unref, self.iotlb)
         kind = lib.struct("vhost_options")
         options = kind(size=ctypes.sizeof(kind), iotlb=self.iotlb)
@@ -73,8 +73,24 @@ class Vhost(Case):
         row, mapping = lib.get("vhost_at", self.vhost, 2)
         self.assertEqual(row.gpa, 8 * PAGE)
         self.assertEqual(lib.region_len(mapping), PAGE)
+        host, _ = lib.get("region_host_address", mapping, 0)
+        # The same bytes of the file as the first row.
+        self.assertEqual(lib.get("vhost_host_to_gpa", self.vhost, host, PAGE),
+                         0)
+        self.assertEqual(lib.get("vhost_host_to_user", self.vhost, host, 1),
+                         USER)
         self.assertEqual(lib.vhost_remove(self.vhost, more), 0)
         self.assertEqual(lib.vhost_remove(self.vhost, more), lib.ENOREGION)
+
+    def test_what_was_set(self):
+        self.assertEqual(address(lib.vhost_space(self.vhost)),
+                         address(self.space))
+        self.assertEqual(address(lib.vhost_iotlb(self.vhost)),
+                         address(self.iotlb))
+        self.assertFalse(lib.vhost_rules(self.vhost))
+        self.assertEqual(lib.vhost_regions_max(self.vhost),
+                         lib.VHOST_REGIONS_MAX)
+        self.assertGreater(lib.vhost_bytes_max(self.vhost), PAGE)
 
     def test_log(self):
         log = sealed(PAGE)
@@ -87,15 +103,19 @@ class Vhost(Case):
         self.assertEqual(lib.collection_write_u8(seen, PAGE, 1), 0)
         lib.collection_unref(seen)
         self.assertEqual(os.pread(log, 2, 0), b"\x02\x00")
+        self.assertEqual(lib.vhost_mark(self.vhost, 8 * PAGE, 1), 0)
+        self.assertEqual(os.pread(log, 2, 0), b"\x02\x01")
         self.assertEqual(lib.vhost_clear_log(self.vhost), 0)
         self.assertFalse(lib.vhost_log(self.vhost))
 
     def test_messages(self):
+        due = ctypes.c_uint32()
         payload = struct.pack("=IIQQQQ", 1, 0, 0, PAGE, USER, 0)
         self.assertEqual(lib.vhost_message(
             self.vhost, lib.VHOST_SET_MEM_TABLE, payload, len(payload),
-            fds_of(self.fd), 1), 0)
-        kind = lib.struct("vhost_iotlb")
+            fds_of(self.fd), 1, ctypes.byref(due)), 0)
+        self.assertEqual(due.value, lib.VHOST_DUE_SPACE)
+        kind = lib.struct("vhost_iotlb_msg")
         message = kind(iova=0x5000, len=PAGE, user_address=USER, access=1,
                        type=lib.VHOST_IOTLB_UPDATE)
         self.assertEqual(lib.vhost_iotlb_message(self.vhost, message), 0)
@@ -175,4 +195,4 @@ class ProvokedByVhost:
         self.assertEqual(self.table(lambda vhost, fd: lib.vhost_set_log(
             vhost, -1, 0, 8)), -errno.EBADF)
         return self.table(lambda vhost, fd: lib.vhost_message(
-            vhost, 99, None, 0, None, 0))
+            vhost, 99, None, 0, None, 0, None))

@@ -35,6 +35,9 @@ class Headers:
             with open(path, encoding="ascii") as header:
                 text += header.read()
         text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
+        # Up to its #endif stand bodies only, to the end of the header.
+        text = re.sub(r"#ifndef VMMEM_NO_INLINE\n.*?\n#endif\s+"
+                      r"VMMEM_END_DECLS", "", text, flags=re.S)
         text = re.sub(r"\\\n", " ", text)
         directives = "\n".join(re.findall(r"^\s*#.*$", text, flags=re.M))
         text = re.sub(r"^\s*#.*$", "", text, flags=re.M)
@@ -44,9 +47,10 @@ class Headers:
                       flags=re.S)
 
         self.constants = {
-            name: int(value.rstrip("U"), 0)
+            name: int(value.rstrip("UL"), 0)
             for name, value in re.findall(
-                r"#\s*define\s+(VMMEM_\w+)[ \t]+\(?(-?\d+U?)\)?[ \t]*$",
+                r"#\s*define\s+(VMMEM_\w+)[ \t]+"
+                r"\(?(-?(?:0x[0-9a-f]+|\d+)U?L?L?)\)?[ \t]*$",
                 directives, flags=re.M)
         }
         # Each as (name, body): struct name { body }; typedef struct {} name;

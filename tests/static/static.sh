@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# static.sh CC ARCHIVE - the static library survives faults however it is
+# static.sh CC ARCHIVE SHARED - the static library survives faults however it is
 # linked, also where the linker takes out what nobody refers to; or it says that
-# it does not.
+# it does not.  A plugin that has it keeps it to itself.
 set -eu
 LC_ALL=C
 export LC_ALL
 
 cc=$1
 archive=$2
+shared=$3
 top=$(cd "$(dirname "$0")/../.." && pwd)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -61,6 +62,31 @@ for linker in '' -fuse-ld=bfd -fuse-ld=gold -fuse-ld=lld -fuse-ld=mold; do
 done
 [ "$linked" -ge 2 ] || fail "only $linked were linked"
 echo "$linked ways to link"
+
+# A plugin with a copy of its own beside one with the shared library, both loaded
+# for everybody to see: the calls of each go where they should, and nobody else
+# gets the copy.
+# shellcheck disable=SC2086
+$cc -std=c11 -D_GNU_SOURCE -O2 -fPIC -I"$top/include" -c -o "$tmp/plugin.o" \
+	"$top/tests/static/plugin.c"
+# shellcheck disable=SC2086
+$cc -std=c11 -D_GNU_SOURCE -O2 -o "$tmp/host" "$top/tests/static/host.c" -ldl
+link "$tmp/own.so" -shared "$tmp/plugin.o" "$archive" ||
+	fail "no plugin of the static library: $(cat "$tmp/said")"
+link "$tmp/whole.so" -shared "$tmp/plugin.o" -Wl,--whole-archive "$archive" \
+	-Wl,--no-whole-archive ||
+	fail "no plugin of the whole static library: $(cat "$tmp/said")"
+link "$tmp/other.so" -shared "$tmp/plugin.o" "$shared" \
+	"-Wl,-rpath,$(dirname "$shared")" ||
+	fail "no plugin of the shared library: $(cat "$tmp/said")"
+for plugin in own whole; do
+	if nm -D --defined-only "$tmp/$plugin.so" | grep ' vmmem_'; then
+		fail "a plugin of the static library exports it"
+	fi
+done
+"$tmp/host" "$tmp/other.so" "$shared" "$tmp/own.so" "$tmp/own.so" \
+	"$tmp/whole.so" "$tmp/whole.so" ||
+	fail "a plugin calls another's copy"
 
 # A table that is lost, of an assembler that cannot have it kept: no handler is
 # put where it could not help.  It has another name here, as the library's is

@@ -144,10 +144,10 @@ region_on(enum backing backing, uint64_t gpa, uint64_t len)
 {
 	const int anonymous = MAP_ANONYMOUS | MAP_NORESERVE;
 	struct vmmem_region *region = NULL;
+	uint32_t flags = 0;
 	int fd = -1;
 
 	vmmem_region_builder_set_range(builder, gpa, len);
-	vmmem_region_builder_set_mapping_flags(builder, MAP_NORESERVE);
 	vmmem_policy_set_lock(policy, VMMEM_LOCK_NO);
 	switch (backing) {
 	case ANONYMOUS_LOCKED:
@@ -164,8 +164,7 @@ region_on(enum backing backing, uint64_t gpa, uint64_t len)
 		break;
 	case PRIVATE_MEMFD:
 	case PRIVATE_DISK:
-		vmmem_region_builder_set_mapping_flags(
-			builder, MAP_NORESERVE | MAP_PRIVATE);
+		flags = VMMEM_FILE_PRIVATE;
 		__attribute__((__fallthrough__));
 	case SHARED_MEMFD:
 	case SHARED_DISK:
@@ -175,7 +174,7 @@ region_on(enum backing backing, uint64_t gpa, uint64_t len)
 		if (fd < 0)
 			return NULL;
 		fill_file(fd, len + page_size());
-		vmmem_region_builder_set_file(builder, fd, page_size());
+		vmmem_region_builder_set_file(builder, fd, page_size(), flags);
 		break;
 	case EXTERNAL_PRIVATE:
 		map_store(len, MAP_PRIVATE | anonymous, -1);

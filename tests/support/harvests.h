@@ -16,7 +16,7 @@ new_bitmap(uint64_t len)
 {
 	struct vmmem_bitmap *bitmap;
 
-	ck_assert_int_eq(vmmem_bitmap_new(len, 0, PAGE, &bitmap), 0);
+	ck_assert_int_eq(vmmem_bitmap_new(len, 0, PAGE, NULL, &bitmap), 0);
 	return bitmap;
 }
 
@@ -25,7 +25,7 @@ new_harvester(struct vmmem_bitmap *bitmap)
 {
 	struct vmmem_harvester *harvester;
 
-	ck_assert_int_eq(vmmem_harvester_new(bitmap, &harvester), 0);
+	ck_assert_int_eq(vmmem_harvester_new(bitmap, NULL, &harvester), 0);
 	return harvester;
 }
 

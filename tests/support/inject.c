@@ -426,6 +426,17 @@ WRAP(int, memfd_create, const char *name, unsigned int flags)
 	return fd;
 }
 
+WRAP(int, eventfd, unsigned int count, int flags)
+{
+	int fd;
+
+	if (fails("eventfd", state.error))
+		return -1;
+	fd = __real_eventfd(count, flags);
+	take_descriptor(fd);
+	return fd;
+}
+
 WRAP(int, fcntl, int fd, int command, ...)
 {
 	va_list list;

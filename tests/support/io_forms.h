@@ -69,7 +69,7 @@ form_ranges(const struct form *form, const struct vmmem_collection *map,
 	return (form->to_fd ? vmmem_collection_ranges_to_fd :
 			      vmmem_collection_ranges_from_fd)(
 		map, ranges, count, 0, VMMEM_IO_REST, fd,
-		form_offset(form, at), form_flags(form), ret_done);
+		form_offset(form, at), form_flags(form), ret_done, NULL);
 }
 
 static inline int

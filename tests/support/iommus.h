@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "guest.h"
+#include "iotlbs.h"
 
 #define R VMMEM_PROT_READ
 #define W VMMEM_PROT_WRITE
@@ -99,7 +100,7 @@ see_open(size_t capacity, const struct vmmem_iommu_options *options)
 	regions[0] = region_of(0, HALF);
 	regions[1] = tracked_region(HALF, HALF);
 	see.physical = guest_of(regions, 2);
-	assert_ok(vmmem_iotlb_new(capacity, &see.iotlb));
+	assert_ok(iotlb_of(capacity, &see.iotlb));
 	assert_ok(vmmem_iommu_new(see.iotlb,
 				  options != NULL ? options : &standard,
 				  &see.iommu));

@@ -8,6 +8,7 @@
 #include <vmmem/vmmem.h>
 
 #include "io_forms.h"
+#include "iotlbs.h"
 #include "rng.h"
 #include "slices.h"
 
@@ -126,7 +127,7 @@ open_maps(void)
 		assert_ok(vmmem_bitmap_start_logging(bitmaps[i]));
 		maps[i] = guest_of_one(region);
 	}
-	assert_ok(vmmem_iotlb_new(4, &iotlb));
+	assert_ok(iotlb_of(4, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
 	assert_ok(vmmem_iommu_set_enabled(iommu, 1));
 	assert_ok(vmmem_collection_new_translated(iommu, maps[RAM],
@@ -244,7 +245,7 @@ to_fd(int map, int shape, int fd, uint64_t *ret_done)
 {
 	return vmmem_collection_ranges_to_fd(
 		maps[map], chain, shapes[shape].count, 0, VMMEM_IO_REST, fd,
-		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done);
+		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done, NULL);
 }
 
 static inline int
@@ -252,7 +253,7 @@ from_fd(int map, int shape, int fd, uint64_t *ret_done)
 {
 	return vmmem_collection_ranges_from_fd(
 		maps[map], chain, shapes[shape].count, 0, VMMEM_IO_REST, fd,
-		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done);
+		VMMEM_IO_POSITION, VMMEM_IO_MESSAGE, ret_done, NULL);
 }
 
 static inline void

@@ -73,7 +73,7 @@ set_kind(int kind)
 	if (kind == VMMEM_REGION_MEMFD)
 		vmmem_region_builder_set_memfd(builder);
 	else if (kind == VMMEM_REGION_FILE)
-		vmmem_region_builder_set_file(builder, fd, page_size());
+		vmmem_region_builder_set_file(builder, fd, page_size(), 0);
 }
 
 /* The kinds that the library maps, for loop tests. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* What the loaded library can do here, and how large it knows structs. */
+#include <vmmem/fault.h>
+#include <vmmem/fd.h>
+#include <vmmem/iommu.h>
+#include <vmmem/listener.h>
+#include <vmmem/policy.h>
+#include <vmmem/region.h>
+#include <vmmem/residency.h>
+#include <vmmem/version.h>
+
+#include "base/api.h"
+#include "base/barrier.h"
+#include "guest/fault.h"
+
+VMMEM_API int
+vmmem_supports(uint32_t feature)
+{
+	switch (feature) {
+	case VMMEM_FEATURE_FAULT_SURVIVAL:
+		return vmmem_fault_has_table();
+	case VMMEM_FEATURE_MEMBARRIER:
+		return vmmem_barrier_available();
+	default:
+		return 0;
+	}
+}
+
+/* In the order of their numbers; tests/abi/sized.sh wants each of them. */
+static const size_t sizes[] = {
+	[VMMEM_STRUCT_FD_REPORT] = sizeof(struct vmmem_fd_report),
+	[VMMEM_STRUCT_FD_RULES] = sizeof(struct vmmem_fd_rules),
+	[VMMEM_STRUCT_IOMMU_OPTIONS] = sizeof(struct vmmem_iommu_options),
+	[VMMEM_STRUCT_LISTENER_OPS] = sizeof(struct vmmem_listener_ops),
+	[VMMEM_STRUCT_POLICY_REPORT] = sizeof(struct vmmem_policy_report),
+	[VMMEM_STRUCT_REGION_OPS] = sizeof(struct vmmem_region_ops),
+	[VMMEM_STRUCT_RESIDENCY] = sizeof(struct vmmem_residency),
+};
+
+VMMEM_API size_t
+vmmem_struct_size(uint32_t which)
+{
+	return which < sizeof(sizes) / sizeof(sizes[0]) ? sizes[which] : 0;
+}

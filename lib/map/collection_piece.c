@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Walking over a map region by region. */
+#include <vmmem/error.h>
+
+#include "base/api.h"
+#include "map/collection_priv.h"
+#include "map/translate.h"
+
+#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+VMMEM_API size_t
+vmmem_collection_index(const struct vmmem_collection *collection, uint64_t gpa)
+{
+	size_t at;
+
+	if (collection == NULL)
+		return 0;
+	collection = vmmem_physical(collection);
+	at = vmmem_first_after(collection, gpa);
+	return at > 0 && collection->regions[at - 1]->last >= gpa ? at - 1 :
+								     at;
+}
+
+VMMEM_API int
+vmmem_collection_overlaps(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint64_t len)
+{
+	size_t at;
+
+	if (collection == NULL || len == 0)
+		return 0;
+	collection = vmmem_physical(collection);
+	at = vmmem_collection_index(collection, gpa);
+	if (at == collection->count)
+		return 0;
+	return collection->starts[at] <= gpa ||
+	       collection->starts[at] - gpa < len;
+}
+
+/* What is stored of a piece. */
+struct piece {
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+	uint64_t len;
+};
+
+/* see_piece() finds the piece of a translated collection. */
+static int
+see_piece(const struct vmmem_collection *collection, uint64_t iova,
+	  uint64_t len, uint32_t access, struct piece *ret_piece)
+{
+	struct vmmem_iommu_wait wait = { 0 };
+	struct vmmem_seen seen;
+	int rc;
+
+	rc = vmmem_see(collection, iova, len, access, &wait, &seen);
+	if (rc != 0)
+		return rc;
+	vmmem_unsee(&seen);
+	*ret_piece = (struct piece){ seen.entry, seen.offset, seen.len };
+	return 0;
+}
+
+/* find_piece() finds the piece of a plain one. */
+static int
+find_piece(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t len, uint32_t access, struct piece *ret_piece)
+{
+	const struct vmmem_entry *entry;
+	uint64_t offset;
+
+	entry = vmmem_find(collection, gpa, &offset);
+	if (entry == NULL)
+		return VMMEM_EBADADDR;
+	if ((access & ~entry->access) != 0)
+		return VMMEM_EDENIED;
+	if (!vmmem_range_within(entry->span, offset, len))
+		len = entry->span - offset + 1;
+	*ret_piece = (struct piece){ entry, offset, len };
+	return 0;
+}
+
+VMMEM_API int
+vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
+		       uint64_t len, uint32_t access,
+		       struct vmmem_region **ret_region, uint64_t *ret_offset,
+		       uint64_t *ret_len, void **ret_host)
+{
+	struct piece piece;
+	int rc;
+
+	if (collection == NULL || ret_region == NULL || ret_offset == NULL ||
+	    ret_len == NULL || (access & ~ACCESS_KNOWN) != 0)
+		return VMMEM_EARGUMENT;
+	if (len == 0)
+		return VMMEM_EZEROLEN;
+	rc = (collection->translation != NULL ? see_piece : find_piece)(
+		collection, gpa, len, access, &piece);
+	if (rc != 0)
+		return rc;
+	/* There are no bytes behind the last address. */
+	if (piece.len != len && piece.len - 1 == UINT64_MAX - gpa)
+		return VMMEM_EWRAPS;
+	*ret_region = vmmem_region_of(piece.entry);
+	*ret_offset = piece.offset;
+	*ret_len = piece.len;
+	if (ret_host != NULL)
+		*ret_host = piece.entry->host != NULL ?
+				    piece.entry->host + piece.offset :
+				    NULL;
+	return 0;
+}

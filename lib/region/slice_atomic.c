@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * Integers and atomics on a slice.  What vmmem/inline.h compiles into programs
+ * is the good case of these, and calls them in all others: so it is these that
+ * decide what an access returns.  They come back with a code where memory is
+ * gone, and access the memory of any slice, VMMEM_SLICE_CALL or not.
+ */
+#include <vmmem/endian.h>
+#include <vmmem/error.h>
+#include <vmmem/slice.h>
+#include <vmmem/slice_atomic.h>
+
+#include "base/api.h"
+#include "guest/byte_order.h"
+#include "guest/guest_atomic.h"
+#include "region/slice_priv.h"
+
+#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+static VMMEM_ALWAYS_INLINE bool
+is_aligned(const struct vmmem_slice *slice, uint64_t offset, uint64_t size)
+{
+	return ((uintptr_t)vmmem_slice_host(slice, offset) & (size - 1)) == 0;
+}
+
+/* check() tells whether an atomic of 'size' bytes may be done at 'offset'. */
+static VMMEM_ALWAYS_INLINE int
+check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
+      uint32_t need)
+{
+	if (!vmmem_slice_holds(slice, offset, size))
+		return VMMEM_EOUTOFRANGE;
+	if (!is_aligned(slice, offset, size))
+		return VMMEM_EMISALIGNED;
+	if ((need & ~slice->access) != 0)
+		return VMMEM_EDENIED;
+	return 0;
+}
+
+#define LOAD(bits)                                                         \
+	VMMEM_API int vmmem_slice_load_u##bits(                            \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		int order, uint##bits##_t *ret_value)                      \
+	{                                                                  \
+		uint##bits##_t value;                                      \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL || ret_value == NULL)                    \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))          \
+			return VMMEM_EORDER;                               \
+		rc = check(slice, offset, (bits) / 8, VMMEM_PROT_READ);    \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		rc = vmmem_atomic_load_u##bits(                            \
+			vmmem_slice_host(slice, offset), order, &value);   \
+		if (likely(rc == 0))                                       \
+			*ret_value = value;                                \
+		return rc;                                                 \
+	}
+
+#define STORE(bits)                                                        \
+	VMMEM_API int vmmem_slice_store_u##bits(                           \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t value, int order)                           \
+	{                                                                  \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL)                                         \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE))         \
+			return VMMEM_EORDER;                               \
+		rc = check(slice, offset, (bits) / 8, VMMEM_PROT_WRITE);   \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		rc = vmmem_atomic_store_u##bits(                           \
+			vmmem_slice_host(slice, offset), value, order);    \
+		if (likely(rc == 0))                                       \
+			vmmem_slice_written(slice, offset, (bits) / 8);    \
+		return rc;                                                 \
+	}
+
+#define COMPARE_EXCHANGE(bits)                                             \
+	VMMEM_API int vmmem_slice_compare_exchange_u##bits(                \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int success, int failure, uint##bits##_t *ret_previous)    \
+	{                                                                  \
+		uint##bits##_t previous;                                   \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL || ret_previous == NULL)                 \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(success, VMMEM_ORDERS_ALL) ||       \
+		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
+			return VMMEM_EORDER;                               \
+		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		rc = vmmem_atomic_compare_exchange_u##bits(                \
+			vmmem_slice_host(slice, offset), expected,         \
+			desired, vmmem_order_join(success, failure),       \
+			&previous);                                        \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		/* What was not stored need not be sent. */                \
+		if (previous == expected)                                  \
+			vmmem_slice_written(slice, offset, (bits) / 8);    \
+		*ret_previous = previous;                                  \
+		return 0;                                                  \
+	}
+
+#define MODIFY(name, bits)                                                 \
+	VMMEM_API int vmmem_slice_##name##_u##bits(                        \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t operand, int order,                         \
+		uint##bits##_t *ret_previous)                              \
+	{                                                                  \
+		uint##bits##_t previous;                                   \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL)                                         \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
+			return VMMEM_EORDER;                               \
+		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		if (rc != 0)                                               \
+			return rc;                                         \
+		rc = vmmem_atomic_##name##_u##bits(                        \
+			vmmem_slice_host(slice, offset), operand, order,   \
+			&previous);                                        \
+		if (!likely(rc == 0))                                      \
+			return rc;                                         \
+		vmmem_slice_written(slice, offset, (bits) / 8);            \
+		if (ret_previous != NULL)                                  \
+			*ret_previous = previous;                          \
+		return 0;                                                  \
+	}
+
+#define ALL(bits)                                                          \
+	LOAD(bits)                                                         \
+	STORE(bits)                                                        \
+	COMPARE_EXCHANGE(bits)                                             \
+	MODIFY(exchange, bits)                                             \
+	MODIFY(fetch_add, bits)                                            \
+	MODIFY(fetch_or, bits)                                             \
+	MODIFY(fetch_and, bits)
+
+ALL(8)
+ALL(16)
+ALL(32)
+ALL(64)
+
+VMMEM_ORDERED(slice, const struct vmmem_slice *slice, offset)
+
+/*
+ * Integers in the byte order of their TYPE.  One that is not aligned is not
+ * one access, and one that is not permitted gets its code, by moving bytes.
+ */
+#define INTEGER(type, bits, from, to)                                      \
+	VMMEM_API int vmmem_slice_read_##type(                             \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t *ret_value)                                 \
+	{                                                                  \
+		uint##bits##_t stored;                                     \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL || ret_value == NULL)                    \
+			return VMMEM_EARGUMENT;                            \
+		if (likely(check(slice, offset, (bits) / 8,                \
+				 VMMEM_PROT_READ) == 0))                   \
+			rc = vmmem_atomic_load_u##bits(                    \
+				vmmem_slice_host(slice, offset),           \
+				VMMEM_ORDER_RELAXED, &stored);             \
+		else                                                       \
+			rc = vmmem_slice_read(slice, offset, &stored,      \
+					      sizeof(stored));             \
+		if (likely(rc == 0))                                       \
+			*ret_value = from(stored);                         \
+		return rc;                                                 \
+	}                                                                  \
+                                                                           \
+	VMMEM_API int vmmem_slice_write_##type(                            \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t value)                                      \
+	{                                                                  \
+		const uint##bits##_t stored = to(value);                   \
+		int rc;                                                    \
+                                                                           \
+		if (slice == NULL)                                         \
+			return VMMEM_EARGUMENT;                            \
+		if (!likely(check(slice, offset, (bits) / 8,               \
+				  VMMEM_PROT_WRITE) == 0))                 \
+			return vmmem_slice_write(slice, offset, &stored,   \
+						 sizeof(stored));          \
+		rc = vmmem_atomic_store_u##bits(                           \
+			vmmem_slice_host(slice, offset), stored,           \
+			VMMEM_ORDER_RELAXED);                              \
+		if (likely(rc == 0))                                       \
+			vmmem_slice_written(slice, offset, (bits) / 8);    \
+		return rc;                                                 \
+	}
+
+#define SAME(value) (value)
+
+INTEGER(u8, 8, SAME, SAME)
+INTEGER(u16, 16, SAME, SAME)
+INTEGER(u32, 32, SAME, SAME)
+INTEGER(u64, 64, SAME, SAME)
+INTEGER(le16, 16, vmmem_le16_to_host, vmmem_le16_from_host)
+INTEGER(le32, 32, vmmem_le32_to_host, vmmem_le32_from_host)
+INTEGER(le64, 64, vmmem_le64_to_host, vmmem_le64_from_host)
+INTEGER(be16, 16, vmmem_be16_to_host, vmmem_be16_from_host)
+INTEGER(be32, 32, vmmem_be32_to_host, vmmem_be32_from_host)
+INTEGER(be64, 64, vmmem_be64_to_host, vmmem_be64_from_host)
