@@ -269,7 +269,7 @@ START_TEST(described_names)
 	vmmem_region_builder_set_range(builder, 2 * RAM, 0x10);
 	vmmem_region_builder_set_alias(builder, two[0], 0x20);
 	vmmem_region_builder_set_name(builder, "rom");
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &two[1]));
 	vmmem_region_builder_free(builder);
 	map = guest_of(two, 2);

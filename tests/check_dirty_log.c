@@ -435,11 +435,12 @@ START_TEST(plugged_in_and_out)
 	map = vmmem_space_get(space);
 	region = vmmem_region_ref(vmmem_collection_region(map, 0));
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, 0, HALF, NULL));
 	assert_ok(vmmem_update_remove(update, 16 * PAGE, PAGE, NULL));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 	ck_assert_uint_eq(collected(), 0);
 	assert_ok(send_dirty());

@@ -175,7 +175,7 @@ START_TEST(each_maker)
 					      &made));
 	expect_gone(&made);
 	assert_ok(vmmem_collection_slice_list(guest, &range, 1, READ_WRITE,
-					      &made, 1, &count));
+					      &made, 1, &count, NULL));
 	expect_gone(&made);
 	assert_ok(vmmem_slice_sub(&slice, page, page, &made));
 	expect_gone(&made);
@@ -200,7 +200,7 @@ START_TEST(through_an_iommu)
 	struct vmmem_iotlb *iotlb;
 	struct vmmem_slice made;
 
-	assert_ok(vmmem_iotlb_new(8, &iotlb));
+	assert_ok(vmmem_iotlb_new(NULL, &iotlb));
 	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
 	assert_ok(vmmem_collection_new_translated(iommu, guest, &seen));
 	assert_ok(vmmem_iotlb_map(iotlb, 16 * page, page, page, READ_WRITE));

@@ -178,7 +178,8 @@ START_TEST(the_log_and_the_timeout)
 	struct vmmem_iommu *iommu;
 	uint64_t start = 7;
 
-	assert_ok(vmmem_bitmap_new(0x1000, 0x1000, 0x1000, &options.log));
+	assert_ok(vmmem_bitmap_new(0x1000, 0x1000, 0x1000, NULL,
+				   &options.log));
 	assert_ok(vmmem_iommu_new(see.iotlb, &options, &iommu));
 	ck_assert_ptr_eq(vmmem_iommu_log(iommu, NULL), options.log);
 	ck_assert_ptr_eq(vmmem_iommu_log(iommu, &start), options.log);

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Sections of readers, which hold the map of a space in place. */
+#include "base/api.h"
+
+/*
+ * The definitions below take the place of the header's bodies, with the
+ * visibility of this library, shared or static.
+ */
+#define VMMEM_INLINE extern __inline__ __attribute__((__gnu_inline__))
+
 #include <vmmem/error.h>
 #include <vmmem/inline.h>
 #include <vmmem/reader.h>
@@ -8,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/api.h"
 #include "space/space_priv.h"
 
 /* The public part is where the whole begins. */
