@@ -350,7 +350,8 @@ shadow(struct vmmem_region *ram, uint64_t gpa, uint64_t len, int read_only)
 
 	vmmem_region_builder_set_range(builder, gpa, len);
 	vmmem_region_builder_set_alias(builder, ram, gpa);
-	vmmem_region_builder_set_read_only(builder, read_only);
+	if (read_only)
+		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	return region;
@@ -362,10 +363,11 @@ flip(struct vmmem_region *ram, uint64_t gpa, int read_only)
 	struct vmmem_region *region = shadow(ram, gpa, SEGMENT, read_only);
 	struct vmmem_update *update;
 
-	assert_ok(vmmem_update_begin(space, &update));
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
 	assert_ok(vmmem_update_remove(update, gpa, SEGMENT, NULL));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
 	vmmem_region_unref(region);
 }
 

@@ -48,7 +48,8 @@ view(uint64_t gpa, uint64_t len, uint64_t offset, int read_only)
 
 	vmmem_region_builder_set_range(builder, gpa, len);
 	vmmem_region_builder_set_alias(builder, ram, offset);
-	vmmem_region_builder_set_read_only(builder, read_only);
+	if (read_only)
+		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	return region;
