@@ -2,6 +2,7 @@
 /* The dirty log of the real KVM, in each of its ways. */
 #include "logged_vm.h"
 
+#include <vmmem/dirty_log.h>
 #include <vmmem/kvm.h>
 
 const char *
@@ -297,6 +298,45 @@ START_TEST(joined_slots_mark_the_right_pages)
 }
 END_TEST
 
+/* The dirty log of the space has KVM's in it, by guest address. */
+START_TEST(dirty_log_of_the_space)
+{
+	struct vmmem_dirty_log_options options = {
+		.size = sizeof(options), .collect = vmmem_kvm_log_collect_all
+	};
+	struct vmmem_region *region = tracked(GPA, PAGE);
+	struct vmmem_dirty_range range;
+	struct vmmem_dirty_log *log;
+	uint64_t bytes;
+
+	begin(_i);
+	options.opaque = kvm;
+	insert(region);
+	assert_ok(vmmem_dirty_log_new(space, &options, &log));
+	assert_ok(vmmem_kvm_log_start(kvm, NULL));
+	assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	/* All is to be sent once, and what KVM says at first may come after. */
+	ck_assert_uint_eq(bytes, LEN);
+	while (bytes != 0) {
+		memset(&range, 0, sizeof(range));
+		do {
+			assert_ok(vmmem_dirty_log_next(log, &range));
+			assert_ok(vmmem_dirty_log_confirm(log, &range));
+		} while (range.len != 0);
+		assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	}
+	write_page(7);
+	assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	memset(&range, 0, sizeof(range));
+	assert_ok(vmmem_dirty_log_next(log, &range));
+	ck_assert_uint_eq(range.gpa, GPA + 7 * PAGE);
+	vmmem_dirty_log_free(log);
+	assert_code(vmmem_kvm_log_collect_all(NULL), VMMEM_EARGUMENT);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(region_without_a_bitmap_cannot_be_logged)
 {
 	struct vmmem_region *plain, *with;
@@ -401,6 +441,7 @@ make_suite(void)
 	VM_ADD_WAYS(each, moving_loses_no_mark);
 	VM_ADD_WAYS(each, page_sizes_are_converted);
 	VM_ADD_WAYS(each, joined_slots_mark_the_right_pages);
+	VM_ADD_WAYS(each, dirty_log_of_the_space);
 	VM_ADD_WAYS(each, region_without_a_bitmap_cannot_be_logged);
 	VM_ADD_WAYS(each, regions_that_come_later);
 	VM_ADD_WAYS(each, starts_of_a_region_that_goes);

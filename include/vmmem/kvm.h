@@ -337,6 +337,13 @@ VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
 					  struct vmmem_region *region);
 
 /*
+ * vmmem_kvm_log_collect_all() is vmmem_kvm_log_collect() of all regions, in the
+ * shape of a callback that gets one pointer: 'kvm' is the object.  It is what the
+ * 'collect' of a dirty log of the space wants (vmmem/dirty_log.h).
+ */
+VMMEM_NODISCARD int vmmem_kvm_log_collect_all(void *kvm);
+
+/*
  * vmmem_kvm_add_vcpu() maps the ring of the vCPU 'vcpu_fd', from
  * KVM_CREATE_VCPU, to collect from it.  Before the vCPU runs, and if log is
  * VMMEM_KVM_LOG_RING only.  The descriptor stays the caller's.

@@ -512,3 +512,9 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	vmmem_kvm_unlock(kvm);
 	return rc;
 }
+
+VMMEM_API int
+vmmem_kvm_log_collect_all(void *kvm)
+{
+	return vmmem_kvm_log_collect(kvm, NULL);
+}

@@ -144,6 +144,7 @@ class Kvm(SpaceCase):
         kvm = self.kvm(space, self.machine())
         self.assertEqual(lib.kvm_log_start(kvm, None), 0)
         self.assertEqual(lib.kvm_log_collect(kvm, None), 0)
+        self.assertEqual(lib.kvm_log_collect_all(kvm), 0)
         self.assertEqual(
             lib.space_insert(space, self.region("anonymous", PAGE, PAGE)),
             lib.ENOBITMAP)
