@@ -9,9 +9,12 @@
 
 #include "base/api.h"
 #include "kvm/kvm_priv.h"
+#include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN (VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE)
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
+	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
 
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
@@ -181,11 +184,10 @@ published(void *opaque, struct vmmem_collection *old_map,
 {
 	struct vmmem_kvm *kvm = opaque;
 
-	(void)old_map;
-	(void)new_map;
 	if (vmmem_kvm_lock(kvm) != 0)
 		return;
 	vmmem_kvm_forget_starts(kvm);
+	vmmem_slot_table_drop_notes(kvm->slots, old_map, new_map);
 	vmmem_kvm_unlock(kvm);
 }
 
@@ -285,8 +287,12 @@ make_slots(struct vmmem_kvm *kvm)
 
 #ifndef __s390x__ /* where KVM moves none */
 	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) == 0)
-		options.flags = VMMEM_SLOT_TABLE_CAN_MOVE;
+		options.flags |= VMMEM_SLOT_TABLE_CAN_MOVE;
 #endif
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_JOIN) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_NO_JOIN;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_LEAVE_ODD) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_LEAVE_ODD;
 	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 
@@ -412,6 +418,65 @@ vmmem_kvm_slot_find(const struct vmmem_kvm *kvm, uint64_t gpa,
 	return rc;
 }
 
+/* put_note() sets what a region is to have, and makes the slots so. */
+static int
+put_note(struct vmmem_kvm *kvm, struct vmmem_region *region,
+	 struct vmmem_slot_note note)
+{
+	struct vmmem_slot_note old;
+	int rc;
+
+	if (region == NULL)
+		return VMMEM_EARGUMENT;
+	rc = vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
+	old = vmmem_slot_table_note(kvm->slots, region);
+	rc = vmmem_slot_table_put_note(kvm->slots, region, note);
+	if (rc == 0) {
+		rc = vmmem_kvm_run(kvm, kvm->map);
+		if (rc == 0) {
+			kvm->pending = false;
+		} else {
+			(void)vmmem_slot_table_put_note(kvm->slots, region,
+							old);
+			vmmem_kvm_undo(kvm);
+		}
+	}
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_exclude(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	const struct vmmem_slot_note note = { .flags = VMMEM_SLOT_NONE };
+
+	return put_note(kvm, region, note);
+}
+
+VMMEM_API int
+vmmem_kvm_set_guest_memfd(struct vmmem_kvm *kvm, struct vmmem_region *region,
+			  int guest_memfd, uint64_t offset)
+{
+	const struct vmmem_slot_note note = {
+		.flags = VMMEM_SLOT_GUEST_MEMFD,
+		.guest_memfd = guest_memfd,
+		.offset = offset,
+	};
+
+	return guest_memfd < 0 ? VMMEM_EARGUMENT :
+				 put_note(kvm, region, note);
+}
+
+VMMEM_API int
+vmmem_kvm_unset(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	const struct vmmem_slot_note none = { .region = NULL };
+
+	return put_note(kvm, region, none);
+}
+
 VMMEM_API int
 vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
 {
@@ -446,4 +511,10 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	rc = vmmem_kvm_collect(kvm, region);
 	vmmem_kvm_unlock(kvm);
 	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_log_collect_all(void *kvm)
+{
+	return vmmem_kvm_log_collect(kvm, NULL);
 }

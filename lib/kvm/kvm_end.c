@@ -42,16 +42,13 @@ vmmem_kvm_destroy(struct vmmem_kvm *kvm)
 static int
 leave_space(struct vmmem_kvm *kvm)
 {
-	int rc;
-
 	if (kvm->listener == NULL)
 		return 0;
-	rc = vmmem_listener_free(kvm->listener);
-	if (rc == 0) {
-		kvm->listener = NULL;
-		kvm->space = NULL;
-	}
-	return rc;
+	if (vmmem_listener_free(kvm->listener) != 0)
+		return VMMEM_ESELFWAIT;
+	kvm->listener = NULL;
+	kvm->space = NULL;
+	return 0;
 }
 
 /* let_go() deletes all slots, as far as KVM does.  Under the lock. */
