@@ -42,6 +42,7 @@ static const struct named_code {
 	NAME(VMMEM_EUSEROVERLAP), NAME(VMMEM_EUSERADDR),
 	NAME(VMMEM_ELOGSHORT),   NAME(VMMEM_EMESSAGE),
 	NAME(VMMEM_EREGIONBYTES),
+	NAME(VMMEM_EPINNED),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

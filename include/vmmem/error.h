@@ -122,6 +122,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EMESSAGE (-4147)
 /* A memory table and its log have more bytes than is permitted. */
 #define VMMEM_EREGIONBYTES (-4148)
+/* A byte of the range is pinned: see vmmem/pin.h. */
+#define VMMEM_EPINNED (-4149)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -90,6 +90,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EMESSAGE, EBADMSG,
 	     "Message is malformed or of an unknown kind"),
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
+	CODE(VMMEM_EPINNED, EBUSY, "Memory is pinned"),
 };
 
 static const struct text *
