@@ -23,6 +23,7 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/region.h>
@@ -366,6 +367,9 @@ MEMBER(struct vmmem_residency, resident, 8, 8);
 MEMBER(struct vmmem_residency, huge, 16, 8);
 MEMBER(struct vmmem_residency, locked, 24, 8);
 
+/* vmmem/pin.h, since 0.9 */
+VALUE(VMMEM_PINS_MAX, 4096);
+
 /* vmmem/discard.h, since 0.1 */
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
 VALUE(VMMEM_DISCARD_UNMARKED, 2U);
@@ -461,6 +465,7 @@ VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
 VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_EFORKED, -4150);
+VALUE(VMMEM_EPINNED, -4151);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);

@@ -25,6 +25,7 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/iovec.h>
 #include <vmmem/listener.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/reader_access.h>

@@ -11,6 +11,7 @@
 #include "base/api.h"
 #include "base/cancel.h"
 #include "guest/fault_log.h"
+#include "region/pin_priv.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
 #include "base/unmap.h"
@@ -145,6 +146,7 @@ vmmem_region_free(struct vmmem_region *region)
 		vmmem_file_unref(region->file);
 	else if (region->fd >= 0)
 		close(region->fd);
+	vmmem_pin_set_free(region->pins);
 	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);
 	vmmem_region_unref(region->target);

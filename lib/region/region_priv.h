@@ -14,6 +14,7 @@
 #include "region/fd_priv.h"
 #include "region/policy_priv.h"
 struct vmmem_fault_record;
+struct vmmem_pin_set;
 struct vmmem_replaced;
 
 /*
@@ -95,6 +96,9 @@ struct vmmem_region {
 	 * ('bitmap_offset').  An alias has its target's, if that has one.
 	 */
 	struct vmmem_bitmap *bitmap;
+
+	/* What must not be discarded, or NULL.  An alias uses its target's. */
+	struct vmmem_pin_set *pins;
 
 	/* What was lost of the memory.  An alias uses its target's. */
 	struct vmmem_fault_record *faults;

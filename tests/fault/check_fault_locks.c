@@ -69,8 +69,8 @@ new_space(void)
 }
 
 /*
- * The writers' lock, that of the readers, and three for all: maps, files, and
- * what was replaced in files.
+ * The writers' lock, that of the readers, and four for all: maps, files, pins,
+ * and what was replaced in files.
  */
 START_TEST(forks)
 {
@@ -81,7 +81,7 @@ START_TEST(forks)
 
 	for (i = 0; i < 2; i++) {
 		OK(vmmem_space_before_fork(spaces[i]));
-		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 3);
+		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 4);
 	}
 	pid = fork();
 	if (pid == 0) {

@@ -124,6 +124,17 @@ class Backing(Case):
             self.assertEqual(lib.call(function, guest, chain, 2, 0),
                              (0, [PAGE, 0]))
 
+    def test_pins(self):
+        region = self.region("memfd", 0, 4 * PAGE)
+        self.assertEqual(lib.region_pin(region, PAGE, 8), 0)
+        self.assertEqual(lib.region_is_pinned(region, 0, 2 * PAGE), 1)
+        self.assertEqual(lib.region_is_pinned(region, 0, PAGE), 0)
+        self.assertEqual(lib.code("region_discard", region, 0, 2 * PAGE, 0),
+                         lib.EPINNED)
+        self.assertEqual(lib.region_unpin(region, PAGE, 8), 0)
+        self.assertEqual(lib.region_unpin(region, PAGE, 8), lib.ENOREGION)
+        self.assertEqual(lib.code("region_discard", region, 0, 2 * PAGE, 0), 0)
+
     def test_untrusted(self):
         fd = self.memfd()
         report = self.sized("fd_report")
@@ -191,6 +202,13 @@ class ProvokedByBacking:
         ops, _ = self.store(64)
         region = self.region("custom", 0, 64, ops, None)
         return lib.code("region_discard", region, 0, 64, 0)
+
+    def provoke_EPINNED(self):
+        region = self.region("memfd", 0, PAGE)
+        self.assertEqual(lib.region_pin(region, 0, 1), 0)
+        code = lib.code("region_discard", region, 0, PAGE, 0)
+        self.assertEqual(lib.region_unpin(region, 0, 1), 0)
+        return code
 
     def provoke_EFILETYPE(self):
         return self.check(types=lib.FD_TYPE_DEVICE)
