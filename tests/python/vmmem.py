@@ -47,9 +47,9 @@ class Headers:
                       flags=re.S)
 
         self.constants = {
-            name: int(value.rstrip("U"), 0)
+            name: int(value.rstrip("UL"), 0)
             for name, value in re.findall(
-                r"#\s*define\s+(VMMEM_\w+)[ \t]+\(?(-?\d+U?)\)?[ \t]*$",
+                r"#\s*define\s+(VMMEM_\w+)[ \t]+\(?(-?\d+U?|0x[0-9a-f]+U?L*)\)?[ \t]*$",
                 directives, flags=re.M)
         }
         # Each as (name, body): struct name { body }; typedef struct {} name;
