@@ -161,11 +161,6 @@ MEMBER(struct vmmem_slice, reserved, 56, 8);
 VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
 VALUE(VMMEM_SLICE_CALL, 0x40);
 
-/* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
-VALUE(VMMEM_INLINE_LOADS, 0x27U);
-VALUE(VMMEM_INLINE_STORES, 0x29U);
-VALUE(VMMEM_INLINE_ORDERS, 0x3fU);
-
 /* vmmem/endian.h, since 0.1 */
 SIZE(vmmem_le16, 2, 2);
 MEMBER(vmmem_le16, raw, 0, 2);
