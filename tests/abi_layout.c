@@ -215,8 +215,7 @@ MEMBER(struct vmmem_slice, region, 40, 8);
 MEMBER(struct vmmem_slice, gpa, 48, 8);
 MEMBER(struct vmmem_slice, reserved, 56, 8);
 VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
-
-/* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
+VALUE(VMMEM_SLICE_CALL, 0x40);
 
 /* vmmem/endian.h, since 0.1 */
 SIZE(vmmem_le16, 2, 2);
