@@ -135,9 +135,9 @@ run_duel(long most)
 	duel.cold = cold_lines();
 	map = map_of(&duel.pieces[0], 1);
 	atomic_store(&duel.maps[0], map);
-	require(vmmem_space_new(map, &duel.space) == 0);
+	require(vmmem_space_new(map, NULL, &duel.space) == 0);
 	vmmem_collection_unref(map);
-	require(vmmem_reader_new(duel.space, &duel.reader) == 0);
+	require(vmmem_reader_new(duel.space, NULL, &duel.reader) == 0);
 	require(pthread_create(&thread, NULL, duel_reader, &duel) == 0);
 	run_on(0);
 	for (round = 1; round <= most && atomic_load(&duel.lost) == 0; round++)

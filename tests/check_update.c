@@ -20,7 +20,7 @@ setup(void)
 	struct vmmem_collection *map = NULL;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 }
 
@@ -296,9 +296,9 @@ START_TEST(one_at_a_time)
 	assert_code(vmmem_update_new(space, 1000000, &again), VMMEM_ETIMEOUT);
 	ck_assert_ptr_eq(again, none);
 	/* These do not change the map. */
-	assert_ok(vmmem_listener_new(space, &ops, NULL, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, NULL, NULL, &listener));
 	assert_ok(vmmem_space_discard(space, 0, 0, 0, NULL));
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_collection_unref(vmmem_space_get(space));
 	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	vmmem_update_free(update);
@@ -328,7 +328,7 @@ START_TEST(after_the_end)
 	struct vmmem_update *update = begin(), *other;
 	struct vmmem_listener *listener;
 
-	assert_ok(vmmem_listener_new(space, &ops, &asked, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &asked, NULL, &listener));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_code(vmmem_update_commit(update), -ENOSPC);
 	/* Another one is open by now. */
@@ -347,7 +347,7 @@ START_TEST(after_the_end)
 	vmmem_update_free(other);
 	ck_assert_int_eq(asked, 2);
 	ck_assert_uint_eq(current_count(), 1);
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }

@@ -40,17 +40,44 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_space;
 
+/* The longest name of a space, a reader or a listener, in bytes. */
+#define VMMEM_SPACE_NAME_MAX 63
+
 /*
- * vmmem_space_new() makes a space whose current map is 'map', of which it
- * takes a reference.  The caller owns one reference to the space.
+ * struct vmmem_space_options is what a space may be given.  'size' is
+ * sizeof(struct vmmem_space_options).  'name' is copied, for texts; NULL is "".
+ * Since: 0.9.
+ */
+struct vmmem_space_options {
+	size_t size;
+	const char *name;
+};
+
+/*
+ * vmmem_space_new() makes a space whose current map is 'map', and takes a
+ * reference to 'map'.  If 'map' is NULL, the space begins with an empty map.
+ * 'options' may be NULL.  The caller owns one reference to the space.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'map' or 'ret_space' is NULL
- *   -ENOMEM          from the allocator
- *   -errno           what pthread_mutex_init(3) said
+ *   VMMEM_EARGUMENT     'ret_space' is NULL
+ *   VMMEM_ELONGNAME     the name is longer than VMMEM_SPACE_NAME_MAX
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.9 or above
+ *                       4096
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
+ *                       know
+ *   -ENOMEM             from the allocator
+ *   -errno              what pthread_mutex_init(3) said
+ * Since: 0.9 with options.
  */
 VMMEM_NODISCARD int vmmem_space_new(struct vmmem_collection *map,
+				    const struct vmmem_space_options *options,
 				    struct vmmem_space **ret_space);
+
+/*
+ * vmmem_space_name() returns the name that the options gave, or "".  The text
+ * is the space's.  NULL for NULL.  Since: 0.9.
+ */
+const char *vmmem_space_name(const struct vmmem_space *space);
 
 /*
  * vmmem_space_ref() takes one more reference and returns 'space'.  NULL stays

@@ -2,6 +2,7 @@
 /* The kvm object: its memory slots follow the map of a space. */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
+#include <vmmem/update.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -320,6 +321,10 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		.published = published,
 		.abort = abort_update,
 	};
+	struct vmmem_listener_options listener = {
+		.size = sizeof(listener),
+		.name = "kvm",
+	};
 	struct vmmem_kvm *kvm;
 	int rc;
 
@@ -337,6 +342,7 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		return rc;
 	}
 	rc = take_options(kvm, options);
+	listener.priority = kvm->options.priority;
 	if (rc == 0)
 		rc = find_out(kvm);
 	if (rc == 0)
@@ -346,8 +352,8 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 	if (rc == 0)
 		rc = vmmem_kvm_log_enable(kvm);
 	if (rc == 0)
-		rc = vmmem_listener_new(space, &ops, kvm,
-					kvm->options.priority, &kvm->listener);
+		rc = vmmem_listener_new(space, &ops, kvm, &listener,
+					&kvm->listener);
 	if (rc != 0) {
 		/* Another try, if undoing has failed as well. */
 		if (kvm->pending)
@@ -361,14 +367,29 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 
 /* set_closing() has the listener let go of slots, whatever KVM says. */
 static void
-set_closing(struct vmmem_kvm *kvm, bool closing)
+set_closing(struct vmmem_kvm *kvm)
 {
 	/* There the listener does nothing; for the lock see destroy(). */
 	if (vmmem_kvm_is_child(kvm))
 		return;
 	vmmem_kvm_lock(kvm);
-	kvm->closing = closing;
+	kvm->closing = true;
 	vmmem_kvm_unlock(kvm);
+}
+
+/*
+ * in_callback() tells whether this thread is in a callback of the space: there
+ * the listener would stay until the callback returns.
+ */
+static int
+in_callback(const struct vmmem_listener *listener)
+{
+	struct vmmem_update *update = NULL;
+	int rc;
+
+	rc = vmmem_update_new(vmmem_listener_space(listener), 0, &update);
+	vmmem_update_free(update);
+	return rc == VMMEM_ESELFWAIT;
 }
 
 VMMEM_API int
@@ -379,13 +400,10 @@ vmmem_kvm_free(struct vmmem_kvm *kvm)
 	if (kvm == NULL)
 		return 0;
 	if (kvm->listener != NULL) {
-		set_closing(kvm, true);
-		rc = vmmem_listener_free(kvm->listener);
-		if (rc != 0) {
-			set_closing(kvm, false);
-			return rc;
-		}
-		kvm->listener = NULL;
+		if (in_callback(kvm->listener))
+			return VMMEM_ESELFWAIT;
+		set_closing(kvm);
+		kvm->listener = vmmem_listener_free(kvm->listener);
 	}
 	if (vmmem_slot_table_count(kvm->slots) != 0 &&
 	    !vmmem_kvm_is_child(kvm)) {

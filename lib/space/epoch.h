@@ -39,6 +39,7 @@ struct vmmem_epoch_reader {
 	/* Under the lock, but for the list of those who look. */
 	LIST_ENTRY(vmmem_epoch_reader) link;
 	void *owner; /* the space */
+	char name[VMMEM_SPACE_NAME_MAX + 1];
 	/* It makes barriers, and has been seen to; or it was told to. */
 	bool fenced, asked;
 	/* It sees nothing that was replaced by this generation or before. */

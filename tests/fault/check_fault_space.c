@@ -57,7 +57,7 @@ make_space(struct vmmem_space **ret_space)
 	if (rc != 0)
 		return rc;
 	*ret_space = no_space;
-	rc = vmmem_space_new(map, ret_space);
+	rc = vmmem_space_new(map, NULL, ret_space);
 	vmmem_collection_unref(map);
 	REQUIRE(rc == 0 || *ret_space == no_space);
 	return rc;
@@ -83,7 +83,7 @@ spaces(void)
 
 	if (rc != 0)
 		return rc;
-	rc = vmmem_reader_new(space, &reader);
+	rc = vmmem_reader_new(space, NULL, &reader);
 	if (rc == 0) {
 		REQUIRE(vmmem_collection_count(vmmem_reader_enter(reader)) == 1);
 		vmmem_reader_leave(reader);
@@ -193,11 +193,11 @@ changes(void)
 
 	if (rc != 0)
 		return rc;
-	rc = vmmem_listener_new(space, &count_ops, &count, 0, &listener);
+	rc = vmmem_listener_new(space, &count_ops, &count, NULL, &listener);
 	if (rc == 0) {
 		rc = change(space, &count);
 		/* Undone without an allocation. */
-		REQUIRE(vmmem_listener_free(listener) == 0);
+		vmmem_listener_free(listener);
 	} else {
 		REQUIRE(listener == no_listener);
 	}
@@ -338,7 +338,7 @@ run_with_failing(unsigned int n)
 	ck_assert_int_eq(make_map(0, &map), 0);
 	ck_assert_int_eq(make_map(1, &second), 0);
 	inject_start(n, EPERM, false);
-	if (vmmem_space_new(map, &space) != 0) {
+	if (vmmem_space_new(map, NULL, &space) != 0) {
 		inject_stop();
 		vmmem_collection_unref(map);
 		vmmem_collection_unref(second);
@@ -348,7 +348,7 @@ run_with_failing(unsigned int n)
 	fired = inject_fired();
 	ck_assert(fired == NULL || strcmp(fired, "syscall") == 0);
 	vmmem_collection_unref(map);
-	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, NULL, &reader), 0);
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 
 	/* The first call of a commit allocates; the barrier comes after. */
@@ -376,6 +376,19 @@ START_TEST(missing_barriers)
 }
 END_TEST
 
+static int
+empty_space(void)
+{
+	struct vmmem_space *none = (void *)&none, *space = none;
+	int rc = vmmem_space_new(NULL, NULL, &space);
+
+	if (rc != 0)
+		REQUIRE(space == none);
+	else
+		vmmem_space_unref(space);
+	return tell(rc);
+}
+
 static const struct {
 	scenario_fn scenario;
 	int baseline;
@@ -384,6 +397,7 @@ static const struct {
 	{ changes, 0 },
 	{ several, 0 },
 	{ barriers, 0 },
+	{ empty_space, 0 },
 };
 
 START_TEST(sweep)

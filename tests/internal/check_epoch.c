@@ -349,8 +349,8 @@ START_TEST(space_without_a_barrier)
 	barriers = 0;
 	ck_assert_int_eq(vmmem_collection_new_empty(&map), 0);
 	ck_assert_int_eq(vmmem_collection_new_empty(&other), 0);
-	ck_assert_int_eq(vmmem_space_new(map, &space), 0);
-	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
+	ck_assert_int_eq(vmmem_space_new(map, NULL, &space), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, NULL, &reader), 0);
 	ck_assert_uint_eq(vmmem_reader_generation(reader), 0);
 	vmmem_reader_leave(reader);
 
@@ -387,7 +387,7 @@ new_space(void)
 	struct vmmem_space *space;
 
 	ck_assert_int_eq(vmmem_collection_new_empty(&map), 0);
-	ck_assert_int_eq(vmmem_space_new(map, &space), 0);
+	ck_assert_int_eq(vmmem_space_new(map, NULL, &space), 0);
 	vmmem_collection_unref(map);
 	return space;
 }
@@ -414,8 +414,8 @@ START_TEST(forbidden_in_a_space)
 	available = true;
 	result = 0;
 	space = new_space();
-	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
-	ck_assert_int_eq(vmmem_reader_new(space, &idle), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, NULL, &reader), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, NULL, &idle), 0);
 	result = -EPERM;
 	for (i = 0; i < 100; i++)
 		replace_and_use(space, reader);

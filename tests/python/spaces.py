@@ -11,12 +11,12 @@ from support import PAGE, Case, address, lib
 
 class SpaceCase(Case):
     def space(self, *ranges):
-        space = lib.get("space_new", self.memory(*ranges))
+        space = lib.get("space_new", self.memory(*ranges), None)
         self.addCleanup(lib.space_unref, space)
         return space
 
     def reader(self, space):
-        reader = lib.get("reader_new", space)
+        reader = lib.get("reader_new", space, None)
         self.addCleanup(lib.reader_free, reader)
         return reader
 
@@ -37,7 +37,11 @@ class Spaces(SpaceCase):
         for name, function in callbacks.items():
             setattr(ops, name, types[name](function))
         self.kept = [*getattr(self, "kept", []), ops]
-        return lib.call("listener_new", space, ops, None, priority)
+        options = lib.struct("listener_options")()
+        options.size = ctypes.sizeof(options)
+        options.name = b"python"
+        options.priority = priority
+        return lib.call("listener_new", space, ops, None, options)
 
     def test_replacing(self):
         space = self.space((0, PAGE))
@@ -59,6 +63,9 @@ class Spaces(SpaceCase):
     def test_sections(self):
         space = self.space((0, PAGE))
         reader = self.reader(space)
+        self.assertEqual(address(lib.reader_space(reader)), address(space))
+        self.assertEqual(lib.reader_name(reader), b"")
+        self.assertEqual(lib.space_name(space), b"")
         taken = lib.reader_enter(reader)
         generation = lib.reader_generation(reader)
         self.assertEqual(generation, lib.space_generation(space))
@@ -108,6 +115,10 @@ class Spaces(SpaceCase):
         code, listener = self.listener(space, added=note("added"),
                                        removed=note("removed"))
         self.assertEqual((code, heard), (0, [("added", 0)]))
+        self.assertEqual(address(lib.listener_space(listener)),
+                         address(space))
+        self.assertEqual(lib.listener_name(listener), b"python")
+        self.assertEqual(lib.listener_priority(listener), 0)
         self.assertEqual(
             self.listener(space, 1, added=note("no", -errno.EPERM))[0],
             -errno.EPERM)
@@ -115,7 +126,7 @@ class Spaces(SpaceCase):
         self.assertEqual(
             lib.space_insert(space, self.region("anonymous", PAGE, PAGE)), 0)
         self.assertEqual(heard, [("added", 1)])
-        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertFalse(lib.listener_free(listener))
         self.assertEqual(heard[1:], [("removed", 1), ("removed", 0)])
 
     def test_forking(self):
