@@ -376,6 +376,41 @@ START_TEST(missing_barriers)
 }
 END_TEST
 
+/* A ROM in the middle: two aliases, or the map as it was. */
+static int
+covered(void)
+{
+	struct vmmem_collection *map;
+	struct vmmem_region *region = no_region;
+	struct vmmem_update *update;
+	struct vmmem_space *space;
+	int rc = make_space(&space);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_new(space, VMMEM_FOREVER, &update);
+	if (rc != 0) {
+		vmmem_space_unref(space);
+		return tell(rc);
+	}
+	rc = vmmem_region_new_external(LEN / 4, LEN / 4, memory[1], &region);
+	if (rc == 0) {
+		rc = vmmem_update_overlay(update, region);
+		vmmem_region_unref(region);
+		map = vmmem_update_collection(update);
+		/* Afterwards, too, there may be no memory for it. */
+		if (map != NULL)
+			REQUIRE(vmmem_collection_count(map) ==
+				(rc == 0 ? 3 : 1));
+		else
+			rc = inject_code();
+	}
+	vmmem_update_free(update);
+	require_map(space, 0, 1);
+	vmmem_space_unref(space);
+	return tell(rc);
+}
+
 static int
 empty_space(void)
 {
@@ -398,6 +433,7 @@ static const struct {
 	{ several, 0 },
 	{ barriers, 0 },
 	{ empty_space, 0 },
+	{ covered, 0 },
 };
 
 START_TEST(sweep)

@@ -102,6 +102,20 @@ class Spaces(SpaceCase):
         self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
+    def test_updates_by_region(self):
+        space = self.space((0, 4 * PAGE))
+        update = lib.get("update_new", space, lib.FOREVER)
+        window = self.region("anonymous", PAGE, PAGE)
+        other = self.region("anonymous", PAGE, PAGE)
+        self.assertEqual(lib.update_overlay(update, window), 0)
+        self.assertEqual(lib.update_replace_region(update, window, other), 0)
+        self.assertEqual(lib.update_remove_region(update, window),
+                         lib.ENOREGION)
+        self.assertEqual(lib.update_remove_region(update, other), 0)
+        self.assertEqual(lib.update_commit(update), 0)
+        lib.update_free(update)
+        self.assertEqual(self.starts(space), [0, 2 * PAGE])
+
     def test_listeners(self):
         space = self.space((0, PAGE))
         heard = []
