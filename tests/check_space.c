@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Spaces on one thread: the current map, what is retired, and when it goes. */
+#include <pthread.h>
 #include <time.h>
 
 #include <vmmem/vmmem.h>
@@ -197,6 +198,51 @@ START_TEST(writers_drop)
 	replace(2);
 	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
 	ck_assert_int_eq(owned_is_released(&owned[2]), 0);
+}
+END_TEST
+
+struct borrowed {
+	struct vmmem_space *space;
+	uint64_t section;
+};
+
+static void *
+leave_elsewhere(void *opaque)
+{
+	struct borrowed *borrowed = opaque;
+
+	vmmem_space_leave(borrowed->space, borrowed->section);
+	return NULL;
+}
+
+/* A section without a reader, which another thread may end. */
+START_TEST(sections_without_a_reader)
+{
+	struct borrowed borrowed = { .space = space };
+	struct vmmem_collection *map = NULL, *newer = NULL;
+	uint64_t again;
+	pthread_t thread;
+
+	borrowed.section = vmmem_space_enter(space, &map);
+	replace(1);
+	again = vmmem_space_enter(space, &newer);
+	ck_assert_ptr_ne(map, newer);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	ck_assert_int_eq(vmmem_collection_contains(map, gpa_of(0)), 1);
+	ck_assert_int_eq(vmmem_collection_contains(newer, gpa_of(1)), 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, leave_elsewhere,
+					&borrowed),
+			 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	/* The other one sees the current map, and keeps nothing older. */
+	(void)!vmmem_space_synchronize(space, 0);
+	assert_ok(vmmem_space_synchronize(space, 0));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	vmmem_space_leave(space, again);
+	ck_assert_uint_eq(vmmem_space_enter(NULL, &map), 0);
+	ck_assert_ptr_null(map);
+	vmmem_space_leave(NULL, 0);
 }
 END_TEST
 
@@ -464,6 +510,7 @@ make_suite(void)
 	tcase_add_test(tcase, generations_are_of_one_space);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
+	tcase_add_test(tcase, sections_without_a_reader);
 	tcase_add_test(tcase, begins_empty);
 	tcase_add_loop_test(tcase, timeouts, 0, 4);
 	tcase_add_test(tcase, held_in_the_middle);

@@ -8,7 +8,9 @@
  *
  *     device threads  make a reader (vmmem/reader.h) once, and with it borrow
  *                     the map for as long as one access or one request takes
- *     other threads   take a reference with vmmem_space_get()
+ *     other threads   borrow the map between vmmem_space_enter() and
+ *                     vmmem_space_leave(), or take a reference with
+ *                     vmmem_space_get()
  *     writers         change the map by an update (vmmem/update.h), or with
  *                     vmmem_space_insert(), _remove() and _replace(), which
  *                     are updates of one step
@@ -102,6 +104,27 @@ struct vmmem_space *vmmem_space_unref(struct vmmem_space *space);
  * none.
  */
 struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
+
+/*
+ * vmmem_space_enter() begins a section without a reader, on any thread:
+ * 'ret_map' gets the current map, which is valid until vmmem_space_leave() with
+ * the value that was returned.  It is for callers that have no place to keep a
+ * reader: a library whose functions are called on any thread, a task that moves
+ * between threads.  Another thread may leave, so a goroutine, a virtual thread of
+ * Java or an async task of Rust may keep a section, but keep it short: it holds
+ * every map that is replaced meanwhile.
+ *
+ * Sections may be nested and may overlap; each may see another map.  Neither
+ * call waits or takes a lock, and both may run in a signal handler.  A section
+ * costs two atomic operations on a line that few threads share, where a
+ * reader's costs none, and vmmem_space_get() costs four.  A section that is
+ * never left is waited for by vmmem_space_synchronize(), and by nothing else.
+ *
+ * For NULL the map is NULL, and leaving is a no-op.  Since: 0.9.
+ */
+uint64_t vmmem_space_enter(struct vmmem_space *space,
+			   struct vmmem_collection **ret_map);
+void vmmem_space_leave(struct vmmem_space *space, uint64_t section);
 
 /*
  * vmmem_space_generation() returns the number of the current map: it grows with

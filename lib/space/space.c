@@ -205,6 +205,28 @@ vmmem_space_get(struct vmmem_space *space)
 }
 
 VMMEM_API uint64_t
+vmmem_space_enter(struct vmmem_space *space, struct vmmem_collection **ret_map)
+{
+	unsigned int section;
+
+	if (space == NULL) {
+		*ret_map = NULL;
+		return 0;
+	}
+	section = vmmem_epoch_enter(&space->epoch);
+	/* Sequentially consistent: vmmem_epoch_enter() says why. */
+	*ret_map = __atomic_load_n(&space->view.current, __ATOMIC_SEQ_CST);
+	return section;
+}
+
+VMMEM_API void
+vmmem_space_leave(struct vmmem_space *space, uint64_t section)
+{
+	if (space != NULL)
+		vmmem_epoch_leave(&space->epoch, (unsigned int)section);
+}
+
+VMMEM_API uint64_t
 vmmem_space_generation(const struct vmmem_space *space)
 {
 	if (space == NULL)

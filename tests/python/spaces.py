@@ -82,6 +82,13 @@ class Spaces(SpaceCase):
         self.assertEqual(lib.space_synchronize(space, lib.FOREVER), 0)
         self.assertEqual(lib.reader_generation(reader), 0)
 
+    def test_sections_without_a_reader(self):
+        space = self.space((0, PAGE))
+        section, taken = lib.call("space_enter", space)
+        self.assertEqual(address(taken), address(lib.space_get(space)))
+        lib.collection_unref(taken)
+        lib.space_leave(space, section)
+
     def test_updates(self):
         space = self.space((0, PAGE), (PAGE, PAGE))
         update = lib.get("update_new", space, lib.FOREVER)
