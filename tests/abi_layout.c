@@ -211,6 +211,9 @@ SIZE(struct vmmem_reader_options, 16, 8);
 MEMBER(struct vmmem_reader_options, size, 0, 8);
 MEMBER(struct vmmem_reader_options, name, 8, 8);
 VALUE(VMMEM_SPACE_NAME_MAX, 63);
+VALUE(VMMEM_DIFF_END, 0);
+VALUE(VMMEM_DIFF_REMOVED, 1);
+VALUE(VMMEM_DIFF_ADDED, 2);
 
 /* vmmem/slot_table.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);

@@ -12,6 +12,7 @@
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
 #include <vmmem/collection.h>
+#include <vmmem/diff.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>

@@ -412,6 +412,19 @@ covered(void)
 }
 
 static int
+differences(void)
+{
+	struct vmmem_diff *none = (void *)&none, *diff = none;
+	int rc = vmmem_diff_new(NULL, NULL, &diff);
+
+	if (rc != 0)
+		REQUIRE(diff == none);
+	else
+		vmmem_diff_free(diff);
+	return tell(rc);
+}
+
+static int
 empty_space(void)
 {
 	struct vmmem_space *none = (void *)&none, *space = none;
@@ -433,6 +446,7 @@ static const struct {
 	{ several, 0 },
 	{ barriers, 0 },
 	{ empty_space, 0 },
+	{ differences, 0 },
 	{ covered, 0 },
 };
 

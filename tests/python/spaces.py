@@ -109,6 +109,24 @@ class Spaces(SpaceCase):
         self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
+    def test_differences(self):
+        space = self.space((0, PAGE))
+        before = lib.space_get(space)
+        self.assertEqual(lib.space_replace(space, self.memory((PAGE, PAGE))),
+                         0)
+        after = lib.space_get(space)
+        diff = lib.get("diff_new", before, after)
+        kind, region = lib.call("diff_next", diff)
+        self.assertEqual((kind, lib.region_start(region)),
+                         (lib.DIFF_REMOVED, 0))
+        kind, region = lib.call("diff_next", diff)
+        self.assertEqual((kind, lib.region_start(region)),
+                         (lib.DIFF_ADDED, PAGE))
+        self.assertEqual(lib.code("diff_next", diff), lib.DIFF_END)
+        self.assertFalse(lib.diff_free(diff))
+        lib.collection_unref(before)
+        lib.collection_unref(after)
+
     def test_updates_by_region(self):
         space = self.space((0, 4 * PAGE))
         update = lib.get("update_new", space, lib.FOREVER)
