@@ -472,8 +472,8 @@ main(void)
 	must(vmmem_bitmap_new(GIB, 0, PAGE, NULL, &bitmap));
 	must(vmmem_harvester_new(bitmap, NULL, &harvester));
 	must(vmmem_region_new_anonymous(REGION, REGION, &inserted));
-	must(vmmem_space_new(few, &space));
-	must(vmmem_reader_new(space, &reader));
+	must(vmmem_space_new(few, NULL, &space));
+	must(vmmem_reader_new(space, NULL, &reader));
 	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		measure(functions[i].name, functions[i].run);
 

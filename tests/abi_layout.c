@@ -242,7 +242,7 @@ MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
 /* vmmem/listener.h, since 0.1; it may grow at its end */
-GROWS(struct vmmem_listener_ops, 72, 8);
+GROWS(struct vmmem_listener_ops, 80, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
 MEMBER(struct vmmem_listener_ops, removed, 16, 8);
@@ -252,6 +252,22 @@ MEMBER(struct vmmem_listener_ops, published, 40, 8);
 MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
+MEMBER(struct vmmem_listener_ops, destroy, 72, 8);
+SIZE(struct vmmem_listener_options, 24, 8);
+MEMBER(struct vmmem_listener_options, size, 0, 8);
+MEMBER(struct vmmem_listener_options, name, 8, 8);
+MEMBER(struct vmmem_listener_options, priority, 16, 4);
+MEMBER(struct vmmem_listener_options, flags, 20, 4);
+SIZE(struct vmmem_space_options, 16, 8);
+MEMBER(struct vmmem_space_options, size, 0, 8);
+MEMBER(struct vmmem_space_options, name, 8, 8);
+SIZE(struct vmmem_reader_options, 16, 8);
+MEMBER(struct vmmem_reader_options, size, 0, 8);
+MEMBER(struct vmmem_reader_options, name, 8, 8);
+VALUE(VMMEM_SPACE_NAME_MAX, 63);
+VALUE(VMMEM_DIFF_END, 0);
+VALUE(VMMEM_DIFF_REMOVED, 1);
+VALUE(VMMEM_DIFF_ADDED, 2);
 
 /* vmmem/slot_table.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);

@@ -13,6 +13,7 @@
 #include <vmmem/bitmap.h>
 #include <vmmem/chain.h>
 #include <vmmem/collection.h>
+#include <vmmem/diff.h>
 #include <vmmem/dirty_log.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>

@@ -63,7 +63,7 @@ new_space(void)
 
 	OK(vmmem_collection_new_ranges(&(struct vmmem_range){ 0, LEN }, 1,
 				       &map));
-	OK(vmmem_space_new(map, &space));
+	OK(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	return space;
 }

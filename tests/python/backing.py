@@ -93,7 +93,7 @@ class Backing(Case):
     def test_discard_of_a_space(self):
         memory = self.memory((0, 4 * PAGE))
         self.write(memory, 0, b"\xff" * 4 * PAGE)
-        space = lib.get("space_new", memory)
+        space = lib.get("space_new", memory, None)
         self.addCleanup(lib.space_unref, space)
         seen, kind = [], lib.struct("listener_ops")
         types = dict(kind._fields_)
@@ -108,13 +108,13 @@ class Backing(Case):
         ops = kind(size=ctypes.sizeof(kind),
                    discarding=types["discarding"](discarding),
                    discarded=types["discarded"](discarded))
-        listener = lib.get("listener_new", space, ops, None, 0)
+        listener = lib.get("listener_new", space, ops, None, None)
         self.assertEqual(lib.call("space_discard", space, 0, PAGE, 0),
                          (-errno.EBUSY, 0))
         self.assertEqual(lib.call("space_discard", space, PAGE, PAGE, 0),
                          (0, PAGE))
         self.assertEqual(seen, [(0, PAGE), (PAGE, PAGE), 0])
-        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertFalse(lib.listener_free(listener))
         self.assertEqual(self.read(memory, 0, 2 * PAGE),
                          b"\xff" * PAGE + b"\0" * PAGE)
         kind = lib.struct("range")

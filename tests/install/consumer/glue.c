@@ -18,7 +18,7 @@ main(void)
 
 	code = vmmem_collection_new_ranges(&range, 1, &map);
 	if (code == 0)
-		code = vmmem_space_new(map, &space);
+		code = vmmem_space_new(map, NULL, &space);
 	if (code == 0)
 		code = vmmem_slot_table_new(NULL, &slots);
 	if (code == 0)
