@@ -185,7 +185,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
 /*
  * vmmem_region_builder_build() makes a region of the settings.  The caller
  * owns one reference.  On failure nothing is left behind, 'ret_region' is not
- * written, and the builder is as it was: it may be changed and built again.
+ * written, and the settings are as they were: they may be changed and built
+ * again.  vmmem_region_builder_why() tells which of them was wrong.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'builder' or 'ret_region' is NULL; an unknown bit in the
@@ -226,8 +227,19 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                       where the pool has too few free huge pages
  */
 VMMEM_NODISCARD int
-vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+vmmem_region_builder_build(struct vmmem_region_builder *builder,
 			   struct vmmem_region **ret_region);
+
+/*
+ * vmmem_region_builder_why() says, for people, what was wrong at the last
+ * build: one English sentence without a full stop, which names the setting.
+ * Each cause of VMMEM_EARGUMENT has its own.  Where nothing is known beyond the
+ * code, it is that of vmmem_strerror().  "" if the last build succeeded, if
+ * there was none, and for NULL.  The string is constant, and contains no
+ * address.  Since: 0.9.
+ */
+const char *
+vmmem_region_builder_why(const struct vmmem_region_builder *builder);
 
 VMMEM_END_DECLS
 

@@ -33,6 +33,9 @@ _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 /* All that a memfd has by itself, but for the executable bits. */
 #define MEMFD_MODE 0666
 
+static const char no_such_pages[] =
+	"The system has no pages of the huge page size";
+
 static uint32_t
 huge_bits(uint64_t page_size)
 {
@@ -233,7 +236,7 @@ flags_of(const struct vmmem_region_settings *settings, uint32_t huge_pages)
  */
 static int
 new_memory(struct vmmem_region *region,
-	   const struct vmmem_region_settings *settings, size_t *ret_len,
+	   struct vmmem_region_settings *settings, size_t *ret_len,
 	   size_t *ret_shift)
 {
 	uint64_t huge = settings->huge_page_size;
@@ -241,14 +244,16 @@ new_memory(struct vmmem_region *region,
 	region->huge_pages = huge != 0 ? VMMEM_HUGE_PAGES_YES : VMMEM_HUGE_PAGES_NO;
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The length is not a multiple of the huge "
+				    "page size");
 	*ret_shift = region->start % agreed(region);
 	return plan(region, region->page_size, *ret_shift, ret_len);
 }
 
 int
 vmmem_backing_anonymous(struct vmmem_region *region,
-			const struct vmmem_region_settings *settings)
+			 struct vmmem_region_settings *settings)
 {
 	uint32_t flags;
 	size_t len, shift;
@@ -266,7 +271,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	rc = map(region, len, shift, flags, -1, 0, false);
 	/* All else is valid, so it is the page size that the system lacks. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE, no_such_pages);
 	return rc;
 }
 
@@ -372,7 +377,7 @@ new_file(const struct vmmem_region *region, unsigned int how)
 
 int
 vmmem_backing_memfd(struct vmmem_region *region,
-		    const struct vmmem_region_settings *settings)
+		    struct vmmem_region_settings *settings)
 {
 	unsigned int how = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	uint64_t hole;
@@ -392,7 +397,8 @@ vmmem_backing_memfd(struct vmmem_region *region,
 		/* The page size is all that can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
-			return VMMEM_EHUGEPAGE;
+			return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+					    no_such_pages);
 		return -errno;
 	}
 	fd = keep_off_streams(fd);
@@ -513,7 +519,7 @@ has_pages(const struct vmmem_region *region,
 
 int
 vmmem_backing_file(struct vmmem_region *region,
-		   const struct vmmem_region_settings *settings)
+		   struct vmmem_region_settings *settings)
 {
 	uint64_t offset = settings->offset;
 	struct stat status;
@@ -524,7 +530,9 @@ vmmem_backing_file(struct vmmem_region *region,
 
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
-		return VMMEM_EWRAPS;
+		return vmmem_refuse(settings, VMMEM_EWRAPS,
+				    "The file's offset and the length pass the "
+				    "last offset that a file can have");
 
 	/*
 	 * Before there is one of our own, that would have to be closed: then a
@@ -546,7 +554,9 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (rc != 0)
 		return rc;
 	if (!has_pages(region, settings))
-		return VMMEM_EHUGEPAGE;
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The file has no pages of the huge page "
+				    "size, or the length is not a multiple");
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.
@@ -558,7 +568,9 @@ vmmem_backing_file(struct vmmem_region *region,
 	/* Whole pages are mapped, from the one in which the region begins. */
 	shift = offset % region->page_size;
 	if ((region->start ^ shift) % agreed(region) != 0)
-		return VMMEM_ECONGRUENCE;
+		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
+				    "Guest address and file offset differ "
+				    "modulo 16, or the policy's alignment");
 	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;

@@ -11,10 +11,10 @@
 #include "region/region_priv.h"
 
 int vmmem_backing_anonymous(struct vmmem_region *region,
-			    const struct vmmem_region_settings *settings);
+			    struct vmmem_region_settings *settings);
 int vmmem_backing_memfd(struct vmmem_region *region,
-			const struct vmmem_region_settings *settings);
+			struct vmmem_region_settings *settings);
 int vmmem_backing_file(struct vmmem_region *region,
-		       const struct vmmem_region_settings *settings);
+		       struct vmmem_region_settings *settings);
 
 #endif

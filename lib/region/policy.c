@@ -165,43 +165,80 @@ vmmem_policy_set_progress(struct vmmem_policy *policy,
 }
 
 static int
-check_nodes(const struct vmmem_policy_settings *policy)
+check_nodes(struct vmmem_region_settings *settings)
 {
-	if (policy->nodes_missing || policy->numa > VMMEM_NUMA_INTERLEAVE)
-		return VMMEM_EARGUMENT;
+	const struct vmmem_policy_settings *policy = &settings->policy;
+	const int code = VMMEM_EARGUMENT;
+
+	if (policy->nodes_missing)
+		return vmmem_refuse(settings, code,
+				    "The policy's array of nodes is NULL");
+	if (policy->numa > VMMEM_NUMA_INTERLEAVE)
+		return vmmem_refuse(settings, code,
+				    "The policy's NUMA mode is unknown");
 	if (policy->nodes_too_high)
-		return VMMEM_ENONODE;
+		return vmmem_refuse(settings, VMMEM_ENONODE,
+				    "The policy has a node that none can be");
 	if (policy->numa == VMMEM_NUMA_DEFAULT)
-		return policy->node_count == 0 ? 0 : VMMEM_EARGUMENT;
+		return policy->node_count == 0 ?
+			       0 :
+			       vmmem_refuse(settings, code,
+					    "The policy has nodes without a "
+					    "NUMA mode");
 	if (policy->numa != VMMEM_NUMA_PREFERRED && policy->node_count == 0)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, code,
+				    "The policy's NUMA mode has no nodes");
 	return 0;
 }
 
-int
-vmmem_policy_check(const struct vmmem_region_settings *settings)
+/* check_values() is for what is wrong whatever it is asked for. */
+static int
+check_values(struct vmmem_region_settings *settings)
 {
 	const struct vmmem_policy_settings *policy = &settings->policy;
+	const char *why = NULL;
+
+	if (policy->seals_set && settings->kind != VMMEM_REGION_MEMFD)
+		why = "The policy has seals, and the backing is no memfd";
+	else if (policy->seals_set && (policy->seals & ~SEALS_KNOWN) != 0)
+		why = "The policy has a seal that memory cannot have";
+	else if (policy->thp > VMMEM_THP_NO)
+		why = "The policy's value for transparent huge pages is unknown";
+	else if (policy->reserve > VMMEM_RESERVE_YES)
+		why = "The policy's value for reserving is unknown";
+	else if (policy->lock > VMMEM_LOCK_ON_FAULT)
+		why = "The policy's value for locking is unknown";
+	else if (policy->threads > VMMEM_PREFAULT_THREADS_MAX)
+		why = "The policy has too many threads to prefault";
+	else if ((policy->alignment & (policy->alignment - 1)) != 0)
+		why = "The policy's alignment is not a power of two";
+	return why != NULL ? vmmem_refuse(settings, VMMEM_EARGUMENT, why) : 0;
+}
+
+int
+vmmem_policy_check(struct vmmem_region_settings *settings)
+{
+	const struct vmmem_policy_settings *policy = &settings->policy;
+	const uint32_t touching = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
+	int rc;
 
 	if (!policy->set)
 		return 0;
 	if (settings->kind > VMMEM_REGION_FILE)
-		return VMMEM_EARGUMENT;
-	if (policy->seals_set && (settings->kind != VMMEM_REGION_MEMFD ||
-				  (policy->seals & ~SEALS_KNOWN) != 0))
-		return VMMEM_EARGUMENT;
-	if (policy->thp > VMMEM_THP_NO ||
-	    policy->reserve > VMMEM_RESERVE_YES ||
-	    policy->lock > VMMEM_LOCK_ON_FAULT ||
-	    policy->threads > VMMEM_PREFAULT_THREADS_MAX)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "A policy is for memory that the library "
+				    "maps");
+	rc = check_values(settings);
+	if (rc != 0)
+		return rc;
 	if (policy->thp != VMMEM_THP_DEFAULT && settings->huge_page_size != 0)
-		return VMMEM_EARGUMENT;
-	if ((policy->alignment & (policy->alignment - 1)) != 0)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The policy's transparent huge pages "
+				    "contradict the huge page size");
 	/* What may not be touched cannot be filled. */
-	if (policy->threads != 0 &&
-	    (settings->protection & (VMMEM_PROT_READ | VMMEM_PROT_WRITE)) == 0)
-		return VMMEM_EARGUMENT;
-	return check_nodes(policy);
+	if (policy->threads != 0 && (settings->protection & touching) == 0)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The policy prefaults what the protection "
+				    "does not let touch");
+	return check_nodes(settings);
 }

@@ -42,7 +42,7 @@ struct vmmem_region_settings;
  * vmmem_policy_check() says what is wrong with the policy of 'settings', as
  * far as that can be told before anything is mapped.
  */
-int vmmem_policy_check(const struct vmmem_region_settings *settings);
+int vmmem_policy_check(struct vmmem_region_settings *settings);
 
 /*
  * vmmem_policy_advise() gives [address, address + len), whole pages that were

@@ -258,31 +258,41 @@ vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 
 /* What can be told from the settings alone, whatever the backing. */
 static int
-check(const struct vmmem_region_settings *settings)
+check(struct vmmem_region_settings *settings)
 {
+	const uint64_t huge = settings->huge_page_size;
+
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0 ||
-	    settings->file_flags == FILE_FLAGS_KNOWN)
-		return VMMEM_EARGUMENT;
+	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The file's flags have an unknown bit");
+	if (settings->file_flags == FILE_FLAGS_KNOWN)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The file's flags contradict each other");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The protection has an unknown bit");
 	/* Sizes of pages are powers of two, and huge ones above the page's. */
-	if (settings->huge_page_size != 0 &&
-	    ((settings->huge_page_size & (settings->huge_page_size - 1)) != 0 ||
-	     settings->huge_page_size <= (uint64_t)sysconf(_SC_PAGESIZE)))
-		return VMMEM_EHUGEPAGE;
+	if (huge != 0 && ((huge & (huge - 1)) != 0 ||
+			  huge <= (uint64_t)sysconf(_SC_PAGESIZE)))
+		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
+				    "The huge page size is not a power of two "
+				    "above the page size");
 	if (settings->rules_code != 0)
-		return settings->rules_code;
+		return vmmem_refuse(settings, settings->rules_code,
+				    "The rules for the file have a wrong size "
+				    "or an unknown bit");
 	return vmmem_policy_check(settings);
 }
 
 static int
 back_external(struct vmmem_region *region,
-	      const struct vmmem_region_settings *settings)
+	      struct vmmem_region_settings *settings)
 {
 	if (settings->host == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The external memory is NULL");
 	region->host = settings->host;
 	if (settings->huge_page_size != 0) {
 		region->huge_pages = VMMEM_HUGE_PAGES_YES;
@@ -293,18 +303,20 @@ back_external(struct vmmem_region *region,
 
 static int
 back_alias(struct vmmem_region *region,
-	   const struct vmmem_region_settings *settings)
+	   struct vmmem_region_settings *settings)
 {
 	struct vmmem_region *target = settings->target;
 	struct vmmem_region *owner;
 	uint64_t span;
 
 	if (target == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The alias has no target");
 	span = target->last - target->start;
 	if (settings->offset > span ||
 	    region->last - region->start > span - settings->offset)
-		return VMMEM_EOUTOFRANGE;
+		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
+				    "The alias reaches past its target");
 
 	/* Straight to the bytes: chains of aliases never get longer than 1. */
 	owner = target->target != NULL ? target->target : target;
@@ -328,18 +340,21 @@ back_alias(struct vmmem_region *region,
 
 static int
 back_custom(struct vmmem_region *region,
-	    const struct vmmem_region_settings *settings)
+	    struct vmmem_region_settings *settings)
 {
 	struct vmmem_region_ops *ops = &region->ops;
 	void *host = NULL;
 	int rc;
 
 	if (settings->ops == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The custom region has no callbacks");
 	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
 			       sizeof(struct vmmem_region_ops));
 	if (rc != 0)
-		return rc;
+		return vmmem_refuse(settings, rc,
+				    "The size of the callbacks is wrong, or "
+				    "the library too old for one of them");
 
 	rc = ops->host != NULL ? ops->host(settings->opaque, &host) :
 				 VMMEM_ENOHOST;
@@ -347,7 +362,8 @@ back_custom(struct vmmem_region *region,
 		return VMMEM_ECALLBACK;
 	if (rc == 0) {
 		if (host == NULL)
-			return VMMEM_EARGUMENT;
+			return vmmem_refuse(settings, VMMEM_EARGUMENT,
+					    "The host() callback stored NULL");
 		region->host = host;
 		return 0;
 	}
@@ -355,14 +371,16 @@ back_custom(struct vmmem_region *region,
 		return rc;
 
 	if (ops->read == NULL && ops->acquire == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The custom region has no host address, "
+				    "no read() and no acquire()");
 	if (ops->write == NULL && ops->acquire == NULL)
 		region->protection &= ~VMMEM_PROT_WRITE;
 	return 0;
 }
 
 static int
-back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+back(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
 	switch (settings->kind) {
 	case VMMEM_REGION_ANONYMOUS:
@@ -382,25 +400,36 @@ back(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 
 /* track() sees to where writes are marked. */
 static int
-track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
+track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
 	uint64_t span = region->last - region->start;
 	uint64_t len;
+	int rc;
 
 	if (settings->tracking == 0 && settings->bitmap == NULL)
 		return 0;
 	/* One log for each byte: an alias of what is tracked has its target's. */
-	if (region->bitmap != NULL ||
-	    (settings->tracking != 0 && settings->bitmap != NULL))
-		return VMMEM_EARGUMENT;
-	if (settings->tracking != 0)
-		return vmmem_bitmap_new(span + 1, 0, settings->tracking,
-					&region->bitmap);
+	if (region->bitmap != NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The alias is tracked by its target, and "
+				    "takes neither tracking nor a bitmap");
+	if (settings->tracking != 0 && settings->bitmap != NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "Tracking and a bitmap are both set");
+	if (settings->tracking != 0) {
+		rc = vmmem_bitmap_new(span + 1, 0, settings->tracking,
+				      &region->bitmap);
+		if (rc == VMMEM_EARGUMENT)
+			settings->why = "The page size to track is not a power "
+					"of two from 64 on";
+		return rc;
+	}
 	/* A bitmap never shrinks, so what fits now fits for good. */
 	len = vmmem_bitmap_len(settings->bitmap);
 	if (settings->bitmap_offset >= len ||
 	    span > len - settings->bitmap_offset - 1)
-		return VMMEM_EOUTOFRANGE;
+		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
+				    "The region reaches past its bitmap");
 	region->bitmap = vmmem_bitmap_ref(settings->bitmap);
 	region->bitmap_offset = settings->bitmap_offset;
 	return 0;
@@ -408,16 +437,21 @@ track(struct vmmem_region *region, const struct vmmem_region_settings *settings)
 
 /* Where the bytes are, whoever put them there, must agree with guarantee 1. */
 static int
-check_host(const struct vmmem_region *region)
+check_host(const struct vmmem_region *region,
+	   struct vmmem_region_settings *settings)
 {
 	uintptr_t host = (uintptr_t)region->host;
 
 	if (region->host == NULL)
 		return 0;
 	if (region->last - region->start > UINTPTR_MAX - host)
-		return VMMEM_EWRAPS;
+		return vmmem_refuse(settings, VMMEM_EWRAPS,
+				    "The host address and the length pass the "
+				    "end of the address space");
 	if ((region->start ^ host) % VMMEM_CONGRUENCE != 0)
-		return VMMEM_ECONGRUENCE;
+		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
+				    "Guest and host address of the first byte "
+				    "differ modulo 16");
 	return 0;
 }
 
@@ -448,15 +482,17 @@ set_entry(struct vmmem_region *region)
 }
 
 int
-vmmem_region_make(const struct vmmem_region_settings *settings,
+vmmem_region_make(struct vmmem_region_settings *settings,
 		  struct vmmem_region **ret_region)
 {
 	struct vmmem_region *region;
 	uint64_t last;
 	int rc, cancel;
 
+	settings->why = NULL;
 	if (ret_region == NULL)
-		return VMMEM_EARGUMENT;
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "There is no place to store the region");
 	rc = vmmem_address_range_last(settings->gpa, settings->len, &last);
 	if (rc != 0)
 		return rc;
@@ -482,7 +518,7 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
-		rc = check_host(region);
+		rc = check_host(region, settings);
 	if (rc == 0)
 		rc = track(region, settings);
 	if (rc == 0 && region->target != NULL)
@@ -508,10 +544,24 @@ vmmem_region_make(const struct vmmem_region_settings *settings,
 }
 
 VMMEM_API int
-vmmem_region_builder_build(const struct vmmem_region_builder *builder,
+vmmem_region_builder_build(struct vmmem_region_builder *builder,
 			   struct vmmem_region **ret_region)
 {
+	int rc;
+
 	if (builder == NULL)
 		return VMMEM_EARGUMENT;
-	return vmmem_region_make(&builder->settings, ret_region);
+	rc = vmmem_region_make(&builder->settings, ret_region);
+	/* Where there is no more to be said, the code says it. */
+	if (rc != 0 && builder->settings.why == NULL)
+		builder->settings.why = vmmem_strerror(rc);
+	return rc;
+}
+
+VMMEM_API const char *
+vmmem_region_builder_why(const struct vmmem_region_builder *builder)
+{
+	return builder != NULL && builder->settings.why != NULL ?
+		       builder->settings.why :
+		       "";
 }

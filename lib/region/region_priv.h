@@ -153,13 +153,29 @@ struct vmmem_region_settings {
 
 	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
+
+	const char *why; /* the last making failed, or NULL: its code says so */
 };
+
+/*
+ * vmmem_refuse() returns 'code' and notes 'why', a sentence that is constant,
+ * names the setting, and has no full stop.
+ */
+static inline int
+vmmem_refuse(struct vmmem_region_settings *settings, int code, const char *why)
+{
+	settings->why = why;
+	return code;
+}
 
 /* vmmem_region_settings_init() gives the settings of a new builder. */
 void vmmem_region_settings_init(struct vmmem_region_settings *settings);
 
-/* vmmem_region_make() is vmmem_region_builder_build() of the settings. */
-int vmmem_region_make(const struct vmmem_region_settings *settings,
+/*
+ * vmmem_region_make() is vmmem_region_builder_build() of the settings, of which
+ * it changes 'why' alone.
+ */
+int vmmem_region_make(struct vmmem_region_settings *settings,
 		      struct vmmem_region **ret_region);
 
 /*

@@ -394,7 +394,7 @@ clear(void)
 
 /* build() makes a region, and notes whether it is one that always logs. */
 static int
-build(const struct vmmem_region_builder *builder, bool own)
+build(struct vmmem_region_builder *builder, bool own)
 {
 	struct vmmem_region *region = no_region;
 	bool before = inject_fired() != NULL;

@@ -183,6 +183,7 @@ class Regions(Case):
         lib.region_builder_set_huge_page_size(builder, 0)
         lib.region_builder_set_protection(builder, lib.PROT_READ)
         region = self.build(builder)
+        self.assertEqual(lib.region_builder_why(builder), b"")
         self.assertEqual(lib.region_kind(region), lib.REGION_MEMFD)
         self.assertEqual(lib.region_name(region), b"low memory")
         self.assertEqual(lib.region_cookie(region), 0xc00c1e)
