@@ -31,6 +31,9 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_collection;
 
+/* No collection has more cookies. */
+#define VMMEM_COLLECTION_COOKIES_MAX 8
+
 /* A range of guest addresses: [gpa, gpa + len). */
 struct vmmem_range {
 	uint64_t gpa;
@@ -127,6 +130,44 @@ vmmem_collection_ref(struct vmmem_collection *collection);
  */
 struct vmmem_collection *
 vmmem_collection_unref(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_set_cookie() leaves a pointer with the collection under
+ * 'key', once: what a component knows of this map, say a table of its own for
+ * each region.  'key' is an address that the component has for itself, such as
+ * that of a static variable.  Of several threads that set the same key, one
+ * succeeds, and the others use its cookie.  A collection made of this one by
+ * inserting or removing has none of its cookies; a translated one has its own.
+ *
+ * destroy(cookie), which may be NULL, is called once, when the last reference to
+ * the collection is dropped, on that thread, and after the collection's
+ * references to its regions are; several in the order in which they were set.
+ * While a space has the map, that is a writer, or who calls
+ * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader; it may
+ * be in the middle of an update, so 'destroy' must not change that space's map.
+ * On failure the caller still owns the cookie.
+ *
+ * Any thread that holds a reference or is in a section; not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EEXISTS    there is a cookie of this key, and it stays
+ *   VMMEM_ENOROOM    there are VMMEM_COLLECTION_COOKIES_MAX others
+ *   VMMEM_EARGUMENT  'collection', 'key' or 'cookie' is NULL
+ *   -ENOMEM          from the allocator
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_set_cookie(struct vmmem_collection *collection,
+			    const void *key, void *cookie,
+			    void (*destroy)(void *cookie));
+
+/*
+ * vmmem_collection_cookie() returns the cookie of 'key'; NULL if there is none,
+ * and for NULL.  Any thread that holds a reference or is in a section, also in a
+ * signal handler.  Since: 0.9.
+ */
+void *vmmem_collection_cookie(const struct vmmem_collection *collection,
+			      const void *key);
 
 /*
  * vmmem_collection_insert() makes a new collection of the regions of

@@ -37,6 +37,13 @@ struct vmmem_entry {
 /* Where 'logging' points for what has no bitmap: never anything but 0. */
 extern const uint32_t vmmem_never_logging;
 
+/* What a component has hung on an object, under its key. */
+struct vmmem_cookie {
+	const void *key;
+	void *cookie;
+	void (*destroy)(void *cookie); /* or NULL */
+};
+
 struct vmmem_region {
 	/* First, in a cache line that does not change. */
 	struct vmmem_entry entry;
@@ -104,8 +111,9 @@ struct vmmem_region {
 	void (*release)(void *opaque);
 	void *opaque;
 
-	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
+	size_t cookie_count;
+	struct vmmem_cookie cookies[];
 };
 
 /* Whether what is written goes to the file, if there is one. */
@@ -151,7 +159,9 @@ struct vmmem_region_settings {
 	struct vmmem_bitmap *bitmap;
 	uint64_t bitmap_offset;
 
-	void *cookie;
+	/* One more than there may be: where they are too many, build says so. */
+	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
+	size_t cookie_count;
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
 	const char *why; /* the last making failed, or NULL: its code says so */

@@ -137,6 +137,33 @@ empty(void)
 	return 0;
 }
 
+static int cookies_ended;
+
+static void
+cookie_ended(void *cookie)
+{
+	(void)cookie;
+	cookies_ended++;
+}
+
+/* What could not be set is not there, and still has its owner. */
+static int
+cookie(void)
+{
+	struct vmmem_collection *collection = no_collection;
+	int rc = vmmem_collection_new_empty(&collection), key = 0;
+
+	if (rc != 0)
+		return failed_collection(rc, collection);
+	cookies_ended = 0;
+	rc = vmmem_collection_set_cookie(collection, &key, &key, cookie_ended);
+	REQUIRE(vmmem_collection_cookie(collection, &key) ==
+		(rc == 0 ? &key : NULL));
+	vmmem_collection_unref(collection);
+	REQUIRE(cookies_ended == (rc == 0));
+	return rc;
+}
+
 static int
 ranges(void)
 {
@@ -325,6 +352,7 @@ static const scenario_fn scenarios[] = {
 	unsorted,
 	refused,
 	empty,
+	cookie,
 	ranges,
 	file_ranges,
 	insert,
