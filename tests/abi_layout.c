@@ -139,7 +139,7 @@ MEMBER(struct vmmem_file_range, gpa, 0, 8);
 MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
-MEMBER(struct vmmem_file_range, reserved, 28, 4);
+MEMBER(struct vmmem_file_range, flags, 28, 4);
 
 /* vmmem/io.h, since 0.1 */
 VALUE(VMMEM_IO_SOME, 1U);

@@ -23,7 +23,6 @@ struct vmmem_region_builder {
 	struct vmmem_region_settings settings;
 };
 
-#define FILE_FLAGS_KNOWN (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
 #define PROTECTION_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE | VMMEM_PROT_EXEC)
 
@@ -38,6 +37,12 @@ vmmem_region_settings_init(struct vmmem_region_settings *settings)
 		.protection = VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 		.fd = -1,
 	};
+}
+
+struct vmmem_region_settings *
+vmmem_region_builder_settings(struct vmmem_region_builder *builder)
+{
+	return &builder->settings;
 }
 
 VMMEM_API struct vmmem_region_builder *
@@ -296,10 +301,10 @@ check(struct vmmem_region_settings *settings)
 			return vmmem_refuse(settings, VMMEM_EARGUMENT,
 					    "The key of a cookie is NULL");
 	}
-	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0)
+	if ((settings->file_flags & ~VMMEM_FILE_FLAGS) != 0)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The file's flags have an unknown bit");
-	if (settings->file_flags == FILE_FLAGS_KNOWN)
+	if (settings->file_flags == VMMEM_FILE_FLAGS)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The file's flags contradict each other");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)

@@ -132,6 +132,9 @@ vmmem_region_file_offset(const struct vmmem_region *region,
 	       (uint64_t)(address - region->pages);
 }
 
+/* All VMMEM_FILE_..., which is also what contradicts itself. */
+#define VMMEM_FILE_FLAGS (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
+
 /* What a region is made of: a builder's settings. */
 struct vmmem_region_settings {
 	uint64_t gpa;
@@ -177,6 +180,11 @@ vmmem_refuse(struct vmmem_region_settings *settings, int code, const char *why)
 	settings->why = why;
 	return code;
 }
+
+/* vmmem_region_builder_settings() are the settings of a builder. */
+struct vmmem_region_builder;
+struct vmmem_region_settings *
+vmmem_region_builder_settings(struct vmmem_region_builder *builder);
 
 /* vmmem_region_settings_init() gives the settings of a new builder. */
 void vmmem_region_settings_init(struct vmmem_region_settings *settings);

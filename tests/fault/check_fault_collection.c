@@ -173,7 +173,7 @@ ranges(void)
 		{ 2 * LEN, LEN },
 	};
 	struct vmmem_collection *collection = no_collection;
-	int rc = vmmem_collection_new_ranges(list, 3, &collection);
+	int rc = vmmem_collection_new_ranges(list, 3, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -191,7 +191,7 @@ file_ranges(void)
 		{ 2 * LEN, LEN, fault_page(), fault_file(), 0 },
 	};
 	struct vmmem_collection *collection = no_collection;
-	int rc = vmmem_collection_new_file_ranges(list, 3, &collection);
+	int rc = vmmem_collection_new_file_ranges(list, 3, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -246,7 +246,7 @@ remove_all(void)
 	struct vmmem_collection *smaller;
 	struct vmmem_region *region;
 	size_t left = 2;
-	int rc = vmmem_collection_new_ranges(list, left, &collection);
+	int rc = vmmem_collection_new_ranges(list, left, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -288,7 +288,7 @@ shared(void)
 	struct vmmem_collection *collection = no_collection;
 	struct vmmem_collection *larger = no_collection;
 	struct vmmem_region *alias = no_region;
-	int rc = vmmem_collection_new_file_ranges(list, 1, &collection);
+	int rc = vmmem_collection_new_file_ranges(list, 1, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);

@@ -309,7 +309,8 @@ class Collections(Case):
         kind = lib.struct("file_range")
         ranges = (kind * 2)(kind(0, PAGE, 0, -1, 0),
                             kind(PAGE, PAGE, 0, file.fileno(), 0))
-        memory = lib.get("collection_new_file_ranges", ranges, 2)
+        memory = lib.get("collection_new_file_ranges", ranges, 2,
+                         None)
         self.assertEqual(address(lib.collection_ref(memory)), address(memory))
         self.assertFalse(lib.collection_unref(memory))
         self.write(memory, PAGE - 2, b"across")
