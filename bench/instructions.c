@@ -63,7 +63,7 @@ make(size_t count, struct vmmem_collection **ret_collection, uint64_t *gpas)
 		exit(1);
 	for (i = 0; i < count; i++)
 		ranges[i] = (struct vmmem_range){ 2 * i * REGION, REGION };
-	must(vmmem_collection_new_ranges(ranges, count, ret_collection));
+	must(vmmem_collection_new_ranges(ranges, count, NULL, ret_collection));
 	free(ranges);
 	/* Always the same ones: what is counted must not depend on luck. */
 	for (i = 0; i < ADDRESSES; i++) {

@@ -131,6 +131,8 @@ VALUE(VMMEM_HUGE_PAGES_NO, 1);
 VALUE(VMMEM_HUGE_PAGES_YES, 2);
 VALUE(VMMEM_FILE_PRIVATE, 1U);
 VALUE(VMMEM_FILE_SYNC, 2U);
+VALUE(VMMEM_REGION_COOKIES_MAX, 8);
+VALUE(VMMEM_COLLECTION_COOKIES_MAX, 8);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
 /* vmmem/atomic.h, since 0.1 */
@@ -160,7 +162,7 @@ MEMBER(struct vmmem_file_range, gpa, 0, 8);
 MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
-MEMBER(struct vmmem_file_range, reserved, 28, 4);
+MEMBER(struct vmmem_file_range, flags, 28, 4);
 
 /* vmmem/chain.h, since 0.9 */
 VALUE(VMMEM_CHAIN_SOME, 1U);

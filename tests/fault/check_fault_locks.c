@@ -61,7 +61,7 @@ new_space(void)
 	struct vmmem_collection *map;
 	struct vmmem_space *space;
 
-	OK(vmmem_collection_new_ranges(&(struct vmmem_range){ 0, LEN }, 1,
+	OK(vmmem_collection_new_ranges(&(struct vmmem_range){ 0, LEN }, 1, NULL,
 				       &map));
 	OK(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);

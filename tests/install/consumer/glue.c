@@ -16,7 +16,7 @@ main(void)
 	struct vmmem_vhost *vhost = NULL;
 	int code;
 
-	code = vmmem_collection_new_ranges(&range, 1, &map);
+	code = vmmem_collection_new_ranges(&range, 1, NULL, &map);
 	if (code == 0)
 		code = vmmem_space_new(map, NULL, &space);
 	if (code == 0)
