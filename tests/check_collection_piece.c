@@ -276,9 +276,11 @@ START_TEST(described_names)
 	assert_ok(vmmem_collection_describe(map, buf, sizeof(buf), NULL));
 	memcpy(longest + 1, "???", 3);
 	ck_assert_ptr_nonnull(strstr(
-		buf, "0000000000010000-0000000000010fff memfd rw- 0x1000 n???"));
+		buf, "0000000000010000-0000000000010fff memfd rw- 0x1000 "
+		     "n???"));
 	ck_assert_ptr_nonnull(strstr(
-		buf, "\n0000000000020000-000000000002000f alias r-- 0x10 rom of "));
+		buf, "\n0000000000020000-000000000002000f alias r-- 0x10 "
+		     "rom of "));
 	ck_assert_ptr_nonnull(strstr(buf, longest));
 	ck_assert_str_eq(buf + strlen(buf) - 6, "+0x20\n");
 	ck_assert_ptr_eq(strchr(strchr(buf, '\n') + 1, '\n'),

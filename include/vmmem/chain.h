@@ -28,8 +28,8 @@
  * Returns 0 if all 'len' bytes were moved, or
  *   VMMEM_EOUTOFRANGE  the chain has less than 'skip' + 'len' bytes; also if
  *                      the bytes that it has were moved
- *   VMMEM_EARGUMENT    'collection' is NULL; 'ranges' is NULL and 'count' is not
- *                      0; 'buf' is NULL and 'len' is not 0; 'flags' has an
+ *   VMMEM_EARGUMENT    'collection' is NULL; 'ranges' is NULL and 'count' is
+ *                      not 0; 'buf' is NULL and 'len' is not 0; 'flags' has an
  *                      unknown bit
  *   what the functions of vmmem/access.h return
  *

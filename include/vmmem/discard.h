@@ -63,7 +63,7 @@ struct vmmem_region;
  * 'len', as soon as the callback has returned 0.
  *
  * Any thread that holds a reference; not in a signal handler.  In a child that
- * fork() made, only if no other thread was in a discard, or pinned memory, at the
+ * fork() made, only if no other thread was discarding or pinning memory at the
  * fork: vmmem_space_before_fork() (vmmem/space.h) sees to that, of any space.
  *
  * Returns 0, or
@@ -113,8 +113,8 @@ vmmem_collection_discard(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_discard_ranges() discards each of 'count' ranges, as
- * vmmem_collection_discard() does: free page reporting and balloons name a chain
- * of them.  All ranges are checked before the first byte goes.  They may be in
+ * vmmem_collection_discard() does: free page reporting and balloons name a
+ * chain of them.  All ranges are checked before the first byte goes.  They may be in
  * any order, and overlap.  'ret_discarded' gets the sum.
  *
  * 'ret_bad', which may be NULL, gets a guest address with each code except

@@ -46,7 +46,7 @@ finish(const struct list *list, size_t *ret_count)
 	return list->count <= list->capacity ? 0 : VMMEM_ENOROOM;
 }
 
-/* failed() returns the code that came at 'gpa', and stores what is bad there. */
+/* failed() returns the code that came at 'gpa', and stores that address. */
 static int
 failed(int rc, uint64_t gpa, uint64_t *ret_bad)
 {

@@ -70,7 +70,7 @@ owner_of(struct vmmem_region *region)
 	return region->target != NULL ? region->target : region;
 }
 
-/* is_pinned() looks at pins that begin up to 'last': their number is bounded. */
+/* is_pinned() looks at pins that begin up to 'last', a bounded number. */
 static bool
 is_pinned(const struct vmmem_region *owner, uint64_t offset, uint64_t last)
 {

@@ -82,7 +82,7 @@ tell_all_discarded(struct vmmem_space *space, const struct vmmem_range *ranges,
 		tell_discarded(space, ranges[i].gpa, ranges[i].len, code);
 }
 
-/* discard() does it under the writers' lock, once it is clear that it can be. */
+/* discard() does it under the writers' lock, of ranges that were checked. */
 static int
 discard(struct vmmem_space *space, const struct vmmem_range *ranges,
 	size_t count, uint32_t flags, uint64_t *ret_discarded,
