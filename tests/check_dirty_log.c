@@ -354,6 +354,19 @@ START_TEST(late_confirmation)
 }
 END_TEST
 
+/* What nobody was told of is dirty once, however often it is collected. */
+START_TEST(collects_without_a_look)
+{
+	start(VMMEM_DIRTY_LOG_CLEAN);
+	write_at(PAGE, 1);
+	ck_assert_uint_eq(collected(), PAGE);
+	write_at(PAGE, 2);
+	ck_assert_uint_eq(collected(), PAGE);
+	assert_ok(send_dirty());
+	ck_assert_uint_eq(collected(), 0);
+}
+END_TEST
+
 /* Pages are confirmed as a whole only, but for what a region cuts off. */
 START_TEST(parts_of_pages)
 {
@@ -666,6 +679,7 @@ make_suite(void)
 	tcase_add_test(tcase, begins);
 	tcase_add_loop_test(tcase, a_send_fails, 0, 7);
 	tcase_add_test(tcase, late_confirmation);
+	tcase_add_test(tcase, collects_without_a_look);
 	tcase_add_test(tcase, parts_of_pages);
 	tcase_add_test(tcase, plugged_in_and_out);
 	tcase_add_test(tcase, a_change_is_undone);

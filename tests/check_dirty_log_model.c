@@ -33,7 +33,7 @@ struct slot {
 	bool own;        /* its memory and bitmap */
 	uint64_t offset; /* in ram */
 	uint64_t len, page;
-	bool dirty[PAGES_MAX], pending[PAGES_MAX];
+	bool dirty[PAGES_MAX], pending[PAGES_MAX], found[PAGES_MAX];
 	bool marked[PAGES_MAX]; /* if it has its own bitmap */
 	unsigned char there[SLOT_LEN];
 };
@@ -144,21 +144,23 @@ static void
 model_collect(struct world *world)
 {
 	struct slot *slot;
+	bool any = false;
 	uint64_t page;
 
 	for (slot = world->slots; slot < world->slots + SLOTS; slot++) {
 		for (page = 0; slot->used && page < pages_of(slot); page++) {
-			bool mark = slot->pending[page];
+			bool mark = slot->pending[page] ||
+				    is_marked(world, slot, page);
 
-			slot->pending[page] = slot->dirty[page] && mark;
-			slot->dirty[page] |= mark;
-			mark = is_marked(world, slot, page);
-			slot->pending[page] |= slot->dirty[page] && mark;
+			slot->pending[page] = slot->found[page] && mark;
 			slot->dirty[page] |= mark;
 		}
 		memset(slot->marked, 0, sizeof(slot->marked));
+		any |= slot->used && !slot->own;
 	}
-	memset(world->ram_marked, 0, sizeof(world->ram_marked));
+	/* Nobody took them if nothing of it is in the space. */
+	if (any)
+		memset(world->ram_marked, 0, sizeof(world->ram_marked));
 }
 
 /* What the log calls dirty is what the model does, byte by byte. */
@@ -167,7 +169,7 @@ compare(struct world *world)
 {
 	bool found[SLOTS][SLOT_LEN] = { { false } };
 	struct vmmem_dirty_range range = { 0 };
-	const struct slot *slot;
+	struct slot *slot;
 	uint64_t bytes = 0, i;
 	unsigned int index;
 
@@ -194,6 +196,7 @@ compare(struct world *world)
 			ck_assert_int_eq(found[index][i],
 					 slot->dirty[page_of(slot, i)]);
 			bytes += found[index][i];
+			slot->found[page_of(slot, i)] = found[index][i];
 		}
 	}
 	ck_assert_uint_eq(vmmem_dirty_log_count(world->log), bytes);
@@ -229,7 +232,9 @@ collect(struct world *world)
 
 	assert_ok(vmmem_dirty_log_collect(world->log, &bytes));
 	model_collect(world);
-	compare(world);
+	/* To look at it all is to find all of it. */
+	if (rng_chance(&world->rng, 30))
+		compare(world);
 	check_clean(world);
 }
 
@@ -253,7 +258,7 @@ confirm(struct world *world, const struct vmmem_dirty_range *range, bool stale)
 			any = true;
 		}
 		if (whole && any)
-			slot->dirty[page] = false;
+			slot->dirty[page] = slot->found[page] = false;
 	}
 }
 
@@ -287,12 +292,16 @@ send_some(struct world *world)
 	struct vmmem_collection *map;
 	struct slot *slot;
 	unsigned int index;
+	uint64_t i;
 
 	range.gpa = SLOT_GPA(rng_below(&world->rng, SLOTS)) +
 		    rng_below(&world->rng, SLOT_LEN);
 	assert_ok(vmmem_dirty_log_next(world->log, &range));
 	if (range.len == 0)
 		return;
+	slot = &world->slots[range.gpa >> 20];
+	for (i = 0; i < range.len; i++)
+		slot->found[page_of(slot, range.gpa % SLOT_GPA(1) + i)] = true;
 	if (rng_chance(&world->rng, 50))
 		range.len = 1 + rng_below(&world->rng, range.len);
 	index = (unsigned int)(range.gpa >> 20);
@@ -421,12 +430,13 @@ START_TEST(as_the_model)
 	unsigned int index;
 
 	printf("VMMEM_TEST_SEED=%" PRIu64 "\n", seed);
+	fflush(stdout);
 	open_world(&world);
 	world.rng.state = seed;
 	for (index = 0; index < SLOTS / 2; index++)
 		plug(&world, index);
 	assert_ok(vmmem_dirty_log_new(world.space, NULL, &world.log));
-	for (i = rng_rounds(20000); i > 0; i--)
+	for (i = rng_rounds(10000); i > 0; i--)
 		step(&world);
 	/* What was in flight is never confirmed. */
 	assert_ok(vmmem_dirty_log_collect(world.log, NULL));

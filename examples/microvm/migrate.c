@@ -23,9 +23,26 @@ now(void)
  * library.  This brings all of it together, in the bitmaps of the regions.
  */
 static int
-collect(struct migration *migration)
+collect(void *opaque)
 {
-	return migration->machine->ops->log_collect(migration->machine);
+	struct machine *machine = opaque;
+
+	return machine->ops->log_collect(machine);
+}
+
+static int
+start_logs(struct migration *migration, struct vmmem_space *from)
+{
+	const struct vmmem_dirty_log_options options = {
+		.size = sizeof(options),
+		.name = "migration",
+		.collect = collect,
+		.opaque = migration->machine,
+	};
+	int rc = vmmem_dirty_log_new(from, &options, &migration->log);
+
+	return rc == 0 ? migration->machine->ops->log_start(migration->machine)
+		       : rc;
 }
 
 static int
@@ -41,10 +58,7 @@ add_part(struct migration *migration, struct vmmem_region *region)
 	part->last_round = calloc(pages, sizeof(*part->last_round));
 	/* Counted at once, so that migrate_end() frees a half-made one. */
 	migration->count++;
-	if (part->again == NULL || part->last_round == NULL)
-		return -ENOMEM;
-	return vmmem_harvester_new(vmmem_region_bitmap(region), NULL,
-				   &part->harvester);
+	return part->again == NULL || part->last_round == NULL ? -ENOMEM : 0;
 }
 
 int
@@ -71,9 +85,7 @@ migrate_start(struct migration *migration, struct machine *machine,
 		if (vmmem_region_bitmap(region) != NULL)
 			rc = add_part(migration, region);
 	}
-	if (rc == 0)
-		rc = machine->ops->log_start(machine);
-	return rc;
+	return rc == 0 ? start_logs(migration, from) : rc;
 }
 
 /* Reading and writing again is all that a real wire would do in between. */
@@ -95,66 +107,47 @@ send_bytes(const struct migration *migration, uint64_t gpa, uint64_t len)
 	return rc;
 }
 
-/* Sends [offset, offset + len) of a region, and keeps the books. */
-static int
-send_range(struct migration *migration, struct migrate_part *part,
-	   uint64_t offset, uint64_t len)
+/* Keeps the books of what was sent, which is in one region. */
+static void
+note_sent(struct migration *migration, uint64_t gpa, uint64_t len)
 {
-	int rc = send_bytes(migration,
-			    vmmem_region_start(part->region) + offset, len);
+	struct migrate_part *part = migration->parts;
+	uint64_t first, last;
 
-	/* What was not sent is still there after the next take. */
-	if (rc == 0)
-		rc = vmmem_harvester_confirm(part->harvester, offset, len);
-	if (rc != 0)
-		return rc;
-	for (uint64_t i = offset / MIGRATE_PAGE;
-	     i <= (offset + (len - 1)) / MIGRATE_PAGE; i++) {
+	while (vmmem_region_last(part->region) < gpa)
+		part++;
+	first = (gpa - vmmem_region_start(part->region)) / MIGRATE_PAGE;
+	last = first + (len - 1) / MIGRATE_PAGE;
+	for (uint64_t i = first; i <= last; i++) {
 		if (migration->round > 1)
 			part->again[i]++;
 		part->last_round[i] = migration->round;
 		migration->sent++;
-	}
-	return 0;
-}
-
-static int
-send_dirty(struct migration *migration, struct migrate_part *part)
-{
-	const struct vmmem_bitmap *taken;
-	uint64_t at = 0, start, len;
-	int rc;
-
-	/* First the marks, then the bytes: see docs/marking.md. */
-	rc = vmmem_harvester_take(part->harvester, NULL);
-	if (rc != 0)
-		return rc;
-	taken = vmmem_harvester_taken(part->harvester);
-	if (migration->round == 1)
-		return send_range(migration, part, 0,
-				  vmmem_region_len(part->region));
-	for (;;) {
-		rc = vmmem_bitmap_next(taken, at, &start, &len);
-		if (rc != 0 || len == 0)
-			return rc;
-		rc = send_range(migration, part, start, len);
-		if (rc != 0)
-			return rc;
-		at = start + len;
 	}
 }
 
 int
 migrate_send(struct migration *migration)
 {
+	struct vmmem_dirty_range range = { 0 };
 	double start = now();
 	int rc;
 
 	migration->round++;
 	migration->sent = 0;
-	rc = collect(migration);
-	for (size_t i = 0; i < migration->count && rc == 0; i++)
-		rc = send_dirty(migration, &migration->parts[i]);
+	/* First the marks, then the bytes: see docs/marking.md. */
+	rc = vmmem_dirty_log_collect(migration->log, NULL);
+	while (rc == 0) {
+		rc = vmmem_dirty_log_next(migration->log, &range);
+		if (rc != 0 || range.len == 0)
+			break;
+		/* What was not sent is still dirty in the next round. */
+		rc = send_bytes(migration, range.gpa, range.len);
+		if (rc == 0)
+			rc = vmmem_dirty_log_confirm(migration->log, &range);
+		if (rc == 0)
+			note_sent(migration, range.gpa, range.len);
+	}
 	migration->seconds = now() - start;
 	return rc;
 }
@@ -162,12 +155,10 @@ migrate_send(struct migration *migration)
 int
 migrate_look(struct migration *migration)
 {
-	int rc = collect(migration);
+	uint64_t bytes = 0;
+	int rc = vmmem_dirty_log_collect(migration->log, &bytes);
 
-	migration->left = 0;
-	for (size_t i = 0; i < migration->count; i++)
-		migration->left += vmmem_bitmap_count(
-			vmmem_region_bitmap(migration->parts[i].region));
+	migration->left = bytes / MIGRATE_PAGE;
 	return rc;
 }
 
@@ -176,8 +167,8 @@ migrate_end(struct migration *migration)
 {
 	int rc = migration->machine->ops->log_stop(migration->machine);
 
+	vmmem_dirty_log_free(migration->log);
 	for (size_t i = 0; i < migration->count; i++) {
-		vmmem_harvester_free(migration->parts[i].harvester);
 		free(migration->parts[i].again);
 		free(migration->parts[i].last_round);
 	}

@@ -13,7 +13,6 @@
 /* One region that is moved. */
 struct migrate_part {
 	struct vmmem_region *region; /* borrowed from the map */
-	struct vmmem_harvester *harvester;
 	uint64_t pages;
 	/* Of each page: how often it was sent again, and in which round last. */
 	uint32_t *again;
@@ -22,6 +21,7 @@ struct migrate_part {
 
 struct migration {
 	struct machine *machine; /* whose memory is moved */
+	struct vmmem_dirty_log *log; /* of the space that is moved */
 	struct vmmem_collection *from, *to;
 	struct migrate_part *parts;
 	size_t count;

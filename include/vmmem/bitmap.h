@@ -12,9 +12,9 @@
  * length: a bitmap of the library's own memory keeps two levels of summary.
  * Memory for the bits is only used where marks are made.
  *
- * One who wants to see each write once, beside others who want the same, makes
- * a harvester (vmmem/harvester.h).  The functions here look at the marks that
- * no harvester has taken yet.
+ * A harvester (vmmem/harvester.h) sees each write once, beside other
+ * harvesters; a dirty log (vmmem/dirty_log.h) does so for a whole space.  The
+ * functions here look at the marks that no harvester has taken yet.
  *
  * After fork(), a child may use the bitmaps it inherited, if no other thread
  * was in one of the functions that say they take the bitmap's lock.
@@ -234,8 +234,8 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 
 /*
  * vmmem_bitmap_start_logging() switches logging on: from its return, whatever
- * the library writes to a region with this bitmap is marked; and whatever it wrote
- * before without a mark is in memory for all to see.  So a copy of all memory
+ * the library writes to a region with this bitmap is marked; and whatever it
+ * wrote before without a mark is in memory for all to see.  So a copy of all memory
  * made after this, and the marks since, miss nothing.  Devices keep running.
  *
  * Starts are counted; a harvester has one of its own.  While nobody has
@@ -249,9 +249,9 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 VMMEM_NODISCARD int vmmem_bitmap_start_logging(struct vmmem_bitmap *bitmap);
 
 /*
- * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.  With
- * the last one, and no harvester, writes are no longer marked; marks that are
- * there stay.  Takes the bitmap's lock.
+ * vmmem_bitmap_stop_logging() takes one vmmem_bitmap_start_logging() back.
+ * With the last one, and no harvester, writes are no longer marked; marks that
+ * are there stay.  Takes the bitmap's lock.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'bitmap' is NULL, or there is no start to take back
@@ -273,7 +273,7 @@ int vmmem_bitmap_is_logging(const struct vmmem_bitmap *bitmap);
  *     if (load(word, relaxed) != 0) vmmem_bitmap_mark(bitmap, offset, len);
  *
  * The order matters: a look before the bytes are written may miss a start.  The
- * word is the bitmap's and lives as long; nobody but the library stores to it.
+ * word is the bitmap's and lives as long; only the library stores to it.
  * NULL for NULL.
  */
 const uint32_t *vmmem_bitmap_logging(const struct vmmem_bitmap *bitmap);

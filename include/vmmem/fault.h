@@ -73,8 +73,8 @@ VMMEM_BEGIN_DECLS
  *
  * The hardware may find memory broken before it is touched, and the kernel may
  * then send SIGBUS to say so (BUS_MCEERR_AO).  If the memory is a region's,
- * the region tells, and the signal goes on to a handler that was there, but
- * does not kill the process if there was none.
+ * the region tells, and the signal goes on to a handler that was there.  If
+ * there was none, the signal does not kill the process.
  *
  * Any thread; not in a signal handler.  A child that fork() made has what its
  * parent had, unless the parent was in this function, or in

@@ -20,7 +20,10 @@
 /* Of all processors that matter here, or a multiple of theirs. */
 #define VMMEM_CACHE_LINE 64
 
-/* What only cold functions call and is not cold itself; compilers think so. */
+/*
+ * For hot functions whose only callers are cold: GCC would pass the callers'
+ * coldness on.
+ */
 #define VMMEM_HOT __attribute__((__noinline__, __hot__))
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * A full memory barrier on every thread of this process, paid for by the one
- * who calls.  It lets writers do without one: see docs/marking.md.
+ * A full memory barrier on every thread of this process.  The caller pays for
+ * it, so that writers need no barrier of their own: see docs/marking.md.
  */
 #ifndef BARRIER_H
 #define BARRIER_H

@@ -8,8 +8,9 @@
 #include <time.h>
 
 /*
- * vmmem_futex_wait() sleeps while '*word' is 'value', until somebody wakes who
- * sleeps there.  'deadline' is of the monotonic clock; NULL for none.
+ * vmmem_futex_wait() sleeps while '*word' is 'value', until another thread
+ * wakes the waiters of that word.  'deadline' is of the monotonic clock; NULL
+ * for none.
  *
  * Returns 0, also without a reason, so that the caller looks again;
  * VMMEM_ETIMEOUT when the deadline is over; or another -errno of futex(2).
@@ -18,7 +19,7 @@
 int vmmem_futex_wait(const uint32_t *word, uint32_t value,
 		     const struct timespec *deadline);
 
-/* vmmem_futex_wake() wakes all who sleep at 'word'.  errno is left alone. */
+/* vmmem_futex_wake() wakes all waiters of 'word'.  errno is left alone. */
 void vmmem_futex_wake(const uint32_t *word);
 
 /* vmmem_futex_deadline() is 'ns' nanoseconds from now; far away if that wraps. */

@@ -13,7 +13,7 @@
 
 #include "base/released_sizes.h"
 
-/* No struct ever gets there: a size above is not a size but garbage. */
+/* No struct ever gets there: a number above is garbage and no size. */
 #define VMMEM_STRUCT_SIZE_MAX 4096
 
 /*
@@ -57,8 +57,8 @@ vmmem_struct_take(const void *caller, void *known, size_t known_size,
 }
 
 /*
- * vmmem_struct_give() is the way back: it fills in the caller's struct from
- * 'known', except the size that stands in it.  An older caller gets what it has
+ * vmmem_struct_give() is the way back: it fills in the caller's struct, except
+ * the size that stands in it, from 'known'.  An older caller gets what it has
  * room for; what a newer one has beyond that becomes zero.
  */
 static inline int

@@ -12,10 +12,10 @@
 #endif
 
 /*
- * vmmem_unmap() can fail only if the kernel is out of memory to note it, or of
- * mappings: what lies between two that are alike is one with them, and to take
- * it out of the middle makes one more.  Then the addresses stay; but the pages,
- * which cost more, go.
+ * vmmem_unmap() can fail only if the kernel has no memory to note it, or the
+ * process has too many mappings: the kernel joins neighbours that are alike,
+ * and to take a piece out of the middle makes one mapping more.  Then the
+ * addresses stay, and the pages, which cost more, go all the same.
  */
 static inline void
 vmmem_unmap(void *first, size_t len)

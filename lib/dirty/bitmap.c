@@ -33,7 +33,7 @@ page_size_is_good(uint64_t page_size)
 	       (page_size & (page_size - 1)) == 0;
 }
 
-/* prepare() sets all but the bits. */
+/* prepare() sets everything except the bits. */
 static int
 prepare(struct vmmem_bitmap *bitmap, uint64_t len, uint64_t max_len,
 	unsigned int page_shift)
@@ -59,7 +59,10 @@ vmmem_bitmap_init(struct vmmem_bitmap *bitmap, const struct vmmem_bitmap *like)
 	rc = prepare(bitmap, like->len, like->max_len, like->page_shift);
 	if (rc != 0)
 		return rc;
-	/* One thread at a time: nothing is to be told apart from anything. */
+	/*
+	 * Only the harvester's thread uses these bits, so a bit that is set may
+	 * always be skipped.
+	 */
 	rc = vmmem_bits_init(&bitmap->bits,
 			     vmmem_bitmap_pages(like->max_len,
 						like->page_shift),
@@ -94,7 +97,7 @@ set_options(struct vmmem_bitmap *bitmap,
 	return bitmap->name != NULL ? 0 : -ENOMEM;
 }
 
-/* make() makes a bitmap that has all but the bits. */
+/* make() makes a bitmap without its bits. */
 static int
 make(uint64_t len, uint64_t max_len, unsigned int page_shift,
      const struct vmmem_bitmap_options *options,
@@ -191,7 +194,7 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 	if (rc != 0)
 		return rc;
 	vmmem_bits_init_external(&bitmap->bits, bits, bits_len, pages);
-	/* Whoever harvests in another process cannot switch it on here. */
+	/* A harvester in another process cannot switch it on here. */
 	always_log(bitmap);
 	bitmap->release = release;
 	bitmap->opaque = opaque;
@@ -203,7 +206,7 @@ VMMEM_API struct vmmem_bitmap *
 vmmem_bitmap_ref(struct vmmem_bitmap *bitmap)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (bitmap != NULL)
@@ -407,7 +410,7 @@ clear_locked(struct vmmem_bitmap *bitmap, uint64_t offset, uint64_t len)
 	vmmem_bits_clear(&bitmap->bits, first, end - 1);
 	LIST_FOREACH(harvester, &bitmap->harvesters, link)
 		vmmem_bits_clear(&harvester->pending, first, end - 1);
-	/* As in a harvest: who clears sees to it that the data is there. */
+	/* As in a harvest: the thread that clears makes the barrier. */
 	if (bitmap->bits.skip)
 		rc = vmmem_barrier();
 	/* Which of them were marked is gone; too many is safe. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The inside of a bitmap, for its harvesters and for those who mark. */
+/* The inside of a bitmap, for its harvesters and for markers. */
 #ifndef BITMAP_PRIV_H
 #define BITMAP_PRIV_H
 
@@ -30,14 +30,14 @@ struct vmmem_bitmap {
 	char *name; /* or NULL */
 
 	/*
-	 * The lock of those who harvest, start, stop and grow; never of those
-	 * who mark.
+	 * Harvesting, starting, stopping and growing take the lock; marking
+	 * never does.
 	 */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_harvester) harvesters;
 	size_t starts;	     /* that harvesters made, and others */
 	size_t other_starts; /* that vmmem_bitmap_stop_logging() may take back */
-	size_t unsure;	     /* of these, whose barrier has yet to be */
+	size_t unsure;	     /* of these, without their barrier yet */
 	bool always;	  /* logging is never switched off */
 	bool barrier_due; /* bits were cleared, the barrier has yet to be */
 };
@@ -75,7 +75,7 @@ void vmmem_bitmap_fini(struct vmmem_bitmap *bitmap);
  */
 int vmmem_bitmap_drain(struct vmmem_bitmap *bitmap);
 
-/* The two under the lock. */
+/* vmmem_bitmap_start_logging() and its reverse, under the lock. */
 int vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap);
 void vmmem_bitmap_stop_locked(struct vmmem_bitmap *bitmap);
 

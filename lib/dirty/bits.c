@@ -102,8 +102,8 @@ set_words(uint64_t *words, uint64_t first, uint64_t end)
 /*
  * set_always() sets the bits [first, last] of one level, and skips none.  A
  * plain store may still be on its way to memory when the processor looks at
- * the summary, so the summary of bits that were stored must not be trusted
- * but set; the last step is a locked instruction and waits for all stores.
+ * the summary.  So the summary of bits that were stored must be set, and not
+ * trusted; the last step is a locked instruction and waits for all stores.
  */
 static void
 set_always(uint64_t *words, uint64_t first, uint64_t last)
@@ -269,7 +269,7 @@ take_all(uint64_t *word)
 {
 	/*
 	 * Acquire: what the markers did before is seen from here on.  Release:
-	 * who sets a bit of this word later sees the summary cleared.
+	 * a marker of this word that comes later sees the summary cleared.
 	 */
 	return __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL);
 }

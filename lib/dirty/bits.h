@@ -22,8 +22,8 @@ struct vmmem_bits {
 	/* First what a mark looks at. */
 	uint64_t *words[VMMEM_BITS_LEVELS];
 	/*
-	 * A bit that is set need not be set again.  Only where whoever clears
-	 * bits makes vmmem_barrier() before looking at the data.
+	 * A bit that is set need not be set again.  Only where the thread that
+	 * clears bits makes vmmem_barrier() before it looks at the data.
 	 */
 	bool skip;
 	/* Someone else's bytes: little-endian, and no summary. */
@@ -34,7 +34,7 @@ struct vmmem_bits {
 	uint8_t shift;
 	uint64_t counts[VMMEM_BITS_LEVELS]; /* of words */
 	union {
-		/* Who harvests copies this: no longer than it must be. */
+		/* A harvester copies this: no longer than it must be. */
 		struct {
 			void *memory;
 			size_t memory_len;
@@ -130,7 +130,7 @@ vmmem_bits_set_in_word(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	/*
 	 * The summary may be skipped even where bits may not: level 0 was
 	 * looked at or set before.  It must be looked at even if the bit was
-	 * set, because who set it may not have come this far yet.
+	 * set, because the thread that set it may not have come this far yet.
 	 */
 	vmmem_bits_set_word(&bits->words[1][index / VMMEM_BITS_WORD],
 			    UINT64_C(1) << index % VMMEM_BITS_WORD, true);
@@ -155,10 +155,13 @@ vmmem_bits_add(struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 						   << index % VMMEM_BITS_WORD;
 }
 
-/* vmmem_bits_empty() clears all bits, of which the same holds. */
+/*
+ * vmmem_bits_empty() clears all bits.  Like vmmem_bits_add() it is not atomic:
+ * no other thread may use the bits meanwhile.
+ */
 void vmmem_bits_empty(struct vmmem_bits *bits);
 /*
- * Those who set bits return 0, so that they can be the last call of others.
+ * All setters return 0, so that callers can end in a tail call.
  * vmmem_bits_set_any() sets one bit of bits that are not plain.
  */
 int vmmem_bits_set_any(struct vmmem_bits *bits, uint64_t bit);

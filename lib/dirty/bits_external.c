@@ -28,7 +28,7 @@ vmmem_bits_init_external(struct vmmem_bits *bits, void *bytes, size_t len,
 	bits->counts[0] = count / WORD + (count % WORD != 0);
 }
 
-/* is_whole() tells whether word 'at' of memory has no byte but the bits'. */
+/* is_whole() tells whether word 'at' of memory is the bits' alone. */
 static inline bool
 is_whole(const struct vmmem_bits *bits, const uint64_t *at)
 {
@@ -81,7 +81,7 @@ set(const struct vmmem_bits *bits, uint64_t index, uint64_t mask)
 	unsigned int i;
 
 	/*
-	 * Never skipped: whoever clears the bits makes no barrier.  Release:
+	 * Never skipped: a process that clears bits makes no barrier.  Release:
 	 * the data comes before the mark.  If all bits become set, a store
 	 * loses nobody's mark.
 	 */

@@ -126,8 +126,9 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 	} while (0)
 
 /*
- * What is read for nothing.  What is written for nothing goes elsewhere, or a
- * read would wait for a write.
+ * The source of reads that are made for nothing, so that there is no branch.
+ * Writes that are made for nothing go to 'spare' instead: with one buffer for
+ * both, each such read would wait for the write before it.
  */
 static const uint64_t nothing[WIDE / 8];
 

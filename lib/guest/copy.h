@@ -20,14 +20,15 @@
 #include "guest/guest_access.h"
 
 /*
- * What copies returns how many bytes it did not: 0, unless the memory behind
- * one was gone (guest_access.h).  Those that were moved are then the first ones.
+ * Copy functions return the number of bytes that they did NOT copy, as
+ * copy_from_user() does: 0, unless the memory behind one was gone
+ * (guest_access.h).  The bytes that were copied are then the first ones.
  */
 size_t vmmem_copy_from_guest_any(void *buf, const void *guest, size_t len);
 size_t vmmem_copy_to_guest_any(void *guest, const void *buf, size_t len);
 
 /*
- * vmmem_copy_to_guest_downwards() begins with the last byte.  Those that it
+ * vmmem_copy_to_guest_downwards() begins with the last byte.  The bytes that it
  * did not copy are the first ones.
  */
 size_t vmmem_copy_to_guest_downwards(void *guest, const void *buf, size_t len);
@@ -155,7 +156,10 @@ vmmem_fits_one_access(const void *guest, size_t len)
 	       (len == 2 && VMMEM_ALIGNED(guest, 2)) || len == 1;
 }
 
-/* The ways out of an access make it look long to a compiler; it is not. */
+/*
+ * Forced inline: GCC takes the directives of the exception table for
+ * instructions, and thinks that the function is too big.
+ */
 #define VMMEM_COPY_INLINE static inline __attribute__((__always_inline__))
 
 /*

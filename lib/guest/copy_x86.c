@@ -39,8 +39,9 @@ VMMEM_GUEST_VECTOR(unaided, wide, VMMEM_GUEST_SSE, )
 	} while (0)
 
 /*
- * Of four at once, 'target' does not tell how far it came; each that was made
- * counts, as none is to be made twice.
+ * The four stores share one 'target', which does not tell how far they came.
+ * The labels gone1 to gone3 add the stores that were made, so that none is made
+ * twice.
  */
 #define STORE_FOUR(a, b, c, d)                                             \
 	do {                                                               \

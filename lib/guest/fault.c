@@ -129,7 +129,7 @@ vmmem_fault_has_table(void)
 	const struct vmmem_guest_way_out *way = ways_out;
 	bool own = false, others = false;
 
-	/* The compiler takes two arrays for two; but there may be nothing. */
+	/* The compiler thinks that the table has an entry; it may have none. */
 	__asm__("" : "+r"(way));
 	for (; way != ways_out_end; way++) {
 		if (way->instruction == 0)
@@ -273,8 +273,8 @@ previous_of(struct layer *layer, struct handler *ret_handler)
 }
 
 /*
- * pass_on() does what would have been done without us; but a region 'knows' of
- * memory that was lost, and nobody need die of that.
+ * pass_on() does what would have been done without the library, except that a
+ * process need not die of memory of which a region 'knows' that it was lost.
  */
 static void
 pass_on(struct layer *layer, int number, siginfo_t *info, ucontext_t *context,
@@ -285,8 +285,8 @@ pass_on(struct layer *layer, int number, siginfo_t *info, ucontext_t *context,
 
 	previous_of(layer, &handler);
 	/*
-	 * The kernel does not let a fault be ignored, but a signal that was
-	 * sent; and it sends word of what was lost.
+	 * The kernel lets a process ignore a signal that was sent, and no
+	 * fault; and it sends a signal to say what was lost.
 	 */
 	if (handler.function == (uintptr_t)SIG_IGN &&
 	    (info->si_code <= 0 || is_ahead(info)))
@@ -318,7 +318,7 @@ handle(unsigned int which, int number, siginfo_t *info, void *context)
 	bool knows = false;
 	uint32_t kind;
 
-	/* Relaxed: who disables does not wait for faults under way. */
+	/* Relaxed: disabling does not wait for faults under way. */
 	if (atomic_load_explicit(&catching[index], memory_order_relaxed)) {
 		kind = kind_of(info);
 		if (kind != VMMEM_FAULT_KIND_NONE && take_way_out(context)) {
@@ -380,7 +380,7 @@ stand_on(struct layer *layer, const struct sigaction *action)
 	/* Relaxed: only changed under the lock. */
 	change = atomic_load_explicit(&layer->changes, memory_order_relaxed);
 	previous = &layer->previous[(change + 1) % 2];
-	/* Release: who sees one of these sees the change that came before. */
+	/* Release: a thread that sees one sees the change before it. */
 	atomic_store_explicit(&previous->handler,
 			      (action->sa_flags & SA_SIGINFO) != 0 ?
 				      (uintptr_t)action->sa_sigaction :
@@ -424,7 +424,7 @@ put_on_top(unsigned int index)
 	ours.sa_sigaction = handlers[which];
 	/*
 	 * No other handler comes in between: it could access guest memory, and
-	 * our signal is blocked.  Whose turn it is then gets its own mask.
+	 * our signal is blocked.  A handler that is called then gets its mask.
 	 */
 	sigfillset(&ours.sa_mask);
 	/*
@@ -483,7 +483,7 @@ enable(unsigned int index)
 	if (rc != 0)
 		return rc;
 	enabled[index]++;
-	/* Relaxed: whoever is to be caught is told by the caller. */
+	/* Relaxed: the caller tells the threads that rely on it. */
 	atomic_store_explicit(&catching[index], true, memory_order_relaxed);
 	/* Relaxed: a slice that another thread makes meanwhile may lack it. */
 	__atomic_store_n(&vmmem_fault_call, VMMEM_SLICE_CALL,

@@ -127,7 +127,7 @@ take_new(void)
 		if (number >= RECORDS_MAX)
 			return NULL;
 		array = place(number, &index);
-		/* Relaxed: whoever follows the pointer loads it again. */
+		/* Relaxed: a thread that follows the pointer loads it again. */
 		if (array != 0 &&
 		    atomic_load_explicit(&more_arrays[array],
 					 memory_order_relaxed) == NULL) {
@@ -142,7 +142,7 @@ take_new(void)
 				    memory_order_relaxed))
 				free(made);
 		}
-		/* Release: who goes by 'used' finds the array. */
+		/* Release: a thread that goes by 'used' finds the array. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&used, &number, number + 1, memory_order_release,
 		memory_order_relaxed));
@@ -182,9 +182,9 @@ range_of(const struct vmmem_fault_record *record, uintptr_t *ret_host,
 	*ret_span = atomic_load_explicit(&record->span, memory_order_acquire);
 	after = atomic_load_explicit(&record->version, memory_order_relaxed);
 	/*
-	 * If not, the region is being made or freed just now, and it is not
-	 * the one whose memory somebody has touched: there is a reference to
-	 * that.
+	 * If not, the region is being made or freed just now.  Then it is not
+	 * the region whose memory was touched: the thread that touched it has
+	 * a reference.
 	 */
 	return before == after && before % 2 == 0 && *ret_host != 0;
 }
@@ -238,8 +238,8 @@ vmmem_fault_record_add(struct vmmem_fault_record *record, uint64_t offset,
 		offset = OFFSET_MAX;
 	word = offset << KIND_BITS | kind;
 	/*
-	 * Relaxed, all three: they stand for themselves.  Who was told of a
-	 * fault by a code finds it here, as it is of the same thread.
+	 * Relaxed, all three: they stand for themselves.  A caller that got a
+	 * code for a fault finds it here, as this runs on the same thread.
 	 */
 	atomic_compare_exchange_strong_explicit(&record->first, &none, word,
 						memory_order_relaxed,
@@ -264,8 +264,8 @@ add_to(struct vmmem_fault_record *record, uintptr_t address, uint64_t len,
 	uint64_t span;
 
 	/*
-	 * Relaxed: a first look, as there may be many.  Whoever touched the
-	 * memory has a reference to the region, and sees its range.
+	 * Relaxed: a first look, as there may be many.  The thread that
+	 * touched the memory has a reference to the region, and sees its range.
 	 */
 	host = atomic_load_explicit(&record->host, memory_order_relaxed);
 	span = atomic_load_explicit(&record->span, memory_order_relaxed);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * What has been lost of each region's memory.  A signal handler writes it, and
- * finds by the host address to whom that belongs: so nothing here takes a lock,
- * and a record that is given back stays a record, for the next region.
+ * finds the record of a region by the host address.  So nothing here takes a
+ * lock, and a record that is given back stays a record, for the next region.
  */
 #ifndef FAULT_LOG_H
 #define FAULT_LOG_H

@@ -16,10 +16,10 @@
 #include "guest/guest_access.h"
 
 /*
- * Each stands for the order its caller asked for: who races with whom is the
- * caller's protocol.  A stronger order than was asked for is one of those
- * asked for: where the processor has it for free, and for whatever changes
- * memory, which is rare beside a call and a search.
+ * Each atomic has the order that its caller asked for, or a stronger one: the
+ * caller's protocol says which threads race.  The stronger order is taken where
+ * the processor has it for free, and for all that changes memory, where it
+ * costs little beside the call and the search.
  */
 #ifdef __x86_64__
 #define VMMEM_GUEST_IS_ORDERED 1

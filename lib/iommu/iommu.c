@@ -10,6 +10,7 @@
 
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
+#include "dirty/logging.h"
 #include "base/futex.h"
 #include "iommu/iommu_priv.h"
 #include "iommu/iommu_queue.h"
@@ -572,12 +573,7 @@ vmmem_iommu_mark(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len)
 	struct vmmem_bitmap *log = iommu->log;
 	uint64_t offset, within, below;
 
-	/*
-	 * As in vmmem_written(): the writing comes before the look, for the
-	 * compiler; a thread that starts logging waits for the processor.
-	 */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&log->logging, __ATOMIC_RELAXED) == 0)
+	if (!vmmem_logging_wants(&log->logging))
 		return;
 	if (iova < iommu->log_start) {
 		below = iommu->log_start - iova;

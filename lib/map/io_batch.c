@@ -2,6 +2,7 @@
 /* The guest's memory, as pieces that a system call takes. */
 #include <vmmem/error.h>
 
+#include "dirty/logging.h"
 #include "map/access_priv.h"
 #include "map/collection_priv.h"
 #include "map/io_priv.h"
@@ -170,9 +171,7 @@ vmmem_io_is_logged(const struct vmmem_io_batch *batch)
 	size_t i;
 
 	for (i = batch->first; i < batch->count; i++) {
-		/* Relaxed: starting a log waits for earlier writes. */
-		if (__atomic_load_n(batch->logs[i].logging,
-				    __ATOMIC_RELAXED) != 0)
+		if (vmmem_logging_wants(batch->logs[i].logging))
 			return true;
 	}
 	return false;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/api.h"
+#include "dirty/logging.h"
 #include "map/io_priv.h"
 #include "region/slice_priv.h"
 
@@ -118,14 +119,6 @@ written_by(const struct vmmem_io *io, int64_t moved, uint64_t wanted)
 	return (uint64_t)moved;
 }
 
-/* is_logged() tells whether what has been written is to be marked. */
-static bool
-is_logged(const uint32_t *logging)
-{
-	/* Relaxed: starting a log waits for what was written before. */
-	return __atomic_load_n(logging, __ATOMIC_RELAXED) != 0;
-}
-
 VMMEM_COLD int
 vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 	      uint64_t wanted, int64_t moved, uint64_t *ret_done)
@@ -134,7 +127,7 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 	int rc;
 
 	for (;;) {
-		if (!io->to_fd && is_logged(slice->logging))
+		if (!io->to_fd && vmmem_logging_wants(slice->logging))
 			vmmem_slice_mark(slice, done,
 					 written_by(io, moved, wanted));
 		if (moved == -EINVAL) {

@@ -10,6 +10,7 @@
 
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
+#include "dirty/logging.h"
 #include "base/cancel.h"
 #include "region/discard_part.h"
 #include "region/discard_priv.h"
@@ -214,13 +215,9 @@ vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
 	else
 		rc = discard_pages(owner, region->host + offset, len, flags,
 				   &discarded);
-	/*
-	 * Relaxed: the calls of the system are barriers enough, and where
-	 * bytes were only written, who starts logging waits, as for any write.
-	 */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* The calls of the system, and the writes, come before this look. */
 	if ((flags & VMMEM_DISCARD_UNMARKED) == 0 && region->bitmap != NULL &&
-	    __atomic_load_n(&region->bitmap->logging, __ATOMIC_RELAXED) != 0)
+	    vmmem_logging_wants(&region->bitmap->logging))
 		vmmem_bitmap_mark_within(region->bitmap,
 					 region->bitmap_offset + offset, len);
 	vmmem_pin_end_discard(&discarding);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "dirty/logging.h"
 #include "region/region_priv.h"
 
 /*
@@ -18,14 +19,7 @@ int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
 static inline void
 vmmem_written(const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
 {
-	/*
-	 * No instruction: keeps the compiler from asking before it writes.
-	 * The processor may; the thread that starts logging waits for it.
-	 */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Relaxed: for the same reason. */
-	if (__builtin_expect(
-		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+	if (__builtin_expect(vmmem_logging_wants(entry->logging), 0))
 		vmmem_mark_entry(entry, offset, len);
 }
 
@@ -34,9 +28,7 @@ static inline int
 vmmem_written_all(const struct vmmem_entry *entry, uint64_t offset,
 		  uint64_t len)
 {
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	if (__builtin_expect(
-		    __atomic_load_n(entry->logging, __ATOMIC_RELAXED) != 0, 0))
+	if (__builtin_expect(vmmem_logging_wants(entry->logging), 0))
 		return vmmem_mark_entry(entry, offset, len);
 	return 0;
 }

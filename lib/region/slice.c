@@ -5,6 +5,7 @@
 
 #include "base/api.h"
 #include "dirty/bitmap_priv.h"
+#include "dirty/logging.h"
 #include "base/range.h"
 #include "region/region_priv.h"
 #include "region/slice_priv.h"
@@ -177,10 +178,8 @@ vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		return 0;
 	if (!vmmem_slice_holds(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
-	/* The caller's writing comes before this, for the compiler too. */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	/* Relaxed: a thread that starts logging waits for writes under way. */
-	if (__atomic_load_n(slice->logging, __ATOMIC_RELAXED) == 0)
+	/* The caller's writing comes before this. */
+	if (!vmmem_logging_wants(slice->logging))
 		return 0;
 	/* Const is for programs; the word is a bitmap's first. */
 	bitmap = (struct vmmem_bitmap *)(uintptr_t)slice->logging;

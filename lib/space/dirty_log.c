@@ -500,7 +500,7 @@ next(struct vmmem_dirty_log *log, struct vmmem_dirty_range *range,
      bool logged)
 {
 	struct vmmem_dirty_range found = { 0 };
-	const struct vmmem_dirty_part *part;
+	struct vmmem_dirty_part *part;
 	uint64_t gpa;
 	size_t i;
 

@@ -25,7 +25,16 @@ make_bits(struct vmmem_dirty_part *part, const struct vmmem_bitmap *bitmap)
 		return rc;
 	rc = vmmem_bits_init(&part->pending, part->pages, true);
 	if (rc != 0)
-		vmmem_bits_destroy(&part->dirty);
+		goto destroy_dirty;
+	rc = vmmem_bits_init(&part->found, part->pages, true);
+	if (rc != 0)
+		goto destroy_pending;
+	return 0;
+
+destroy_pending:
+	vmmem_bits_destroy(&part->pending);
+destroy_dirty:
+	vmmem_bits_destroy(&part->dirty);
 	return rc;
 }
 
@@ -60,6 +69,7 @@ vmmem_dirty_part_free(struct vmmem_dirty_part *part)
 	if (part->pages != 0) {
 		vmmem_bits_destroy(&part->dirty);
 		vmmem_bits_destroy(&part->pending);
+		vmmem_bits_destroy(&part->found);
 	}
 	free(part);
 }
@@ -73,14 +83,15 @@ vmmem_dirty_part_fill(struct vmmem_dirty_part *part)
 	part->dirty_pages = part->pages;
 }
 
-/* take_word() makes pages of one word dirty; what is so already is pending. */
+/* take_word() makes pages of one word dirty; what was found so is pending. */
 static void
 take_word(uint64_t index, uint64_t word, void *context)
 {
 	struct vmmem_dirty_part *part = context;
-	uint64_t again = word & part->dirty.words[0][index];
+	const uint64_t dirty = part->dirty.words[0][index];
+	const uint64_t again = word & dirty & part->found.words[0][index];
 
-	word &= ~again;
+	word &= ~dirty;
 	if (word != 0) {
 		vmmem_bits_add(&part->dirty, index, word);
 		part->dirty_pages += (uint64_t)__builtin_popcountll(word);
@@ -187,7 +198,7 @@ vmmem_dirty_part_count(const struct vmmem_dirty_part *part)
 }
 
 bool
-vmmem_dirty_part_next(const struct vmmem_dirty_part *part, uint64_t gpa,
+vmmem_dirty_part_next(struct vmmem_dirty_part *part, uint64_t gpa,
 		      uint64_t *ret_gpa, uint64_t *ret_len)
 {
 	uint64_t first, page, end, start;
@@ -202,6 +213,7 @@ vmmem_dirty_part_next(const struct vmmem_dirty_part *part, uint64_t gpa,
 	start = page == first ? gpa : page_start(part, page);
 	*ret_gpa = start;
 	*ret_len = page_last(part, end - 1) - start + 1;
+	vmmem_bits_set(&part->found, page, end - 1);
 	return true;
 }
 
@@ -224,9 +236,12 @@ vmmem_dirty_part_confirm(struct vmmem_dirty_part *part, uint64_t gpa,
 			break;
 		stop = vmmem_bits_next_clear(&part->dirty, first, end - 1);
 		vmmem_bits_clear(&part->dirty, first, stop - 1);
+		vmmem_bits_clear(&part->found, first, stop - 1);
 		part->dirty_pages -= stop - first;
 		/* So that no later collect looks at what this one had. */
-		if (part->dirty_pages == 0)
+		if (part->dirty_pages == 0) {
 			vmmem_bits_empty(&part->dirty);
+			vmmem_bits_empty(&part->found);
+		}
 	}
 }

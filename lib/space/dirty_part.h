@@ -28,10 +28,11 @@ struct vmmem_dirty_part {
 	unsigned int page_shift;
 
 	/*
-	 * A bit for each of these pages.  Marks of what is dirty already wait
-	 * in 'pending': they are younger than a confirmation that may come.
+	 * A bit for each of these pages.  'found' are those of the dirty ones
+	 * that the caller was told of: a mark of one of these waits in
+	 * 'pending', as it is younger than a confirmation that may come.
 	 */
-	struct vmmem_bits dirty, pending;
+	struct vmmem_bits dirty, pending, found;
 	uint64_t dirty_pages;
 	bool pending_any; /* there may be some */
 
@@ -64,9 +65,9 @@ uint64_t vmmem_dirty_part_count(const struct vmmem_dirty_part *part);
 
 /*
  * vmmem_dirty_part_next() stores the first dirty bytes from 'gpa' on, which is
- * in the region, or returns false.
+ * in the region, and notes that they were found; or it returns false.
  */
-bool vmmem_dirty_part_next(const struct vmmem_dirty_part *part, uint64_t gpa,
+bool vmmem_dirty_part_next(struct vmmem_dirty_part *part, uint64_t gpa,
 			   uint64_t *ret_gpa, uint64_t *ret_len);
 
 /*

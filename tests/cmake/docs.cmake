@@ -13,5 +13,7 @@ add_test(NAME docs-programs
 set_tests_properties(docs-programs PROPERTIES LABELS program TIMEOUT 300
 	ENVIRONMENT "CC=${CMAKE_C_COMPILER};CFLAGS=${docs_flags}")
 
+add_test(NAME docs-words
+	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/docs/words.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME docs-pages
 	COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/docs/pages.sh ${PROJECT_SOURCE_DIR})
