@@ -23,6 +23,7 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/region.h>
@@ -130,6 +131,8 @@ VALUE(VMMEM_HUGE_PAGES_NO, 1);
 VALUE(VMMEM_HUGE_PAGES_YES, 2);
 VALUE(VMMEM_FILE_PRIVATE, 1U);
 VALUE(VMMEM_FILE_SYNC, 2U);
+VALUE(VMMEM_REGION_COOKIES_MAX, 8);
+VALUE(VMMEM_COLLECTION_COOKIES_MAX, 8);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
 /* vmmem/atomic.h, since 0.1 */
@@ -159,7 +162,7 @@ MEMBER(struct vmmem_file_range, gpa, 0, 8);
 MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
-MEMBER(struct vmmem_file_range, reserved, 28, 4);
+MEMBER(struct vmmem_file_range, flags, 28, 4);
 
 /* vmmem/chain.h, since 0.9 */
 VALUE(VMMEM_CHAIN_SOME, 1U);
@@ -214,8 +217,7 @@ MEMBER(struct vmmem_slice, region, 40, 8);
 MEMBER(struct vmmem_slice, gpa, 48, 8);
 MEMBER(struct vmmem_slice, reserved, 56, 8);
 VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
-
-/* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
+VALUE(VMMEM_SLICE_CALL, 0x40);
 
 /* vmmem/endian.h, since 0.1 */
 SIZE(vmmem_le16, 2, 2);
@@ -242,7 +244,7 @@ MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
 /* vmmem/listener.h, since 0.1; it may grow at its end */
-GROWS(struct vmmem_listener_ops, 72, 8);
+GROWS(struct vmmem_listener_ops, 80, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
 MEMBER(struct vmmem_listener_ops, removed, 16, 8);
@@ -252,6 +254,22 @@ MEMBER(struct vmmem_listener_ops, published, 40, 8);
 MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
+MEMBER(struct vmmem_listener_ops, destroy, 72, 8);
+SIZE(struct vmmem_listener_options, 24, 8);
+MEMBER(struct vmmem_listener_options, size, 0, 8);
+MEMBER(struct vmmem_listener_options, name, 8, 8);
+MEMBER(struct vmmem_listener_options, priority, 16, 4);
+MEMBER(struct vmmem_listener_options, flags, 20, 4);
+SIZE(struct vmmem_space_options, 16, 8);
+MEMBER(struct vmmem_space_options, size, 0, 8);
+MEMBER(struct vmmem_space_options, name, 8, 8);
+SIZE(struct vmmem_reader_options, 16, 8);
+MEMBER(struct vmmem_reader_options, size, 0, 8);
+MEMBER(struct vmmem_reader_options, name, 8, 8);
+VALUE(VMMEM_SPACE_NAME_MAX, 63);
+VALUE(VMMEM_DIFF_END, 0);
+VALUE(VMMEM_DIFF_REMOVED, 1);
+VALUE(VMMEM_DIFF_ADDED, 2);
 
 /* vmmem/slot_table.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);
@@ -264,6 +282,8 @@ VALUE(VMMEM_SLOT_OP_CHANGE, 3);
 VALUE(VMMEM_SLOT_OP_KEEP, 4);
 VALUE(VMMEM_SLOT_OP_CREATE, 5);
 VALUE(VMMEM_SLOT_TABLE_CAN_MOVE, 1U);
+VALUE(VMMEM_SLOT_TABLE_NO_JOIN, 2U);
+VALUE(VMMEM_SLOT_TABLE_LEAVE_ODD, 4U);
 SIZE(struct vmmem_slot, 128, 8);
 MEMBER(struct vmmem_slot, gpa, 0, 8);
 MEMBER(struct vmmem_slot, len, 8, 8);
@@ -300,6 +320,8 @@ VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
 VALUE(VMMEM_KVM_LOG_RING, 3);
 VALUE(VMMEM_KVM_FLAG_LOG_IS_ON, 1U);
 VALUE(VMMEM_KVM_FLAG_NO_MOVE, 2U);
+VALUE(VMMEM_KVM_FLAG_NO_JOIN, 4U);
+VALUE(VMMEM_KVM_FLAG_LEAVE_ODD, 8U);
 GROWS(struct vmmem_kvm_options, 80, 8);
 MEMBER(struct vmmem_kvm_options, size, 0, 8);
 MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
@@ -361,6 +383,9 @@ MEMBER(struct vmmem_residency, size, 0, 8);
 MEMBER(struct vmmem_residency, resident, 8, 8);
 MEMBER(struct vmmem_residency, huge, 16, 8);
 MEMBER(struct vmmem_residency, locked, 24, 8);
+
+/* vmmem/pin.h, since 0.9 */
+VALUE(VMMEM_PINS_MAX, 4096);
 
 /* vmmem/discard.h, since 0.1 */
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
@@ -457,6 +482,7 @@ VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
 VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_EFORKED, -4150);
+VALUE(VMMEM_EPINNED, -4151);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);

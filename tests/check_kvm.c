@@ -40,7 +40,7 @@ setup(void)
 	vm_open(&vm);
 	vm_add_vcpu(&vm);
 	assert_ok(vmmem_collection_new_empty(&empty));
-	assert_ok(vmmem_space_new(empty, &space));
+	assert_ok(vmmem_space_new(empty, NULL, &space));
 	vmmem_collection_unref(empty);
 	kvm = NULL;
 }
@@ -337,6 +337,95 @@ START_TEST(memory_that_moves)
 }
 END_TEST
 
+/* shadow() maps RAM as a PC does that shadows its ROM: 13 segments of it. */
+#define SEGMENT (4 * PAGE)
+#define SEGMENTS 13
+#define SHADOW UINT64_C(0xc0000)
+
+static struct vmmem_region *
+shadow(struct vmmem_region *ram, uint64_t gpa, uint64_t len, int read_only)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region;
+
+	vmmem_region_builder_set_range(builder, gpa, len);
+	vmmem_region_builder_set_alias(builder, ram, gpa);
+	if (read_only)
+		vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_builder_free(builder);
+	return region;
+}
+
+static void
+flip(struct vmmem_region *ram, uint64_t gpa, int read_only)
+{
+	struct vmmem_region *region = shadow(ram, gpa, SEGMENT, read_only);
+	struct vmmem_update *update;
+
+	assert_ok(vmmem_update_new(space, VMMEM_FOREVER, &update));
+	assert_ok(vmmem_update_remove(update, gpa, SEGMENT, NULL));
+	assert_ok(vmmem_update_insert(update, region));
+	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
+	vmmem_region_unref(region);
+}
+
+/* The guest sees one RAM, in few slots, whatever its pieces were. */
+START_TEST(segments_of_one_ram)
+{
+	const uint64_t end = SHADOW + SEGMENTS * SEGMENT;
+	struct vmmem_region *ram = region_of(UINT64_C(1) << 32, 16 << 20);
+	struct vmmem_region *regions[SEGMENTS + 2];
+	struct vmmem_collection *map;
+	uint64_t gpa;
+	size_t i;
+
+	regions[0] = shadow(ram, 0, SHADOW, 0);
+	for (i = 0; i < SEGMENTS; i++)
+		regions[i + 1] = shadow(ram, SHADOW + i * SEGMENT, SEGMENT, 0);
+	regions[SEGMENTS + 1] = shadow(ram, end, (16 << 20) - end, 0);
+	assert_ok(vmmem_collection_new(regions, SEGMENTS + 2, &map));
+	for (i = 0; i < SEGMENTS + 2; i++)
+		vmmem_region_unref(regions[i]);
+	assert_ok(vmmem_space_replace(space, map));
+	vmmem_collection_unref(map);
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 1);
+	for (gpa = SHADOW; gpa <= end; gpa += SEGMENT) {
+		expect_memory(gpa - 1, 0x11);
+		expect_memory(gpa, 0x22);
+	}
+	for (i = 0; i < SEGMENTS; i++) {
+		flip(ram, SHADOW + i * SEGMENT, 1);
+		expect_none(SHADOW + i * SEGMENT);
+		expect_none(SHADOW + (i + 1) * SEGMENT - 1);
+		expect_memory(SHADOW + (i + 1) * SEGMENT, 0x33);
+	}
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 3);
+	for (i = 0; i < SEGMENTS; i++) {
+		flip(ram, SHADOW + i * SEGMENT, 0);
+		expect_memory(SHADOW + i * SEGMENT, 0x44);
+	}
+	ck_assert_uint_le(vmmem_kvm_slot_count(kvm), 3);
+	vmmem_region_unref(ram);
+}
+END_TEST
+
+START_TEST(odd_regions_are_left_to_exits)
+{
+	struct vmmem_kvm_options options = { .size = sizeof(options),
+					     .flags = VMMEM_KVM_FLAG_LEAVE_ODD |
+						      VMMEM_KVM_FLAG_NO_JOIN };
+
+	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
+	insert(region_of(0, LEN));
+	insert(region_of(LEN, PAGE / 4));
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 1);
+	expect_memory(LEN - 1, 1);
+	expect_none(LEN);
+}
+END_TEST
+
 static int guest_memfd = -1;
 
 static int
@@ -352,20 +441,65 @@ private_memory(void *opaque, const struct vmmem_region *region,
 	return 0;
 }
 
+START_TEST(regions_that_are_excluded)
+{
+	struct vmmem_region *region = region_of(LEN, LEN);
+
+	assert_ok(vmmem_kvm_exclude(kvm, region));
+	insert(region_of(0, LEN));
+	insert(vmmem_region_ref(region));
+	expect_memory(0, 1);
+	expect_none(LEN);
+	/* At once, where it is there already. */
+	assert_ok(vmmem_kvm_unset(kvm, region));
+	expect_memory(LEN, 2);
+	assert_code(vmmem_kvm_unset(kvm, region), VMMEM_ENOREGION);
+	assert_ok(vmmem_kvm_exclude(kvm, region));
+	expect_none(LEN);
+	/* Removing forgets it. */
+	assert_ok(vmmem_space_remove(space, LEN, LEN, NULL));
+	insert(vmmem_region_ref(region));
+	expect_memory(LEN, 3);
+	/* A descriptor that is no guest_memfd: all is as it was before. */
+	ck_assert_int_ne(vmmem_kvm_set_guest_memfd(kvm, region, vm.system, 0),
+			 0);
+	expect_memory(LEN, 4);
+	ck_assert_int_eq(vmmem_kvm_is_pending(kvm), 0);
+	assert_code(vmmem_kvm_unset(kvm, region), VMMEM_ENOREGION);
+
+	assert_code(vmmem_kvm_exclude(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_exclude(kvm, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_unset(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_unset(kvm, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(NULL, region, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(kvm, NULL, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_kvm_set_guest_memfd(kvm, region, -1, 0),
+		    VMMEM_EARGUMENT);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(region_with_a_guest_memfd)
 {
-	struct vmmem_kvm_options options = { .size = sizeof(options),
-					     .describe = private_memory };
+	struct vmmem_kvm_options options = { .size = sizeof(options) };
 	struct vmmem_region *region = region_of(0, LEN);
 	struct {
 		uint64_t size, flags, reserved[6];
 	} create = { .size = PAGE + LEN };
 
+	/* By a callback, and without. */
+	if (_i == 0)
+		options.describe = private_memory;
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
 	guest_memfd = 0;
 	if (vm_extension(&vm, CAP_GUEST_MEMFD) > 0)
 		guest_memfd = ioctl(vm.fd, CREATE_GUEST_MEMFD, &create);
 	ck_assert_int_ge(guest_memfd, 0);
+	if (_i != 0)
+		assert_ok(vmmem_kvm_set_guest_memfd(kvm, region, guest_memfd,
+						    PAGE));
 	if (guest_memfd == 0) {
 		assert_code(vmmem_space_insert(space, region),
 			    VMMEM_ENOSUPPORT);
@@ -385,6 +519,9 @@ START_TEST(region_with_a_guest_memfd)
 	close(guest_memfd);
 	guest_memfd = vm.system;
 	region = region_of(0, LEN);
+	if (_i != 0)
+		assert_ok(vmmem_kvm_set_guest_memfd(kvm, region, guest_memfd,
+						    0));
 	assert_code(vmmem_space_insert(space, region), -EINVAL);
 	vmmem_region_unref(region);
 	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 0);
@@ -405,12 +542,17 @@ START_TEST(another_listener_refuses)
 {
 	struct vmmem_listener_ops ops = { .size = sizeof(ops),
 					  .commit = refuse };
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.priority = _i,
+	};
 	struct vmmem_region *region = region_of(LEN, LEN);
 	struct vmmem_listener *listener;
 	int code = 0;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_listener_new(space, &ops, &code, _i, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &code, &options,
+				     &listener));
 	code = -EXDEV;
 	assert_code(vmmem_space_insert(space, region), -EXDEV);
 	assert_code(vmmem_space_remove(space, 0, LEN, NULL), -EXDEV);
@@ -422,7 +564,7 @@ START_TEST(another_listener_refuses)
 	assert_ok(vmmem_space_insert(space, region));
 	expect_memory(LEN, 2);
 	vmmem_region_unref(region);
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 }
 END_TEST
 
@@ -605,7 +747,7 @@ START_TEST(what_is_wrong_is_refused)
 	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
 		    VMMEM_EARGUMENT);
 	options.log = 0;
-	options.flags = 4;
+	options.flags = 16;
 	assert_code(vmmem_kvm_new(space, vm.fd, &options, &none),
 		    VMMEM_EARGUMENT);
 	options.flags = 0;
@@ -666,6 +808,8 @@ make_suite(void)
 	tcase_add_test(ready, region_that_is_not_of_pages_is_refused);
 	tcase_add_test(ready, slot_of_the_callers_own_is_in_the_way);
 	tcase_add_test(ready, memory_that_moves);
+	tcase_add_test(ready, regions_that_are_excluded);
+	tcase_add_test(ready, segments_of_one_ram);
 	tcase_add_loop_test(ready, another_listener_refuses, -1, 2);
 	tcase_add_test(ready, stopped_and_then_freed);
 	tcase_add_test(ready, child_leaves_the_parents_machine_alone);
@@ -676,9 +820,10 @@ make_suite(void)
 	tcase_set_timeout(bare, 60);
 	tcase_add_test(bare, map_that_is_there_already);
 	tcase_add_loop_test(bare, freed_in_a_callback_of_the_space, -1, 2);
+	tcase_add_test(bare, odd_regions_are_left_to_exits);
 	tcase_add_test(bare, as_many_slots_as_there_are);
 	tcase_add_test(bare, every_slot_that_kvm_has);
-	tcase_add_test(bare, region_with_a_guest_memfd);
+	tcase_add_loop_test(bare, region_with_a_guest_memfd, 0, 2);
 	tcase_add_test(bare, child_frees_what_is_in_use);
 	suite_add_tcase(suite, bare);
 	return suite;

@@ -2,6 +2,7 @@
 /* The dirty log of the real KVM, in each of its ways. */
 #include "logged_vm.h"
 
+#include <vmmem/dirty_log.h>
 #include <vmmem/kvm.h>
 
 const char *
@@ -254,6 +255,88 @@ START_TEST(page_sizes_are_converted)
 }
 END_TEST
 
+/* Aliases side by side have one slot, and one log, at each one's place. */
+START_TEST(joined_slots_mark_the_right_pages)
+{
+	struct vmmem_region *region = tracked(UINT64_C(1) << 32, PAGE);
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(region);
+	struct vmmem_region *low, *middle, *high;
+
+	begin(_i);
+	assert_ok(vmmem_region_new_alias(GPA, 20 * PAGE, region, 10 * PAGE,
+					 &low));
+	assert_ok(vmmem_region_new_alias(GPA + 20 * PAGE, 70 * PAGE, region,
+					 30 * PAGE, &middle));
+	assert_ok(vmmem_region_new_alias(GPA + 90 * PAGE, 90 * PAGE, region,
+					 100 * PAGE, &high));
+	insert(low);
+	insert(high);
+	insert(middle);
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 1);
+	assert_ok(vmmem_kvm_log_start(kvm, high));
+	assert_ok(vmmem_kvm_log_collect(kvm, low));
+	assert_ok(vmmem_bitmap_clear(bitmap, 0, LEN));
+	write_page(0);
+	write_page(19);
+	write_page(20);
+	write_page(91);
+	write_page(179);
+	assert_ok(vmmem_kvm_log_collect(kvm, middle));
+	EXPECT(region, 10, 29, 30, 101, 189);
+	/* When the middle goes, what is logged of all three is not lost. */
+	write_page(5);
+	write_page(25);
+	assert_ok(vmmem_space_remove(space, GPA + 20 * PAGE, 70 * PAGE, NULL));
+	ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), 2);
+	assert_ok(vmmem_kvm_log_collect(kvm, NULL));
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 15 * PAGE), 1);
+	ck_assert_int_eq(vmmem_bitmap_test(bitmap, 35 * PAGE), 1);
+	vmmem_region_unref(low);
+	vmmem_region_unref(middle);
+	vmmem_region_unref(high);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* The dirty log of the space has KVM's in it, by guest address. */
+START_TEST(dirty_log_of_the_space)
+{
+	struct vmmem_dirty_log_options options = {
+		.size = sizeof(options), .collect = vmmem_kvm_log_collect_all
+	};
+	struct vmmem_region *region = tracked(GPA, PAGE);
+	struct vmmem_dirty_range range;
+	struct vmmem_dirty_log *log;
+	uint64_t bytes;
+
+	begin(_i);
+	options.opaque = kvm;
+	insert(region);
+	assert_ok(vmmem_dirty_log_new(space, &options, &log));
+	assert_ok(vmmem_kvm_log_start(kvm, NULL));
+	assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	/* All is to be sent once, and what KVM says at first may come after. */
+	ck_assert_uint_eq(bytes, LEN);
+	while (bytes != 0) {
+		memset(&range, 0, sizeof(range));
+		do {
+			assert_ok(vmmem_dirty_log_next(log, &range));
+			assert_ok(vmmem_dirty_log_confirm(log, &range));
+		} while (range.len != 0);
+		assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	}
+	write_page(7);
+	assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	ck_assert_uint_eq(bytes, PAGE);
+	memset(&range, 0, sizeof(range));
+	assert_ok(vmmem_dirty_log_next(log, &range));
+	ck_assert_uint_eq(range.gpa, GPA + 7 * PAGE);
+	vmmem_dirty_log_free(log);
+	assert_code(vmmem_kvm_log_collect_all(NULL), VMMEM_EARGUMENT);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(region_without_a_bitmap_cannot_be_logged)
 {
 	struct vmmem_region *plain, *with;
@@ -357,6 +440,8 @@ make_suite(void)
 	VM_ADD_WAYS(each, aliases_share_a_bitmap);
 	VM_ADD_WAYS(each, moving_loses_no_mark);
 	VM_ADD_WAYS(each, page_sizes_are_converted);
+	VM_ADD_WAYS(each, joined_slots_mark_the_right_pages);
+	VM_ADD_WAYS(each, dirty_log_of_the_space);
 	VM_ADD_WAYS(each, region_without_a_bitmap_cannot_be_logged);
 	VM_ADD_WAYS(each, regions_that_come_later);
 	VM_ADD_WAYS(each, starts_of_a_region_that_goes);

@@ -342,7 +342,7 @@ START_TEST(what_is_wrong_is_refused)
 	options.page_size = 3;
 	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.page_size = 0;
-	options.flags = 2;
+	options.flags = 8;
 	assert_code(vmmem_slot_table_new(&options, &none), VMMEM_EARGUMENT);
 	options.flags = 0;
 	options.reserved = 1;

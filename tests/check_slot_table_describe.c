@@ -195,6 +195,62 @@ START_TEST(described_by_a_newer_caller)
 }
 END_TEST
 
+/* What a language without callbacks says. */
+START_TEST(set_without_a_callback)
+{
+	struct vmmem_region_ops ops = { .size = sizeof(ops),
+					.read = never_read };
+	struct vmmem_region *region = region_of(LEN, LEN);
+	struct vmmem_region *custom;
+	struct vmmem_collection *map;
+
+	assert_ok(vmmem_region_new_custom(4 * LEN, LEN, &ops, NULL, &custom));
+	map = MAP(region_of(0, LEN), vmmem_region_ref(region),
+		  vmmem_region_ref(custom));
+	assert_ok(vmmem_slot_table_exclude(slots, region));
+	plan_for(vmmem_collection_ref(map));
+	expect_count(1);
+	expect_op(0, VMMEM_SLOT_OP_CREATE, 0, 0);
+	do_all();
+	/* The last setting counts, and memory only of the guest has no host. */
+	assert_ok(vmmem_slot_table_set_guest_memfd(slots, region, 5, 3 * LEN));
+	assert_ok(vmmem_slot_table_set_guest_memfd(slots, custom, 6, 0));
+	plan_for(vmmem_collection_ref(map));
+	/* It cannot be written through its callbacks, so it is read-only. */
+	expect_count(2);
+	ck_assert_uint_eq(op_at(0).slot.flags, VMMEM_SLOT_GUEST_MEMFD);
+	ck_assert_int_eq(op_at(0).slot.guest_memfd, 5);
+	ck_assert_uint_eq(op_at(0).slot.guest_memfd_offset, 3 * LEN);
+	ck_assert_int_eq(op_at(1).slot.guest_memfd, 6);
+	ck_assert_ptr_null(op_at(1).slot.host);
+	do_all();
+	assert_ok(vmmem_slot_table_unset(slots, region));
+	assert_ok(vmmem_slot_table_unset(slots, custom));
+	plan_for(vmmem_collection_ref(map));
+	expect_count(3);
+	expect_op(0, VMMEM_SLOT_OP_DELETE, 2, 4 * LEN);
+	expect_op(2, VMMEM_SLOT_OP_CREATE, 1, LEN);
+	ck_assert_int_eq(op_at(2).slot.guest_memfd, -1);
+
+	assert_code(vmmem_slot_table_unset(slots, region), VMMEM_ENOREGION);
+	assert_code(vmmem_slot_table_unset(slots, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_unset(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_exclude(slots, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_exclude(NULL, region), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_set_guest_memfd(NULL, region, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_set_guest_memfd(slots, NULL, 0, 0),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_set_guest_memfd(slots, region, -1, 0),
+		    VMMEM_EARGUMENT);
+	/* What is set is held, and freed with the table. */
+	assert_ok(vmmem_slot_table_exclude(slots, region));
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+	vmmem_region_unref(custom);
+}
+END_TEST
+
 static void
 count(void *opaque)
 {
@@ -233,6 +289,7 @@ make_suite(void)
 	tcase_add_test(tcase, described_without_a_host_address);
 	tcase_add_test(tcase, described_by_a_newer_caller);
 	tcase_add_test(tcase, destroy_is_called_once);
+	tcase_add_test(tcase, set_without_a_callback);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -13,11 +13,12 @@
  * machine has, the memory of each slot stays mapped, and the next update, or
  * vmmem_kvm_sync(), does what is left.
  *
- * Each region gets a slot, or several if it is longer than a slot can be.  A
- * read-only region gets a read-only slot.  A region without a host address, or
- * one that does not permit reading, gets none: what the guest does there is an
- * exit.  A slot consists of whole pages.  An update with a region that does not
- * is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
+ * Each region gets a slot, or several if it is longer than a slot can be.
+ * Neighbours that are one piece of memory share a slot, as vmmem/slot_table.h
+ * says.  A read-only region gets a read-only slot.  A region without a host
+ * address, or one that does not permit reading, gets none: what the guest does
+ * there is an exit.  A slot consists of whole pages.  An update with a region
+ * that does not is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
  *
  * To see what vCPUs write, start logging, and collect before each harvest:
  *
@@ -66,6 +67,8 @@ struct vmmem_kvm;
 /* struct vmmem_kvm_options' flags. */
 #define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* 'log' is enabled on the machine already */
 #define VMMEM_KVM_FLAG_NO_MOVE 2U /* delete and make slots instead of moving them */
+#define VMMEM_KVM_FLAG_NO_JOIN 4U /* no slot shows several regions */
+#define VMMEM_KVM_FLAG_LEAVE_ODD 8U /* exits, where it is not whole pages */
 
 /*
  * struct vmmem_kvm_options is how to keep slots.  'size' is
@@ -203,8 +206,8 @@ struct vmmem_kvm *vmmem_kvm_free(struct vmmem_kvm *kvm);
 struct vmmem_space *vmmem_kvm_space(const struct vmmem_kvm *kvm);
 
 /*
- * vmmem_kvm_sync() does what is left over after a failure.  It is not needed
- * otherwise, and does nothing then.
+ * vmmem_kvm_sync() does what is left over after a failure.  If nothing is left
+ * over it does nothing.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
@@ -223,8 +226,8 @@ size_t vmmem_kvm_slot_count(const struct vmmem_kvm *kvm);
 
 /*
  * vmmem_kvm_slot_at() stores the slot at 'index', in ascending order of guest
- * address from 0 on, as the virtual machine has it.  Its region is good until
- * the next update.
+ * address from 0 on, as the virtual machine has it.  The region pointer is valid
+ * until the next update.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'kvm' or 'ret_slot' is NULL
@@ -244,6 +247,34 @@ VMMEM_NODISCARD int vmmem_kvm_slot_at(const struct vmmem_kvm *kvm, size_t index,
 VMMEM_NODISCARD int vmmem_kvm_slot_find(const struct vmmem_kvm *kvm,
 					uint64_t gpa,
 					struct vmmem_slot *ret_slot);
+
+/*
+ * vmmem_kvm_exclude() sets that a region gets no slot: what the guest does there
+ * is an exit.  vmmem_kvm_set_guest_memfd() sets that its slot has the guest_memfd
+ * of that descriptor, from 'offset' on.  vmmem_kvm_unset() takes back either.
+ * Each is about this region, and not about aliases of it.  The region may be in
+ * the space already: then its slot is changed at once.  Otherwise it is made so
+ * when the region is inserted.
+ *
+ * The object holds a reference to the region until the setting is taken back, an
+ * update removes the region from the space, or the object is freed.  The
+ * descriptor stays the caller's and is open for as long.
+ *
+ * Return 0, or
+ *   VMMEM_EARGUMENT  'kvm' or 'region' is NULL, 'guest_memfd' is negative
+ *   VMMEM_ENOREGION  vmmem_kvm_unset(): nothing is set for the region
+ *   VMMEM_EFORKED    this process is a child
+ *   what an update can be refused with
+ * After a failure the setting is as it was before.
+ */
+VMMEM_NODISCARD int vmmem_kvm_exclude(struct vmmem_kvm *kvm,
+				      struct vmmem_region *region);
+VMMEM_NODISCARD int vmmem_kvm_set_guest_memfd(struct vmmem_kvm *kvm,
+					      struct vmmem_region *region,
+					      int guest_memfd,
+					      uint64_t offset);
+VMMEM_NODISCARD int vmmem_kvm_unset(struct vmmem_kvm *kvm,
+				    struct vmmem_region *region);
 
 /*
  * vmmem_kvm_log_start() has KVM log what vCPUs write to 'region', through
@@ -287,8 +318,8 @@ VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
  * the last time to 'region', through whichever alias; NULL for all regions.
  * With rings it is always all.  A mark may be one page too many, and with
  * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  If KVM lost what
- * was in a ring, which it should not, all are, this time and from then on.
- * Allocates nothing.
+ * was in a ring, which it should not, all pages are marked, this time and from
+ * then on.  Allocates nothing.
  *
  * With rings, also call it when a vCPU ends with KVM_EXIT_DIRTY_RING_FULL; and
  * for the last time after all vCPUs have left KVM_RUN.
@@ -296,12 +327,21 @@ VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
  *   VMMEM_ENOREGION  no slot that logs shows the region
- *   -errno           what KVM said.  All that could be collected was, nothing
- *                    was lost: marks that are missing come with the next time
- *                    that succeeds, before which no page counts as clean.
+ *   VMMEM_EFORKED    this process is a child
+ *   -errno           what KVM said.  All that could be collected was collected,
+ *                    and nothing was lost: marks that are missing come with the
+ *                    next collect that returns 0.  Until then no page counts as
+ *                    clean.
  */
 VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
 					  struct vmmem_region *region);
+
+/*
+ * vmmem_kvm_log_collect_all() is vmmem_kvm_log_collect() of all regions, in the
+ * shape of a callback that gets one pointer: 'kvm' is the object.  It is what the
+ * 'collect' of a dirty log of the space wants (vmmem/dirty_log.h).
+ */
+VMMEM_NODISCARD int vmmem_kvm_log_collect_all(void *kvm);
 
 /*
  * vmmem_kvm_add_vcpu() maps the ring of the vCPU 'vcpu_fd', from

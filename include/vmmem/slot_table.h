@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/slot_table.h - the memory slots of a hypervisor, and what it takes to make
- * them those of another memory map.
+ * vmmem/slot_table.h - the memory slots of a hypervisor, and what it takes to
+ * make them those of another memory map.
  *
- * A hypervisor shows memory to a guest in numbered slots: so many bytes at
- * this guest address are the ones at that host address.  A table of slots
- * knows which it has.  From the table and a map vmmem_slot_plan_new() makes a
- * plan, a list of the fewest operations that lead from the one to the other.
- * Nothing is done by that: it is a dry run.  The caller carries the operations
- * out one by one, in order, and tells the table of each:
+ * A hypervisor shows memory to a guest in numbered slots: so many bytes at this
+ * guest address are the bytes at that host address.  A table of slots knows
+ * which slots the hypervisor has.  From the table and a map
+ * vmmem_slot_plan_new() makes a plan, a list of the fewest operations that lead
+ * from the one to the other.  The hypervisor is told nothing by that: a plan is
+ * a dry run.  The caller carries the operations out one by one, in order, and
+ * tells the table after each:
  *
  *     rc = vmmem_slot_plan_new(slots, map, &plan);
  *     for (i = 0; rc == 0 && i < vmmem_slot_plan_count(plan); i++) {
@@ -23,9 +24,19 @@
  * If the hypervisor fails half-way, the table still says what it has, and a
  * plan for the old map leads back.  vmmem/kvm.h does all this for KVM.
  *
- * Each region of the map gets a slot, or several if it is longer than a slot
- * may be; except those without a host address and those that do not permit
- * reading: what the guest does there stays an exit.
+ * Each region of the map gets a slot, or several if it is longer than a slot may
+ * be.  A region without a host address, or one that does not permit reading,
+ * gets none: what the guest does there is an exit.
+ *
+ * Neighbours that are one piece of memory share a slot: aliases of one region
+ * whose host addresses follow one another as their guest addresses do, with the
+ * same flags and the same log, and without a guest_memfd.  A slot of 1 MiB or
+ * more is never deleted only to join it to its neighbours, as the guest finds no
+ * memory there between the deletion and the making of the next slot: a neighbour
+ * that comes gets a slot of its own, except if there are too few slots.  If part
+ * of such a slot changes, it has to be deleted, and what is left of it is made
+ * again.  With VMMEM_SLOT_TABLE_NO_JOIN this never happens.
+ *
  * A table holds a reference to the region of each slot, so the memory stays
  * mapped for as long as the hypervisor may show it.
  *
@@ -89,8 +100,11 @@ struct vmmem_slot_op {
 	struct vmmem_slot slot;
 };
 
-/* What the hypervisor can do: struct vmmem_slot_table_options' flags. */
-#define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* move a slot in one operation */
+/* struct vmmem_slot_table_options' flags. */
+#define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* it moves a slot in one operation */
+#define VMMEM_SLOT_TABLE_NO_JOIN 2U  /* no slot shows several regions */
+/* No slot, in place of VMMEM_ESLOTALIGN, for a region that is not whole pages. */
+#define VMMEM_SLOT_TABLE_LEAVE_ODD 4U
 
 /*
  * struct vmmem_slot_table_options is what a table is like.  'size' is
@@ -113,13 +127,15 @@ struct vmmem_slot_table_options {
 	uint64_t max_len;
 
 	/*
-	 * Asked about each region that has no slot, for each plan, and about
-	 * all of them after vmmem_slot_table_redescribe().  'slot' has what the
-	 * table would do: the range, the host address or NULL,
+	 * Called for each region that has no slot of its own, for each plan, and
+	 * for all regions after vmmem_slot_table_redescribe().  'slot' says what
+	 * the table would do: the range, the host address or NULL,
 	 * VMMEM_SLOT_READ_ONLY or not, and VMMEM_SLOT_NONE where there would be
-	 * no slot.  May change the host address, the flags, guest_memfd and its
-	 * offset.  Returns 0, or a negative code, which becomes that of the
-	 * plan.  (Nothing is changed)
+	 * no slot.  The callback may change the host address, the flags,
+	 * guest_memfd and its offset.  For a region that shares a slot it is
+	 * called for each plan, and has to give the same answer until
+	 * vmmem_slot_table_redescribe().  It returns 0, or a negative code, which
+	 * becomes that of the plan.  (Nothing is changed)
 	 */
 	int (*describe)(void *opaque, const struct vmmem_region *region,
 			struct vmmem_slot *slot);
@@ -130,8 +146,8 @@ struct vmmem_slot_table_options {
 };
 
 /*
- * vmmem_slot_table_new() makes a table without slots.  'options' is copied; NULL is
- * the same as all of it 0.  The caller frees the table.
+ * vmmem_slot_table_new() makes a table without slots.  'options' is copied; NULL
+ * is the same as all of it 0.  The caller frees the table.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'ret_slots' is NULL; the page size is not a power of
@@ -148,9 +164,9 @@ vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
 		     struct vmmem_slot_table **ret_slots);
 
 /*
- * vmmem_slot_table_free() frees a table and returns NULL.  The references to the
- * regions of its slots are dropped, so the hypervisor must not show them any
- * more.  NULL is a no-op.
+ * vmmem_slot_table_free() frees a table and returns NULL.  The table drops its
+ * references to the regions, so the hypervisor must not show them any more.
+ * NULL is a no-op.
  */
 struct vmmem_slot_table *vmmem_slot_table_free(struct vmmem_slot_table *slots);
 
@@ -159,7 +175,8 @@ size_t vmmem_slot_table_count(const struct vmmem_slot_table *slots);
 
 /*
  * vmmem_slot_table_at() stores the slot at 'index', in ascending order of guest
- * address from 0 on.  The region is good as long as the slot is in the table.
+ * address from 0 on.  The region pointer is valid as long as the slot is in the
+ * table.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'slots' or 'ret_slot' is NULL
@@ -176,9 +193,9 @@ VMMEM_NODISCARD int vmmem_slot_table_at(const struct vmmem_slot_table *slots,
  *   VMMEM_EARGUMENT  'slots' or 'ret_slot' is NULL
  *   VMMEM_ENOREGION  there is no such slot
  */
-VMMEM_NODISCARD int vmmem_slot_table_by_number(const struct vmmem_slot_table *slots,
-					  uint32_t number,
-					  struct vmmem_slot *ret_slot);
+VMMEM_NODISCARD int
+vmmem_slot_table_by_number(const struct vmmem_slot_table *slots,
+			   uint32_t number, struct vmmem_slot *ret_slot);
 
 /*
  * vmmem_slot_table_find() stores the slot that holds the guest address 'gpa'.
@@ -198,8 +215,8 @@ VMMEM_NODISCARD int vmmem_slot_table_find(const struct vmmem_slot_table *slots,
  * first.
  *
  * A slot stays as it is if range, host address, guest_memfd and bitmap are the
- * same and both or neither are read-only.  The table is as it was, but has
- * room for what is planned.  The plan holds a reference to 'map'; the caller
+ * same and both or neither are read-only.  The slots of the table are as before,
+ * and the table has room for what is planned.  The plan holds a reference to 'map'; the caller
  * frees it.
  *
  * Returns 0, or
@@ -210,7 +227,8 @@ VMMEM_NODISCARD int vmmem_slot_table_find(const struct vmmem_slot_table *slots,
  *                     has neither a host address nor a guest_memfd
  *   VMMEM_ENOSLOT     the map wants more slots than there may be
  *   VMMEM_ESLOTALIGN  guest address, host address, length or offset in
- *                     guest_memfd of a slot is not a multiple of the page size
+ *                     guest_memfd of a region that should have a slot is not a
+ *                     multiple of the page size
  *   VMMEM_ECALLBACK   describe() returned a positive value
  *   -ENOMEM           from the allocator
  *   what describe() returned
@@ -231,9 +249,9 @@ vmmem_slot_plan_free(struct vmmem_slot_plan *plan);
 size_t vmmem_slot_plan_count(const struct vmmem_slot_plan *plan);
 
 /*
- * vmmem_slot_plan_at() stores the operation at 'index', from 0 on.  Its region
- * is good as long as the plan, of a slot to delete as long as that is in the
- * table.
+ * vmmem_slot_plan_at() stores the operation at 'index', from 0 on.  The region
+ * pointer is valid until the plan is freed; for VMMEM_SLOT_OP_DELETE, until
+ * vmmem_slot_table_done() for that operation.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'plan' or 'ret_op' is NULL
@@ -260,9 +278,10 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
 					  struct vmmem_slot_plan *plan);
 
 /*
- * vmmem_slot_table_spoil() tells the table that the slot of that number is not what
- * it says, because something failed on the way.  The next plan deletes it, and
- * makes another if the map wants one.  Plans made before are stale.
+ * vmmem_slot_table_spoil() tells the table that the slot of that number is not
+ * what the table says, because something failed on the way.  The next plan
+ * deletes the slot, and makes another if the map wants one.  Plans that were
+ * made before are stale.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'slots' is NULL
@@ -271,9 +290,37 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
 int vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number);
 
 /*
- * vmmem_slot_table_redescribe() says that describe() may give other answers than
- * before: plans ask about all regions again, until one of them was carried out
- * to the end.  Plans made before do not know.
+ * vmmem_slot_table_exclude() sets that a region gets no slot: what the guest does
+ * there is an exit.  vmmem_slot_table_set_guest_memfd() sets that its slot has
+ * the guest_memfd of that descriptor, from 'offset' on; then it needs no host
+ * address.  vmmem_slot_table_unset() takes back either.  A region has one of
+ * these settings, the last one.  They are about this object, not about aliases
+ * of it.  They do without a callback what describe() does with one, and
+ * describe(), if there is one, finds them in 'slot' and may change them.
+ *
+ * Plans that are made from then on are about all regions again, as after
+ * vmmem_slot_table_redescribe().  The table holds a reference to the region until
+ * the setting is taken back or the table is freed.  The descriptor stays the
+ * caller's and is open for as long.
+ *
+ * Return 0, or
+ *   VMMEM_EARGUMENT  'slots' or 'region' is NULL, 'guest_memfd' is negative
+ *   VMMEM_ENOREGION  vmmem_slot_table_unset(): nothing is set for it
+ *   -ENOMEM          from the allocator: the other two
+ */
+VMMEM_NODISCARD int vmmem_slot_table_exclude(struct vmmem_slot_table *slots,
+					     struct vmmem_region *region);
+VMMEM_NODISCARD int
+vmmem_slot_table_set_guest_memfd(struct vmmem_slot_table *slots,
+				 struct vmmem_region *region, int guest_memfd,
+				 uint64_t offset);
+int vmmem_slot_table_unset(struct vmmem_slot_table *slots,
+			   struct vmmem_region *region);
+
+/*
+ * vmmem_slot_table_redescribe() tells the table that describe() may give other
+ * answers than before: plans call it for all regions again, until one of them
+ * was carried out to the end.  Plans that were made before do not change.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'slots' is NULL

@@ -2,6 +2,7 @@
 /* The kvm object: its memory slots follow the map of a space. */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
+#include <vmmem/update.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,9 +10,12 @@
 
 #include "base/api.h"
 #include "kvm/kvm_priv.h"
+#include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN (VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE)
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
+	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
 
 /* As many as KVM had before it could be asked. */
 #define SLOTS_OF_OLD 32
@@ -181,11 +185,10 @@ published(void *opaque, struct vmmem_collection *old_map,
 {
 	struct vmmem_kvm *kvm = opaque;
 
-	(void)old_map;
-	(void)new_map;
 	if (vmmem_kvm_lock(kvm) != 0)
 		return;
 	vmmem_kvm_forget_starts(kvm);
+	vmmem_slot_table_drop_notes(kvm->slots, old_map, new_map);
 	vmmem_kvm_unlock(kvm);
 }
 
@@ -285,8 +288,12 @@ make_slots(struct vmmem_kvm *kvm)
 
 #ifndef __s390x__ /* where KVM moves none */
 	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) == 0)
-		options.flags = VMMEM_SLOT_TABLE_CAN_MOVE;
+		options.flags |= VMMEM_SLOT_TABLE_CAN_MOVE;
 #endif
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_JOIN) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_NO_JOIN;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_LEAVE_ODD) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_LEAVE_ODD;
 	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 
@@ -300,6 +307,11 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		.commit = commit,
 		.published = published,
 		.abort = abort_update,
+		.destroy = vmmem_kvm_listener_gone,
+	};
+	struct vmmem_listener_options listener = {
+		.size = sizeof(listener),
+		.name = "kvm",
 	};
 	struct vmmem_kvm *kvm;
 	int rc;
@@ -319,6 +331,7 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		return rc;
 	}
 	rc = take_options(kvm, options);
+	listener.priority = kvm->options.priority;
 	if (rc == 0)
 		rc = find_out(kvm);
 	if (rc == 0)
@@ -329,10 +342,13 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		kvm->map = vmmem_collection_ref(kvm->empty);
 	if (rc == 0)
 		rc = vmmem_kvm_log_enable(kvm);
+	/* The space may be followed, and left, before the call returns. */
+	kvm->follows = rc == 0;
 	if (rc == 0)
-		rc = vmmem_listener_new(space, &ops, kvm,
-					kvm->options.priority, &kvm->listener);
+		rc = vmmem_listener_new(space, &ops, kvm, &listener,
+					&kvm->listener);
 	if (rc != 0) {
+		kvm->follows = false;
 		kvm->options.destroy = NULL;
 		vmmem_kvm_free(kvm);
 		return rc;
@@ -412,6 +428,65 @@ vmmem_kvm_slot_find(const struct vmmem_kvm *kvm, uint64_t gpa,
 	return rc;
 }
 
+/* put_note() sets what a region is to have, and makes the slots so. */
+static int
+put_note(struct vmmem_kvm *kvm, struct vmmem_region *region,
+	 struct vmmem_slot_note note)
+{
+	struct vmmem_slot_note old;
+	int rc;
+
+	if (region == NULL)
+		return VMMEM_EARGUMENT;
+	rc = vmmem_kvm_lock(kvm);
+	if (rc != 0)
+		return rc;
+	old = vmmem_slot_table_note(kvm->slots, region);
+	rc = vmmem_slot_table_put_note(kvm->slots, region, note);
+	if (rc == 0) {
+		rc = vmmem_kvm_run(kvm, kvm->map);
+		if (rc == 0) {
+			kvm->pending = false;
+		} else {
+			(void)vmmem_slot_table_put_note(kvm->slots, region,
+							old);
+			vmmem_kvm_undo(kvm);
+		}
+	}
+	vmmem_kvm_unlock(kvm);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_exclude(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	const struct vmmem_slot_note note = { .flags = VMMEM_SLOT_NONE };
+
+	return put_note(kvm, region, note);
+}
+
+VMMEM_API int
+vmmem_kvm_set_guest_memfd(struct vmmem_kvm *kvm, struct vmmem_region *region,
+			  int guest_memfd, uint64_t offset)
+{
+	const struct vmmem_slot_note note = {
+		.flags = VMMEM_SLOT_GUEST_MEMFD,
+		.guest_memfd = guest_memfd,
+		.offset = offset,
+	};
+
+	return guest_memfd < 0 ? VMMEM_EARGUMENT :
+				 put_note(kvm, region, note);
+}
+
+VMMEM_API int
+vmmem_kvm_unset(struct vmmem_kvm *kvm, struct vmmem_region *region)
+{
+	const struct vmmem_slot_note none = { .region = NULL };
+
+	return put_note(kvm, region, none);
+}
+
 VMMEM_API int
 vmmem_kvm_log_start(struct vmmem_kvm *kvm, struct vmmem_region *region)
 {
@@ -446,4 +521,10 @@ vmmem_kvm_log_collect(struct vmmem_kvm *kvm, struct vmmem_region *region)
 	rc = vmmem_kvm_collect(kvm, region);
 	vmmem_kvm_unlock(kvm);
 	return rc;
+}
+
+VMMEM_API int
+vmmem_kvm_log_collect_all(void *kvm)
+{
+	return vmmem_kvm_log_collect(kvm, NULL);
 }

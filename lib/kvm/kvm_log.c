@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "kvm/kvm_priv.h"
+#include "kvm/slot_table_priv.h"
 
 #define WORD_PAGES UINT64_C(64)
 
@@ -211,19 +212,10 @@ vmmem_kvm_fetch(struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
 	return rc;
 }
 
-/* What stands behind a region and all of its aliases. */
-static const struct vmmem_region *
-root_of(const struct vmmem_region *region)
-{
-	const struct vmmem_region *target = vmmem_region_alias_target(region);
-
-	return target != NULL ? target : region;
-}
-
 static struct vmmem_kvm_start *
 find_start(const struct vmmem_kvm *kvm, const struct vmmem_region *region)
 {
-	const struct vmmem_region *root = root_of(region);
+	const struct vmmem_region *root = vmmem_slot_root(region);
 	size_t i;
 
 	for (i = 0; i < kvm->region_start_count; i++)
@@ -250,7 +242,7 @@ shows(const struct vmmem_kvm *kvm, const struct vmmem_region *root,
 	for (i = 0; i < count; i++)
 		if (vmmem_slot_table_at(kvm->slots, i, &slot) == 0 &&
 		    (slot.flags & flags) == flags &&
-		    root_of(slot.region) == root)
+		    vmmem_slot_root(slot.region) == root)
 			return true;
 	return false;
 }
@@ -281,7 +273,7 @@ add_start(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 		start->count++;
 		return 0;
 	}
-	if (!shows(kvm, root_of(region), 0))
+	if (!shows(kvm, vmmem_slot_root(region), 0))
 		return VMMEM_ENOREGION;
 	starts = reallocarray(kvm->region_starts, kvm->region_start_count + 1,
 			      sizeof(*starts));
@@ -289,7 +281,7 @@ add_start(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 		return -ENOMEM;
 	kvm->region_starts = starts;
 	starts[kvm->region_start_count++] =
-		(struct vmmem_kvm_start){ root_of(region), 1 };
+		(struct vmmem_kvm_start){ vmmem_slot_root(region), 1 };
 	return 0;
 }
 
@@ -353,7 +345,7 @@ vmmem_kvm_collect(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 	int rc = 0, failed;
 
 	if (region != NULL) {
-		root = root_of(region);
+		root = vmmem_slot_root(region);
 		if (!shows(kvm, root, VMMEM_SLOT_LOG))
 			return VMMEM_ENOREGION;
 	}
@@ -362,7 +354,7 @@ vmmem_kvm_collect(struct vmmem_kvm *kvm, const struct vmmem_region *region)
 	for (i = 0; i < count; i++) {
 		failed = vmmem_slot_table_at(kvm->slots, i, &slot);
 		if (failed == 0 && (slot.flags & VMMEM_SLOT_LOG) != 0 &&
-		    (root == NULL || root_of(slot.region) == root))
+		    (root == NULL || vmmem_slot_root(slot.region) == root))
 			failed = vmmem_kvm_fetch(kvm, &slot, true);
 		rc = rc != 0 ? rc : failed;
 	}

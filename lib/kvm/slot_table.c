@@ -12,7 +12,9 @@
 #include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
-#define FLAGS_KNOWN VMMEM_SLOT_TABLE_CAN_MOVE
+#define FLAGS_KNOWN                                                        \
+	(VMMEM_SLOT_TABLE_CAN_MOVE | VMMEM_SLOT_TABLE_NO_JOIN |            \
+	 VMMEM_SLOT_TABLE_LEAVE_ODD)
 
 VMMEM_API int
 vmmem_slot_table_new(const struct vmmem_slot_table_options *options,
@@ -58,6 +60,9 @@ vmmem_slot_table_free(struct vmmem_slot_table *slots)
 	for (i = 0; i < slots->count; i++)
 		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
 							     i)->slot.region);
+	for (i = 0; i < slots->note_count; i++)
+		vmmem_region_unref(slots->notes[i].region);
+	free(slots->notes);
 	if (slots->options.destroy != NULL)
 		slots->options.destroy(slots->options.opaque);
 	free(slots->order);

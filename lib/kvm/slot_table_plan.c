@@ -16,6 +16,12 @@
 	(VMMEM_SLOT_READ_ONLY | VMMEM_SLOT_LOG | VMMEM_SLOT_GUEST_MEMFD |  \
 	 VMMEM_SLOT_NONE)
 
+/*
+ * A slot of this length is not deleted only to be joined to its neighbours: in
+ * the meantime the guest finds no memory there.
+ */
+#define JOIN_BELOW (UINT64_C(1) << 20)
+
 /* Nobody on the other side. */
 #define NO_MATE SIZE_MAX
 
@@ -36,8 +42,20 @@ struct list {
 	size_t len;
 };
 
+/*
+ * Neighbours that are one piece of memory become one slot, which begins in the
+ * region at index 'first' of the map.  There is a run if 'slot' has a region.
+ */
+struct run {
+	struct vmmem_slot slot;
+	size_t first;
+};
+
 struct work {
 	struct vmmem_slot_table *slots;
+	const struct vmmem_collection *map;
+	struct run run;
+	bool join_all; /* also what is long, as there are too few slots */
 	struct list have;
 	struct list want;
 };
@@ -64,18 +82,18 @@ push(struct list *list, const struct vmmem_slot *slot, size_t position)
 }
 
 /*
- * part() makes a slot that is described for all of a region one for what begins
- * at 'offset' in it.
+ * part() makes a slot that is described for all of a run one for what begins at
+ * 'offset' in it, and ends at 'end' at the latest.
  */
 static struct vmmem_slot
 part(const struct vmmem_slot_table *slots, const struct vmmem_slot *whole,
-     uint64_t offset)
+     uint64_t offset, uint64_t end)
 {
 	const uint64_t max = slots->options.max_len;
 	struct vmmem_slot slot = *whole;
 
 	slot.gpa += offset;
-	slot.len -= offset;
+	slot.len = end - offset;
 	if (max != 0 && slot.len > max)
 		slot.len = max;
 	if (slot.host != NULL)
@@ -97,28 +115,46 @@ has_reserved(const struct vmmem_slot *slot)
 	return all != 0;
 }
 
-/* describe() fills in how the slot of all of 'region' should be. */
-static int
-describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
-	 struct vmmem_slot *slot)
+/* propose() fills in what describe() is asked about. */
+static void
+propose(const struct vmmem_slot_table *slots, struct vmmem_region *region,
+	struct vmmem_slot *slot)
 {
-	const struct vmmem_slot_table_options *options = &slots->options;
-	uint32_t protection = vmmem_region_protection(region);
-	uint64_t mask = options->page_size - 1, len;
-	int rc;
+	const struct vmmem_slot_note note =
+		vmmem_slot_table_note(slots, region);
+	const uint32_t protection = vmmem_region_protection(region);
+	uint64_t len;
 
 	*slot = (struct vmmem_slot){
 		.gpa = vmmem_region_start(region),
 		.len = vmmem_region_len(region),
 		.region = region,
 		.guest_memfd = -1,
+		.flags = note.flags,
 		.region_count = 1,
 	};
-	if (vmmem_region_host_address(region, 0, &slot->host, &len) != 0 ||
+	if ((note.flags & VMMEM_SLOT_GUEST_MEMFD) != 0) {
+		slot->guest_memfd = note.guest_memfd;
+		slot->guest_memfd_offset = note.offset;
+	}
+	if ((vmmem_region_host_address(region, 0, &slot->host, &len) != 0 &&
+	     (note.flags & VMMEM_SLOT_GUEST_MEMFD) == 0) ||
 	    (protection & VMMEM_PROT_READ) == 0)
 		slot->flags |= VMMEM_SLOT_NONE;
 	if ((protection & VMMEM_PROT_WRITE) == 0)
 		slot->flags |= VMMEM_SLOT_READ_ONLY;
+}
+
+/* describe() fills in how the slot of all of 'region' should be. */
+static int
+describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
+	 struct vmmem_slot *slot)
+{
+	const struct vmmem_slot_table_options *options = &slots->options;
+	uint64_t mask = options->page_size - 1;
+	int rc;
+
+	propose(slots, region, slot);
 	if (options->describe != NULL) {
 		rc = options->describe(options->opaque, region, slot);
 		if (rc != 0)
@@ -143,33 +179,49 @@ describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	}
 	if (((slot->gpa | slot->len | (uintptr_t)slot->host |
 	      slot->guest_memfd_offset) &
-	     mask) != 0)
+	     mask) == 0)
+		return 0;
+	if ((options->flags & VMMEM_SLOT_TABLE_LEAVE_ODD) == 0)
 		return VMMEM_ESLOTALIGN;
+	slot->flags |= VMMEM_SLOT_NONE;
 	return 0;
 }
 
-/* Whether what is written to two slots is marked in one place, if at all. */
-static bool
-same_log(const struct vmmem_slot *a, const struct vmmem_slot *b)
+/* Where in the bitmap of its region a slot begins. */
+static uint64_t
+log_at(const struct vmmem_slot *slot)
 {
-	const struct vmmem_bitmap *bitmap = vmmem_region_bitmap(a->region);
+	return vmmem_region_bitmap_offset(slot->region) +
+	       vmmem_slot_offset(slot);
+}
 
-	return bitmap == vmmem_region_bitmap(b->region) &&
-	       (bitmap == NULL ||
-		vmmem_region_bitmap_offset(a->region) + vmmem_slot_offset(a) ==
-			vmmem_region_bitmap_offset(b->region) +
-				vmmem_slot_offset(b));
+/*
+ * shows() tells whether 'slot' begins with the byte that is at 'offset' from the
+ * beginning of 'other', and is of the same kind: what the guest writes there is
+ * marked in one place, if at all.
+ */
+static bool
+shows(const struct vmmem_slot *slot, const struct vmmem_slot *other,
+      uint64_t offset)
+{
+	const struct vmmem_bitmap *bitmap = vmmem_region_bitmap(slot->region);
+	const bool memfd = other->guest_memfd >= 0;
+	const uintptr_t host = (uintptr_t)other->host;
+
+	return (uintptr_t)slot->host == (host != 0 ? host + offset : 0) &&
+	       slot->guest_memfd == other->guest_memfd &&
+	       slot->guest_memfd_offset ==
+		       other->guest_memfd_offset + (memfd ? offset : 0) &&
+	       ((slot->flags ^ other->flags) & ~VMMEM_SLOT_LOG) == 0 &&
+	       bitmap == vmmem_region_bitmap(other->region) &&
+	       (bitmap == NULL || log_at(slot) == log_at(other) + offset);
 }
 
 /* Memory that is the same but for where the guest sees it. */
 static bool
 same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 {
-	return a->len == b->len && a->host == b->host &&
-	       a->guest_memfd == b->guest_memfd &&
-	       a->guest_memfd_offset == b->guest_memfd_offset &&
-	       ((a->flags ^ b->flags) & ~VMMEM_SLOT_LOG) == 0 &&
-	       same_log(a, b);
+	return a->len == b->len && shows(a, b, 0);
 }
 
 /*
@@ -195,6 +247,7 @@ is_same(const struct vmmem_slot_table_entry *entry,
 	const struct vmmem_slot *slot)
 {
 	return !entry->spoilt && entry->slot.region == slot->region &&
+	       entry->slot.region_count == slot->region_count &&
 	       entry->slot.flags == slot->flags &&
 	       same_memory(&entry->slot, slot);
 }
@@ -226,58 +279,233 @@ gather_slot(struct work *work, const struct vmmem_slot *slot, size_t *at)
 	return push(&work->want, slot, 0);
 }
 
-/*
- * gather_region() does so for the slots of a region.  A region never changes,
- * so one that has its slots is not even asked for its address, unless
- * descriptions have changed.
- */
+/* gather_part() does so for the bytes [from, to) of a run. */
 static int
-gather_region(struct work *work, struct vmmem_region *region, bool ask,
-	      size_t *at)
+gather_part(struct work *work, uint64_t from, uint64_t to, size_t *at)
 {
-	const struct vmmem_slot_table *slots = work->slots;
-	uint64_t start = vmmem_region_start(region), offset = 0;
-	uint64_t len = vmmem_region_len(region);
-	struct vmmem_slot whole = { .region = NULL }, slot;
+	const struct vmmem_collection *map = work->map;
+	struct vmmem_slot slot;
+	size_t first, last;
 	int rc = 0;
 
-	for (; offset < len && rc == 0; offset += slot.len) {
-		if (!ask && *at < slots->count) {
-			const struct vmmem_slot_table_entry *entry =
-				vmmem_slot_table_entry_at(slots, *at);
-
-			slot = entry->slot;
-			if (slot.region == region && !entry->spoilt &&
-			    slot.gpa - start == offset) {
-				(*at)++;
-				continue;
-			}
-		}
-		if (whole.region == NULL)
-			rc = describe(slots, region, &whole);
-		if (rc != 0)
-			break;
-		/* What gets no slot is one step, however many it would be. */
-		slot = (whole.flags & VMMEM_SLOT_NONE) != 0 ?
-			       whole :
-			       part(slots, &whole, offset);
+	for (; from < to && rc == 0; from += slot.len) {
+		slot = part(work->slots, &work->run.slot, from, to);
+		first = work->run.first;
+		while (vmmem_region_last(vmmem_collection_region(map, first)) <
+		       slot.gpa)
+			first++;
+		last = first;
+		while (vmmem_region_last(vmmem_collection_region(map, last)) <
+		       vmmem_slot_last(&slot))
+			last++;
+		/* What follows begins there or later. */
+		work->run.first = last;
+		slot.region = vmmem_collection_region(map, first);
+		slot.region_count = (uint32_t)(last - first + 1);
 		rc = gather_slot(work, &slot, at);
 	}
 	return rc;
 }
 
+/*
+ * next_keeper() returns the next slot, from index 'i' on, that shows part of the
+ * run and is too long to be deleted for its neighbours; NULL if there is none.
+ */
+static const struct vmmem_slot *
+next_keeper(const struct work *work, size_t *i)
+{
+	const struct vmmem_slot *run = &work->run.slot, *slot;
+	const struct vmmem_slot_table *slots = work->slots;
+
+	while (*i < slots->count && !work->join_all) {
+		const struct vmmem_slot_table_entry *entry =
+			vmmem_slot_table_entry_at(slots, (*i)++);
+
+		slot = &entry->slot;
+		if (vmmem_slot_last(slot) > vmmem_slot_last(run))
+			return NULL;
+		if (!entry->spoilt && slot->len >= JOIN_BELOW &&
+		    shows(slot, run, slot->gpa - run->gpa))
+			return slot;
+	}
+	return NULL;
+}
+
+/* gather_run() does so for a run, and ends it: what is long stays in it. */
+static int
+gather_run(struct work *work, size_t *at)
+{
+	const uint64_t gpa = work->run.slot.gpa, len = work->run.slot.len;
+	const struct vmmem_slot *keeper;
+	uint64_t offset = 0, end;
+	size_t i;
+	int rc = 0;
+
+	if (work->run.slot.region == NULL)
+		return 0;
+	i = gpa != 0 ? vmmem_slot_table_position(work->slots, gpa - 1) : 0;
+	while (offset < len && rc == 0) {
+		keeper = next_keeper(work, &i);
+		end = keeper != NULL ? keeper->gpa - gpa : len;
+		rc = gather_part(work, offset, end, at);
+		offset = end;
+		if (keeper == NULL || rc != 0)
+			continue;
+		end += keeper->len;
+		rc = gather_part(work, offset, end, at);
+		offset = end;
+	}
+	work->run.slot.region = NULL;
+	return rc;
+}
+
+/* is_next() tells whether 'slot' is one piece with the run, and goes on. */
+static bool
+is_next(const struct work *work, const struct vmmem_slot *slot)
+{
+	const struct vmmem_slot *run = &work->run.slot;
+
+	return run->region != NULL &&
+	       (work->slots->options.flags & VMMEM_SLOT_TABLE_NO_JOIN) == 0 &&
+	       (slot->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 &&
+	       slot->gpa - 1 == vmmem_slot_last(run) &&
+	       slot->flags == run->flags &&
+	       vmmem_slot_root(slot->region) == vmmem_slot_root(run->region) &&
+	       shows(slot, run, run->len);
+}
+
+/* touches() tells whether two regions are neighbours with the same root. */
+static bool
+touches(const struct vmmem_region *low, const struct vmmem_region *high)
+{
+	return low != NULL && high != NULL &&
+	       vmmem_region_last(low) == vmmem_region_start(high) - 1 &&
+	       vmmem_slot_root(low) == vmmem_slot_root(high);
+}
+
+/*
+ * may_join() tells whether the region at 'index', whose shortest slot has 'len'
+ * bytes, could be in a run of several.
+ */
+static bool
+may_join(const struct work *work, size_t index, uint64_t len)
+{
+	const struct vmmem_region *region =
+		vmmem_collection_region(work->map, index);
+
+	if ((work->slots->options.flags & VMMEM_SLOT_TABLE_NO_JOIN) != 0 ||
+	    (len >= JOIN_BELOW && !work->join_all))
+		return false;
+	return (index > 0 &&
+		touches(vmmem_collection_region(work->map, index - 1),
+			region)) ||
+	       touches(region,
+		       vmmem_collection_region(work->map, index + 1));
+}
+
+/*
+ * has_slots() tells whether the region at 'index' has its slots, from 'at' on,
+ * and will have them: no neighbour shares one.  Then 'at' is moved behind them.
+ * A region never changes, so describe() need not be called.
+ */
+static bool
+has_slots(const struct work *work, size_t index, size_t *at)
+{
+	const struct vmmem_slot_table *slots = work->slots;
+	const struct vmmem_region *region =
+		vmmem_collection_region(work->map, index);
+	const uint64_t start = vmmem_region_start(region);
+	const uint64_t len = vmmem_region_len(region);
+	uint64_t offset = 0, shortest = len;
+	size_t i = *at;
+
+	while (offset < len && i < slots->count) {
+		const struct vmmem_slot_table_entry *entry =
+			vmmem_slot_table_entry_at(slots, i++);
+
+		if (entry->slot.region != region || entry->spoilt ||
+		    entry->slot.region_count != 1 ||
+		    entry->slot.gpa - start != offset)
+			return false;
+		offset += entry->slot.len;
+		if (entry->slot.len < shortest)
+			shortest = entry->slot.len;
+	}
+	if (offset != len || may_join(work, index, shortest))
+		return false;
+	*at = i;
+	return true;
+}
+
+/*
+ * passes_over() tells whether nothing is to be done for a region, as it has its
+ * slots.  Then the run before it is ended, and 'at' is behind them.
+ */
+static bool
+passes_over(struct work *work, size_t index, size_t *at, int *rc)
+{
+	const struct vmmem_region *region =
+		vmmem_collection_region(work->map, index);
+	size_t first = *at, next;
+
+	/* The slots of the run come before. */
+	if (work->run.slot.region != NULL) {
+		first = vmmem_slot_table_position(work->slots,
+						  vmmem_region_start(region));
+		if (first-- == 0)
+			return false;
+	}
+	next = first;
+	if (!has_slots(work, index, &next))
+		return false;
+	*rc = gather_run(work, at);
+	/* What is between is wanted by nobody, and found by the next slot. */
+	if (*rc == 0 && *at != first)
+		return false;
+	*at = next;
+	return true;
+}
+
+/* gather_region() adds a region to the run, or ends it and begins another. */
+static int
+gather_region(struct work *work, size_t index, bool ask, size_t *at)
+{
+	struct vmmem_region *region =
+		vmmem_collection_region(work->map, index);
+	struct vmmem_slot slot;
+	int rc = 0;
+
+	if (!ask && passes_over(work, index, at, &rc))
+		return rc;
+	rc = describe(work->slots, region, &slot);
+	if (rc != 0)
+		return rc;
+	if ((slot.flags & VMMEM_SLOT_NONE) == 0 && is_next(work, &slot)) {
+		work->run.slot.len += slot.len;
+		return 0;
+	}
+	rc = gather_run(work, at);
+	if (rc != 0)
+		return rc;
+	if ((slot.flags & VMMEM_SLOT_NONE) != 0)
+		return gather_slot(work, &slot, at);
+	work->run = (struct run){ .slot = slot, .first = index };
+	return 0;
+}
+
 /* gather() finds what changes. */
 static int
-gather(struct work *work, const struct vmmem_collection *map)
+gather(struct work *work)
 {
 	const struct vmmem_slot_table *slots = work->slots;
 	bool ask = slots->described != slots->asked;
-	size_t count = vmmem_collection_count(map), at = 0, i;
+	size_t count = vmmem_collection_count(work->map), at = 0, i;
 	int rc = 0;
 
 	for (i = 0; i < count && rc == 0; i++)
-		rc = gather_region(work, vmmem_collection_region(map, i), ask,
-				   &at);
+		rc = gather_region(work, i, ask, &at);
+	if (rc == 0)
+		rc = gather_run(work, &at);
 	for (; at < slots->count && rc == 0; at++)
 		rc = push(&work->have, &vmmem_slot_table_entry_at(slots,
 								  at)->slot,
@@ -551,12 +779,18 @@ vmmem_slot_plan_new(struct vmmem_slot_table *slots,
 		    struct vmmem_collection *map,
 		    struct vmmem_slot_plan **ret_plan)
 {
-	struct work work = { .slots = slots };
+	struct work work = { .slots = slots, .map = map };
 	int rc;
 
 	if (slots == NULL || map == NULL || ret_plan == NULL)
 		return VMMEM_EARGUMENT;
-	rc = gather(&work, map);
+	rc = gather(&work);
+	if (rc == VMMEM_ENOSLOT) {
+		/* The guest may miss some memory for a moment, to have all. */
+		work.have.count = work.want.count = 0;
+		work.join_all = true;
+		rc = gather(&work);
+	}
 	if (rc == 0) {
 		find_stayers(&work);
 		if ((slots->options.flags & VMMEM_SLOT_TABLE_CAN_MOVE) != 0)

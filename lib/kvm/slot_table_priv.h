@@ -13,6 +13,14 @@ struct vmmem_slot_table_entry {
 	bool doomed;		/* while planning: will be deleted */
 };
 
+/* What the caller has set for a region, without a callback. */
+struct vmmem_slot_note {
+	struct vmmem_region *region; /* NULL: there is none */
+	uint32_t flags;		     /* VMMEM_SLOT_NONE or _GUEST_MEMFD */
+	int32_t guest_memfd;
+	uint64_t offset;
+};
+
 struct vmmem_slot_table {
 	struct vmmem_slot_table_options options;
 
@@ -27,6 +35,10 @@ struct vmmem_slot_table {
 
 	/* No number below it is free. */
 	size_t lowest_free;
+
+	struct vmmem_slot_note *notes;
+	size_t note_count;
+	size_t note_len;
 
 	/* How often descriptions have changed, and how often that was done. */
 	uint64_t asked;
@@ -44,6 +56,25 @@ struct vmmem_slot_plan {
 	size_t count;
 	size_t next; /* the first that was not done yet */
 };
+
+/* vmmem_slot_table_note() returns that of a region, or one without a region. */
+struct vmmem_slot_note
+vmmem_slot_table_note(const struct vmmem_slot_table *slots,
+		      const struct vmmem_region *region);
+
+/*
+ * vmmem_slot_table_put_note() sets that of a region; without flags it takes it
+ * away, after which one can be set again without fail.  Returns 0,
+ * VMMEM_ENOREGION or -ENOMEM.
+ */
+int vmmem_slot_table_put_note(struct vmmem_slot_table *slots,
+			      struct vmmem_region *region,
+			      struct vmmem_slot_note note);
+
+/* vmmem_slot_table_drop_notes() drops those of regions that are gone. */
+void vmmem_slot_table_drop_notes(struct vmmem_slot_table *slots,
+				 struct vmmem_collection *old_map,
+				 struct vmmem_collection *new_map);
 
 /* The entry at 'index' in the order of guest addresses. */
 static inline struct vmmem_slot_table_entry *
@@ -63,6 +94,15 @@ static inline uint64_t
 vmmem_slot_offset(const struct vmmem_slot *slot)
 {
 	return slot->gpa - vmmem_region_start(slot->region);
+}
+
+/* What stands behind a region and all of its aliases. */
+static inline const struct vmmem_region *
+vmmem_slot_root(const struct vmmem_region *region)
+{
+	const struct vmmem_region *target = vmmem_region_alias_target(region);
+
+	return target != NULL ? target : region;
 }
 
 /*

@@ -52,7 +52,7 @@ prepare(void)
 	region = tracked(0, LEN);
 	other = tracked(LEN, LEN);
 	REQUIRE(vmmem_collection_new_empty(&empty) == 0);
-	REQUIRE(vmmem_space_new(empty, &space) == 0);
+	REQUIRE(vmmem_space_new(empty, NULL, &space) == 0);
 	REQUIRE(vmmem_space_insert(space, region) == 0);
 	vmmem_collection_unref(empty);
 	fake_kvm_open(false);
@@ -224,6 +224,36 @@ START_TEST(slots_that_stay)
 	end_kvm(kvm);
 	ck_assert_uint_eq(fake.slots[0].is.len, 0);
 	clean_up();
+}
+END_TEST
+
+/* A setting of a region is made with its slot, or not at all. */
+START_TEST(settings_that_fail)
+{
+	struct vmmem_kvm *kvm;
+	const char *fired;
+	unsigned int n = 0;
+	int rc;
+
+	way = VMMEM_KVM_LOG_GET;
+	do {
+		prepare();
+		REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
+		inject_start(++n, ENOMEM, false);
+		rc = vmmem_kvm_exclude(kvm, region);
+		inject_stop();
+		fired = inject_fired();
+		if (fired != NULL)
+			fault_note(fired);
+		ck_assert_int_eq(rc, fired != NULL ? -ENOMEM : 0);
+		ck_assert_uint_eq(vmmem_kvm_slot_count(kvm), rc != 0);
+		ck_assert_int_eq(vmmem_kvm_unset(kvm, region),
+				 rc != 0 ? VMMEM_ENOREGION : 0);
+		ck_assert_uint_eq(fake.slots[0].is.len, LEN);
+		end_kvm(kvm);
+		clean_up();
+	} while (fired != NULL);
+	ck_assert_uint_gt(n, 3);
 }
 END_TEST
 
@@ -716,6 +746,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, each_call_fails_once, VMMEM_KVM_LOG_GET,
 			    VMMEM_KVM_LOG_RING + 1);
 	tcase_add_test(tcase, slots_that_stay);
+	tcase_add_test(tcase, settings_that_fail);
 	tcase_add_loop_test(tcase, freed_with_slots_that_stay, 0, 4);
 	tcase_add_test(tcase, freed_with_slots_and_without_a_descriptor);
 	tcase_add_test(tcase, work_that_is_left_over);

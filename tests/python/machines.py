@@ -69,6 +69,19 @@ class Slots(Case):
         self.assertEqual([kind for kind, *_ in self.carry_out(slots, plan)],
                          [lib.SLOT_OP_DELETE, lib.SLOT_OP_DELETE])
 
+    def test_settings(self):
+        slots, memory = self.slots(), self.memory((0, PAGE), (4 * PAGE, PAGE))
+        region = lib.collection_region(memory, 1)
+        self.assertEqual(lib.slot_table_exclude(slots, region), 0)
+        plan = self.plan(slots, memory)
+        self.assertEqual(lib.slot_plan_count(plan), 1)
+        self.assertEqual(
+            lib.slot_table_set_guest_memfd(slots, region, 5, PAGE), 0)
+        op = lib.get("slot_plan_at", self.plan(slots, memory), 1)
+        self.assertEqual((op.slot.guest_memfd, op.slot.guest_memfd_offset),
+                         (5, PAGE))
+        self.assertEqual(lib.slot_table_unset(slots, region), 0)
+
     def memory(self, *ranges):
         if ranges:
             return super().memory(*ranges)
@@ -111,6 +124,13 @@ class Kvm(SpaceCase):
         self.assertEqual(lib.space_insert(space, self.tracked(8 * PAGE)), 0)
         self.assertEqual(lib.get("kvm_slot_at", kvm, 1).gpa, 8 * PAGE)
         self.assertEqual(lib.get("kvm_slot_find", kvm, 0).len, PAGE)
+        region = lib.get("kvm_slot_find", kvm, 0).region
+        self.assertEqual(lib.kvm_exclude(kvm, region), 0)
+        self.assertEqual(lib.kvm_slot_count(kvm), 1)
+        self.assertEqual(lib.kvm_unset(kvm, region), 0)
+        self.assertEqual(lib.kvm_set_guest_memfd(kvm, region, -1, 0),
+                         lib.EARGUMENT)
+        self.assertEqual(lib.kvm_slot_count(kvm), 2)
         self.assertEqual(lib.kvm_is_pending(kvm), 0)
         self.assertEqual(lib.kvm_sync(kvm), 0)
         self.assertEqual(address(lib.kvm_space(kvm)), address(space))
@@ -119,11 +139,12 @@ class Kvm(SpaceCase):
         self.assertEqual(lib.kvm_slot_count(kvm), 0)
 
     def test_log(self):
-        space = lib.get("space_new", self.collection(self.tracked(0)))
+        space = lib.get("space_new", self.collection(self.tracked(0)), None)
         self.addCleanup(lib.space_unref, space)
         kvm = self.kvm(space, self.machine())
         self.assertEqual(lib.kvm_log_start(kvm, None), 0)
         self.assertEqual(lib.kvm_log_collect(kvm, None), 0)
+        self.assertEqual(lib.kvm_log_collect_all(kvm), 0)
         self.assertEqual(
             lib.space_insert(space, self.region("anonymous", PAGE, PAGE)),
             lib.ENOBITMAP)

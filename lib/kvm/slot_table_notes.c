@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * What the caller has said about regions of its own accord, in place of a
+ * callback.  Few regions have a note, so they are searched one by one.
+ */
+#include <vmmem/error.h>
+#include <vmmem/slot_table.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/api.h"
+#include "kvm/slot_table_priv.h"
+
+static size_t
+find(const struct vmmem_slot_table *slots, const struct vmmem_region *region)
+{
+	size_t i = 0;
+
+	while (i < slots->note_count && slots->notes[i].region != region)
+		i++;
+	return i;
+}
+
+struct vmmem_slot_note
+vmmem_slot_table_note(const struct vmmem_slot_table *slots,
+		      const struct vmmem_region *region)
+{
+	static const struct vmmem_slot_note none = { .region = NULL };
+	const size_t i = find(slots, region);
+
+	return i < slots->note_count ? slots->notes[i] : none;
+}
+
+static void
+take_off(struct vmmem_slot_table *slots, size_t i)
+{
+	struct vmmem_region *region = slots->notes[i].region;
+
+	slots->notes[i] = slots->notes[--slots->note_count];
+	slots->asked++;
+	vmmem_region_unref(region);
+}
+
+int
+vmmem_slot_table_put_note(struct vmmem_slot_table *slots,
+			  struct vmmem_region *region,
+			  struct vmmem_slot_note note)
+{
+	const size_t i = find(slots, region);
+	struct vmmem_slot_note *notes;
+
+	if (note.flags == 0) {
+		if (i == slots->note_count)
+			return VMMEM_ENOREGION;
+		take_off(slots, i);
+		return 0;
+	}
+	if (i == slots->note_len) {
+		notes = reallocarray(slots->notes, i + 1, sizeof(*notes));
+		if (notes == NULL)
+			return -ENOMEM;
+		slots->notes = notes;
+		slots->note_len = i + 1;
+	}
+	note.region = region;
+	if (i == slots->note_count) {
+		vmmem_region_ref(region);
+		slots->note_count++;
+	}
+	slots->notes[i] = note;
+	slots->asked++;
+	return 0;
+}
+
+void
+vmmem_slot_table_drop_notes(struct vmmem_slot_table *slots,
+			    struct vmmem_collection *old_map,
+			    struct vmmem_collection *new_map)
+{
+	size_t i = slots->note_count;
+
+	while (i-- > 0) {
+		struct vmmem_region *region = slots->notes[i].region;
+		const uint64_t gpa = vmmem_region_start(region);
+
+		if (vmmem_collection_find(old_map, gpa) == region &&
+		    vmmem_collection_find(new_map, gpa) != region)
+			take_off(slots, i);
+	}
+}
+
+VMMEM_API int
+vmmem_slot_table_exclude(struct vmmem_slot_table *slots,
+			 struct vmmem_region *region)
+{
+	const struct vmmem_slot_note note = { .flags = VMMEM_SLOT_NONE };
+
+	if (slots == NULL || region == NULL)
+		return VMMEM_EARGUMENT;
+	return vmmem_slot_table_put_note(slots, region, note);
+}
+
+VMMEM_API int
+vmmem_slot_table_set_guest_memfd(struct vmmem_slot_table *slots,
+				 struct vmmem_region *region, int guest_memfd,
+				 uint64_t offset)
+{
+	const struct vmmem_slot_note note = {
+		.flags = VMMEM_SLOT_GUEST_MEMFD,
+		.guest_memfd = guest_memfd,
+		.offset = offset,
+	};
+
+	if (slots == NULL || region == NULL || guest_memfd < 0)
+		return VMMEM_EARGUMENT;
+	return vmmem_slot_table_put_note(slots, region, note);
+}
+
+VMMEM_API int
+vmmem_slot_table_unset(struct vmmem_slot_table *slots,
+		       struct vmmem_region *region)
+{
+	const struct vmmem_slot_note none = { .region = NULL };
+
+	if (slots == NULL || region == NULL)
+		return VMMEM_EARGUMENT;
+	return vmmem_slot_table_put_note(slots, region, none);
+}
