@@ -10,10 +10,11 @@
 #include <vmmem/bitmap.h>
 #include <vmmem/chain.h>
 #include <vmmem/collection.h>
+#include <vmmem/diff.h>
+#include <vmmem/dirty_log.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
-#include <vmmem/dirty_log.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>
 #include <vmmem/harvester.h>
@@ -21,16 +22,21 @@
 #include <vmmem/io.h>
 #include <vmmem/iommu.h>
 #include <vmmem/iotlb.h>
+#include <vmmem/iovec.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
 #include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
+#include <vmmem/reader_access.h>
 #include <vmmem/region.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/residency.h>
 #include <vmmem/slice.h>
+#include <vmmem/slice_atomic.h>
 #include <vmmem/slot_table.h>
+#include <vmmem/space.h>
+#include <vmmem/update.h>
 #include <vmmem/version.h>
 #include <vmmem/vhost.h>
 
@@ -115,6 +121,9 @@ VALUE(VMMEM_STRUCT_DIRTY_LOG_OPTIONS, 9);
 VALUE(VMMEM_STRUCT_HARVESTER_OPTIONS, 10);
 VALUE(VMMEM_STRUCT_IOMMU_MISS, 11);
 VALUE(VMMEM_STRUCT_IOTLB_OPTIONS, 12);
+VALUE(VMMEM_STRUCT_LISTENER_OPTIONS, 13);
+VALUE(VMMEM_STRUCT_READER_OPTIONS, 14);
+VALUE(VMMEM_STRUCT_SPACE_OPTIONS, 15);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -255,15 +264,15 @@ MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
 MEMBER(struct vmmem_listener_ops, destroy, 72, 8);
-SIZE(struct vmmem_listener_options, 24, 8);
+GROWS(struct vmmem_listener_options, 24, 8);
 MEMBER(struct vmmem_listener_options, size, 0, 8);
 MEMBER(struct vmmem_listener_options, name, 8, 8);
 MEMBER(struct vmmem_listener_options, priority, 16, 4);
 MEMBER(struct vmmem_listener_options, flags, 20, 4);
-SIZE(struct vmmem_space_options, 16, 8);
+GROWS(struct vmmem_space_options, 16, 8);
 MEMBER(struct vmmem_space_options, size, 0, 8);
 MEMBER(struct vmmem_space_options, name, 8, 8);
-SIZE(struct vmmem_reader_options, 16, 8);
+GROWS(struct vmmem_reader_options, 16, 8);
 MEMBER(struct vmmem_reader_options, size, 0, 8);
 MEMBER(struct vmmem_reader_options, name, 8, 8);
 VALUE(VMMEM_SPACE_NAME_MAX, 63);

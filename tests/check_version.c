@@ -67,6 +67,9 @@ START_TEST(sizes_are_those_of_the_headers)
 	SAME(HARVESTER_OPTIONS, harvester_options);
 	SAME(IOMMU_MISS, iommu_miss);
 	SAME(IOTLB_OPTIONS, iotlb_options);
+	SAME(LISTENER_OPTIONS, listener_options);
+	SAME(READER_OPTIONS, reader_options);
+	SAME(SPACE_OPTIONS, space_options);
 	ck_assert_uint_eq(vmmem_struct_size(0), 0);
 	ck_assert_uint_eq(vmmem_struct_size(1000), 0);
 	ck_assert_uint_eq(vmmem_struct_size(UINT32_MAX), 0);

@@ -79,6 +79,9 @@ int vmmem_supports(uint32_t feature);
 #define VMMEM_STRUCT_HARVESTER_OPTIONS 10
 #define VMMEM_STRUCT_IOMMU_MISS 11
 #define VMMEM_STRUCT_IOTLB_OPTIONS 12
+#define VMMEM_STRUCT_LISTENER_OPTIONS 13
+#define VMMEM_STRUCT_READER_OPTIONS 14
+#define VMMEM_STRUCT_SPACE_OPTIONS 15
 
 /*
  * vmmem_struct_size() returns how many bytes the library that is loaded knows of

@@ -9,8 +9,10 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/listener.h>
 #include <vmmem/policy.h>
+#include <vmmem/reader.h>
 #include <vmmem/region.h>
 #include <vmmem/residency.h>
+#include <vmmem/space.h>
 #include <vmmem/version.h>
 
 #include "base/api.h"
@@ -44,6 +46,9 @@ static const size_t sizes[] = {
 	[VMMEM_STRUCT_HARVESTER_OPTIONS] = sizeof(struct vmmem_harvester_options),
 	[VMMEM_STRUCT_IOMMU_MISS] = sizeof(struct vmmem_iommu_miss),
 	[VMMEM_STRUCT_IOTLB_OPTIONS] = sizeof(struct vmmem_iotlb_options),
+	[VMMEM_STRUCT_LISTENER_OPTIONS] = sizeof(struct vmmem_listener_options),
+	[VMMEM_STRUCT_READER_OPTIONS] = sizeof(struct vmmem_reader_options),
+	[VMMEM_STRUCT_SPACE_OPTIONS] = sizeof(struct vmmem_space_options),
 };
 
 VMMEM_API size_t

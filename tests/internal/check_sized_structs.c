@@ -123,13 +123,32 @@ give_iommu_options(void *caller)
 static struct vmmem_space *
 empty_space(void)
 {
-	struct vmmem_collection *map;
 	struct vmmem_space *space;
 
-	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
-	vmmem_collection_unref(map);
+	assert_ok(vmmem_space_new(NULL, NULL, &space));
 	return space;
+}
+
+static int
+give_space_options(void *caller)
+{
+	struct vmmem_space *space = NULL;
+	int rc = vmmem_space_new(NULL, caller, &space);
+
+	vmmem_space_unref(space);
+	return rc;
+}
+
+static int
+give_reader_options(void *caller)
+{
+	struct vmmem_space *space = empty_space();
+	struct vmmem_reader *reader = NULL;
+	int rc = vmmem_reader_new(space, caller, &reader);
+
+	vmmem_reader_free(reader);
+	vmmem_space_unref(space);
+	return rc;
 }
 
 static int
@@ -145,17 +164,30 @@ give_dirty_log_options(void *caller)
 }
 
 static int
-give_listener_ops(void *caller)
+listen(const struct vmmem_listener_ops *ops,
+       const struct vmmem_listener_options *options)
 {
 	struct vmmem_listener *listener = NULL;
 	struct vmmem_space *space = empty_space();
-	int rc;
+	int rc = vmmem_listener_new(space, ops, NULL, options, &listener);
 
-	rc = vmmem_listener_new(space, caller, NULL, 0, &listener);
-	if (rc == 0)
-		assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_space_unref(space);
 	return rc;
+}
+
+static int
+give_listener_ops(void *caller)
+{
+	return listen(caller, NULL);
+}
+
+static int
+give_listener_options(void *caller)
+{
+	struct vmmem_listener_ops ops = { .size = sizeof(ops) };
+
+	return listen(&ops, caller);
 }
 
 static int
@@ -264,10 +296,13 @@ static const struct row rows[] = {
 	TAKEN(iotlb_options, IOTLB_OPTIONS),
 	TAKEN(kvm_options, KVM_OPTIONS),
 	TAKEN(listener_ops, LISTENER_OPS),
+	TAKEN(listener_options, LISTENER_OPTIONS),
 	FILLED(policy_report, POLICY_REPORT),
+	TAKEN(reader_options, READER_OPTIONS),
 	TAKEN(region_ops, REGION_OPS),
 	FILLED(residency, RESIDENCY),
 	TAKEN(slot_table_options, SLOT_TABLE_OPTIONS),
+	TAKEN(space_options, SPACE_OPTIONS),
 	TAKEN(vhost_options, VHOST_OPTIONS),
 };
 
