@@ -31,8 +31,8 @@ setup(void)
 	region = region_of(GPA, LEN);
 	host = expect_host(region);
 	assert_ok(vmmem_collection_new(&region, 1, &guest));
-	assert_ok(vmmem_space_new(guest, &space));
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_space_new(guest, NULL, &space));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	assert_ok(vmmem_region_slice(region, 0, LEN, READ_WRITE, &slice));
 }
 

@@ -292,7 +292,7 @@ START_TEST(ranges_like_a_builder)
 	int ends = 0;
 	size_t i;
 
-	assert_ok(vmmem_bitmap_new(8 * page, 0, page, &log));
+	assert_ok(vmmem_bitmap_new(8 * page, 0, page, NULL, &log));
 	vmmem_region_builder_set_range(like, 99, 0);
 	vmmem_region_builder_set_memfd(like);
 	vmmem_region_builder_set_name(like, "ram");
@@ -329,7 +329,7 @@ START_TEST(ranges_like_refused)
 	struct vmmem_collection *guest = NO_COLLECTION;
 	struct vmmem_bitmap *log = NULL;
 
-	assert_ok(vmmem_bitmap_new(4096 + 64, 0, 64, &log));
+	assert_ok(vmmem_bitmap_new(4096 + 64, 0, 64, NULL, &log));
 	vmmem_region_builder_set_file(like, 0, 0, 0);
 	assert_code(vmmem_collection_new_ranges(ranges, 2, like, &guest),
 		    VMMEM_EARGUMENT);

@@ -58,7 +58,7 @@ setup(void)
 	struct vmmem_collection *map;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	ram = tracked(0, 2 * HALF, PAGE);
 	insert(alias(0, HALF, 0));
@@ -479,6 +479,10 @@ START_TEST(a_change_is_undone)
 		.size = sizeof(ops),
 		.commit = refuse_if,
 	};
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.priority = 1,
+	};
 	struct vmmem_region *region = tracked(MIB, PAGE, PAGE);
 	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(region);
 	const int always = vmmem_bitmap_is_logging(bitmap);
@@ -488,7 +492,7 @@ START_TEST(a_change_is_undone)
 	start(VMMEM_DIRTY_LOG_CLEAN);
 	write_at(PAGE, 1);
 	collected();
-	assert_ok(vmmem_listener_new(space, &ops, NULL, 1, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, NULL, &options, &listener));
 	refuses = 1;
 	assert_code(vmmem_space_insert(space, region), -EPERM);
 	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), always);

@@ -367,7 +367,7 @@ open_world(struct world *world)
 	memset(world, 0, sizeof(*world));
 	memset(number_of, 0, sizeof(number_of));
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &world->space));
+	assert_ok(vmmem_space_new(map, NULL, &world->space));
 	vmmem_collection_unref(map);
 	world->ram = tracked(0, RAM_LEN, RAM_PAGE);
 }

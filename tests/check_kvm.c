@@ -603,10 +603,12 @@ START_TEST(freed_in_a_callback_of_the_space)
 					     .opaque = &freer };
 	struct vmmem_listener_ops ops = { .size = sizeof(ops),
 					  .commit = free_kvm };
+	const struct vmmem_listener_options told = { .size = sizeof(told),
+						     .priority = _i };
 	struct vmmem_listener *listener;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_listener_new(space, &ops, &freer, _i, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &freer, &told, &listener));
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &freer.kvm));
 	expect_memory(0, 1);
 	insert(region_of(LEN, LEN));

@@ -195,7 +195,7 @@ START_TEST(of_a_space)
 	struct vmmem_space *space;
 	uint64_t discarded = 99;
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	assert_ok(vmmem_region_pin(region, 0, 1));
 	assert_code(vmmem_space_discard(space, 0, PAGE, 0, &discarded),
 		    VMMEM_EPINNED);
@@ -296,7 +296,7 @@ START_TEST(in_a_child)
 	int status;
 	pid_t child;
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	assert_ok(vmmem_region_pin(region, 0, 8));
 	assert_ok(vmmem_space_before_fork(space));
 	child = fork();
@@ -342,7 +342,7 @@ START_TEST(in_a_child_of_a_discard)
 	pid_t child;
 
 	assert_ok(vmmem_region_new_custom(0, LEN, &ops, NULL, &slow.region));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	ck_assert_int_eq(pthread_create(&thread, NULL, discard_slowly, NULL),
 			 0);
 	while (atomic_load(&slow.begun) == 0)

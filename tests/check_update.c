@@ -582,10 +582,11 @@ START_TEST(overlay_of_many)
 	struct vmmem_update *update = begin();
 	struct vmmem_collection *map;
 
-	assert_ok(vmmem_bitmap_new(16 * PAGE, 16 * PAGE, PAGE, &bitmap));
+	assert_ok(vmmem_bitmap_new(16 * PAGE, 16 * PAGE, PAGE, NULL,
+				   &bitmap));
 	vmmem_region_builder_set_range(builder, 3 * PAGE, 2 * PAGE);
 	vmmem_region_builder_set_alias(builder, bytes, 0);
-	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 4 * PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &logged));
 	vmmem_region_builder_free(builder);

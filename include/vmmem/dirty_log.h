@@ -109,8 +109,7 @@ struct vmmem_dirty_range {
  *   VMMEM_ESTRUCTSIZE   the size of 'options' is that of no version
  *   VMMEM_ESTRUCTNEWER  'options' has members set that this version does not
  *                       know
- *   VMMEM_ESELFWAIT     this thread is in an update or in a listener's callback
- *                       of this space
+ *   VMMEM_ESELFWAIT     this thread is in a listener's callback of this space
  *   -errno              what mmap(2), membarrier(2) or pthread_mutex_init(3)
  *                       said; -ENOMEM also from the allocator
  */
@@ -121,8 +120,9 @@ vmmem_dirty_log_new(struct vmmem_space *space,
 
 /*
  * vmmem_dirty_log_free() frees a log, stops the logging that it started, and
- * returns NULL.  NULL is a no-op.  It waits for a writer of the space, so not
- * within an update or a listener's callback of that space by this thread.
+ * returns NULL.  It cannot fail; NULL is a no-op.  It waits for the callbacks that
+ * another thread is in.  In a callback of the space the log is freed when all
+ * listeners were told; 'destroy' of the options is called then.
  */
 struct vmmem_dirty_log *vmmem_dirty_log_free(struct vmmem_dirty_log *log);
 

@@ -286,11 +286,38 @@ on_abort(void *opaque, struct vmmem_collection *old_map,
 	pthread_mutex_unlock(&log->lock);
 }
 
+/* release() frees a log that no listener tells anything any more. */
+static void
+release(struct vmmem_dirty_log *log)
+{
+	size_t i;
+
+	for (i = 0; i < log->current.count; i++)
+		part_drop(log, log->current.parts[i]);
+	free(log->current.parts);
+	pthread_mutex_destroy(&log->lock);
+	free(log->name);
+	free(log);
+}
+
+/* The last that the listener says: when the log was freed. */
+static void
+on_destroy(void *opaque)
+{
+	struct vmmem_dirty_log *log = opaque;
+	struct vmmem_dirty_log_options options = log->options;
+
+	release(log);
+	if (options.destroy != NULL)
+		options.destroy(options.opaque);
+}
+
 static const struct vmmem_listener_ops listener_ops = {
 	.size = sizeof(listener_ops),
 	.commit = on_commit,
 	.published = on_published,
 	.abort = on_abort,
+	.destroy = on_destroy,
 };
 
 /* take_options() copies the caller's options, which may be NULL. */
@@ -317,25 +344,15 @@ take_options(struct vmmem_dirty_log *log,
 	return log->name != NULL ? 0 : -ENOMEM;
 }
 
-/* release() frees what a log has beside its listener. */
-static void
-release(struct vmmem_dirty_log *log)
-{
-	size_t i;
-
-	for (i = 0; i < log->current.count; i++)
-		part_drop(log, log->current.parts[i]);
-	free(log->current.parts);
-	pthread_mutex_destroy(&log->lock);
-	free(log->name);
-	free(log);
-}
-
 VMMEM_API int
 vmmem_dirty_log_new(struct vmmem_space *space,
 		    const struct vmmem_dirty_log_options *options,
 		    struct vmmem_dirty_log **ret_log)
 {
+	struct vmmem_listener_options listener = {
+		.size = sizeof(listener),
+		.name = "dirty log",
+	};
 	struct vmmem_dirty_log *log;
 	int rc;
 
@@ -354,7 +371,8 @@ vmmem_dirty_log_new(struct vmmem_space *space,
 		return rc;
 	}
 	/* The first map comes in the callbacks. */
-	rc = vmmem_listener_new(space, &listener_ops, log, 0, &log->listener);
+	rc = vmmem_listener_new(space, &listener_ops, log, &listener,
+				&log->listener);
 	if (rc != 0) {
 		release(log);
 		return rc;
@@ -367,17 +385,9 @@ vmmem_dirty_log_new(struct vmmem_space *space,
 VMMEM_API struct vmmem_dirty_log *
 vmmem_dirty_log_free(struct vmmem_dirty_log *log)
 {
-	struct vmmem_dirty_log_options options;
-
-	if (log == NULL)
-		return NULL;
-	/* Called where it must not be: better it stays than others find it. */
-	if (vmmem_listener_free(log->listener) != 0)
-		return NULL;
-	options = log->options;
-	release(log);
-	if (options.destroy != NULL)
-		options.destroy(options.opaque);
+	/* on_destroy() does the rest, in a callback of the space a little later. */
+	if (log != NULL)
+		vmmem_listener_free(log->listener);
 	return NULL;
 }
 

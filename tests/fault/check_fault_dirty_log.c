@@ -57,7 +57,7 @@ make_space(void)
 
 	if (rc != 0)
 		return rc;
-	rc = vmmem_space_new(map, &space);
+	rc = vmmem_space_new(map, NULL, &space);
 	vmmem_collection_unref(map);
 	return rc;
 }
