@@ -2,8 +2,8 @@
 /*
  * The end of a kvm object.  KVM may refuse to delete a slot.  As long as it has
  * the slot, the guest can reach the memory of it, so the memory must stay
- * mapped.  vmmem_kvm_stop() says so to the caller.  vmmem_kvm_free() cannot: what
- * it could not delete is kept in a list, and other calls try again.
+ * mapped.  vmmem_kvm_stop() says so to the caller.  vmmem_kvm_free() cannot:
+ * what it could not delete is kept in a list, and other calls try again.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>

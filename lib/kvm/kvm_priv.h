@@ -158,7 +158,7 @@ vmmem_kvm_unlock(const struct vmmem_kvm *kvm)
 	vmmem_cancel_back(cancel);
 }
 
-/* All of these want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
+/* These want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
 int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
 /* vmmem_kvm_run() makes the slots those of 'map', or as many as it can. */
