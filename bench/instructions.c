@@ -63,7 +63,7 @@ make(size_t count, struct vmmem_collection **ret_collection, uint64_t *gpas)
 		exit(1);
 	for (i = 0; i < count; i++)
 		ranges[i] = (struct vmmem_range){ 2 * i * REGION, REGION };
-	must(vmmem_collection_new_ranges(ranges, count, ret_collection));
+	must(vmmem_collection_new_ranges(ranges, count, NULL, ret_collection));
 	free(ranges);
 	/* Always the same ones: what is counted must not depend on luck. */
 	for (i = 0; i < ADDRESSES; i++) {
@@ -472,8 +472,8 @@ main(void)
 	must(vmmem_bitmap_new(GIB, 0, PAGE, NULL, &bitmap));
 	must(vmmem_harvester_new(bitmap, NULL, &harvester));
 	must(vmmem_region_new_anonymous(REGION, REGION, &inserted));
-	must(vmmem_space_new(few, &space));
-	must(vmmem_reader_new(space, &reader));
+	must(vmmem_space_new(few, NULL, &space));
+	must(vmmem_reader_new(space, NULL, &reader));
 	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		measure(functions[i].name, functions[i].run);
 

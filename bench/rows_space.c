@@ -31,10 +31,10 @@ world_make(struct world *world)
 	size_t i;
 
 	fixture_large(&world->fixture, REGIONS, REGION, false);
-	bench_must(vmmem_space_new(world->fixture.ours, &world->space),
+	bench_must(vmmem_space_new(world->fixture.ours, NULL, &world->space),
 		   "space");
 	for (i = 0; i < 2; i++)
-		bench_must(vmmem_reader_new(world->space,
+		bench_must(vmmem_reader_new(world->space, NULL,
 					    &world->readers[i]),
 			   "reader");
 	bench_must(vmmem_collection_new(world->fixture.regions, REGIONS,

@@ -100,7 +100,9 @@ function(vmmem_library name)
 	vmmem_library_shared(${target} ${name}
 		${PROJECT_SOURCE_DIR}/${arg_MAP})
 	# What links the static library exports none of it.
-	target_compile_definitions(${target}_static PRIVATE VMMEM_STATIC)
+	# That the bodies of inline.h are seen by everybody is for programs.
+	target_compile_definitions(${target}_static PRIVATE VMMEM_STATIC
+		"VMMEM_INLINE=extern __inline__ __attribute__((__gnu_inline__))")
 	if(bsd IN_LIST arg_LIBS_PRIVATE)
 		target_link_libraries(${target} PRIVATE PkgConfig::LIBBSD)
 		# A static library passes on what it needs; the export set must

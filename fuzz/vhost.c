@@ -551,7 +551,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_offset = 0;
 	log_len = 0;
 	must(vmmem_collection_new_empty(&map) == 0);
-	must(vmmem_space_new(map, &space) == 0);
+	must(vmmem_space_new(map, NULL, &space) == 0);
 	vmmem_collection_unref(map);
 	must(vmmem_vhost_new(space, &options, &vhost) == 0);
 	while (next_byte < end_of_input) {

@@ -23,6 +23,7 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/kvm.h>
 #include <vmmem/listener.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/region.h>
@@ -37,6 +38,10 @@
 	_Static_assert((name) == (value), #name " changed")
 #define SIZE(type, size, alignment)                                        \
 	_Static_assert(sizeof(type) == (size) &&                           \
+		       _Alignof(type) == (alignment), #type " changed size")
+/* May be longer one day: 'size' is that of its first version. */
+#define GROWS(type, size, alignment)                                       \
+	_Static_assert(sizeof(type) >= (size) &&                           \
 		       _Alignof(type) == (alignment), #type " changed size")
 #define MEMBER(type, member, offset, size)                                 \
 	_Static_assert(offsetof(type, member) == (offset) &&               \
@@ -105,6 +110,11 @@ VALUE(VMMEM_STRUCT_LISTENER_OPS, 4);
 VALUE(VMMEM_STRUCT_POLICY_REPORT, 5);
 VALUE(VMMEM_STRUCT_REGION_OPS, 6);
 VALUE(VMMEM_STRUCT_RESIDENCY, 7);
+VALUE(VMMEM_STRUCT_BITMAP_OPTIONS, 8);
+VALUE(VMMEM_STRUCT_DIRTY_LOG_OPTIONS, 9);
+VALUE(VMMEM_STRUCT_HARVESTER_OPTIONS, 10);
+VALUE(VMMEM_STRUCT_IOMMU_MISS, 11);
+VALUE(VMMEM_STRUCT_IOTLB_OPTIONS, 12);
 
 /* vmmem/region.h, since 0.1 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
@@ -121,6 +131,8 @@ VALUE(VMMEM_HUGE_PAGES_NO, 1);
 VALUE(VMMEM_HUGE_PAGES_YES, 2);
 VALUE(VMMEM_FILE_PRIVATE, 1U);
 VALUE(VMMEM_FILE_SYNC, 2U);
+VALUE(VMMEM_REGION_COOKIES_MAX, 8);
+VALUE(VMMEM_COLLECTION_COOKIES_MAX, 8);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
 /* vmmem/atomic.h, since 0.1 */
@@ -130,8 +142,8 @@ VALUE(VMMEM_ORDER_RELEASE, 3);
 VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
-/* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
-SIZE(struct vmmem_region_ops, 64, 8);
+/* vmmem/region.h, since 0.1 */
+GROWS(struct vmmem_region_ops, 64, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);
 MEMBER(struct vmmem_region_ops, acquire, 16, 8);
@@ -150,7 +162,7 @@ MEMBER(struct vmmem_file_range, gpa, 0, 8);
 MEMBER(struct vmmem_file_range, len, 8, 8);
 MEMBER(struct vmmem_file_range, offset, 16, 8);
 MEMBER(struct vmmem_file_range, fd, 24, 4);
-MEMBER(struct vmmem_file_range, reserved, 28, 4);
+MEMBER(struct vmmem_file_range, flags, 28, 4);
 
 /* vmmem/chain.h, since 0.9 */
 VALUE(VMMEM_CHAIN_SOME, 1U);
@@ -167,14 +179,14 @@ VALUE(VMMEM_IO_REST, UINT64_MAX);
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
 
 /* vmmem/bitmap.h, since 0.9 */
-SIZE(struct vmmem_bitmap_options, 16, 8);
+GROWS(struct vmmem_bitmap_options, 16, 8);
 MEMBER(struct vmmem_bitmap_options, size, 0, 8);
 MEMBER(struct vmmem_bitmap_options, name, 8, 8);
 
 /* vmmem/dirty_log.h, since 0.9 */
 VALUE(VMMEM_DIRTY_LOG_CLEAN, 1U);
 VALUE(VMMEM_DIRTY_LOG_SKIP_UNLOGGED, 2U);
-SIZE(struct vmmem_dirty_log_options, 48, 8);
+GROWS(struct vmmem_dirty_log_options, 48, 8);
 MEMBER(struct vmmem_dirty_log_options, size, 0, 8);
 MEMBER(struct vmmem_dirty_log_options, name, 8, 8);
 MEMBER(struct vmmem_dirty_log_options, collect, 16, 8);
@@ -188,11 +200,12 @@ MEMBER(struct vmmem_dirty_range, len, 8, 8);
 MEMBER(struct vmmem_dirty_range, region, 16, 8);
 
 /* vmmem/harvester.h, since 0.9 */
-SIZE(struct vmmem_harvester_options, 16, 8);
+GROWS(struct vmmem_harvester_options, 16, 8);
 MEMBER(struct vmmem_harvester_options, size, 0, 8);
 MEMBER(struct vmmem_harvester_options, name, 8, 8);
 
 /* vmmem/slice.h, since 0.9; inline accessors read it, so it never grows */
+VALUE(VMMEM_SLICE_CALL, 0x40U);
 SIZE(struct vmmem_slice, 64, 8);
 MEMBER(struct vmmem_slice, host, 0, 8);
 MEMBER(struct vmmem_slice, len, 8, 8);
@@ -204,8 +217,7 @@ MEMBER(struct vmmem_slice, region, 40, 8);
 MEMBER(struct vmmem_slice, gpa, 48, 8);
 MEMBER(struct vmmem_slice, reserved, 56, 8);
 VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
-
-/* vmmem/inline.h, since 0.1: no names to use, but part of compiled programs */
+VALUE(VMMEM_SLICE_CALL, 0x40);
 
 /* vmmem/endian.h, since 0.1 */
 SIZE(vmmem_le16, 2, 2);
@@ -232,7 +244,7 @@ MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
 /* vmmem/listener.h, since 0.1; it may grow at its end */
-SIZE(struct vmmem_listener_ops, 72, 8);
+GROWS(struct vmmem_listener_ops, 80, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
 MEMBER(struct vmmem_listener_ops, removed, 16, 8);
@@ -242,6 +254,22 @@ MEMBER(struct vmmem_listener_ops, published, 40, 8);
 MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
+MEMBER(struct vmmem_listener_ops, destroy, 72, 8);
+SIZE(struct vmmem_listener_options, 24, 8);
+MEMBER(struct vmmem_listener_options, size, 0, 8);
+MEMBER(struct vmmem_listener_options, name, 8, 8);
+MEMBER(struct vmmem_listener_options, priority, 16, 4);
+MEMBER(struct vmmem_listener_options, flags, 20, 4);
+SIZE(struct vmmem_space_options, 16, 8);
+MEMBER(struct vmmem_space_options, size, 0, 8);
+MEMBER(struct vmmem_space_options, name, 8, 8);
+SIZE(struct vmmem_reader_options, 16, 8);
+MEMBER(struct vmmem_reader_options, size, 0, 8);
+MEMBER(struct vmmem_reader_options, name, 8, 8);
+VALUE(VMMEM_SPACE_NAME_MAX, 63);
+VALUE(VMMEM_DIFF_END, 0);
+VALUE(VMMEM_DIFF_REMOVED, 1);
+VALUE(VMMEM_DIFF_ADDED, 2);
 
 /* vmmem/slot_table.h, since 0.1 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);
@@ -273,7 +301,7 @@ MEMBER(struct vmmem_slot_op, old_flags, 4, 4);
 MEMBER(struct vmmem_slot_op, old_gpa, 8, 8);
 MEMBER(struct vmmem_slot_op, reserved, 16, 16);
 MEMBER(struct vmmem_slot_op, slot, 32, 128);
-SIZE(struct vmmem_slot_table_options, 64, 8);
+GROWS(struct vmmem_slot_table_options, 64, 8);
 MEMBER(struct vmmem_slot_table_options, size, 0, 8);
 MEMBER(struct vmmem_slot_table_options, first, 8, 4);
 MEMBER(struct vmmem_slot_table_options, max, 12, 4);
@@ -294,7 +322,7 @@ VALUE(VMMEM_KVM_FLAG_LOG_IS_ON, 1U);
 VALUE(VMMEM_KVM_FLAG_NO_MOVE, 2U);
 VALUE(VMMEM_KVM_FLAG_NO_JOIN, 4U);
 VALUE(VMMEM_KVM_FLAG_LEAVE_ODD, 8U);
-SIZE(struct vmmem_kvm_options, 80, 8);
+GROWS(struct vmmem_kvm_options, 80, 8);
 MEMBER(struct vmmem_kvm_options, size, 0, 8);
 MEMBER(struct vmmem_kvm_options, address_space, 8, 4);
 MEMBER(struct vmmem_kvm_options, first_slot, 12, 4);
@@ -332,7 +360,7 @@ VALUE(VMMEM_LOCK_NO, 0);
 VALUE(VMMEM_LOCK_NOW, 1);
 VALUE(VMMEM_LOCK_ON_FAULT, 2);
 VALUE(VMMEM_PREFAULT_THREADS_MAX, 1024);
-SIZE(struct vmmem_policy_report, 80, 8);
+GROWS(struct vmmem_policy_report, 80, 8);
 MEMBER(struct vmmem_policy_report, size, 0, 8);
 MEMBER(struct vmmem_policy_report, page_size, 8, 8);
 MEMBER(struct vmmem_policy_report, guard, 16, 8);
@@ -350,11 +378,14 @@ MEMBER(struct vmmem_policy_report, dont_fork, 76, 4);
 
 /* vmmem/residency.h, since 0.1 */
 VALUE(VMMEM_RESIDENCY_UNKNOWN, UINT64_MAX);
-SIZE(struct vmmem_residency, 32, 8);
+GROWS(struct vmmem_residency, 32, 8);
 MEMBER(struct vmmem_residency, size, 0, 8);
 MEMBER(struct vmmem_residency, resident, 8, 8);
 MEMBER(struct vmmem_residency, huge, 16, 8);
 MEMBER(struct vmmem_residency, locked, 24, 8);
+
+/* vmmem/pin.h, since 0.9 */
+VALUE(VMMEM_PINS_MAX, 4096);
 
 /* vmmem/discard.h, since 0.1 */
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
@@ -373,7 +404,7 @@ VALUE(VMMEM_FD_TYPE_OTHER, 256U);
 VALUE(VMMEM_FD_TYPE_GUEST_MEMFD, 512U);
 VALUE(VMMEM_FD_MAY_SHRINK, 1U);
 VALUE(VMMEM_FD_MAY_END_EARLY, 2U);
-SIZE(struct vmmem_fd_rules, 40, 8);
+GROWS(struct vmmem_fd_rules, 40, 8);
 MEMBER(struct vmmem_fd_rules, size, 0, 8);
 MEMBER(struct vmmem_fd_rules, types, 8, 4);
 MEMBER(struct vmmem_fd_rules, access, 12, 4);
@@ -382,7 +413,7 @@ MEMBER(struct vmmem_fd_rules, add, 20, 4);
 MEMBER(struct vmmem_fd_rules, warn, 24, 4);
 MEMBER(struct vmmem_fd_rules, flags, 28, 4);
 MEMBER(struct vmmem_fd_rules, page_size, 32, 8);
-SIZE(struct vmmem_fd_report, 80, 8);
+GROWS(struct vmmem_fd_report, 80, 8);
 MEMBER(struct vmmem_fd_report, size, 0, 8);
 MEMBER(struct vmmem_fd_report, device, 8, 8);
 MEMBER(struct vmmem_fd_report, inode, 16, 8);
@@ -411,7 +442,7 @@ MEMBER(struct vmmem_iotlb_piece, state, 36, 4);
 MEMBER(struct vmmem_iotlb_piece, reserved, 40, 24);
 VALUE(VMMEM_IOTLB_CAPACITY_DEFAULT, 4096);
 VALUE(VMMEM_IOTLB_NO_EVICT, 1U);
-SIZE(struct vmmem_iotlb_options, 24, 8);
+GROWS(struct vmmem_iotlb_options, 24, 8);
 MEMBER(struct vmmem_iotlb_options, size, 0, 8);
 MEMBER(struct vmmem_iotlb_options, capacity, 8, 8);
 MEMBER(struct vmmem_iotlb_options, flags, 16, 4);
@@ -420,7 +451,7 @@ MEMBER(struct vmmem_iotlb_options, reserved, 20, 4);
 /* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
 VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
-SIZE(struct vmmem_iommu_options, 72, 8);
+GROWS(struct vmmem_iommu_options, 72, 8);
 MEMBER(struct vmmem_iommu_options, size, 0, 8);
 MEMBER(struct vmmem_iommu_options, miss, 8, 8);
 MEMBER(struct vmmem_iommu_options, unlogged, 16, 8);
@@ -434,7 +465,7 @@ MEMBER(struct vmmem_iommu_options, misses_max, 68, 4);
 VALUE(VMMEM_IOMMU_QUEUE_MISSES, 1U);
 VALUE(VMMEM_IOMMU_MISSES_MAX, 4096);
 VALUE(VMMEM_IOMMU_MISSES_DEFAULT, 256);
-SIZE(struct vmmem_iommu_miss, 32, 8);
+GROWS(struct vmmem_iommu_miss, 32, 8);
 MEMBER(struct vmmem_iommu_miss, size, 0, 8);
 MEMBER(struct vmmem_iommu_miss, iova, 8, 8);
 MEMBER(struct vmmem_iommu_miss, len, 16, 8);
@@ -451,6 +482,7 @@ VALUE(VMMEM_EMESSAGE, -4147);
 VALUE(VMMEM_EREGIONBYTES, -4148);
 VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_EFORKED, -4150);
+VALUE(VMMEM_EPINNED, -4151);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);
@@ -487,7 +519,7 @@ MEMBER(struct vmmem_vhost_iotlb_msg, access, 24, 1);
 MEMBER(struct vmmem_vhost_iotlb_msg, type, 25, 1);
 MEMBER(struct vmmem_vhost_iotlb_msg, padding, 26, 2);
 MEMBER(struct vmmem_vhost_iotlb_msg, padding2, 28, 4);
-SIZE(struct vmmem_vhost_options, 40, 8);
+GROWS(struct vmmem_vhost_options, 40, 8);
 MEMBER(struct vmmem_vhost_options, size, 0, 8);
 MEMBER(struct vmmem_vhost_options, rules, 8, 8);
 MEMBER(struct vmmem_vhost_options, iotlb, 16, 8);

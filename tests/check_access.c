@@ -260,7 +260,8 @@ START_TEST(fill_with_zeros)
 	struct vmmem_slice slice;
 
 	assert_ok(vmmem_collection_new_ranges(
-		&(struct vmmem_range){ .gpa = 0, .len = 2 * len }, 1, &pages));
+		&(struct vmmem_range){ .gpa = 0, .len = 2 * len }, 1, NULL,
+		&pages));
 
 	assert_ok(vmmem_collection_fill(pages, 0, 2 * len, 0x5a, &done));
 	ck_assert_uint_eq(done, 2 * len);

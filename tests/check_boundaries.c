@@ -158,7 +158,7 @@ visit_discards(uint64_t gpa, uint64_t len)
 START_TEST(discards)
 {
 	advised = memory_skip_reason() == NULL;
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	each_range(visit_discards);
 	vmmem_space_unref(space);
 }

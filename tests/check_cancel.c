@@ -275,10 +275,10 @@ remove_from_space(void)
 static void
 listen(void)
 {
-	note(vmmem_listener_new(space, &ops, NULL, 0, &listener));
+	note(vmmem_listener_new(space, &ops, NULL, NULL, &listener));
 	note(vmmem_space_insert(space, region));
 	note(vmmem_space_remove(space, AT(1), LEN, NULL));
-	note(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	region = vmmem_region_unref(region);
 }
 
@@ -537,7 +537,7 @@ setup(void)
 	ck_assert_int_ge(file, 0);
 	ck_assert_int_eq(ftruncate(file, (off_t)LEN), 0);
 	assert_ok(vmmem_collection_new_empty(&empty));
-	assert_ok(vmmem_space_new(empty, &space));
+	assert_ok(vmmem_space_new(empty, NULL, &space));
 	vmmem_collection_unref(empty);
 	finished = false;
 }
@@ -585,7 +585,7 @@ START_TEST(who_waits_ends)
 	pthread_t thread;
 	void *result;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	vmmem_reader_enter(reader);
 	expect_writer();
 	ck_assert_int_eq(pthread_create(&thread, NULL, synchronize, NULL), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 #include <vmmem/collection.h>
+#include <vmmem/region_builder.h>
 
 #include "guest.h"
 #include "suite.h"
@@ -198,7 +199,8 @@ START_TEST(bad_range)
 	size_t i;
 
 	assert_code(vmmem_collection_new_ranges(bad_ranges[_i].ranges,
-						bad_ranges[_i].count, &guest),
+						bad_ranges[_i].count, NULL,
+						&guest),
 		    bad_ranges[_i].code);
 	for (i = 0; i < 3; i++)
 		with_files[i] = (struct vmmem_file_range){
@@ -207,7 +209,8 @@ START_TEST(bad_range)
 			.fd = -1,
 		};
 	assert_code(vmmem_collection_new_file_ranges(
-			    with_files, bad_ranges[_i].count, &guest),
+			    with_files, bad_ranges[_i].count, NULL,
+						&guest),
 		    bad_ranges[_i].code);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 }
@@ -218,12 +221,13 @@ START_TEST(ranges_null_pointers)
 	struct vmmem_file_range file = { .len = 1, .fd = -1 };
 	struct vmmem_collection *guest = NO_COLLECTION;
 
-	assert_code(vmmem_collection_new_ranges(NULL, 1, &guest),
+	assert_code(vmmem_collection_new_ranges(NULL, 1, NULL, &guest),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_new_ranges(map, 3, NULL), VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_new_file_ranges(NULL, 1, &guest),
+	assert_code(vmmem_collection_new_ranges(map, 3, NULL, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_collection_new_file_ranges(&file, 1, NULL),
+	assert_code(vmmem_collection_new_file_ranges(NULL, 1, NULL, &guest),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_collection_new_file_ranges(&file, 1, NULL, NULL),
 		    VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 }
@@ -242,7 +246,7 @@ START_TEST(file_ranges_map_files)
 	uint8_t bytes[2] = { 0x12, 0x34 };
 	size_t files = open_files();
 
-	assert_ok(vmmem_collection_new_file_ranges(ranges, 3, &guest));
+	assert_ok(vmmem_collection_new_file_ranges(ranges, 3, NULL, &guest));
 	ck_assert_uint_eq(open_files(), files + 1);
 	ck_assert_uint_eq(vmmem_region_kind(vmmem_collection_region(guest, 0)),
 			  VMMEM_REGION_FILE);
@@ -264,6 +268,90 @@ START_TEST(file_ranges_map_files)
 }
 END_TEST
 
+static void
+count_ends(void *cookie)
+{
+	++*(int *)cookie;
+}
+
+/* All that a builder says, for each range: a map that can be migrated. */
+START_TEST(ranges_like_a_builder)
+{
+	struct vmmem_region_builder *like = vmmem_region_builder_new();
+	const uint64_t page = page_size();
+	const struct vmmem_file_range ranges[] = {
+		{ .gpa = 0, .len = page, .fd = -1 },
+		{ .gpa = 4 * page,
+		  .len = page,
+		  .fd = file_of(page),
+		  .flags = VMMEM_FILE_PRIVATE },
+	};
+	struct vmmem_bitmap *log = NULL;
+	struct vmmem_collection *guest = NULL;
+	struct vmmem_region *region;
+	int ends = 0;
+	size_t i;
+
+	assert_ok(vmmem_bitmap_new(8 * page, 0, page, &log));
+	vmmem_region_builder_set_range(like, 99, 0);
+	vmmem_region_builder_set_memfd(like);
+	vmmem_region_builder_set_name(like, "ram");
+	vmmem_region_builder_set_bitmap(like, log, page);
+	vmmem_region_builder_set_cookie(like, &ends, &ends, count_ends);
+	assert_ok(vmmem_collection_new_file_ranges(ranges, 2, like, &guest));
+	for (i = 0; i < 2; i++) {
+		region = vmmem_collection_region(guest, i);
+		expect_range(region, ranges[i].gpa, page);
+		ck_assert_str_eq(vmmem_region_name(region), "ram");
+		ck_assert_ptr_eq(vmmem_region_cookie(region, &ends), &ends);
+		ck_assert_ptr_eq(vmmem_region_bitmap(region), log);
+		ck_assert_uint_eq(vmmem_region_bitmap_offset(region),
+				  page + ranges[i].gpa);
+	}
+	region = vmmem_collection_region(guest, 0);
+	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_MEMFD);
+	region = vmmem_collection_region(guest, 1);
+	ck_assert_uint_eq(vmmem_region_kind(region), VMMEM_REGION_FILE);
+	ck_assert_uint_eq(vmmem_region_file_flags(region), VMMEM_FILE_PRIVATE);
+	ck_assert_int_eq(ends, 0);
+	vmmem_collection_unref(guest);
+	ck_assert_int_eq(ends, 2);
+	vmmem_region_builder_free(like);
+	vmmem_bitmap_unref(log);
+	close(ranges[1].fd);
+}
+END_TEST
+
+START_TEST(ranges_like_refused)
+{
+	static const struct vmmem_range ranges[] = { { 0, 64 }, { 4096, 64 } };
+	struct vmmem_region_builder *like = vmmem_region_builder_new();
+	struct vmmem_collection *guest = NO_COLLECTION;
+	struct vmmem_bitmap *log = NULL;
+
+	assert_ok(vmmem_bitmap_new(4096 + 64, 0, 64, &log));
+	vmmem_region_builder_set_file(like, 0, 0, 0);
+	assert_code(vmmem_collection_new_ranges(ranges, 2, like, &guest),
+		    VMMEM_EARGUMENT);
+	ck_assert_ptr_nonnull(strstr(vmmem_region_builder_why(like), "memfd"));
+	vmmem_region_builder_set_anonymous(like);
+	vmmem_region_builder_set_bitmap(like, log, 1);
+	assert_code(vmmem_collection_new_ranges(ranges, 2, like, &guest),
+		    VMMEM_EOUTOFRANGE);
+	ck_assert_ptr_nonnull(strstr(vmmem_region_builder_why(like), "bitmap"));
+	vmmem_region_builder_set_bitmap(like, log, UINT64_MAX);
+	assert_code(vmmem_collection_new_ranges(ranges, 2, like, &guest),
+		    VMMEM_EOUTOFRANGE);
+	ck_assert_ptr_eq(guest, NO_COLLECTION);
+	vmmem_region_builder_set_bitmap(like, log, 0);
+	assert_ok(vmmem_collection_new_ranges(ranges, 2, like, &guest));
+	ck_assert_str_eq(vmmem_region_builder_why(like), "");
+	vmmem_collection_unref(guest);
+	vmmem_region_builder_free(like);
+	vmmem_bitmap_unref(log);
+}
+END_TEST
+
 START_TEST(file_ranges_refusals)
 {
 	uint64_t page = page_size();
@@ -281,13 +369,14 @@ START_TEST(file_ranges_refusals)
 	do {                                                               \
 		ranges[1] = good;                                          \
 		ranges[1].member = (value);                                \
-		assert_code(vmmem_collection_new_file_ranges(ranges, 2,    \
-							     &guest),      \
+		assert_code(vmmem_collection_new_file_ranges(               \
+				    ranges, 2, NULL, &guest),              \
 			    code);                                         \
 	} while (0)
 
-	REFUSED(reserved, 1, VMMEM_EARGUMENT);
-	REFUSED(reserved, UINT32_MAX, VMMEM_EARGUMENT);
+	REFUSED(flags, 3, VMMEM_EARGUMENT);
+	REFUSED(flags, 4, VMMEM_EARGUMENT);
+	REFUSED(flags, UINT32_MAX, VMMEM_EARGUMENT);
 	REFUSED(fd, -1, VMMEM_EARGUMENT); /* its offset is not 0 */
 	REFUSED(fd, -2, -EBADF);
 	REFUSED(fd, 1000000, -EBADF);
@@ -487,6 +576,8 @@ make_suite(void)
 	ADD_TABLE(tcase, bad_range, bad_ranges);
 	tcase_add_test(tcase, ranges_null_pointers);
 	tcase_add_test(tcase, file_ranges_map_files);
+	tcase_add_test(tcase, ranges_like_a_builder);
+	tcase_add_test(tcase, ranges_like_refused);
 	tcase_add_test(tcase, file_ranges_refusals);
 	tcase_add_test(tcase, insert_leaves_the_old_one);
 	ADD_TABLE(tcase, insert_table, insert_rows);

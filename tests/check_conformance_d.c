@@ -66,7 +66,7 @@ START_TEST(d3_collection_without_empty_regions)
 	};
 	struct vmmem_collection *guest = NO_COLLECTION;
 
-	assert_code(vmmem_collection_new_ranges(ranges, 3, &guest),
+	assert_code(vmmem_collection_new_ranges(ranges, 3, NULL, &guest),
 		    VMMEM_EZEROLEN);
 	ck_assert_ptr_eq(guest, NO_COLLECTION);
 }
@@ -154,7 +154,7 @@ START_TEST(d6_order_and_overlap)
 			    rows[i].code);
 		vmmem_collection_unref(guest);
 		guest = NULL;
-		assert_code(vmmem_collection_new_ranges(rows[i].ranges, 2,
+		assert_code(vmmem_collection_new_ranges(rows[i].ranges, 2, NULL,
 							&guest),
 			    rows[i].code);
 		vmmem_collection_unref(guest);

@@ -18,7 +18,7 @@ setup(void)
 {
 	struct vmmem_collection *map = guest_of_one(owned_region(&owned, 0));
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 }
 
@@ -74,7 +74,7 @@ START_TEST(readers_do_not_unmap)
 	struct vmmem_reader *reader;
 	pthread_t thread;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	vmmem_reader_enter(reader);
 	assert_ok(vmmem_space_remove(space, 0, OWNED_LEN, NULL));
 	ck_assert_int_eq(pthread_create(&thread, NULL, let_go, held), 0);
@@ -145,7 +145,7 @@ START_TEST(any_number_of_guards)
 	struct vmmem_reader *reader;
 	size_t i;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	for (i = 0; i < 100; i++) {
 		held[i] = vmmem_space_get(space);
 		ck_assert_ptr_eq(vmmem_reader_enter(reader), held[0]);
@@ -166,7 +166,7 @@ START_TEST(waiting_and_numbers)
 	uint64_t generation = vmmem_space_generation(space);
 	struct vmmem_reader *reader;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	vmmem_reader_enter(reader);
 	insert(0x10000);
 	ck_assert_uint_gt(vmmem_space_generation(space), generation);
@@ -188,7 +188,7 @@ START_TEST(remap_during_a_copy)
 	struct vmmem_range range = { 0, PAGE };
 	struct vmmem_reader *reader;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	map = vmmem_reader_enter(reader);
 	pattern(owned.bytes, OWNED_LEN, 3);
 	assert_ok(vmmem_collection_read(map, 0, buf, OWNED_LEN / 2, NULL));

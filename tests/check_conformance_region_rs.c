@@ -32,7 +32,8 @@ both(const struct vmmem_range *ranges, size_t count,
 	rc = vmmem_collection_new(regions, count, ret_of_regions);
 	for (i = 0; i < count; i++)
 		vmmem_region_unref(regions[i]);
-	rc_ranges = vmmem_collection_new_ranges(ranges, count, ret_of_ranges);
+	rc_ranges = vmmem_collection_new_ranges(ranges, count, NULL,
+						ret_of_ranges);
 	ck_assert_int_eq(rc, rc_ranges);
 	return rc;
 }

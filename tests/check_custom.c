@@ -274,11 +274,11 @@ START_TEST(builder_makes_them_too)
 	vmmem_region_builder_set_range(builder, 0x1000, 0x100);
 	vmmem_region_builder_set_custom(builder, &ops, &device);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
-	vmmem_region_builder_set_cookie(builder, &cookie);
+	vmmem_region_builder_set_cookie(builder, &device, &cookie, NULL);
 	vmmem_region_builder_set_name(builder, "device");
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	ck_assert_uint_eq(vmmem_region_protection(region), VMMEM_PROT_READ);
-	ck_assert_ptr_eq(vmmem_region_cookie(region), &cookie);
+	ck_assert_ptr_eq(vmmem_region_cookie(region, &device), &cookie);
 	ck_assert_str_eq(vmmem_region_name(region), "device");
 	vmmem_region_unref(region);
 	ck_assert_uint_eq(device.destroyed, 1);

@@ -248,7 +248,7 @@ START_TEST(translated)
 	ck_assert(all_are(bytes_of(parts[0]) + 4096, 0, 4096));
 	ck_assert(!all_are(bytes_of(parts[0]), 0, 4096));
 
-	assert_ok(vmmem_space_new(seen, &space));
+	assert_ok(vmmem_space_new(seen, NULL, &space));
 	assert_ok(vmmem_space_discard(space, 0, 4096, 0, &discarded));
 	ck_assert(all_are(bytes_of(parts[0]), 0, 4096));
 	assert_code(vmmem_space_discard(space, COUNT * EACH, 1, 0, NULL),

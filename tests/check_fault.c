@@ -52,8 +52,8 @@ setup(void)
 	regions[0] = ram;
 	regions[1] = source;
 	assert_ok(vmmem_collection_new(regions, 2, &map));
-	assert_ok(vmmem_space_new(map, &space));
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_space_new(map, NULL, &space));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	assert_ok(vmmem_fault_enable(BOTH));
 }
 

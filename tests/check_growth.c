@@ -28,7 +28,7 @@ setup(void)
 	struct vmmem_collection *map = NULL;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_region_new_external(0, sizeof(memory), memory,
 					    &region));
@@ -90,7 +90,7 @@ seen(size_t count)
 	struct vmmem_reader *reader;
 	size_t i;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	for (i = 0; i < count; i++)
 		change(i);

@@ -40,7 +40,7 @@ setup(void)
 	vm_open(&vm);
 	vm_add_vcpu(&vm);
 	assert_ok(vmmem_collection_new_empty(&empty));
-	assert_ok(vmmem_space_new(empty, &space));
+	assert_ok(vmmem_space_new(empty, NULL, &space));
 	vmmem_collection_unref(empty);
 	kvm = NULL;
 }
@@ -542,12 +542,17 @@ START_TEST(another_listener_refuses)
 {
 	struct vmmem_listener_ops ops = { .size = sizeof(ops),
 					  .commit = refuse };
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.priority = _i,
+	};
 	struct vmmem_region *region = region_of(LEN, LEN);
 	struct vmmem_listener *listener;
 	int code = 0;
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_listener_new(space, &ops, &code, _i, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &code, &options,
+				     &listener));
 	code = -EXDEV;
 	assert_code(vmmem_space_insert(space, region), -EXDEV);
 	assert_code(vmmem_space_remove(space, 0, LEN, NULL), -EXDEV);
@@ -559,7 +564,7 @@ START_TEST(another_listener_refuses)
 	assert_ok(vmmem_space_insert(space, region));
 	expect_memory(LEN, 2);
 	vmmem_region_unref(region);
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 }
 END_TEST
 

@@ -71,9 +71,9 @@ open_machine(void)
 	map = guest_of(regions, 2);
 	assert_ok(vmmem_collection_write(map, PROGRAM, hotplug_guest,
 					 sizeof(hotplug_guest), NULL));
-	assert_ok(vmmem_space_new(map, &machine.space));
+	assert_ok(vmmem_space_new(map, NULL, &machine.space));
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_reader_new(machine.space, &machine.reader));
+	assert_ok(vmmem_reader_new(machine.space, NULL, &machine.reader));
 
 	vm_open(&machine.vm);
 	assert_ok(vmmem_kvm_new(machine.space, machine.vm.fd, NULL,
@@ -287,7 +287,7 @@ read_maps(void *opaque)
 	struct vmmem_reader *reader;
 	uint32_t last = 0, kept_map = 0;
 
-	assert_ok(vmmem_reader_new(machine.space, &reader));
+	assert_ok(vmmem_reader_new(machine.space, NULL, &reader));
 	for (uint32_t turn = 1; !atomic_load(&machine.stop); turn++) {
 		uint32_t floor = atomic_load(&machine.published);
 		struct vmmem_collection *map = vmmem_reader_enter(reader);

@@ -51,7 +51,7 @@ setup(void)
 	assert_ok(vmmem_region_new_alias(HOLE, LEN, ram, 0, &alias));
 	host = expect_host(ram);
 	assert_ok(vmmem_collection_new_empty(&empty));
-	assert_ok(vmmem_space_new(empty, &space));
+	assert_ok(vmmem_space_new(empty, NULL, &space));
 	vmmem_collection_unref(empty);
 	assert_ok(vmmem_space_insert(space, ram));
 	atomic_store(&stop, false);

@@ -223,7 +223,7 @@ several(struct state *state, struct rng *rng)
 
 	if (from == COLLECTIONS || to == COLLECTIONS)
 		return;
-	ck_assert_int_eq(vmmem_space_new(state->collections[from], &space), 0);
+	ck_assert_int_eq(vmmem_space_new(state->collections[from], NULL, &space), 0);
 	ck_assert_int_eq(vmmem_update_new(space, VMMEM_FOREVER, &update), 0);
 	memcpy(state->has[to], state->has[from], sizeof(state->has[to]));
 	while (steps-- > 0)

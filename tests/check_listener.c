@@ -3,6 +3,7 @@
  * Listeners: who is told what, in which order, and how a refusal is undone.
  * Each keeps a journal, a line an event, and a set of what it believes is there.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -167,7 +168,7 @@ setup(void)
 	struct vmmem_collection *map = guest_of_ranges(ranges, 2);
 	unsigned int i;
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	memset(ears, 0, sizeof(ears));
 	for (i = 0; i < LISTENERS; i++)
@@ -181,7 +182,7 @@ teardown(void)
 	unsigned int i;
 
 	for (i = 0; i < LISTENERS; i++) {
-		assert_ok(vmmem_listener_free(ears[i].listener));
+		vmmem_listener_free(ears[i].listener);
 		ears[i].listener = NULL;
 	}
 	vmmem_space_unref(space);
@@ -190,7 +191,12 @@ teardown(void)
 static void
 listen(unsigned int i, int32_t priority)
 {
-	assert_ok(vmmem_listener_new(space, &all_ops, &ears[i], priority,
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.priority = priority,
+	};
+
+	assert_ok(vmmem_listener_new(space, &all_ops, &ears[i], &options,
 				     &ears[i].listener));
 }
 
@@ -248,28 +254,28 @@ START_TEST(arguments)
 	} newer = { .ops = all_ops };
 	struct vmmem_listener_ops older = all_ops;
 
-	assert_code(vmmem_listener_new(NULL, &all_ops, NULL, 0, &made),
+	assert_code(vmmem_listener_new(NULL, &all_ops, NULL, NULL, &made),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_listener_new(space, NULL, NULL, 0, &made),
+	assert_code(vmmem_listener_new(space, NULL, NULL, NULL, &made),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_listener_new(space, &all_ops, NULL, 0, NULL),
+	assert_code(vmmem_listener_new(space, &all_ops, NULL, NULL, NULL),
 		    VMMEM_EARGUMENT);
 	older.size = 8;
-	assert_code(vmmem_listener_new(space, &older, NULL, 0, &made),
+	assert_code(vmmem_listener_new(space, &older, NULL, NULL, &made),
 		    VMMEM_ESTRUCTSIZE);
 	older.size = 5000;
-	assert_code(vmmem_listener_new(space, &older, NULL, 0, &made),
+	assert_code(vmmem_listener_new(space, &older, NULL, NULL, &made),
 		    VMMEM_ESTRUCTSIZE);
 	newer.ops.size = sizeof(newer);
 	newer.more = 1;
-	assert_code(vmmem_listener_new(space, &newer.ops, &ears[0], 0, &made),
+	assert_code(vmmem_listener_new(space, &newer.ops, &ears[0], NULL, &made),
 		    VMMEM_ESTRUCTNEWER);
 	ck_assert_ptr_eq(made, none);
 	expect_journal("");
 	newer.more = 0;
-	assert_ok(vmmem_listener_new(space, &newer.ops, &ears[0], 0, &made));
+	assert_ok(vmmem_listener_new(space, &newer.ops, &ears[0], NULL, &made));
 	ears[0].listener = made;
-	assert_ok(vmmem_listener_free(NULL));
+	vmmem_listener_free(NULL);
 }
 END_TEST
 
@@ -279,7 +285,7 @@ START_TEST(late_and_leaving)
 	listen(0, 0);
 	expect_journal("a( a+1 a+3 a= a) ");
 	expect_in_step(&ears[0]);
-	assert_ok(vmmem_listener_free(ears[0].listener));
+	vmmem_listener_free(ears[0].listener);
 	ears[0].listener = NULL;
 	expect_journal("a( a-3 a-1 a= a) ");
 	ck_assert_ptr_null(ears[0].there[1]);
@@ -407,7 +413,7 @@ START_TEST(positive_is_no_code)
 	ears[1].code = -EBUSY;
 	ears[1].listener = none;
 	journal[0] = '\0';
-	assert_code(vmmem_listener_new(space, &all_ops, &ears[1], 0,
+	assert_code(vmmem_listener_new(space, &all_ops, &ears[1], NULL,
 				       &ears[1].listener),
 		    -EBUSY);
 	expect_journal("b( b+1 b+3 b-1 b! ");
@@ -425,7 +431,7 @@ START_TEST(deaf)
 	struct vmmem_listener_ops ops = { .size = sizeof(ops) };
 	struct vmmem_region *region = region_of(0, PAGE);
 
-	assert_ok(vmmem_listener_new(space, &ops, NULL, 0,
+	assert_ok(vmmem_listener_new(space, &ops, NULL, NULL,
 				     &ears[0].listener));
 	listen(1, 1);
 	assert_ok(vmmem_space_insert(space, region));
@@ -450,12 +456,12 @@ meddle(void *opaque, struct vmmem_region *region)
 	assert_code(vmmem_update_new(space, VMMEM_FOREVER, &update),
 		    VMMEM_ESELFWAIT);
 	assert_code(vmmem_space_insert(space, region), VMMEM_ESELFWAIT);
-	if (*self != NULL)
-		assert_code(vmmem_listener_free(*self), VMMEM_ESELFWAIT);
+	assert_code(vmmem_listener_new(space, &all_ops, NULL, NULL, self),
+		    VMMEM_ESELFWAIT);
 	map = vmmem_space_get(space);
 	ck_assert_ptr_nonnull(map);
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	vmmem_reader_leave(reader);
 	vmmem_reader_free(reader);
@@ -473,11 +479,190 @@ START_TEST(callbacks_may_read)
 	struct vmmem_region *region = region_of(0, PAGE);
 	struct vmmem_listener *listener = NULL;
 
-	assert_ok(vmmem_listener_new(space, &ops, &listener, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &listener, NULL, &listener));
 	assert_ok(vmmem_space_insert(space, region));
 	assert_ok(vmmem_space_remove(space, 0, PAGE, NULL));
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_region_unref(region);
+}
+END_TEST
+
+/* A listener that frees others, or itself, when a certain place is added. */
+struct dropper {
+	struct vmmem_listener *victims[2];
+	struct vmmem_listener *self;
+	uint64_t at;
+	int code, heard, destroyed;
+	bool insert_at_the_end;
+};
+
+static int
+drop(void *opaque, struct vmmem_region *region)
+{
+	struct dropper *dropper = opaque;
+	size_t i;
+
+	ck_assert_int_eq(dropper->destroyed, 0);
+	dropper->heard++;
+	if (vmmem_region_start(region) != dropper->at)
+		return 0;
+	for (i = 0; i < 2; i++)
+		dropper->victims[i] = vmmem_listener_free(dropper->victims[i]);
+	return dropper->code;
+}
+
+static void
+destroyed(void *opaque)
+{
+	struct dropper *dropper = opaque;
+	struct vmmem_region *region;
+
+	dropper->destroyed++;
+	if (!dropper->insert_at_the_end)
+		return;
+	/* No lock is held. */
+	region = region_of(30 * PAGE, PAGE);
+	assert_ok(vmmem_space_insert(space, region));
+	vmmem_region_unref(region);
+}
+
+static const struct vmmem_listener_ops drop_ops = {
+	.size = sizeof(drop_ops),
+	.removed = drop,
+	.added = drop,
+	.destroy = destroyed,
+};
+
+static void
+make_dropper(struct dropper *dropper, int32_t priority)
+{
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.name = "dropper",
+		.priority = priority,
+	};
+
+	assert_ok(vmmem_listener_new(space, &drop_ops, dropper, &options,
+				     &dropper->self));
+	dropper->heard = 0;
+}
+
+/* Freed from another one's callback, whether its turn has been or comes. */
+START_TEST(freed_in_a_callback)
+{
+	struct dropper dropper = { .at = 5 * PAGE }, before = { 0 },
+		       after = { .insert_at_the_end = true };
+	struct vmmem_region *region = region_of(5 * PAGE, PAGE);
+
+	make_dropper(&before, -1);
+	make_dropper(&dropper, 0);
+	make_dropper(&after, 1);
+	dropper.victims[0] = before.self;
+	dropper.victims[1] = after.self;
+	assert_ok(vmmem_space_insert(space, region));
+	ck_assert_int_eq(before.destroyed, 1);
+	ck_assert_int_eq(after.destroyed, 1);
+	ck_assert_int_eq(before.heard, 1);
+	ck_assert_int_eq(after.heard, 0);
+	/* That of place 30, too, which the last words of 'after' added. */
+	ck_assert_int_eq(dropper.heard, 2);
+	ck_assert_int_eq(dropper.destroyed, 0);
+	ck_assert_ptr_null(vmmem_listener_free(dropper.self));
+	ck_assert_int_eq(dropper.destroyed, 1);
+	ck_assert_int_eq(dropper.heard, 2 + 4);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* What a listener says that has freed itself does not count. */
+START_TEST(freed_in_its_own_callback)
+{
+	struct dropper dropper = { .at = 5 * PAGE, .code = _i };
+	struct vmmem_region *region = region_of(5 * PAGE, PAGE);
+
+	make_dropper(&dropper, 0);
+	dropper.victims[0] = dropper.self;
+	assert_ok(vmmem_space_insert(space, region));
+	ck_assert_int_eq(dropper.heard, 1);
+	ck_assert_int_eq(dropper.destroyed, 1);
+	assert_ok(vmmem_space_remove(space, 5 * PAGE, PAGE, NULL));
+	ck_assert_int_eq(dropper.heard, 1);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* A refusal goes on to be undone, without those that were freed. */
+START_TEST(freed_and_refused)
+{
+	struct dropper dropper = { .at = 5 * PAGE, .code = -EBUSY },
+		       victim = { 0 };
+	struct vmmem_region *region = region_of(5 * PAGE, PAGE);
+	struct vmmem_update *update;
+
+	listen(0, -2);
+	make_dropper(&victim, -1);
+	make_dropper(&dropper, 0);
+	dropper.victims[0] = victim.self;
+	update = begin();
+	take_out(update, 1);
+	assert_ok(vmmem_update_insert(update, region));
+	assert_code(vmmem_update_commit(update), -EBUSY);
+	vmmem_update_free(update);
+	expect_in_step(&ears[0]);
+	ck_assert_int_eq(victim.destroyed, 1);
+	/* Removed and added, and nothing taken back. */
+	ck_assert_int_eq(victim.heard, 2);
+	vmmem_listener_free(dropper.self);
+	vmmem_region_unref(region);
+}
+END_TEST
+
+/* A maker that fails has taken nothing over. */
+START_TEST(never_destroyed)
+{
+	struct dropper dropper = { .at = PAGE, .code = -EBUSY };
+	struct vmmem_listener *made = (void *)&made;
+
+	assert_code(vmmem_listener_new(space, &drop_ops, &dropper, NULL, &made),
+		    -EBUSY);
+	ck_assert_int_eq(dropper.destroyed, 0);
+	ck_assert_ptr_eq(made, (void *)&made);
+}
+END_TEST
+
+START_TEST(with_options)
+{
+	struct vmmem_listener_options options = { .size = sizeof(options),
+						  .name = "a name" };
+	struct vmmem_listener *made = NULL;
+	char name[] = "123456789012345678901234567890"
+		      "1234567890123456789012345678901234";
+
+	options.priority = -7;
+	assert_ok(vmmem_listener_new(space, &all_ops, &ears[0], &options,
+				     &ears[0].listener));
+	ck_assert_str_eq(vmmem_listener_name(ears[0].listener), "a name");
+	ck_assert_int_eq(vmmem_listener_priority(ears[0].listener), -7);
+	ck_assert_ptr_eq(vmmem_listener_space(ears[0].listener), space);
+	ck_assert_ptr_null(vmmem_listener_name(NULL));
+	ck_assert_ptr_null(vmmem_listener_space(NULL));
+	ck_assert_int_eq(vmmem_listener_priority(NULL), 0);
+	options.name = name;
+	assert_code(vmmem_listener_new(space, &all_ops, NULL, &options, &made),
+		    VMMEM_ELONGNAME);
+	name[63] = '\0';
+	options.flags = 1;
+	assert_code(vmmem_listener_new(space, &all_ops, NULL, &options, &made),
+		    VMMEM_EARGUMENT);
+	options.flags = 0;
+	options.size = 8;
+	assert_code(vmmem_listener_new(space, &all_ops, NULL, &options, &made),
+		    VMMEM_ESTRUCTSIZE);
+	ck_assert_ptr_null(made);
+	options.size = sizeof(options);
+	assert_ok(vmmem_listener_new(space, &all_ops, &ears[1], &options,
+				     &ears[1].listener));
+	ck_assert_str_eq(vmmem_listener_name(ears[1].listener), name);
 }
 END_TEST
 
@@ -487,7 +672,7 @@ START_TEST(the_last_listener_ends_the_space)
 	listen(0, 0);
 	vmmem_space_unref(space);
 	journal[0] = '\0';
-	assert_ok(vmmem_listener_free(ears[0].listener));
+	vmmem_listener_free(ears[0].listener);
 	ears[0].listener = NULL;
 	expect_journal("a( a-3 a-1 a= a) ");
 	setup();
@@ -556,6 +741,11 @@ make_suite(void)
 	tcase_add_test(tcase, positive_is_no_code);
 	tcase_add_test(tcase, deaf);
 	tcase_add_test(tcase, callbacks_may_read);
+	tcase_add_test(tcase, freed_in_a_callback);
+	tcase_add_loop_test(tcase, freed_in_its_own_callback, -1, 2);
+	tcase_add_test(tcase, freed_and_refused);
+	tcase_add_test(tcase, never_destroyed);
+	tcase_add_test(tcase, with_options);
 	tcase_add_test(tcase, the_last_listener_ends_the_space);
 	tcase_add_test(tcase, random_updates);
 	suite_add_tcase(suite, tcase);

@@ -19,9 +19,9 @@ setup(void)
 	struct vmmem_collection *map =
 		guest_of_one(owned_region(&first_owned, 0));
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 }
 
 static void
@@ -51,9 +51,23 @@ static void (*volatile exported_leave)(struct vmmem_reader *) =
 START_TEST(arguments)
 {
 	struct vmmem_reader *none = (void *)&none, *made = none;
+	struct vmmem_reader_options options = { .size = 8, .name = "vcpu0" };
+	struct vmmem_reader *named;
 
-	assert_code(vmmem_reader_new(NULL, &made), VMMEM_EARGUMENT);
-	assert_code(vmmem_reader_new(space, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_reader_new(NULL, NULL, &made), VMMEM_EARGUMENT);
+	assert_code(vmmem_reader_new(space, &options, &made),
+		    VMMEM_ESTRUCTSIZE);
+	options.size = sizeof(options);
+	assert_ok(vmmem_reader_new(space, &options, &named));
+	ck_assert_str_eq(vmmem_reader_name(named), "vcpu0");
+	ck_assert_ptr_eq(vmmem_reader_space(named), space);
+	ck_assert_ptr_null(vmmem_reader_name(NULL));
+	ck_assert_ptr_null(vmmem_reader_space(NULL));
+	vmmem_reader_free(named);
+	options.name = "1234567890123456789012345678901234567890"
+		       "123456789012345678901234";
+	assert_code(vmmem_reader_new(space, &options, &made), VMMEM_ELONGNAME);
+	assert_code(vmmem_reader_new(space, NULL, NULL), VMMEM_EARGUMENT);
 	ck_assert_ptr_eq(made, none);
 	ck_assert_ptr_null(vmmem_reader_enter(NULL));
 	ck_assert_ptr_null(exported_enter(NULL));
@@ -231,7 +245,7 @@ START_TEST(two_readers)
 	struct vmmem_reader *other;
 	struct vmmem_collection *map;
 
-	assert_ok(vmmem_reader_new(space, &other));
+	assert_ok(vmmem_reader_new(space, NULL, &other));
 	map = vmmem_reader_enter(reader);
 	replace();
 	ck_assert_ptr_ne(vmmem_reader_enter(other), map);
@@ -286,7 +300,7 @@ START_TEST(readers_have_cache_lines_of_their_own)
 	int i;
 
 	for (i = 0; i < 16; i++) {
-		assert_ok(vmmem_reader_new(space, &many[i]));
+		assert_ok(vmmem_reader_new(space, NULL, &many[i]));
 		ck_assert_uint_eq((uintptr_t)many[i] % 64, 0);
 	}
 	for (i = 0; i < 16; i++)

@@ -141,7 +141,7 @@ START_TEST(anonymous_queries)
 	ck_assert_uint_eq(vmmem_region_page_size(region), page_size());
 	ck_assert_ptr_null(vmmem_region_alias_target(region));
 	ck_assert_uint_eq(vmmem_region_alias_offset(region), 0);
-	ck_assert_ptr_null(vmmem_region_cookie(region));
+	ck_assert_ptr_null(vmmem_region_cookie(region, &bad_ranges));
 	ck_assert_str_eq(vmmem_region_name(region), "");
 	assert_code(vmmem_region_file(region, &fd, &offset), VMMEM_ENOFILE);
 	ck_assert_int_eq(fd, 77);
@@ -462,7 +462,7 @@ START_TEST(null_region_answers_nothing)
 	ck_assert_uint_eq(vmmem_region_page_size(NULL), 0);
 	ck_assert_ptr_null(vmmem_region_alias_target(NULL));
 	ck_assert_uint_eq(vmmem_region_alias_offset(NULL), 0);
-	ck_assert_ptr_null(vmmem_region_cookie(NULL));
+	ck_assert_ptr_null(vmmem_region_cookie(NULL, NULL));
 	ck_assert_ptr_null(vmmem_region_name(NULL));
 }
 END_TEST

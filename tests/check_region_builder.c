@@ -75,7 +75,7 @@ START_TEST(default_is_anonymous)
 	ck_assert_uint_eq(vmmem_region_file_flags(region), 0);
 	expect_smaps(region, "nr", true);
 	expect_smaps(region, "sh", false);
-	ck_assert_ptr_null(vmmem_region_cookie(region));
+	ck_assert_ptr_null(vmmem_region_cookie(region, builder));
 	ck_assert_str_eq(vmmem_region_name(region), "");
 	vmmem_region_unref(region);
 }
@@ -189,7 +189,7 @@ START_TEST(null_builder)
 	vmmem_region_builder_set_custom(NULL, &ops, NULL);
 	vmmem_region_builder_set_protection(NULL, 0);
 	vmmem_region_builder_set_huge_page_size(NULL, 0);
-	vmmem_region_builder_set_cookie(NULL, NULL);
+	vmmem_region_builder_set_cookie(NULL, &region, &region, ignore);
 	vmmem_region_builder_set_name(NULL, "name");
 	ck_assert_ptr_null(vmmem_region_builder_free(NULL));
 	assert_code(vmmem_region_builder_build(NULL, &region), VMMEM_EARGUMENT);
@@ -439,24 +439,25 @@ START_TEST(release_is_not_called_on_failure)
 }
 END_TEST
 
+/* More of cookies is in check_cookie.c. */
 START_TEST(cookie_and_name)
 {
 	char name[] = "low RAM";
 	struct vmmem_region *region, *other;
-	int cookie;
+	int cookie = 0;
 
-	vmmem_region_builder_set_cookie(builder, &cookie);
+	vmmem_region_builder_set_cookie(builder, &cookie, &cookie, NULL);
 	vmmem_region_builder_set_name(builder, name);
 	/* Copied: what the caller does to its string does not matter. */
 	name[0] = 'X';
 	region = build();
-	ck_assert_ptr_eq(vmmem_region_cookie(region), &cookie);
+	ck_assert_ptr_eq(vmmem_region_cookie(region, &cookie), &cookie);
 	ck_assert_str_eq(vmmem_region_name(region), "low RAM");
 
-	vmmem_region_builder_set_cookie(builder, NULL);
+	vmmem_region_builder_set_cookie(builder, &cookie, NULL, NULL);
 	vmmem_region_builder_set_name(builder, NULL);
 	other = build();
-	ck_assert_ptr_null(vmmem_region_cookie(other));
+	ck_assert_ptr_null(vmmem_region_cookie(other, &cookie));
 	ck_assert_str_eq(vmmem_region_name(other), "");
 	ck_assert_str_eq(vmmem_region_name(region), "low RAM");
 	vmmem_region_unref(other);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Spaces on one thread: the current map, what is retired, and when it goes. */
+#include <pthread.h>
 #include <time.h>
 
 #include <vmmem/vmmem.h>
@@ -31,7 +32,7 @@ setup(void)
 {
 	struct vmmem_collection *map = map_of(0);
 
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 }
 
@@ -56,8 +57,16 @@ START_TEST(arguments)
 	struct vmmem_region *region = NO_REGION;
 	struct vmmem_collection *map = vmmem_space_get(space);
 
-	assert_code(vmmem_space_new(NULL, &made), VMMEM_EARGUMENT);
-	assert_code(vmmem_space_new(map, NULL), VMMEM_EARGUMENT);
+	struct vmmem_space_options options = { .size = 8, .name = "x" };
+
+	assert_code(vmmem_space_new(map, NULL, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_space_new(map, &options, &made), VMMEM_ESTRUCTSIZE);
+	options.size = sizeof(options);
+	options.name = "1234567890123456789012345678901234567890"
+		       "123456789012345678901234";
+	assert_code(vmmem_space_new(map, &options, &made), VMMEM_ELONGNAME);
+	ck_assert_ptr_null(vmmem_space_name(NULL));
+	ck_assert_str_eq(vmmem_space_name(space), "");
 	ck_assert_ptr_eq(made, none);
 	ck_assert_ptr_null(vmmem_space_ref(NULL));
 	ck_assert_ptr_null(vmmem_space_unref(NULL));
@@ -123,7 +132,7 @@ START_TEST(generations_are_of_one_space)
 	unsigned int i;
 
 	for (i = 1; i < COUNT; i++) {
-		assert_ok(vmmem_space_new(map, &other));
+		assert_ok(vmmem_space_new(map, NULL, &other));
 		now = vmmem_space_generation(other);
 		ck_assert_uint_gt(now, last);
 		assert_ok(vmmem_space_insert(other, region));
@@ -192,6 +201,74 @@ START_TEST(writers_drop)
 }
 END_TEST
 
+struct borrowed {
+	struct vmmem_space *space;
+	uint64_t section;
+};
+
+static void *
+leave_elsewhere(void *opaque)
+{
+	struct borrowed *borrowed = opaque;
+
+	vmmem_space_leave(borrowed->space, borrowed->section);
+	return NULL;
+}
+
+/* A section without a reader, which another thread may end. */
+START_TEST(sections_without_a_reader)
+{
+	struct borrowed borrowed = { .space = space };
+	struct vmmem_collection *map = NULL, *newer = NULL;
+	uint64_t again;
+	pthread_t thread;
+
+	borrowed.section = vmmem_space_enter(space, &map);
+	replace(1);
+	again = vmmem_space_enter(space, &newer);
+	ck_assert_ptr_ne(map, newer);
+	assert_code(vmmem_space_synchronize(space, 0), VMMEM_ETIMEOUT);
+	ck_assert_int_eq(owned_is_released(&owned[0]), 0);
+	ck_assert_int_eq(vmmem_collection_contains(map, gpa_of(0)), 1);
+	ck_assert_int_eq(vmmem_collection_contains(newer, gpa_of(1)), 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, leave_elsewhere,
+					&borrowed),
+			 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	/* The other one sees the current map, and keeps nothing older. */
+	(void)!vmmem_space_synchronize(space, 0);
+	assert_ok(vmmem_space_synchronize(space, 0));
+	ck_assert_int_eq(owned_is_released(&owned[0]), 1);
+	vmmem_space_leave(space, again);
+	ck_assert_uint_eq(vmmem_space_enter(NULL, &map), 0);
+	ck_assert_ptr_null(map);
+	vmmem_space_leave(NULL, 0);
+}
+END_TEST
+
+/* A space without a map begins with an empty one. */
+START_TEST(begins_empty)
+{
+	const struct vmmem_space_options options = { .size = sizeof(options),
+						     .name = "guest" };
+	struct vmmem_space *made = NULL;
+	struct vmmem_collection *map;
+
+	assert_ok(vmmem_space_new(NULL, &options, &made));
+	ck_assert_str_eq(vmmem_space_name(made), "guest");
+	map = vmmem_space_get(made);
+	ck_assert_uint_eq(vmmem_collection_count(map), 0);
+	vmmem_collection_unref(map);
+	map = map_of(1);
+	assert_ok(vmmem_space_replace(made, map));
+	vmmem_collection_unref(map);
+	assert_ok(vmmem_space_synchronize(made, VMMEM_FOREVER));
+	ck_assert_uint_eq(vmmem_space_retired(made), 0);
+	vmmem_space_unref(made);
+	ck_assert_int_eq(owned_is_released(&owned[1]), 1);
+}
+END_TEST
+
 /* It looks again and again, and no longer than it may. */
 START_TEST(timeouts)
 {
@@ -199,7 +276,7 @@ START_TEST(timeouts)
 	struct vmmem_reader *reader;
 	int64_t passed;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 	replace(1);
 	ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &before), 0);
@@ -262,7 +339,7 @@ START_TEST(one_map_in_two_spaces)
 	struct vmmem_collection *map = vmmem_space_get(space);
 	struct vmmem_space *other;
 
-	assert_ok(vmmem_space_new(map, &other));
+	assert_ok(vmmem_space_new(map, NULL, &other));
 	vmmem_collection_unref(map);
 	replace(1);
 	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
@@ -396,7 +473,7 @@ START_TEST(back_from_many)
 	struct vmmem_region *region;
 	size_t i;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	for (i = 0; i < 100; i++) {
 		if (i == 50)
 			ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
@@ -433,6 +510,8 @@ make_suite(void)
 	tcase_add_test(tcase, generations_are_of_one_space);
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
+	tcase_add_test(tcase, sections_without_a_reader);
+	tcase_add_test(tcase, begins_empty);
 	tcase_add_loop_test(tcase, timeouts, 0, 4);
 	tcase_add_test(tcase, held_in_the_middle);
 	tcase_add_test(tcase, a_map_that_comes_back);

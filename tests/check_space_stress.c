@@ -342,14 +342,14 @@ run(uint64_t updates, unsigned int forks)
 	atomic_store(&updates_left, updates);
 	atomic_store(&writers_left, WRITERS);
 	map = new_map();
-	REQUIRE(vmmem_space_new(map, &space) == 0);
+	REQUIRE(vmmem_space_new(map, NULL, &space) == 0);
 	vmmem_collection_unref(map);
 	map = new_map();
-	REQUIRE(vmmem_space_new(map, &other_space) == 0);
+	REQUIRE(vmmem_space_new(map, NULL, &other_space) == 0);
 	vmmem_collection_unref(map);
-	REQUIRE(vmmem_reader_new(space, &own) == 0);
+	REQUIRE(vmmem_reader_new(space, NULL, &own) == 0);
 	for (i = 0; i < READERS; i++) {
-		REQUIRE(vmmem_reader_new(space, &readers[i]) == 0);
+		REQUIRE(vmmem_reader_new(space, NULL, &readers[i]) == 0);
 		REQUIRE(pthread_create(&threads[count++], NULL, read_on,
 				       readers[i]) == 0);
 	}

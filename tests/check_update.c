@@ -20,7 +20,7 @@ setup(void)
 	struct vmmem_collection *map = NULL;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 }
 
@@ -296,9 +296,9 @@ START_TEST(one_at_a_time)
 	assert_code(vmmem_update_new(space, 1000000, &again), VMMEM_ETIMEOUT);
 	ck_assert_ptr_eq(again, none);
 	/* These do not change the map. */
-	assert_ok(vmmem_listener_new(space, &ops, NULL, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, NULL, NULL, &listener));
 	assert_ok(vmmem_space_discard(space, 0, 0, 0, NULL));
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_collection_unref(vmmem_space_get(space));
 	assert_ok(vmmem_space_synchronize(space, VMMEM_FOREVER));
 	vmmem_update_free(update);
@@ -328,7 +328,7 @@ START_TEST(after_the_end)
 	struct vmmem_update *update = begin(), *other;
 	struct vmmem_listener *listener;
 
-	assert_ok(vmmem_listener_new(space, &ops, &asked, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &asked, NULL, &listener));
 	assert_ok(vmmem_update_insert(update, region));
 	assert_code(vmmem_update_commit(update), -ENOSPC);
 	/* Another one is open by now. */
@@ -347,7 +347,7 @@ START_TEST(after_the_end)
 	vmmem_update_free(other);
 	ck_assert_int_eq(asked, 2);
 	ck_assert_uint_eq(current_count(), 1);
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 }
@@ -491,6 +491,172 @@ START_TEST(no_update_is_lost)
 }
 END_TEST
 
+/* view() makes an alias: what PAM shows of RAM or ROM. */
+static struct vmmem_region *
+view(struct vmmem_region *target, uint64_t gpa, uint64_t len, uint64_t offset,
+     uint32_t protection)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *region = NULL;
+
+	vmmem_region_builder_set_range(builder, gpa, len);
+	vmmem_region_builder_set_alias(builder, target, offset);
+	vmmem_region_builder_set_protection(builder, protection);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	vmmem_region_builder_free(builder);
+	return region;
+}
+
+static void
+overlay(struct vmmem_region *region)
+{
+	struct vmmem_update *update = begin();
+
+	assert_ok(vmmem_update_overlay(update, region));
+	assert_ok(vmmem_update_commit(update));
+	vmmem_update_free(update);
+}
+
+/* A ROM over RAM, and RAM again, over and over: three pieces, not more. */
+START_TEST(overlays)
+{
+	const uint32_t rw = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *ram, *rom = region_of(0, PAGE), *shown, *piece;
+	struct vmmem_collection *map;
+	unsigned int i;
+	uint8_t byte;
+
+	vmmem_region_builder_set_range(builder, 0, 16 * PAGE);
+	vmmem_region_builder_set_name(builder, "ram");
+	vmmem_region_builder_set_tracking(builder, PAGE);
+	assert_ok(vmmem_region_builder_build(builder, &ram));
+	vmmem_region_builder_free(builder);
+	assert_ok(vmmem_space_insert(space, ram));
+	for (i = 0; i < 10; i++) {
+		shown = i % 2 == 0 ?
+				view(rom, 12 * PAGE, PAGE, 0, VMMEM_PROT_READ) :
+				view(ram, 12 * PAGE, PAGE, 12 * PAGE, rw);
+		overlay(shown);
+		vmmem_region_unref(shown);
+		ck_assert_uint_eq(current_count(), 3);
+		map = vmmem_space_get(space);
+		byte = (uint8_t)(i + 1);
+		assert_code(vmmem_collection_write(map, 12 * PAGE, &byte, 1,
+						   NULL),
+			    i % 2 == 0 ? VMMEM_EDENIED : 0);
+		assert_ok(vmmem_collection_read(map, 12 * PAGE, &byte, 1,
+						NULL));
+		ck_assert_uint_eq(byte, i % 2 == 0 ? 0 : i + 1);
+		vmmem_collection_unref(map);
+	}
+	map = vmmem_space_get(space);
+	for (i = 0; i < 3; i += 2) {
+		piece = vmmem_collection_region(map, i);
+		ck_assert_uint_eq(vmmem_region_start(piece),
+				  i == 0 ? 0 : 13 * PAGE);
+		ck_assert_uint_eq(vmmem_region_last(piece),
+				  (i == 0 ? 12 : 16) * PAGE - 1);
+		ck_assert_str_eq(vmmem_region_name(piece), "ram");
+		ck_assert_uint_eq(vmmem_region_protection(piece), rw);
+		ck_assert_ptr_eq(vmmem_region_bitmap(piece),
+				 vmmem_region_bitmap(ram));
+		ck_assert_ptr_eq(vmmem_region_alias_target(piece), ram);
+		ck_assert_uint_eq(vmmem_region_bitmap_offset(piece),
+				  i == 0 ? 0 : 13 * PAGE);
+	}
+	vmmem_collection_unref(map);
+	vmmem_region_unref(rom);
+	vmmem_region_unref(ram);
+}
+END_TEST
+
+/* Of several, and of a view that is read-only and has a log of its own. */
+START_TEST(overlay_of_many)
+{
+	struct vmmem_region *wide = region_of(PAGE, 3 * PAGE), *piece;
+	struct vmmem_region *bytes = region_of(0, 2 * PAGE);
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *logged = NULL;
+	struct vmmem_bitmap *bitmap = NULL;
+	struct vmmem_update *update = begin();
+	struct vmmem_collection *map;
+
+	assert_ok(vmmem_bitmap_new(16 * PAGE, 16 * PAGE, PAGE, &bitmap));
+	vmmem_region_builder_set_range(builder, 3 * PAGE, 2 * PAGE);
+	vmmem_region_builder_set_alias(builder, bytes, 0);
+	vmmem_region_builder_set_read_only(builder, 1);
+	vmmem_region_builder_set_bitmap(builder, bitmap, 4 * PAGE);
+	assert_ok(vmmem_region_builder_build(builder, &logged));
+	vmmem_region_builder_free(builder);
+	insert(update, 0);
+	insert(update, PAGE);
+	insert(update, 2 * PAGE);
+	assert_ok(vmmem_update_insert(update, logged));
+	assert_ok(vmmem_update_overlay(update, wide));
+	assert_ok(vmmem_update_overlay(update, wide));
+	assert_ok(vmmem_update_commit(update));
+	assert_code(vmmem_update_overlay(update, wide), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_overlay(NULL, wide), VMMEM_EARGUMENT);
+	vmmem_update_free(update);
+	map = vmmem_space_get(space);
+	ck_assert_uint_eq(vmmem_collection_count(map), 3);
+	ck_assert_ptr_eq(vmmem_collection_find(map, 3 * PAGE), wide);
+	piece = vmmem_collection_find(map, 4 * PAGE);
+	ck_assert_uint_eq(vmmem_region_start(piece), 4 * PAGE);
+	ck_assert_uint_eq(vmmem_region_protection(piece), VMMEM_PROT_READ);
+	ck_assert_ptr_eq(vmmem_region_bitmap(piece), bitmap);
+	ck_assert_uint_eq(vmmem_region_bitmap_offset(piece), 5 * PAGE);
+	ck_assert_uint_eq(vmmem_region_alias_offset(piece), PAGE);
+	vmmem_collection_unref(map);
+	vmmem_bitmap_unref(bitmap);
+	vmmem_region_unref(wide);
+	vmmem_region_unref(bytes);
+	vmmem_region_unref(logged);
+}
+END_TEST
+
+/* By the region itself, and not by its range. */
+START_TEST(by_region)
+{
+	struct vmmem_region *region = region_of(0, PAGE),
+			    *twin = region_of(0, PAGE),
+			    *wide = region_of(0, 2 * PAGE);
+	struct vmmem_update *update = begin();
+
+	assert_code(vmmem_update_remove_region(update, region),
+		    VMMEM_ENOREGION);
+	assert_ok(vmmem_update_insert(update, region));
+	insert(update, PAGE);
+	assert_code(vmmem_update_remove_region(update, twin), VMMEM_ENOREGION);
+	assert_code(vmmem_update_replace_region(update, twin, region),
+		    VMMEM_ENOREGION);
+	assert_code(vmmem_update_replace_region(update, region, wide),
+		    VMMEM_EOVERLAP);
+	ck_assert_uint_eq(
+		vmmem_collection_count(vmmem_update_collection(update)), 2);
+	assert_code(vmmem_update_replace_region(update, region, wide),
+		    VMMEM_EOVERLAP);
+	assert_ok(vmmem_update_replace_region(update, region, twin));
+	assert_code(vmmem_update_remove_region(update, region),
+		    VMMEM_ENOREGION);
+	assert_ok(vmmem_update_remove_region(update, twin));
+	assert_code(vmmem_update_remove_region(NULL, twin), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_remove_region(update, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_update_replace_region(update, NULL, twin),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_update_replace_region(update, twin, NULL),
+		    VMMEM_EARGUMENT);
+	assert_ok(vmmem_update_commit(update));
+	assert_code(vmmem_update_remove_region(update, twin), VMMEM_EARGUMENT);
+	vmmem_update_free(update);
+	ck_assert_uint_eq(current_count(), 1);
+	vmmem_region_unref(region);
+	vmmem_region_unref(twin);
+	vmmem_region_unref(wide);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -512,6 +678,9 @@ make_suite(void)
 	tcase_add_test(tcase, after_the_end);
 	tcase_add_test(tcase, handed_on);
 	tcase_add_test(tcase, waiting_for_another);
+	tcase_add_test(tcase, overlays);
+	tcase_add_test(tcase, overlay_of_many);
+	tcase_add_test(tcase, by_region);
 	tcase_add_test(tcase, update_outlives_the_reference);
 	tcase_add_test(tcase, no_update_is_lost);
 	suite_add_tcase(suite, tcase);

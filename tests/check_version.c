@@ -62,6 +62,11 @@ START_TEST(sizes_are_those_of_the_headers)
 	SAME(POLICY_REPORT, policy_report);
 	SAME(REGION_OPS, region_ops);
 	SAME(RESIDENCY, residency);
+	SAME(BITMAP_OPTIONS, bitmap_options);
+	SAME(DIRTY_LOG_OPTIONS, dirty_log_options);
+	SAME(HARVESTER_OPTIONS, harvester_options);
+	SAME(IOMMU_MISS, iommu_miss);
+	SAME(IOTLB_OPTIONS, iotlb_options);
 	ck_assert_uint_eq(vmmem_struct_size(0), 0);
 	ck_assert_uint_eq(vmmem_struct_size(1000), 0);
 	ck_assert_uint_eq(vmmem_struct_size(UINT32_MAX), 0);

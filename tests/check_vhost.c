@@ -638,14 +638,14 @@ START_TEST(refused_by_a_listener)
 	int code = 0;
 
 	set_one(0, PAGE, 0);
-	assert_ok(vmmem_listener_new(space, &ops, &code, 0, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &code, NULL, &listener));
 	code = -EXDEV;
 	assert_code(vmmem_vhost_add(vhost, &row, file), -EXDEV);
 	ck_assert_uint_eq(vmmem_vhost_count(vhost), 1);
 	ck_assert_int_eq(byte_at(0), 1);
 	code = 0;
 	assert_ok(vmmem_vhost_add(vhost, &row, file));
-	assert_ok(vmmem_listener_free(listener));
+	vmmem_listener_free(listener);
 }
 END_TEST
 
@@ -658,7 +658,7 @@ START_TEST(under_a_reader)
 	uint8_t *host, byte;
 
 	set_one(0, PAGE, 0);
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	map = vmmem_reader_enter(reader);
 	host = host_of(map, 0);
 	assert_ok(vmmem_vhost_remove(vhost, &row));

@@ -167,7 +167,7 @@ START_TEST(replaced_while_running)
 	unsigned int i;
 
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	map = vmmem_reader_enter(reader);
 	for (i = 0; i < 100; i++)
 		assert_ok(vmmem_vhost_set_log(vhost, log_file,
@@ -241,7 +241,7 @@ device(void *opaque)
 	unsigned int number = (unsigned int)(uintptr_t)opaque, count = 0, page;
 	struct vmmem_reader *reader = NULL;
 
-	assert_ok(vmmem_reader_new(space, &reader));
+	assert_ok(vmmem_reader_new(space, NULL, &reader));
 	while (!atomic_load(&stop)) {
 		count++;
 		page = (number + DEVICES * count) % PAGES;

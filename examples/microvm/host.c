@@ -15,7 +15,7 @@ host_new(struct host *ret_host, struct machine *machine)
 
 	rc = memory_at_power_on(&host.space);
 	if (rc == 0)
-		rc = vmmem_reader_new(host.space, &host.reader);
+		rc = vmmem_reader_new(host.space, NULL, &host.reader);
 	if (rc == 0)
 		rc = machine->ops->attach(machine, host.space);
 	if (!screen_worked(rc, "no memory")) {

@@ -102,7 +102,7 @@ memory_at_power_on(struct vmmem_space **ret_space)
 	if (rc == 0)
 		rc = vmmem_collection_new(regions, 3, &map);
 	if (rc == 0)
-		rc = vmmem_space_new(map, ret_space);
+		rc = vmmem_space_new(map, NULL, ret_space);
 
 	/* Each has references of its own to what it is made of. */
 	vmmem_collection_unref(map);

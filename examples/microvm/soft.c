@@ -135,7 +135,7 @@ soft_attach(struct machine *machine, struct vmmem_space *space)
 {
 	struct soft_machine *soft = (struct soft_machine *)machine;
 
-	return vmmem_reader_new(space, &soft->reader);
+	return vmmem_reader_new(space, NULL, &soft->reader);
 }
 
 /*

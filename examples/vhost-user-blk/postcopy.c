@@ -311,12 +311,12 @@ listen_for_faults(struct device *device)
 	postcopy->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = postcopy->stop_fd < 0 ? -errno : 0;
 	if (rc == 0)
-		rc = vmmem_listener_new(device->memory, &ops, postcopy, 0,
+		rc = vmmem_listener_new(device->memory, &ops, postcopy, NULL,
 					&postcopy->listener);
 	if (rc == 0) {
 		rc = -pthread_create(&postcopy->watcher, NULL, watch, postcopy);
 		if (rc != 0) {
-			(void)vmmem_listener_free(postcopy->listener);
+			vmmem_listener_free(postcopy->listener);
 			postcopy->listener = NULL;
 		}
 	}
@@ -340,7 +340,7 @@ postcopy_end(struct device *device)
 		/* Whatever wakes it, it ends by finishing. */
 		(void)!write(postcopy->stop_fd, &one, sizeof(one));
 		pthread_join(postcopy->watcher, NULL);
-		(void)vmmem_listener_free(postcopy->listener);
+		vmmem_listener_free(postcopy->listener);
 		close(postcopy->stop_fd);
 	}
 	finish(postcopy);

@@ -537,7 +537,7 @@ queue_start(struct queue *queue)
 	if (rc == 0 && queue->stop_fd < 0)
 		rc = -errno;
 	if (rc == 0)
-		rc = vmmem_reader_new(queue->device->space, &queue->reader);
+		rc = vmmem_reader_new(queue->device->space, NULL, &queue->reader);
 	if (rc == 0)
 		rc = engine_new(queue, &queue->engine);
 	if (rc == 0)

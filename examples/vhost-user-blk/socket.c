@@ -361,9 +361,9 @@ connect_device(struct device *device, int socket)
 	if (rc == 0)
 		rc = vmmem_collection_new_empty(&map);
 	if (rc == 0)
-		rc = vmmem_space_new(map, &device->memory);
+		rc = vmmem_space_new(map, NULL, &device->memory);
 	if (rc == 0)
-		rc = vmmem_space_new(map, &device->space);
+		rc = vmmem_space_new(map, NULL, &device->space);
 	vmmem_collection_unref(map);
 	options.iotlb = device->iotlb;
 	device_rules(device, &rules);

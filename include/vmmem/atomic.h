@@ -242,6 +242,15 @@ vmmem_collection_fetch_and_u64(const struct vmmem_collection *collection,
 			       uint64_t gpa, uint64_t operand, int order,
 			       uint64_t *ret_previous);
 
+/*
+ * vmmem_fence() is a fence as C11's atomic_thread_fence() makes it: between what
+ * the calling thread does to memory before it and after it, through the library
+ * or not.  Programs in C may use C's own.  VMMEM_ORDER_RELAXED is none; an order
+ * that is unknown is taken for VMMEM_ORDER_SEQ_CST, the strongest.  Any thread,
+ * any time.  Since: 0.9.
+ */
+void vmmem_fence(int order);
+
 VMMEM_END_DECLS
 
 #endif

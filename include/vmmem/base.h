@@ -5,6 +5,10 @@
  * None of them is needed to call the library.  VMMEM_INLINE marks a helper
  * whose body the compiler may use in place of a call; it never emits a copy,
  * so what is not inlined calls the exported function of the same name.
+ *
+ * A program that defines VMMEM_NO_INLINE before it includes any header gets
+ * declarations alone: every exported function, and no body.  That is for those
+ * who read the headers for another language.  Every constant is a literal.
  */
 #ifndef VMMEM_BASE_H
 #define VMMEM_BASE_H

@@ -30,6 +30,10 @@
 VMMEM_BEGIN_DECLS
 
 struct vmmem_collection;
+struct vmmem_region_builder;
+
+/* No collection has more cookies. */
+#define VMMEM_COLLECTION_COOKIES_MAX 8
 
 /* A range of guest addresses: [gpa, gpa + len). */
 struct vmmem_range {
@@ -41,9 +45,9 @@ struct vmmem_range {
 struct vmmem_file_range {
 	uint64_t gpa;
 	uint64_t len;
-	uint64_t offset;   /* of the first byte, in the file */
-	int32_t fd;	   /* -1: anonymous memory, and offset is 0 */
-	uint32_t reserved; /* 0 */
+	uint64_t offset; /* of the first byte, in the file */
+	int32_t fd;	/* -1: no file, and offset and flags are 0 */
+	uint32_t flags; /* VMMEM_FILE_... */
 };
 
 /*
@@ -91,26 +95,37 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
  * of 'count' ranges, in ascending order, and a collection of them, which holds
  * the only references.
  *
- * Returns 0, or what vmmem_region_new_anonymous() and vmmem_collection_new()
- * return.  Sorting and overlap are checked before any memory is mapped.
+ * 'like' is a builder whose settings each region gets, except the range: name,
+ * protection, tracking, policy, huge pages, cookies, and a memfd of its own if
+ * that is the backing.  With a bitmap each region begins in it at the builder's
+ * offset plus its distance from the first range, so that one log covers all.
+ * The builder stays the caller's, and vmmem_region_builder_why() tells what was
+ * wrong with a setting.  NULL for the defaults.
+ *
+ * Returns 0, or what vmmem_region_builder_build() and vmmem_collection_new()
+ * return, and
+ *   VMMEM_EARGUMENT  the backing of 'like' is neither anonymous nor a memfd
+ * Sorting and overlap are checked before any memory is mapped.
  */
 VMMEM_NODISCARD int
 vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
+			    struct vmmem_region_builder *like,
 			    struct vmmem_collection **ret_collection);
 
 /*
  * vmmem_collection_new_file_ranges() is vmmem_collection_new_ranges() with a
- * part of a file behind each range that has one.  Files are mapped shared,
- * readable and writable; descriptors stay the caller's, who may close them.
+ * part of a file behind each range that has one, mapped as its 'flags' say: see
+ * vmmem_region_builder_set_file().  Descriptors stay the caller's, who may close
+ * them.
  *
- * Returns 0, or what vmmem_region_new_file(), vmmem_region_new_anonymous()
- * and vmmem_collection_new() return, and
- *   VMMEM_EARGUMENT  a 'reserved' is not 0, or an 'fd' is -1 and its 'offset'
- *                    is not 0
+ * Returns 0, or what vmmem_collection_new_ranges() returns, and
+ *   VMMEM_EARGUMENT  an 'fd' is -1 and its 'offset' or 'flags' are not 0, or
+ *                    'flags' are no flags of a file
  */
 VMMEM_NODISCARD int
 vmmem_collection_new_file_ranges(const struct vmmem_file_range *ranges,
 				 size_t count,
+				 struct vmmem_region_builder *like,
 				 struct vmmem_collection **ret_collection);
 
 /*
@@ -127,6 +142,44 @@ vmmem_collection_ref(struct vmmem_collection *collection);
  */
 struct vmmem_collection *
 vmmem_collection_unref(struct vmmem_collection *collection);
+
+/*
+ * vmmem_collection_set_cookie() leaves a pointer with the collection under
+ * 'key', once: what a component knows of this map, say a table of its own for
+ * each region.  'key' is an address that the component has for itself, such as
+ * that of a static variable.  Of several threads that set the same key, one
+ * succeeds, and the others use its cookie.  A collection made of this one by
+ * inserting or removing has none of its cookies; a translated one has its own.
+ *
+ * destroy(cookie), which may be NULL, is called once, when the last reference to
+ * the collection is dropped, on that thread, and after the collection's
+ * references to its regions are; several in the order in which they were set.
+ * While a space has the map, that is a writer, or who calls
+ * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader; it may
+ * be in the middle of an update, so 'destroy' must not change that space's map.
+ * On failure the caller still owns the cookie.
+ *
+ * Any thread that holds a reference or is in a section; not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EEXISTS    there is a cookie of this key, and it stays
+ *   VMMEM_ENOROOM    there are VMMEM_COLLECTION_COOKIES_MAX others
+ *   VMMEM_EARGUMENT  'collection', 'key' or 'cookie' is NULL
+ *   -ENOMEM          from the allocator
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_set_cookie(struct vmmem_collection *collection,
+			    const void *key, void *cookie,
+			    void (*destroy)(void *cookie));
+
+/*
+ * vmmem_collection_cookie() returns the cookie of 'key'; NULL if there is none,
+ * and for NULL.  Any thread that holds a reference or is in a section, also in a
+ * signal handler.  Since: 0.9.
+ */
+void *vmmem_collection_cookie(const struct vmmem_collection *collection,
+			      const void *key);
 
 /*
  * vmmem_collection_insert() makes a new collection of the regions of

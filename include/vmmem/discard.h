@@ -63,7 +63,7 @@ struct vmmem_region;
  * 'len', as soon as the callback has returned 0.
  *
  * Any thread that holds a reference; not in a signal handler.  In a child that
- * fork() made, a private file only if no other thread was discarding one at the
+ * fork() made, only if no other thread was in a discard, or pinned memory, at the
  * fork: vmmem_space_before_fork() (vmmem/space.h) sees to that, of any space.
  *
  * Returns 0, or
@@ -71,6 +71,8 @@ struct vmmem_region;
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   VMMEM_EDENIED      the region does not permit writing
+ *   VMMEM_EPINNED      a byte of the range is pinned (vmmem/pin.h); nothing was
+ *                      changed
  *   VMMEM_EGONE        a part of a page is gone; only after
  *                      vmmem_fault_enable()
  *   VMMEM_ENODISCARD   there is no means: external memory that is a private

@@ -126,6 +126,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ETIMEOUT (-4149)
 /* The object belongs to the process that this one was forked from. */
 #define VMMEM_EFORKED (-4150)
+/* A byte of the range is pinned: see vmmem/pin.h. */
+#define VMMEM_EPINNED (-4151)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

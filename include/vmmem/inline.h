@@ -23,11 +23,14 @@
 #ifndef VMMEM_INLINE_H
 #define VMMEM_INLINE_H
 
+#include <vmmem/atomic.h>
 #include <vmmem/base.h>
 #include <vmmem/endian.h>
 #include <vmmem/reader.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
+
+#ifndef VMMEM_NO_INLINE
 
 VMMEM_BEGIN_DECLS
 
@@ -395,6 +398,20 @@ VMMEM_INLINE_INTEGER(be32, 32, 0x24U, vmmem_be32_to_host,
 VMMEM_INLINE_INTEGER(be64, 64, 0x28U, vmmem_be64_to_host,
 		     vmmem_be64_from_host)
 
+/* Each fence stands for what its caller asked for. */
+VMMEM_INLINE void
+vmmem_fence(int order)
+{
+	if (order == VMMEM_ORDER_ACQUIRE)
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	else if (order == VMMEM_ORDER_RELEASE)
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+	else if (order == VMMEM_ORDER_ACQ_REL)
+		__atomic_thread_fence(__ATOMIC_ACQ_REL);
+	else if (order != VMMEM_ORDER_RELAXED)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 /*
  * A reader's sections.  docs/space.md says why they are right, and
  * docs/models/section.pml checks it.  These two are the good case, which the
@@ -479,5 +496,7 @@ vmmem_reader_generation(const struct vmmem_reader *reader)
 #undef VMMEM_INLINE_INTEGER
 
 VMMEM_END_DECLS
+
+#endif
 
 #endif

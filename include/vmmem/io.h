@@ -165,10 +165,10 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_IO_SPARSE 8U
 
 /* A file offset: where the file or stream stands, which then moves on. */
-#define VMMEM_IO_POSITION UINT64_MAX
+#define VMMEM_IO_POSITION 0xffffffffffffffffULL
 
 /* A length: to the end of the chain. */
-#define VMMEM_IO_REST UINT64_MAX
+#define VMMEM_IO_REST 0xffffffffffffffffULL
 
 /*
  * vmmem_collection_from_fd() reads 'len' bytes to the guest's

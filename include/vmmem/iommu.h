@@ -318,10 +318,11 @@ VMMEM_NODISCARD int vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 					  struct vmmem_iommu_miss *ret_miss);
 
 /*
- * vmmem_iommu_refuse() has each access that waits for a byte of [iova, iova +
- * len) return 'code', a negative one of the caller's choice; and takes what the
- * queue has of the range out of it.  An access that comes later asks again: what
- * is to be refused for longer is mapped with access 0.
+ * vmmem_iommu_refuse() has each access that waits return 'code', a negative one
+ * of the caller's choice, if the first byte that it misses, 'iova' of its miss,
+ * lies in [iova, iova + len).  Such misses are taken out of the queue too.  An
+ * access that comes later asks again: a range that is to be refused for longer
+ * is mapped with access 0.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'iommu' is NULL or has no queue, or 'code' is not negative

@@ -58,21 +58,47 @@ struct vmmem_reader {
 };
 
 /*
- * vmmem_reader_new() makes a reader of 'space', and takes a reference to it.
- * The caller frees the reader.  Takes a lock, but none that a writer holds for
- * longer than it takes to walk over the readers.
+ * struct vmmem_reader_options is what a reader may be given.  'size' is
+ * sizeof(struct vmmem_reader_options).  'name' is copied, for texts; NULL is "".
+ * Since: 0.9.
+ */
+struct vmmem_reader_options {
+	size_t size;
+	const char *name;
+};
+
+/*
+ * vmmem_reader_new() makes a reader of 'space', and takes a reference to the
+ * space.  'options' may be NULL.  The caller frees the reader.  The call takes a
+ * lock, which a writer holds only while it walks over the readers.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'space' or 'ret_reader' is NULL
- *   -ENOMEM          from the allocator
+ *   VMMEM_EARGUMENT     'space' or 'ret_reader' is NULL
+ *   VMMEM_ELONGNAME     the name is longer than VMMEM_SPACE_NAME_MAX
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.9 or above
+ *                       4096
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
+ *                       know
+ *   -ENOMEM             from the allocator
+ * Since: 0.9 with options.
  */
 VMMEM_NODISCARD int vmmem_reader_new(struct vmmem_space *space,
+				     const struct vmmem_reader_options *options,
 				     struct vmmem_reader **ret_reader);
+
+/*
+ * vmmem_reader_space() returns the space that a reader reads; the reference is
+ * the reader's.  vmmem_reader_name() returns the name that the options gave, or
+ * "".  NULL for NULL.  Since: 0.9.
+ */
+struct vmmem_space *vmmem_reader_space(const struct vmmem_reader *reader);
+const char *vmmem_reader_name(const struct vmmem_reader *reader);
 
 /*
  * vmmem_reader_free() frees a reader and returns NULL; a section that is open
  * ends.  If the reader held the last reference to the space, the space ends
- * here and its memory is unmapped.  NULL is a no-op.
+ * here and its memory is unmapped.  It never waits for an update or a callback,
+ * and may be called in one.  NULL is a no-op.
  */
 struct vmmem_reader *vmmem_reader_free(struct vmmem_reader *reader);
 

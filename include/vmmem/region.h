@@ -57,6 +57,9 @@ struct vmmem_region;
 #define VMMEM_HUGE_PAGES_NO 1
 #define VMMEM_HUGE_PAGES_YES 2
 
+/* No region has more cookies: vmmem_region_builder_set_cookie(). */
+#define VMMEM_REGION_COOKIES_MAX 8
+
 /* The longest name of a region, in bytes, without the final zero byte. */
 #define VMMEM_REGION_NAME_MAX 63
 
@@ -266,8 +269,9 @@ struct vmmem_region *vmmem_region_ref(struct vmmem_region *region);
 
 /*
  * vmmem_region_unref() drops one reference and returns NULL.  With the last
- * one the memory is unmapped, the file closed, and the owner told.  NULL is a
- * no-op.  Any thread; the last drop makes system calls and may call back.
+ * one the memory is unmapped, the file closed, and the owners of the memory and
+ * of the cookies are told.  NULL is a no-op.  Any thread; the last drop makes
+ * system calls and may call back.
  */
 struct vmmem_region *vmmem_region_unref(struct vmmem_region *region);
 
@@ -398,11 +402,11 @@ struct vmmem_bitmap *vmmem_region_bitmap(const struct vmmem_region *region);
 uint64_t vmmem_region_bitmap_offset(const struct vmmem_region *region);
 
 /*
- * vmmem_region_cookie() returns the pointer that the region's maker left with
- * vmmem_region_builder_set_cookie(), NULL if none.  The library never follows
- * it.
+ * vmmem_region_cookie() returns the pointer that the region's maker left under
+ * 'key' with vmmem_region_builder_set_cookie(), NULL if none.  An alias has
+ * cookies of its own, and not its target's.  Since: 0.9.
  */
-void *vmmem_region_cookie(const struct vmmem_region *region);
+void *vmmem_region_cookie(const struct vmmem_region *region, const void *key);
 
 /*
  * vmmem_region_name() returns the region's name, "" if it has none.  The

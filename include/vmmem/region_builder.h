@@ -168,11 +168,28 @@ void vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 				     const struct vmmem_policy *policy);
 
 /*
- * vmmem_region_builder_set_cookie() leaves a pointer with the region for
- * vmmem_region_cookie().  The library never follows it.
+ * vmmem_region_builder_set_cookie() leaves a pointer with the region, to be had
+ * by vmmem_region_cookie() with the same key.  'key' is an address that the
+ * caller's component has for itself, say of a static variable, so that several
+ * components hang something on one region and none follows another's pointer.
+ * The library never follows either.  A key that is set again has the new cookie;
+ * with a NULL 'cookie' it has none.  At most VMMEM_REGION_COOKIES_MAX keys.
+ *
+ * destroy(cookie), which may be NULL, is called once for each region built, when
+ * nothing of that is left, whatever its kind: after the memory is unmapped, the
+ * references to target and bitmap are dropped, and the owner of external memory
+ * or of a custom region is told; in the order in which the keys were set.  So a
+ * cookie that goes with several regions counts them.  If building fails, or
+ * nothing is built, 'destroy' is not called: the caller still owns the cookie.
+ *
+ * It runs on the thread that drops the last reference.  While a space's maps hold
+ * the region, that is a writer, or who calls vmmem_space_synchronize() or
+ * vmmem_space_unref(), and never a reader.  It may be in the middle of an
+ * update: 'destroy' must not call functions of that space.  Since: 0.9.
  */
 void vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
-				     void *cookie);
+				     const void *key, void *cookie,
+				     void (*destroy)(void *cookie));
 
 /*
  * vmmem_region_builder_set_name() names the region, for people: at most
@@ -191,7 +208,9 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  * Returns 0, or
  *   VMMEM_EARGUMENT    'builder' or 'ret_region' is NULL; an unknown bit in the
  *                      protection or in the flags of a file, or both of these
- *                      flags; a NULL target, host address or ops; neither read
+ *                      flags; more than VMMEM_REGION_COOKIES_MAX cookies, or
+ *                      one with a NULL key; a NULL target, host address or ops;
+ *                      neither read
  *                      nor acquire callback; both tracking and a bitmap, or
  *                      either for an alias of a region that has one; a page
  *                      size to track that is no power of two or below 64; a

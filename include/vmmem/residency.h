@@ -21,7 +21,7 @@ struct vmmem_collection;
 struct vmmem_region;
 
 /* What cannot be told. */
-#define VMMEM_RESIDENCY_UNKNOWN UINT64_MAX
+#define VMMEM_RESIDENCY_UNKNOWN 0xffffffffffffffffULL
 
 /*
  * struct vmmem_residency counts bytes of a range.  The caller sets 'size' to

@@ -141,6 +141,33 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 			    struct vmmem_slice *ret_slice);
 
 /*
+ * vmmem_slice_from_host() gives a slice of the caller's own 'len' bytes at
+ * 'host', for 'access': for a test of a device, or a bounce buffer that is to be
+ * used as guest memory is.  It has no region and its 'gpa' is 0, which the caller
+ * may change; nothing is ever logged.  Whether a value is aligned is told by its
+ * host address.  The memory stays the caller's, and needs no release.
+ *
+ * Returns 0, or
+ *   VMMEM_EWRAPS     the bytes pass the end of the address space
+ *   VMMEM_EARGUMENT  'host' is NULL and 'len' is not 0, 'ret_slice' is NULL, or
+ *                    'access' has an unknown bit
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int vmmem_slice_from_host(void *host, uint64_t len,
+					  uint32_t access,
+					  struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_slice_bitmap() returns the bitmap in which writes through 'slice' are
+ * marked while logging is on, and stores where in it the first byte is, in
+ * 'ret_offset', which may be NULL: the region's bitmap, or the log of an iommu.
+ * The bitmap is borrowed, and good as long as the slice.  NULL for NULL and for
+ * a slice that is never logged; nothing is stored then.  Since: 0.9.
+ */
+struct vmmem_bitmap *vmmem_slice_bitmap(const struct vmmem_slice *slice,
+					uint64_t *ret_offset);
+
+/*
  * vmmem_slice_release() gives a slice back, when neither it nor a slice made
  * from it is used any more, by any thread.  For memory that was mapped on
  * demand this calls the region's release(); for any other, and for a slice

@@ -8,7 +8,9 @@
  *
  *     device threads  make a reader (vmmem/reader.h) once, and with it borrow
  *                     the map for as long as one access or one request takes
- *     other threads   take a reference with vmmem_space_get()
+ *     other threads   borrow the map between vmmem_space_enter() and
+ *                     vmmem_space_leave(), or take a reference with
+ *                     vmmem_space_get()
  *     writers         change the map by an update (vmmem/update.h), or with
  *                     vmmem_space_insert(), _remove() and _replace(), which
  *                     are updates of one step
@@ -40,17 +42,44 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_space;
 
+/* The longest name of a space, a reader or a listener, in bytes. */
+#define VMMEM_SPACE_NAME_MAX 63
+
 /*
- * vmmem_space_new() makes a space whose current map is 'map', of which it
- * takes a reference.  The caller owns one reference to the space.
+ * struct vmmem_space_options is what a space may be given.  'size' is
+ * sizeof(struct vmmem_space_options).  'name' is copied, for texts; NULL is "".
+ * Since: 0.9.
+ */
+struct vmmem_space_options {
+	size_t size;
+	const char *name;
+};
+
+/*
+ * vmmem_space_new() makes a space whose current map is 'map', and takes a
+ * reference to 'map'.  If 'map' is NULL, the space begins with an empty map.
+ * 'options' may be NULL.  The caller owns one reference to the space.
  *
  * Returns 0, or
- *   VMMEM_EARGUMENT  'map' or 'ret_space' is NULL
- *   -ENOMEM          from the allocator
- *   -errno           what pthread_mutex_init(3) said
+ *   VMMEM_EARGUMENT     'ret_space' is NULL
+ *   VMMEM_ELONGNAME     the name is longer than VMMEM_SPACE_NAME_MAX
+ *   VMMEM_ESTRUCTSIZE   options->size is below that of version 0.9 or above
+ *                       4096
+ *   VMMEM_ESTRUCTNEWER  'options' has members set that this library does not
+ *                       know
+ *   -ENOMEM             from the allocator
+ *   -errno              what pthread_mutex_init(3) said
+ * Since: 0.9 with options.
  */
 VMMEM_NODISCARD int vmmem_space_new(struct vmmem_collection *map,
+				    const struct vmmem_space_options *options,
 				    struct vmmem_space **ret_space);
+
+/*
+ * vmmem_space_name() returns the name that the options gave, or "".  The text
+ * is the space's.  NULL for NULL.  Since: 0.9.
+ */
+const char *vmmem_space_name(const struct vmmem_space *space);
 
 /*
  * vmmem_space_ref() takes one more reference and returns 'space'.  NULL stays
@@ -75,6 +104,27 @@ struct vmmem_space *vmmem_space_unref(struct vmmem_space *space);
  * none.
  */
 struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
+
+/*
+ * vmmem_space_enter() begins a section without a reader, on any thread:
+ * 'ret_map' gets the current map, which is valid until vmmem_space_leave() with
+ * the value that was returned.  It is for callers that have no place to keep a
+ * reader: a library whose functions are called on any thread, a task that moves
+ * between threads.  Another thread may leave, so a goroutine, a virtual thread of
+ * Java or an async task of Rust may keep a section, but keep it short: it holds
+ * every map that is replaced meanwhile.
+ *
+ * Sections may be nested and may overlap; each may see another map.  Neither
+ * call waits or takes a lock, and both may run in a signal handler.  A section
+ * costs two atomic operations on a line that few threads share, where a
+ * reader's costs none, and vmmem_space_get() costs four.  A section that is
+ * never left is waited for by vmmem_space_synchronize(), and by nothing else.
+ *
+ * For NULL the map is NULL, and leaving is a no-op.  Since: 0.9.
+ */
+uint64_t vmmem_space_enter(struct vmmem_space *space,
+			   struct vmmem_collection **ret_map);
+void vmmem_space_leave(struct vmmem_space *space, uint64_t section);
 
 /*
  * vmmem_space_generation() returns the number of the current map: it grows with

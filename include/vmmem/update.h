@@ -118,6 +118,52 @@ VMMEM_NODISCARD int vmmem_update_remove(struct vmmem_update *update,
 					struct vmmem_region **ret_region);
 
 /*
+ * vmmem_update_remove_region() takes 'region' itself out of the map, and not
+ * another region of the same range.
+ *
+ * vmmem_update_replace_region() takes 'old_region' out and adds 'new_region',
+ * whose range may be another one.  Both or neither happens.
+ *
+ * Return 0, or
+ *   VMMEM_EARGUMENT  an argument is NULL, or the update was committed
+ *   VMMEM_ENOREGION  the region to take out is not in the map
+ *   VMMEM_EOVERLAP   'new_region' overlaps with another region of the map
+ *   -ENOMEM          from the allocator
+ * After a failure the update is as before the step, and may go on.
+ */
+VMMEM_NODISCARD int vmmem_update_remove_region(struct vmmem_update *update,
+					       struct vmmem_region *region);
+VMMEM_NODISCARD int
+vmmem_update_replace_region(struct vmmem_update *update,
+			    struct vmmem_region *old_region,
+			    struct vmmem_region *new_region);
+
+/*
+ * vmmem_update_overlay() adds 'region' and cuts away whatever the map has at its
+ * addresses: a ROM over RAM, a window of a device, a segment that is shadowed.
+ * A region that 'region' covers as a whole is taken out.  Of a region that
+ * sticks out, the rest stays, as one or two aliases of it: with its bytes, its
+ * protection, its log and its name.  The aliases have no cookie; their
+ * vmmem_region_alias_target() leads to the region that was made first.
+ *
+ * The region that was cut does not come back when 'region' is taken out: then
+ * there is a hole.  To show the old bytes again, overlay an alias of them with
+ * the same range.  That cuts nothing, so a map does not grow however often a
+ * window is switched.
+ *
+ * Each call makes the map of the steps before it, as vmmem_update_collection()
+ * does.  A region that is in the map already stays as it is.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  'update' or 'region' is NULL, or the update was committed
+ *   -ENOMEM          from the allocator
+ *   what vmmem_region_builder_build() says of an alias
+ * After a failure the update is as before the step, and may go on.
+ */
+VMMEM_NODISCARD int vmmem_update_overlay(struct vmmem_update *update,
+					 struct vmmem_region *region);
+
+/*
  * vmmem_update_replace() makes 'map' the map that the next step begins with, or
  * that the commit publishes.  The update takes a reference to it.
  *

@@ -14,7 +14,7 @@
 VMMEM_BEGIN_DECLS
 
 #define VMMEM_VERSION_MAJOR 0
-#define VMMEM_VERSION_MINOR 1
+#define VMMEM_VERSION_MINOR 9
 #define VMMEM_VERSION_PATCH 0
 
 /* One number that grows with each release: major, minor, patch, 8 bits each. */
@@ -74,6 +74,11 @@ int vmmem_supports(uint32_t feature);
 #define VMMEM_STRUCT_POLICY_REPORT 5
 #define VMMEM_STRUCT_REGION_OPS 6
 #define VMMEM_STRUCT_RESIDENCY 7
+#define VMMEM_STRUCT_BITMAP_OPTIONS 8
+#define VMMEM_STRUCT_DIRTY_LOG_OPTIONS 9
+#define VMMEM_STRUCT_HARVESTER_OPTIONS 10
+#define VMMEM_STRUCT_IOMMU_MISS 11
+#define VMMEM_STRUCT_IOTLB_OPTIONS 12
 
 /*
  * vmmem_struct_size() returns how many bytes the library that is loaded knows of

@@ -13,6 +13,7 @@
 #include <vmmem/bitmap.h>
 #include <vmmem/chain.h>
 #include <vmmem/collection.h>
+#include <vmmem/diff.h>
 #include <vmmem/dirty_log.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
@@ -25,6 +26,7 @@
 #include <vmmem/iotlb.h>
 #include <vmmem/iovec.h>
 #include <vmmem/listener.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 #include <vmmem/reader.h>
 #include <vmmem/reader_access.h>

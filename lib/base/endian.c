@@ -5,6 +5,7 @@
  */
 #include "base/api.h"
 
+#undef VMMEM_INLINE
 #define VMMEM_INLINE VMMEM_API
 
 #include <vmmem/endian.h>

@@ -92,6 +92,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_EREGIONBYTES, EINVAL, "Memory table has too many bytes"),
 	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
 	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
+	CODE(VMMEM_EPINNED, EBUSY, "Memory is pinned"),
 };
 
 static const struct text *

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* What the loaded library can do here, and how large it knows structs. */
+#include <vmmem/bitmap.h>
+#include <vmmem/dirty_log.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>
+#include <vmmem/harvester.h>
 #include <vmmem/iommu.h>
+#include <vmmem/iotlb.h>
 #include <vmmem/listener.h>
 #include <vmmem/policy.h>
 #include <vmmem/region.h>
@@ -35,6 +39,11 @@ static const size_t sizes[] = {
 	[VMMEM_STRUCT_POLICY_REPORT] = sizeof(struct vmmem_policy_report),
 	[VMMEM_STRUCT_REGION_OPS] = sizeof(struct vmmem_region_ops),
 	[VMMEM_STRUCT_RESIDENCY] = sizeof(struct vmmem_residency),
+	[VMMEM_STRUCT_BITMAP_OPTIONS] = sizeof(struct vmmem_bitmap_options),
+	[VMMEM_STRUCT_DIRTY_LOG_OPTIONS] = sizeof(struct vmmem_dirty_log_options),
+	[VMMEM_STRUCT_HARVESTER_OPTIONS] = sizeof(struct vmmem_harvester_options),
+	[VMMEM_STRUCT_IOMMU_MISS] = sizeof(struct vmmem_iommu_miss),
+	[VMMEM_STRUCT_IOTLB_OPTIONS] = sizeof(struct vmmem_iotlb_options),
 };
 
 VMMEM_API size_t

@@ -69,7 +69,7 @@ bool vmmem_iommu_queue_is_over(struct vmmem_iommu_queue *queue,
 bool vmmem_iommu_queue_take(struct vmmem_iommu_queue *queue,
 			    struct vmmem_iommu_item *ret_item);
 
-/* vmmem_iommu_queue_refuse() ends what is asked of bytes of [first, last]. */
+/* vmmem_iommu_queue_refuse() ends what is asked of what begins in a range. */
 void vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 			      uint64_t last, int code);
 

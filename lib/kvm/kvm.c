@@ -2,6 +2,7 @@
 /* The kvm object: its memory slots follow the map of a space. */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
+#include <vmmem/update.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -306,6 +307,11 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		.commit = commit,
 		.published = published,
 		.abort = abort_update,
+		.destroy = vmmem_kvm_listener_gone,
+	};
+	struct vmmem_listener_options listener = {
+		.size = sizeof(listener),
+		.name = "kvm",
 	};
 	struct vmmem_kvm *kvm;
 	int rc;
@@ -325,6 +331,7 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		return rc;
 	}
 	rc = take_options(kvm, options);
+	listener.priority = kvm->options.priority;
 	if (rc == 0)
 		rc = find_out(kvm);
 	if (rc == 0)
@@ -335,10 +342,13 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		kvm->map = vmmem_collection_ref(kvm->empty);
 	if (rc == 0)
 		rc = vmmem_kvm_log_enable(kvm);
+	/* The space may be followed, and left, before the call returns. */
+	kvm->follows = rc == 0;
 	if (rc == 0)
-		rc = vmmem_listener_new(space, &ops, kvm,
-					kvm->options.priority, &kvm->listener);
+		rc = vmmem_listener_new(space, &ops, kvm, &listener,
+					&kvm->listener);
 	if (rc != 0) {
+		kvm->follows = false;
 		kvm->options.destroy = NULL;
 		vmmem_kvm_free(kvm);
 		return rc;

@@ -7,6 +7,7 @@
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
+#include <vmmem/update.h>
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,17 +39,45 @@ vmmem_kvm_destroy(struct vmmem_kvm *kvm)
 	free(kvm);
 }
 
-/* leave_space() ends the listener.  In a child this calls no KVM. */
-static int
+void
+vmmem_kvm_listener_gone(void *opaque)
+{
+	struct vmmem_kvm *kvm = opaque;
+
+	/*
+	 * Release: the thread that frees the object sees all that callbacks
+	 * have done to it.  From here on it may be freed.
+	 */
+	__atomic_store_n(&kvm->follows, false, __ATOMIC_RELEASE);
+}
+
+/*
+ * leave_space() ends the listener.  In a callback of the space the writer still
+ * holds it until all listeners were told; then the object has to stay.  In a
+ * child this calls no KVM.
+ */
+static bool
 leave_space(struct vmmem_kvm *kvm)
 {
-	if (kvm->listener == NULL)
-		return 0;
-	if (vmmem_listener_free(kvm->listener) != 0)
-		return VMMEM_ESELFWAIT;
-	kvm->listener = NULL;
+	kvm->listener = vmmem_listener_free(kvm->listener);
 	kvm->space = NULL;
-	return 0;
+	/* Acquire: see vmmem_kvm_listener_gone(). */
+	return !__atomic_load_n(&kvm->follows, __ATOMIC_ACQUIRE);
+}
+
+/* in_callback() tells whether this thread is in a callback of the space. */
+static bool
+in_callback(const struct vmmem_kvm *kvm)
+{
+	struct vmmem_update *update = NULL;
+	int rc;
+
+	if (kvm->space == NULL)
+		return false;
+	/* Another thread's update is no obstacle: then the time is over. */
+	rc = vmmem_update_new(kvm->space, 0, &update);
+	vmmem_update_free(update);
+	return rc == VMMEM_ESELFWAIT;
 }
 
 /* let_go() deletes all slots, as far as KVM does.  Under the lock. */
@@ -63,11 +92,11 @@ let_go(struct vmmem_kvm *kvm)
 
 /* set_closing() has the listener let go of slots, whatever KVM says. */
 static void
-set_closing(struct vmmem_kvm *kvm, bool closing)
+set_closing(struct vmmem_kvm *kvm)
 {
 	if (vmmem_kvm_lock(kvm) != 0)
 		return;
-	kvm->closing = closing;
+	kvm->closing = true;
 	vmmem_kvm_unlock(kvm);
 }
 
@@ -78,12 +107,10 @@ vmmem_kvm_stop(struct vmmem_kvm *kvm)
 
 	if (kvm == NULL)
 		return VMMEM_EARGUMENT;
-	set_closing(kvm, true);
-	rc = leave_space(kvm);
-	if (rc != 0) {
-		set_closing(kvm, false);
-		return rc;
-	}
+	if (in_callback(kvm))
+		return VMMEM_ESELFWAIT;
+	set_closing(kvm);
+	(void)leave_space(kvm);
 	/* In a child there is nothing more to stop. */
 	if (vmmem_kvm_lock(kvm) != 0)
 		return 0;
@@ -121,7 +148,7 @@ end(struct vmmem_kvm *kvm)
 {
 	bool done;
 
-	done = leave_space(kvm) == 0;
+	done = leave_space(kvm);
 	if (vmmem_kvm_lock(kvm) == 0) {
 		done = let_go(kvm) == 0 && done;
 		vmmem_kvm_unlock(kvm);
@@ -159,8 +186,8 @@ vmmem_kvm_free(struct vmmem_kvm *kvm)
 	if (kvm == NULL)
 		return NULL;
 	cancel = vmmem_cancel_off();
-	set_closing(kvm, true);
-	done = leave_space(kvm) == 0;
+	set_closing(kvm);
+	done = leave_space(kvm);
 	if (vmmem_kvm_lock(kvm) == 0) {
 		kvm->freed = true;
 		done = let_go(kvm) == 0 && done;

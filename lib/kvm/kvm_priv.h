@@ -73,6 +73,7 @@ struct vmmem_kvm {
 	struct vmmem_slot_table *slots;
 	struct vmmem_listener *listener;
 	struct vmmem_space *space; /* the listener has a reference */
+	bool follows; /* the space has the listener, perhaps a dead one */
 	uint64_t page_size;
 	bool read_only;	  /* what KVM has */
 	bool guest_memfd;
@@ -228,5 +229,8 @@ int vmmem_kvm_collect(struct vmmem_kvm *kvm,
  */
 void vmmem_kvm_destroy(struct vmmem_kvm *kvm);
 void vmmem_kvm_retry(void);
+
+/* vmmem_kvm_listener_gone() is the listener's 'destroy'. */
+void vmmem_kvm_listener_gone(void *opaque);
 
 #endif

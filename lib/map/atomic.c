@@ -192,3 +192,17 @@ ALL(32)
 ALL(64)
 
 VMMEM_ORDERED(collection, const struct vmmem_collection *collection, gpa)
+
+VMMEM_API void
+vmmem_fence(int order)
+{
+	/* Each stands for what its caller asked for; they race by protocol. */
+	if (order == VMMEM_ORDER_ACQUIRE)
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	else if (order == VMMEM_ORDER_RELEASE)
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+	else if (order == VMMEM_ORDER_ACQ_REL)
+		__atomic_thread_fence(__ATOMIC_ACQ_REL);
+	else if (order != VMMEM_ORDER_RELAXED)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}

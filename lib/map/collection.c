@@ -52,6 +52,7 @@ vmmem_collection_allocate(size_t count, size_t changes)
 		return NULL;
 	atomic_init(&collection->refs, 1);
 	atomic_init(&collection->kept, 0);
+	atomic_init(&collection->cookies, NULL);
 	collection->translation = NULL;
 	collection->count = count;
 	collection->levels =
@@ -218,12 +219,14 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 	/* The physical one holds the regions of a translated one. */
 	if (collection->translation != NULL) {
 		vmmem_translation_free(collection->translation);
+		vmmem_collection_end_cookies(collection);
 		free(collection);
 		return NULL;
 	}
 	left = vmmem_lineage_leave(collection);
 	for (i = 0; i < left; i++)
 		vmmem_region_unref(collection->regions[i]);
+	vmmem_collection_end_cookies(collection);
 	free(collection);
 	return NULL;
 }

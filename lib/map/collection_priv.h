@@ -22,6 +22,9 @@
  */
 struct vmmem_lineage;
 
+/* See collection_cookie.c. */
+struct vmmem_collection_cookie;
+
 /*
  * The start addresses stand in an array of their own: a search touches
  * nothing else.  So do the lengths: to find a region, it need not be looked
@@ -45,6 +48,7 @@ struct vmmem_collection {
 	struct vmmem_translation *translation; /* NULL of a plain one */
 	atomic_size_t refs;
 	atomic_size_t kept; /* of these, by spaces */
+	_Atomic(struct vmmem_collection_cookie *) cookies;
 
 	/* Under the lineage's lock. */
 	struct vmmem_lineage *lineage;
@@ -93,6 +97,12 @@ vmmem_collection_put(struct vmmem_collection *collection, size_t index,
  */
 int vmmem_collection_finish(struct vmmem_collection *collection,
 			    const struct vmmem_collection *older);
+
+/*
+ * vmmem_collection_end_cookies() tells the owners of all cookies, of which
+ * nobody has the collection any more.
+ */
+void vmmem_collection_end_cookies(struct vmmem_collection *collection);
 
 /*
  * vmmem_first_after() returns the index of the first region that starts above

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "map/collection_priv.h"
+#include "region/pin_priv.h"
 #include "region/replaced.h"
 
 struct vmmem_lineage {
@@ -38,6 +39,7 @@ vmmem_lineage_before_fork(void)
 {
 	pthread_mutex_lock(&lock);
 	vmmem_files_before_fork();
+	vmmem_pin_before_fork();
 	vmmem_replaced_before_fork();
 	/* Relaxed: only its own thread asks, whether it is that one. */
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
@@ -55,6 +57,7 @@ vmmem_lineage_after_fork(void)
 		return false;
 	__atomic_store_n(&forker, 0, __ATOMIC_RELAXED);
 	vmmem_replaced_after_fork();
+	vmmem_pin_after_fork();
 	vmmem_files_after_fork();
 	pthread_mutex_unlock(&lock);
 	return true;

@@ -175,6 +175,21 @@ in_map(struct vmmem_steps *steps, uint64_t gpa)
 		       NULL;
 }
 
+bool
+vmmem_steps_has(struct vmmem_steps *steps, const struct vmmem_region *region)
+{
+	struct vmmem_step *step = at(&steps->added, region->start);
+
+	return (step != NULL ? step->region : in_map(steps, region->start)) ==
+	       region;
+}
+
+void
+vmmem_steps_undo(struct vmmem_steps *steps)
+{
+	forget(steps);
+}
+
 int
 vmmem_steps_remove(struct vmmem_steps *steps, uint64_t gpa, uint64_t len,
 		   struct vmmem_region **ret_region)

@@ -7,6 +7,7 @@
 #ifndef STEPS_H
 #define STEPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <vmmem/collection.h>
@@ -51,6 +52,13 @@ void vmmem_steps_free(struct vmmem_steps *steps);
 int vmmem_steps_insert(struct vmmem_steps *steps, struct vmmem_region *region);
 int vmmem_steps_remove(struct vmmem_steps *steps, uint64_t gpa, uint64_t len,
 		       struct vmmem_region **ret_region);
+
+/* vmmem_steps_has() tells whether this very region is in what the steps lead to. */
+bool vmmem_steps_has(struct vmmem_steps *steps,
+		     const struct vmmem_region *region);
+
+/* vmmem_steps_undo() forgets the steps since they were settled last. */
+void vmmem_steps_undo(struct vmmem_steps *steps);
 
 /*
  * vmmem_steps_settle() makes the collection that the steps lead to 'map', from

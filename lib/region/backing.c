@@ -517,15 +517,44 @@ has_pages(const struct vmmem_region *region,
 		settings->len % region->page_size == 0);
 }
 
+/* map_file() maps a file that may be, of which the descriptor is there. */
+static int
+map_file(struct vmmem_region *region, struct vmmem_region_settings *settings)
+{
+	const uint64_t offset = settings->offset;
+	uint32_t flags;
+	uint64_t shift;
+	size_t len;
+	int rc;
+
+	/* Whole pages are mapped, from the one in which the region begins. */
+	shift = offset % region->page_size;
+	if ((region->start ^ shift) % agreed(region) != 0)
+		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
+				    "Guest address and file offset differ "
+				    "modulo 16, or the policy's alignment");
+	rc = plan(region, region->page_size, shift, &len);
+	if (rc != 0)
+		return rc;
+	flags = flags_of(settings, region->huge_pages) |
+		file_type(settings->file_flags);
+	rc = keep_replaced(region, len, flags);
+	if (rc == 0)
+		rc = map(region, len, (size_t)shift, flags, region->fd,
+			 offset - shift, comes_empty(region, settings, flags));
+	/* What a device maps with is its own affair. */
+	if (region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN)
+		region->page_size = 0;
+	return rc != 0 ? rc : share(region);
+}
+
 int
 vmmem_backing_file(struct vmmem_region *region,
 		   struct vmmem_region_settings *settings)
 {
 	uint64_t offset = settings->offset;
 	struct stat status;
-	uint32_t flags;
-	uint64_t end, shift;
-	size_t len;
+	uint64_t end;
 	int rc;
 
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
@@ -565,23 +594,5 @@ vmmem_backing_file(struct vmmem_region *region,
 	    !may_end_early(settings))
 		return VMMEM_EPASTEOF;
 
-	/* Whole pages are mapped, from the one in which the region begins. */
-	shift = offset % region->page_size;
-	if ((region->start ^ shift) % agreed(region) != 0)
-		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
-				    "Guest address and file offset differ "
-				    "modulo 16, or the policy's alignment");
-	rc = plan(region, region->page_size, shift, &len);
-	if (rc != 0)
-		return rc;
-	flags = flags_of(settings, region->huge_pages) |
-		file_type(settings->file_flags);
-	rc = keep_replaced(region, len, flags);
-	if (rc == 0)
-		rc = map(region, len, (size_t)shift, flags, region->fd,
-			 offset - shift, comes_empty(region, settings, flags));
-	/* What a device maps with is its own affair. */
-	if (region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN)
-		region->page_size = 0;
-	return rc != 0 ? rc : share(region);
+	return map_file(region, settings);
 }

@@ -13,6 +13,7 @@
 #include "base/cancel.h"
 #include "region/discard_part.h"
 #include "region/discard_priv.h"
+#include "region/pin_priv.h"
 #include "region/policy_priv.h"
 #include "base/range.h"
 #include "region/region_priv.h"
@@ -195,11 +196,18 @@ vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
 {
 	/* Under a lock, or before what is gone is marked, no thread ends. */
 	const int cancel = vmmem_cancel_off();
+	struct vmmem_discarding discarding;
 	const struct vmmem_region *owner;
 	uint64_t discarded = 0;
 	int rc;
 
 	owner = region->target != NULL ? region->target : region;
+	rc = vmmem_pin_begin_discard(&discarding, owner,
+				     region->target_offset + offset, len);
+	if (rc != 0) {
+		vmmem_cancel_back(cancel);
+		return rc;
+	}
 	if (owner->kind == VMMEM_REGION_CUSTOM)
 		rc = discard_custom(owner, region->target_offset + offset, len,
 				    &discarded);
@@ -215,6 +223,7 @@ vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
 	    __atomic_load_n(&region->bitmap->logging, __ATOMIC_RELAXED) != 0)
 		vmmem_bitmap_mark_within(region->bitmap,
 					 region->bitmap_offset + offset, len);
+	vmmem_pin_end_discard(&discarding);
 	*ret_discarded += discarded;
 	vmmem_cancel_back(cancel);
 	return rc;

@@ -11,6 +11,7 @@
 #include "base/api.h"
 #include "base/cancel.h"
 #include "guest/fault_log.h"
+#include "region/pin_priv.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
 #include "base/unmap.h"
@@ -132,8 +133,9 @@ unmap(const struct vmmem_region *region)
 		vmmem_unmap(pages_end, (size_t)(end - pages_end));
 }
 
-void
-vmmem_region_free(struct vmmem_region *region)
+/* undo() leaves nothing of what a region has, except that itself. */
+static void
+undo(struct vmmem_region *region)
 {
 	/* First: somebody else's memory may come to lie there. */
 	if (region->target == NULL)
@@ -145,17 +147,36 @@ vmmem_region_free(struct vmmem_region *region)
 		vmmem_file_unref(region->file);
 	else if (region->fd >= 0)
 		close(region->fd);
+	vmmem_pin_set_free(region->pins);
 	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);
 	vmmem_region_unref(region->target);
+}
+
+void
+vmmem_region_free(struct vmmem_region *region)
+{
+	undo(region);
 	free(region);
+}
+
+/* tell() tells all owners of a region of which nothing is left. */
+static void
+tell(const struct vmmem_region *region)
+{
+	size_t i;
+
+	if (region->release != NULL)
+		region->release(region->opaque);
+	for (i = 0; i < region->cookie_count; i++) {
+		if (region->cookies[i].destroy != NULL)
+			region->cookies[i].destroy(region->cookies[i].cookie);
+	}
 }
 
 VMMEM_API struct vmmem_region *
 vmmem_region_unref(struct vmmem_region *region)
 {
-	void (*release)(void *);
-	void *opaque;
 	int cancel;
 
 	if (region == NULL)
@@ -173,14 +194,12 @@ vmmem_region_unref(struct vmmem_region *region)
 				      memory_order_acq_rel) != 1)
 		return NULL;
 
-	release = region->release;
-	opaque = region->opaque;
 	/* Whoever drops it may hold a lock, or have more to drop. */
 	cancel = vmmem_cancel_off();
-	vmmem_region_free(region);
-	/* Last, so that the owner finds nothing of the region left. */
-	if (release != NULL)
-		release(opaque);
+	undo(region);
+	/* Last, so that the owners find nothing of the region left. */
+	tell(region);
+	free(region);
 	vmmem_cancel_back(cancel);
 	return NULL;
 }
@@ -305,9 +324,17 @@ vmmem_region_bitmap_offset(const struct vmmem_region *region)
 }
 
 VMMEM_API void *
-vmmem_region_cookie(const struct vmmem_region *region)
+vmmem_region_cookie(const struct vmmem_region *region, const void *key)
 {
-	return region != NULL ? region->cookie : NULL;
+	size_t i;
+
+	if (region == NULL)
+		return NULL;
+	for (i = 0; i < region->cookie_count; i++) {
+		if (region->cookies[i].key == key)
+			return region->cookies[i].cookie;
+	}
+	return NULL;
 }
 
 VMMEM_API const char *

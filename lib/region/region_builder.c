@@ -23,7 +23,6 @@ struct vmmem_region_builder {
 	struct vmmem_region_settings settings;
 };
 
-#define FILE_FLAGS_KNOWN (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
 #define PROTECTION_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE | VMMEM_PROT_EXEC)
 
@@ -38,6 +37,12 @@ vmmem_region_settings_init(struct vmmem_region_settings *settings)
 		.protection = VMMEM_PROT_READ | VMMEM_PROT_WRITE,
 		.fd = -1,
 	};
+}
+
+struct vmmem_region_settings *
+vmmem_region_builder_settings(struct vmmem_region_builder *builder)
+{
+	return &builder->settings;
 }
 
 VMMEM_API struct vmmem_region_builder *
@@ -225,10 +230,32 @@ vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 
 VMMEM_API void
 vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
-				void *cookie)
+				const void *key, void *cookie,
+				void (*destroy)(void *cookie))
 {
-	if (builder != NULL)
-		builder->settings.cookie = cookie;
+	struct vmmem_region_settings *settings;
+	struct vmmem_cookie *list;
+	size_t i = 0;
+
+	if (builder == NULL)
+		return;
+	settings = &builder->settings;
+	list = settings->cookies;
+	while (i < settings->cookie_count && list[i].key != key)
+		i++;
+	if (cookie == NULL) {
+		if (i == settings->cookie_count)
+			return;
+		settings->cookie_count--;
+		memmove(&list[i], &list[i + 1],
+			(settings->cookie_count - i) * sizeof(*list));
+		return;
+	}
+	if (i > VMMEM_REGION_COOKIES_MAX)
+		i = VMMEM_REGION_COOKIES_MAX;
+	else if (i == settings->cookie_count)
+		settings->cookie_count++;
+	list[i] = (struct vmmem_cookie){ key, cookie, destroy };
 }
 
 VMMEM_API void
@@ -262,12 +289,22 @@ check(struct vmmem_region_settings *settings)
 {
 	const uint64_t huge = settings->huge_page_size;
 
+	size_t i;
+
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if ((settings->file_flags & ~FILE_FLAGS_KNOWN) != 0)
+	if (settings->cookie_count > VMMEM_REGION_COOKIES_MAX)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "There are too many cookies");
+	for (i = 0; i < settings->cookie_count; i++) {
+		if (settings->cookies[i].key == NULL)
+			return vmmem_refuse(settings, VMMEM_EARGUMENT,
+					    "The key of a cookie is NULL");
+	}
+	if ((settings->file_flags & ~VMMEM_FILE_FLAGS) != 0)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The file's flags have an unknown bit");
-	if (settings->file_flags == FILE_FLAGS_KNOWN)
+	if (settings->file_flags == VMMEM_FILE_FLAGS)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The file's flags contradict each other");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
@@ -455,16 +492,20 @@ check_host(const struct vmmem_region *region,
 	return 0;
 }
 
-/* allocate() gives a region of zeros whose entry is in one cache line. */
+/*
+ * allocate() gives a region of zeros whose entry is in one cache line, with
+ * room for its cookies.
+ */
 static struct vmmem_region *
-allocate(void)
+allocate(size_t cookies)
 {
+	const size_t bytes = sizeof(struct vmmem_region) +
+			     cookies * sizeof(struct vmmem_cookie);
 	void *memory;
 
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE,
-			   sizeof(struct vmmem_region)) != 0)
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE, bytes) != 0)
 		return NULL;
-	return memset(memory, 0, sizeof(struct vmmem_region));
+	return memset(memory, 0, bytes);
 }
 
 /* set_entry() repeats, for accesses, what has been found out. */
@@ -500,7 +541,7 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	if (rc != 0)
 		return rc;
 
-	region = allocate();
+	region = allocate(settings->cookie_count);
 	if (region == NULL)
 		return -ENOMEM;
 	atomic_init(&region->refs, 1);
@@ -509,7 +550,6 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	region->kind = settings->kind;
 	region->fd = -1;
 	region->protection = settings->protection;
-	region->cookie = settings->cookie;
 	region->policy = settings->policy;
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));
@@ -535,6 +575,9 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 
 	set_entry(region);
 	/* From here on the region owns what the caller gave. */
+	region->cookie_count = settings->cookie_count;
+	memcpy(region->cookies, settings->cookies,
+	       settings->cookie_count * sizeof(*region->cookies));
 	region->opaque = settings->opaque;
 	region->release = settings->kind == VMMEM_REGION_CUSTOM ?
 				  region->ops.destroy :

@@ -14,6 +14,7 @@
 #include "region/fd_priv.h"
 #include "region/policy_priv.h"
 struct vmmem_fault_record;
+struct vmmem_pin_set;
 struct vmmem_replaced;
 
 /*
@@ -36,6 +37,13 @@ struct vmmem_entry {
 
 /* Where 'logging' points for what has no bitmap: never anything but 0. */
 extern const uint32_t vmmem_never_logging;
+
+/* What a component has hung on an object, under its key. */
+struct vmmem_cookie {
+	const void *key;
+	void *cookie;
+	void (*destroy)(void *cookie); /* or NULL */
+};
 
 struct vmmem_region {
 	/* First, in a cache line that does not change. */
@@ -96,6 +104,9 @@ struct vmmem_region {
 	 */
 	struct vmmem_bitmap *bitmap;
 
+	/* What must not be discarded, or NULL.  An alias uses its target's. */
+	struct vmmem_pin_set *pins;
+
 	/* What was lost of the memory.  An alias uses its target's. */
 	struct vmmem_fault_record *faults;
 
@@ -104,8 +115,9 @@ struct vmmem_region {
 	void (*release)(void *opaque);
 	void *opaque;
 
-	void *cookie;
 	char name[VMMEM_REGION_NAME_MAX + 1];
+	size_t cookie_count;
+	struct vmmem_cookie cookies[];
 };
 
 /* Whether what is written goes to the file, if there is one. */
@@ -123,6 +135,9 @@ vmmem_region_file_offset(const struct vmmem_region *region,
 	return region->fd_offset - region->shift +
 	       (uint64_t)(address - region->pages);
 }
+
+/* All VMMEM_FILE_..., which is also what contradicts itself. */
+#define VMMEM_FILE_FLAGS (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
 /* What a region is made of: a builder's settings. */
 struct vmmem_region_settings {
@@ -151,7 +166,9 @@ struct vmmem_region_settings {
 	struct vmmem_bitmap *bitmap;
 	uint64_t bitmap_offset;
 
-	void *cookie;
+	/* One more than there may be: where they are too many, build says so. */
+	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
+	size_t cookie_count;
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
 	const char *why; /* the last making failed, or NULL: its code says so */
@@ -167,6 +184,11 @@ vmmem_refuse(struct vmmem_region_settings *settings, int code, const char *why)
 	settings->why = why;
 	return code;
 }
+
+/* vmmem_region_builder_settings() are the settings of a builder. */
+struct vmmem_region_builder;
+struct vmmem_region_settings *
+vmmem_region_builder_settings(struct vmmem_region_builder *builder);
 
 /* vmmem_region_settings_init() gives the settings of a new builder. */
 void vmmem_region_settings_init(struct vmmem_region_settings *settings);

@@ -64,6 +64,36 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 	return 0;
 }
 
+VMMEM_API int
+vmmem_slice_from_host(void *host, uint64_t len, uint32_t access,
+		      struct vmmem_slice *ret_slice)
+{
+	if (ret_slice == NULL || (host == NULL && len != 0) ||
+	    (access & ~VMMEM_SLICE_ACCESS_KNOWN) != 0)
+		return VMMEM_EARGUMENT;
+	if (len != 0 && !vmmem_range_within(UINTPTR_MAX, (uintptr_t)host, len))
+		return VMMEM_EWRAPS;
+	vmmem_slice_set_empty(ret_slice, access);
+	if (len == 0)
+		return 0;
+	ret_slice->host = host;
+	ret_slice->len = len;
+	return 0;
+}
+
+VMMEM_API struct vmmem_bitmap *
+vmmem_slice_bitmap(const struct vmmem_slice *slice, uint64_t *ret_offset)
+{
+	/* A slice of zeros has not even the word that is never set. */
+	if (slice == NULL || slice->logging == NULL ||
+	    slice->logging == &vmmem_never_logging)
+		return NULL;
+	if (ret_offset != NULL)
+		*ret_offset = slice->log_offset;
+	/* Const is for programs; the word is a bitmap's first. */
+	return (struct vmmem_bitmap *)(uintptr_t)slice->logging;
+}
+
 VMMEM_API void
 vmmem_slice_release(struct vmmem_slice *slice)
 {

@@ -17,9 +17,6 @@
 #include "map/translate.h"
 #include "space/dirty_part.h"
 
-/* sizeof(struct vmmem_dirty_log_options), of each release. */
-#define OPTIONS_SIZE_0_9 48
-
 #define FLAGS_KNOWN (VMMEM_DIRTY_LOG_CLEAN | VMMEM_DIRTY_LOG_SKIP_UNLOGGED)
 
 /* A bitmap of regions of the space, and the harvester of it for all of them. */
@@ -307,7 +304,7 @@ take_options(struct vmmem_dirty_log *log,
 	if (options == NULL)
 		return 0;
 	rc = vmmem_struct_take(options, known, sizeof(*known),
-			       OPTIONS_SIZE_0_9);
+			       VMMEM_DIRTY_LOG_OPTIONS_SIZE_0_9);
 	if (rc != 0)
 		return rc;
 	if ((known->flags & ~FLAGS_KNOWN) != 0 || known->reserved != 0)

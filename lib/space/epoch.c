@@ -2,7 +2,10 @@
 /* Which readers may still see what was replaced. */
 #include "space/epoch.h"
 
+#include <string.h>
+
 #include "base/barrier.h"
+#include "iommu/underway.h"
 
 /* The latest generation of all spaces. */
 static uint64_t latest = VMMEM_GENERATION_NONE;
@@ -23,8 +26,7 @@ vmmem_epoch_init(struct vmmem_epoch *epoch)
 	if (rc != 0)
 		return -rc;
 	LIST_INIT(&epoch->readers);
-	epoch->passing[0].count = 0;
-	epoch->passing[1].count = 0;
+	memset(epoch->passing, 0, sizeof(epoch->passing));
 	epoch->phase = 0;
 	epoch->changed_at = 0;
 	epoch->passed = 0;
@@ -72,9 +74,22 @@ vmmem_epoch_remove(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
 	pthread_mutex_unlock(&epoch->lock);
 }
 
+/* counter_of() is where this thread counts. */
+static unsigned int
+counter_of(void)
+{
+	/* Thread pointers differ in the middle: multiply, take the top. */
+	const uint64_t hash =
+		(uint64_t)vmmem_underway_self() * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (unsigned int)(hash >> 32) % VMMEM_EPOCH_COUNTERS;
+}
+
+/* A section is its counter and its phase, in the lowest bit. */
 unsigned int
 vmmem_epoch_enter(struct vmmem_epoch *epoch)
 {
+	const unsigned int counter = counter_of();
 	unsigned int phase;
 
 	/* Relaxed: a phase that is over is waited for all the same. */
@@ -83,27 +98,38 @@ vmmem_epoch_enter(struct vmmem_epoch *epoch)
 	 * Sequentially consistent, as is the load that the caller makes next:
 	 * whoever publishes and then finds no count comes before that load.
 	 */
-	__atomic_fetch_add(&epoch->passing[phase].count, 1, __ATOMIC_SEQ_CST);
-	return phase;
+	__atomic_fetch_add(&epoch->passing[phase][counter].count, 1,
+			   __ATOMIC_SEQ_CST);
+	return counter * 2 + phase;
 }
 
 void
-vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int phase)
+vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section)
 {
+	const unsigned int counter = section / 2 % VMMEM_EPOCH_COUNTERS;
+
 	/* Release: what was done with what was loaded comes before. */
-	__atomic_fetch_sub(&epoch->passing[phase].count, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&epoch->passing[section % 2][counter].count, 1,
+			   __ATOMIC_RELEASE);
 }
 
 /*
  * is_empty() tells whether nobody is passing in 'phase' who came before this
- * look.
+ * look.  It looks at one counter after the other; a thread that comes to a
+ * counter after the look at it comes after the look, whatever the others say.
  */
 static bool
 is_empty(const struct vmmem_epoch *epoch, uint64_t phase)
 {
-	/* Sequentially consistent: see vmmem_epoch_enter().  Acquires too. */
-	return __atomic_load_n(&epoch->passing[phase].count,
-			       __ATOMIC_SEQ_CST) == 0;
+	size_t i;
+
+	for (i = 0; i < VMMEM_EPOCH_COUNTERS; i++) {
+		/* Sequentially consistent: see above.  Acquires, too. */
+		if (__atomic_load_n(&epoch->passing[phase][i].count,
+				    __ATOMIC_SEQ_CST) != 0)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -244,10 +270,15 @@ void
 vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch)
 {
 	struct vmmem_epoch_reader *reader;
+	size_t i;
 
 	LIST_FOREACH(reader, &epoch->readers, link)
 		rest(epoch, reader);
 	/* Relaxed: there is nobody else. */
-	__atomic_store_n(&epoch->passing[0].count, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&epoch->passing[1].count, 0, __ATOMIC_RELAXED);
+	for (i = 0; i < VMMEM_EPOCH_COUNTERS; i++) {
+		__atomic_store_n(&epoch->passing[0][i].count, 0,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&epoch->passing[1][i].count, 0,
+				 __ATOMIC_RELAXED);
+	}
 }

@@ -39,6 +39,7 @@ struct vmmem_epoch_reader {
 	/* Under the lock, but for the list of those who look. */
 	LIST_ENTRY(vmmem_epoch_reader) link;
 	void *owner; /* the space */
+	char name[VMMEM_SPACE_NAME_MAX + 1];
 	/* It makes barriers, and has been seen to; or it was told to. */
 	bool fenced, asked;
 	/* It sees nothing that was replaced by this generation or before. */
@@ -54,13 +55,19 @@ vmmem_epoch_reader_of(struct vmmem_reader *reader)
 	return whole;
 }
 
+/* A power of two. */
+#define VMMEM_EPOCH_COUNTERS 8
+
 struct vmmem_epoch_counter {
 	_Alignas(VMMEM_CACHE_LINE) uint64_t count;
 };
 
 struct vmmem_epoch {
-	/* Those without a reader: how many are passing, by phase. */
-	struct vmmem_epoch_counter passing[2];
+	/*
+	 * Those without a reader: how many are passing, by phase.  Threads are
+	 * spread over several counters, so that few write to the same line.
+	 */
+	struct vmmem_epoch_counter passing[2][VMMEM_EPOCH_COUNTERS];
 	uint64_t phase;
 
 	/* Held while looking, never while waiting or calling anybody. */
@@ -98,10 +105,11 @@ void vmmem_epoch_remove(struct vmmem_epoch *epoch,
 
 /*
  * vmmem_epoch_enter() and vmmem_epoch_leave() enclose what a thread without a
- * reader does with what it loads, sequentially consistent, in between.
+ * reader does with what it loads, sequentially consistent, in between.  Another
+ * thread may leave with what the first one was returned.
  */
 unsigned int vmmem_epoch_enter(struct vmmem_epoch *epoch);
-void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int phase);
+void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section);
 
 /*
  * vmmem_epoch_leave_fenced() ends the section of a reader that makes barriers,

@@ -10,6 +10,7 @@
 #include "base/api.h"
 #include "base/cancel.h"
 #include "space/listener_priv.h"
+#include "base/released_sizes.h"
 #include "base/struct_size.h"
 
 struct vmmem_listener {
@@ -18,6 +19,8 @@ struct vmmem_listener {
 	struct vmmem_listener_ops ops;
 	void *opaque;
 	int32_t priority;
+	bool dead; /* freed in a callback: it is told nothing any more */
+	char name[VMMEM_SPACE_NAME_MAX + 1];
 };
 
 /*
@@ -133,6 +136,8 @@ deliver(const struct vmmem_listener *listener, const struct change *change,
 	const struct vmmem_listener_ops *ops = &listener->ops;
 	int rc = 0;
 
+	if (listener->dead)
+		return 0;
 	if (event == 0) {
 		if (ops->begin != NULL)
 			rc = ops->begin(listener->opaque, change->old_map,
@@ -148,6 +153,9 @@ deliver(const struct vmmem_listener *listener, const struct change *change,
 	} else if (ops->added != NULL) {
 		rc = ops->added(listener->opaque, change->regions[event - 1]);
 	}
+	/* One that has freed itself has no say. */
+	if (listener->dead)
+		return 0;
 	return rc > 0 ? VMMEM_ECALLBACK : rc;
 }
 
@@ -158,6 +166,8 @@ take_back(const struct vmmem_listener *listener, const struct change *change,
 {
 	const struct vmmem_listener_ops *ops = &listener->ops;
 
+	if (listener->dead)
+		return;
 	if (event == 0) {
 		if (ops->abort != NULL)
 			ops->abort(listener->opaque, change->old_map,
@@ -265,7 +275,7 @@ vmmem_listeners_tell_published(struct vmmem_listener_list *list,
 	struct vmmem_listener *listener;
 
 	TAILQ_FOREACH(listener, list, link) {
-		if (listener->ops.published != NULL)
+		if (!listener->dead && listener->ops.published != NULL)
 			listener->ops.published(listener->opaque, old_map,
 						new_map);
 	}
@@ -277,7 +287,7 @@ tell_discarded(struct vmmem_listener *listener, struct vmmem_region *region,
 	       uint64_t offset, uint64_t len, int code)
 {
 	for (; listener != NULL; listener = next(listener, false)) {
-		if (listener->ops.discarded != NULL)
+		if (!listener->dead && listener->ops.discarded != NULL)
 			listener->ops.discarded(listener->opaque, region,
 						offset, len, code);
 	}
@@ -293,11 +303,11 @@ vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
 
 	for (listener = first(list, true); listener != NULL;
 	     listener = next(listener, true)) {
-		if (listener->ops.discarding == NULL)
+		if (listener->dead || listener->ops.discarding == NULL)
 			continue;
 		rc = listener->ops.discarding(listener->opaque, region, offset,
 					      len);
-		if (rc == 0)
+		if (rc == 0 || listener->dead)
 			continue;
 		if (rc > 0)
 			rc = VMMEM_ECALLBACK;
@@ -330,12 +340,95 @@ insert(struct vmmem_listener_list *list, struct vmmem_listener *listener)
 	TAILQ_INSERT_TAIL(list, listener, link);
 }
 
+void
+vmmem_listeners_take_dead(struct vmmem_space *space,
+			  struct vmmem_listener_list *dead)
+{
+	struct vmmem_listener *listener, *next_one;
+
+	space->dying = false;
+	for (listener = TAILQ_FIRST(&space->listeners); listener != NULL;
+	     listener = next_one) {
+		next_one = TAILQ_NEXT(listener, link);
+		if (!listener->dead)
+			continue;
+		TAILQ_REMOVE(&space->listeners, listener, link);
+		TAILQ_INSERT_TAIL(dead, listener, link);
+	}
+}
+
+/* bury() ends a listener that is in no list. */
+static void
+bury(struct vmmem_listener *listener)
+{
+	if (listener->ops.destroy != NULL)
+		listener->ops.destroy(listener->opaque);
+	vmmem_space_unref(listener->space);
+	free(listener);
+}
+
+void
+vmmem_listeners_bury(struct vmmem_listener_list *dead)
+{
+	struct vmmem_listener *listener;
+
+	while ((listener = TAILQ_FIRST(dead)) != NULL) {
+		TAILQ_REMOVE(dead, listener, link);
+		bury(listener);
+	}
+}
+
+/* take() fills in a listener from what its maker was given. */
+static int
+take(struct vmmem_listener *listener, const struct vmmem_listener_ops *ops,
+     void *opaque, const struct vmmem_listener_options *options)
+{
+	struct vmmem_listener_options known = { 0 };
+	int rc;
+
+	rc = vmmem_struct_take(ops, &listener->ops, sizeof(listener->ops),
+			       VMMEM_LISTENER_OPS_SIZE_0_9);
+	if (rc == 0 && options != NULL)
+		rc = vmmem_struct_take(options, &known, sizeof(known),
+				       VMMEM_LISTENER_OPTIONS_SIZE_0_9);
+	if (rc != 0)
+		return rc;
+	if (known.flags != 0)
+		return VMMEM_EARGUMENT;
+	listener->opaque = opaque;
+	listener->priority = known.priority;
+	return vmmem_space_name_take(known.name, listener->name);
+}
+
+/* join() tells a new listener the map, and makes it one of the space's. */
+static int
+join(struct vmmem_space *space, struct vmmem_listener *listener)
+{
+	struct vmmem_listener_list alone = TAILQ_HEAD_INITIALIZER(alone);
+	int rc;
+
+	rc = vmmem_space_lock_telling(space);
+	if (rc != 0)
+		return rc;
+	TAILQ_INSERT_TAIL(&alone, listener, link);
+	rc = vmmem_listeners_tell(&alone, space->empty, space->view.current);
+	if (rc == 0) {
+		vmmem_listeners_tell_published(&alone, space->empty,
+					       space->view.current);
+		TAILQ_REMOVE(&alone, listener, link);
+		insert(&space->listeners, listener);
+		listener->space = vmmem_space_ref(space);
+	}
+	vmmem_space_unlock_telling(space);
+	return rc;
+}
+
 VMMEM_API int
 vmmem_listener_new(struct vmmem_space *space,
 		   const struct vmmem_listener_ops *ops, void *opaque,
-		   int32_t priority, struct vmmem_listener **ret_listener)
+		   const struct vmmem_listener_options *options,
+		   struct vmmem_listener **ret_listener)
 {
-	struct vmmem_listener_list alone = TAILQ_HEAD_INITIALIZER(alone);
 	struct vmmem_listener *listener;
 	int rc, cancel;
 
@@ -344,38 +437,18 @@ vmmem_listener_new(struct vmmem_space *space,
 	listener = calloc(1, sizeof(*listener));
 	if (listener == NULL)
 		return -ENOMEM;
-	rc = vmmem_struct_take(ops, &listener->ops, sizeof(listener->ops),
-			       VMMEM_LISTENER_OPS_SIZE_0_9);
-	if (rc != 0)
-		goto free_listener;
-	listener->opaque = opaque;
-	listener->priority = priority;
-
-	cancel = vmmem_cancel_off();
-	rc = vmmem_space_lock_telling(space);
-	if (rc != 0)
-		goto cancel_back;
-	TAILQ_INSERT_TAIL(&alone, listener, link);
-	rc = vmmem_listeners_tell(&alone, space->empty, space->view.current);
+	rc = take(listener, ops, opaque, options);
 	if (rc == 0) {
-		vmmem_listeners_tell_published(&alone, space->empty,
-					       space->view.current);
-		TAILQ_REMOVE(&alone, listener, link);
-		insert(&space->listeners, listener);
+		cancel = vmmem_cancel_off();
+		rc = join(space, listener);
+		vmmem_cancel_back(cancel);
 	}
-	vmmem_space_unlock_telling(space);
-cancel_back:
-	vmmem_cancel_back(cancel);
-	if (rc != 0)
-		goto free_listener;
-
-	listener->space = vmmem_space_ref(space);
+	if (rc != 0) {
+		free(listener);
+		return rc;
+	}
 	*ret_listener = listener;
 	return 0;
-
-free_listener:
-	free(listener);
-	return rc;
 }
 
 /* take_leave() tells a listener that all regions go, under the lock. */
@@ -402,23 +475,46 @@ take_leave(struct vmmem_space *space, struct vmmem_listener *listener)
 		listener->ops.published(listener->opaque, map, space->empty);
 }
 
-VMMEM_API int
+VMMEM_API struct vmmem_listener *
 vmmem_listener_free(struct vmmem_listener *listener)
 {
 	struct vmmem_space *space;
-	int rc, cancel;
+	int cancel;
 
 	if (listener == NULL)
-		return 0;
+		return NULL;
 	space = listener->space;
 	cancel = vmmem_cancel_off();
-	rc = vmmem_space_lock_telling(space);
-	if (rc == 0) {
+	if (vmmem_space_lock_telling(space) != 0) {
+		/*
+		 * This thread has the lock already, in a callback: the list
+		 * stays as it is until all was told.
+		 */
+		listener->dead = true;
+		space->dying = true;
+	} else {
 		take_leave(space, listener);
 		vmmem_space_unlock_telling(space);
-		vmmem_space_unref(space);
-		free(listener);
+		bury(listener);
 	}
 	vmmem_cancel_back(cancel);
-	return rc;
+	return NULL;
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_listener_space(const struct vmmem_listener *listener)
+{
+	return listener != NULL ? listener->space : NULL;
+}
+
+VMMEM_API const char *
+vmmem_listener_name(const struct vmmem_listener *listener)
+{
+	return listener != NULL ? listener->name : NULL;
+}
+
+VMMEM_API int32_t
+vmmem_listener_priority(const struct vmmem_listener *listener)
+{
+	return listener != NULL ? listener->priority : 0;
 }

@@ -14,6 +14,15 @@ int vmmem_listeners_tell(struct vmmem_listener_list *list,
 			 struct vmmem_collection *old_map,
 			 struct vmmem_collection *new_map);
 
+/*
+ * vmmem_listeners_take_dead() moves listeners that were freed in a callback to
+ * 'dead', under the lock of the telling thread; vmmem_listeners_bury() then
+ * frees them, under no lock.
+ */
+void vmmem_listeners_take_dead(struct vmmem_space *space,
+			       struct vmmem_listener_list *dead);
+void vmmem_listeners_bury(struct vmmem_listener_list *dead);
+
 /* vmmem_listeners_tell_published() is the last event of a change. */
 void vmmem_listeners_tell_published(struct vmmem_listener_list *list,
 				    struct vmmem_collection *old_map,

@@ -17,22 +17,38 @@
 #include <string.h>
 
 #include "space/space_priv.h"
+#include "base/released_sizes.h"
+#include "base/struct_size.h"
 
 /* The public part is where the whole begins. */
 _Static_assert(offsetof(struct vmmem_epoch_reader, hot) == 0, "a prefix");
 
 VMMEM_API int
-vmmem_reader_new(struct vmmem_space *space, struct vmmem_reader **ret_reader)
+vmmem_reader_new(struct vmmem_space *space,
+		 const struct vmmem_reader_options *options,
+		 struct vmmem_reader **ret_reader)
 {
+	struct vmmem_reader_options known = { 0 };
 	struct vmmem_epoch_reader *reader;
 	void *memory;
+	int rc = 0;
 
 	if (space == NULL || ret_reader == NULL)
 		return VMMEM_EARGUMENT;
+	if (options != NULL)
+		rc = vmmem_struct_take(options, &known, sizeof(known),
+				       VMMEM_READER_OPTIONS_SIZE_0_9);
+	if (rc != 0)
+		return rc;
 	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*reader)) != 0)
 		return -ENOMEM;
 	reader = memory;
 	memset(reader, 0, sizeof(*reader));
+	rc = vmmem_space_name_take(known.name, reader->name);
+	if (rc != 0) {
+		free(reader);
+		return rc;
+	}
 	reader->hot.view = &space->view;
 	reader->owner = vmmem_space_ref(space);
 	vmmem_epoch_add(&space->epoch, reader);
@@ -43,17 +59,38 @@ vmmem_reader_new(struct vmmem_space *space, struct vmmem_reader **ret_reader)
 VMMEM_API struct vmmem_reader *
 vmmem_reader_free(struct vmmem_reader *reader)
 {
-	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
+	struct vmmem_epoch_reader *all = vmmem_epoch_reader_of(reader);
 	struct vmmem_space *space;
 
 	if (reader == NULL)
 		return NULL;
-	space = whole->owner;
+	space = all->owner;
 	/* The lock orders what a section saw before what writers drop. */
-	vmmem_epoch_remove(&space->epoch, whole);
-	free(whole);
+	vmmem_epoch_remove(&space->epoch, all);
+	free(all);
 	vmmem_space_unref(space);
 	return NULL;
+}
+
+/* whole() is all of a reader, to be looked at. */
+static const struct vmmem_epoch_reader *
+whole(const struct vmmem_reader *reader)
+{
+	const void *memory = reader;
+
+	return memory;
+}
+
+VMMEM_API struct vmmem_space *
+vmmem_reader_space(const struct vmmem_reader *reader)
+{
+	return reader != NULL ? whole(reader)->owner : NULL;
+}
+
+VMMEM_API const char *
+vmmem_reader_name(const struct vmmem_reader *reader)
+{
+	return reader != NULL ? whole(reader)->name : NULL;
 }
 
 /* enter_slow() begins a section within one, or with a barrier of its own. */
@@ -98,18 +135,18 @@ vmmem_reader_enter(struct vmmem_reader *reader)
 static VMMEM_COLD void
 leave_slow(struct vmmem_reader *reader)
 {
-	struct vmmem_epoch_reader *whole = vmmem_epoch_reader_of(reader);
+	struct vmmem_epoch_reader *all = vmmem_epoch_reader_of(reader);
 
 	if (reader == NULL)
 		return;
-	if (whole->depth != 0) {
-		whole->depth--;
+	if (all->depth != 0) {
+		all->depth--;
 		/* Relaxed: see enter_slow(). */
 		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	/* What else is counted leads one here that makes barriers. */
-	vmmem_epoch_leave_fenced(whole);
+	vmmem_epoch_leave_fenced(all);
 }
 
 VMMEM_API void

@@ -13,7 +13,10 @@
 #include "base/futex.h"
 #include "map/collection_priv.h"
 #include "map/lineage.h"
+#include "space/listener_priv.h"
 #include "space/space_priv.h"
+#include "base/released_sizes.h"
+#include "base/struct_size.h"
 
 /*
  * How a synchronize waits: sections are short, so first it only lets others
@@ -44,28 +47,77 @@ compare_maps(const struct vmmem_retired *a, const struct vmmem_retired *b)
 
 VMMEM_TREE_FUNCTIONS(vmmem_retired_tree, vmmem_retired, by_map, compare_maps)
 
-VMMEM_API int
-vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
+int
+vmmem_space_name_take(const char *name, char *buf)
 {
-	struct vmmem_space *space;
-	void *memory;
+	size_t len = name != NULL ? strnlen(name, VMMEM_SPACE_NAME_MAX + 1) : 0;
+
+	if (len > VMMEM_SPACE_NAME_MAX)
+		return VMMEM_ELONGNAME;
+	memset(buf, 0, VMMEM_SPACE_NAME_MAX + 1);
+	if (len != 0)
+		memcpy(buf, name, len);
+	return 0;
+}
+
+/* init() makes what can fail of a space that is all zero. */
+static int
+init(struct vmmem_space *space)
+{
 	int rc;
 
-	if (map == NULL || ret_space == NULL)
-		return VMMEM_EARGUMENT;
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*space)) != 0)
-		return -ENOMEM;
-	space = memory;
-	memset(space, 0, sizeof(*space));
 	rc = vmmem_collection_new_empty(&space->empty);
 	if (rc != 0)
-		goto free_space;
+		return rc;
 	rc = -pthread_mutex_init(&space->telling, NULL);
 	if (rc != 0)
 		goto unref_empty;
 	rc = vmmem_epoch_init(&space->epoch);
+	if (rc == 0)
+		return 0;
+	pthread_mutex_destroy(&space->telling);
+unref_empty:
+	vmmem_collection_unref(space->empty);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_new(struct vmmem_collection *map,
+		const struct vmmem_space_options *options,
+		struct vmmem_space **ret_space)
+{
+	struct vmmem_space_options known = { 0 };
+	struct vmmem_collection *none = NULL;
+	struct vmmem_space *space;
+	void *memory;
+	int rc = 0;
+
+	if (ret_space == NULL)
+		return VMMEM_EARGUMENT;
+	if (map == NULL) {
+		/* Not space->empty, which would never cease to be held. */
+		rc = vmmem_collection_new_empty(&none);
+		if (rc == 0)
+			rc = vmmem_space_new(none, options, ret_space);
+		vmmem_collection_unref(none);
+		return rc;
+	}
+	if (options != NULL)
+		rc = vmmem_struct_take(options, &known, sizeof(known),
+				       VMMEM_SPACE_OPTIONS_SIZE_0_9);
 	if (rc != 0)
-		goto destroy_lock;
+		return rc;
+	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*space)) != 0)
+		return -ENOMEM;
+	space = memory;
+	memset(space, 0, sizeof(*space));
+	rc = vmmem_space_name_take(known.name, space->name);
+	if (rc == 0)
+		rc = init(space);
+	if (rc != 0) {
+		free(space);
+		return rc;
+	}
 
 	TAILQ_INIT(&space->retired);
 	TAILQ_INIT(&space->held);
@@ -77,14 +129,12 @@ vmmem_space_new(struct vmmem_collection *map, struct vmmem_space **ret_space)
 	space->view.generation = vmmem_generation_next();
 	*ret_space = space;
 	return 0;
+}
 
-destroy_lock:
-	pthread_mutex_destroy(&space->telling);
-unref_empty:
-	vmmem_collection_unref(space->empty);
-free_space:
-	free(space);
-	return rc;
+VMMEM_API const char *
+vmmem_space_name(const struct vmmem_space *space)
+{
+	return space != NULL ? space->name : NULL;
 }
 
 VMMEM_API struct vmmem_space *
@@ -153,6 +203,28 @@ vmmem_space_get(struct vmmem_space *space)
 }
 
 VMMEM_API uint64_t
+vmmem_space_enter(struct vmmem_space *space, struct vmmem_collection **ret_map)
+{
+	unsigned int section;
+
+	if (space == NULL) {
+		*ret_map = NULL;
+		return 0;
+	}
+	section = vmmem_epoch_enter(&space->epoch);
+	/* Sequentially consistent: vmmem_epoch_enter() says why. */
+	*ret_map = __atomic_load_n(&space->view.current, __ATOMIC_SEQ_CST);
+	return section;
+}
+
+VMMEM_API void
+vmmem_space_leave(struct vmmem_space *space, uint64_t section)
+{
+	if (space != NULL)
+		vmmem_epoch_leave(&space->epoch, (unsigned int)section);
+}
+
+VMMEM_API uint64_t
 vmmem_space_generation(const struct vmmem_space *space)
 {
 	if (space == NULL)
@@ -184,11 +256,23 @@ vmmem_space_lock_telling(struct vmmem_space *space)
 }
 
 void
-vmmem_space_unlock_telling(struct vmmem_space *space)
+vmmem_space_stop_telling(struct vmmem_space *space,
+			 struct vmmem_listener_list *dead)
 {
+	if (space->dying)
+		vmmem_listeners_take_dead(space, dead);
 	/* Relaxed: for the same reason. */
 	__atomic_store_n(&space->teller, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&space->telling);
+}
+
+void
+vmmem_space_unlock_telling(struct vmmem_space *space)
+{
+	struct vmmem_listener_list dead = TAILQ_HEAD_INITIALIZER(dead);
+
+	vmmem_space_stop_telling(space, &dead);
+	vmmem_listeners_bury(&dead);
 }
 
 /* set_count() stores how many maps are retired; under the epoch's lock. */

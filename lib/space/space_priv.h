@@ -64,20 +64,38 @@ struct vmmem_space {
 	pthread_mutex_t telling;
 	pthread_t teller;
 	struct vmmem_listener_list listeners; /* lowest priority first */
+	bool dying; /* one of them was freed in a callback */
 	struct vmmem_collection *empty; /* what there is before and after all */
 
 	atomic_size_t refs;
+	char name[VMMEM_SPACE_NAME_MAX + 1];
 };
+
+/*
+ * vmmem_space_name_take() copies the name that an object's options say to
+ * 'buf', which has room for VMMEM_SPACE_NAME_MAX bytes and a zero; NULL is no
+ * name.  Returns 0 or VMMEM_ELONGNAME.
+ */
+int vmmem_space_name_take(const char *name, char *buf);
 
 /* Whether this thread is in a callback of a listener of this space. */
 bool vmmem_space_is_telling(const struct vmmem_space *space);
 
 /*
  * vmmem_space_lock_telling() takes the lock under which listeners are told.
- * Returns 0, or VMMEM_ESELFWAIT in a callback.
+ * Returns 0, or VMMEM_ESELFWAIT in a callback.  Giving it back ends the
+ * listeners that were freed in callbacks; the caller has a reference to the
+ * space beside theirs.
  */
 int vmmem_space_lock_telling(struct vmmem_space *space);
 void vmmem_space_unlock_telling(struct vmmem_space *space);
+
+/*
+ * vmmem_space_stop_telling() is the same, except that it leaves those listeners
+ * to the caller, in 'dead'.
+ */
+void vmmem_space_stop_telling(struct vmmem_space *space,
+			      struct vmmem_listener_list *dead);
 
 /*
  * vmmem_update_open() begins an update in '*update', which its caller has, and

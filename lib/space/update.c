@@ -181,6 +181,7 @@ publish(struct vmmem_space *space, struct vmmem_collection *new_map)
 static int
 commit(struct vmmem_update *update)
 {
+	struct vmmem_listener_list dead = TAILQ_HEAD_INITIALIZER(dead);
 	struct vmmem_space *space = update->space;
 	uint64_t horizon;
 	int rc;
@@ -192,10 +193,12 @@ commit(struct vmmem_update *update)
 	if (rc != 0)
 		return rc;
 	rc = publish(space, space->steps.map);
-	vmmem_space_unlock_telling(space);
+	vmmem_space_stop_telling(space, &dead);
+	vmmem_update_close(update);
+	/* Outside of both locks: an owner that is told may change the space. */
+	vmmem_listeners_bury(&dead);
 	if (rc != 0)
 		return rc;
-	vmmem_update_close(update);
 	/*
 	 * What cannot be dropped now, because somebody sees it or there was no
 	 * barrier, is dropped by a later writer.

@@ -1,190 +1,153 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
-# gate_selftest.sh - show that tools/abi stops what it is there to stop.
+# gate_selftest.sh [MUTANT...] - show that tools/abi judges changes as it should.
 #
-# A gate that lets everything through looks just like one with nothing to
-# stop.  So each kind of ABI change is made in a copy of the tree, and the
-# check must fail there, with the right exit status and the right sentence.
+# A gate that lets everything through looks just like one with nothing to stop,
+# and one that stops everything is soon switched off.  So changes of each kind,
+# of mutants.sh, are made in copies of a small tree of sample.h and sample.c, and
+# each must get the right verdict and the right sentences.
+# shellcheck disable=SC2317 # mutants.sh calls what is defined here
 set -eu
 LC_ALL=C
 export LC_ALL
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-"$top/tools/abi" probe || exit 77
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failures=0
-tree=$top
-# shellcheck source=tools/libraries.sh
-. "$top/tools/libraries.sh"
-node=$(library_node vmmem)
-
-# A copy of what the check reads, to break.
-fresh() {
-	rm -rf "$scratch/tree"
-	mkdir -p "$scratch/tree/tests"
-	cp -r "$top/abi" "$top/include" "$top/lib" "$top/tools" "$scratch/tree"
-	cp "$top/tests/abi_layout.c" "$scratch/tree/tests"
-	cd "$scratch/tree"
-}
-
-# replace FILE SED-COMMAND: one that changes nothing is a mistake in this file.
+# replace FILE SED-COMMAND: one that changes nothing is a mistake in mutants.sh.
 replace() {
-	cp "$1" "$scratch/before"
+	cp "$1" before
 	sed -i "$2" "$1"
-	if cmp -s "$1" "$scratch/before"; then
-		echo "FAIL: '$2' changes nothing in $1"
+	if cmp -s "$1" before; then
+		echo "FAIL: $name: '$2' changes nothing in $1"
 		exit 1
 	fi
+	rm before
 }
 
-# expect NAME STATUS FOLDER SENTENCE...: what 'tools/abi check [FOLDER]' must do.
+# expect VERDICT headers|check [FOLDER] -- SENTENCE...: what tools/abi must say.
 expect() {
-	name=$1
-	want=$2
-	given=$3
-	shift 3
+	verdict=$1
+	shift
+	set -- "$@" --
 	status=0
-	tools/abi check ${given:+"$given"} >"$scratch/output" 2>&1 || status=$?
-	verdict=ok
-	[ "$status" -eq "$want" ] || verdict="exit status $status, not $want"
-	for sentence in "$@"; do
-		grep -q -F -e "$sentence" "$scratch/output" ||
-			verdict="no '$sentence' in the output"
+	case ${2} in
+	--) tools/abi "$1" ;;
+	*) tools/abi "$1" "$2" ;;
+	esac >said 2>&1 || status=$?
+	while [ "$1" != -- ]; do
+		shift
 	done
-	if [ "$verdict" = ok ]; then
-		echo "ok: $name: exit status $status"
-		sed -n '/^abi: /s/^/	/p' "$scratch/output" | sed 8q
-	else
-		echo "FAIL: $name: $verdict"
-		sed 's/^/	/' "$scratch/output"
-		failures=$((failures + 1))
+	case $verdict in
+	same) want=0 sentence='no difference in' ;;
+	addition) want=1 sentence=' COMPATIBLE change' ;;
+	source) want=1 sentence='SOURCE BREAK' ;;
+	broken) want=1 sentence='INCOMPATIBLE change' ;;
+	new_abi) want=1 sentence='a NEW ABI' ;;
+	refused) want=1 sentence='the public headers have something' ;;
+	cannot) want=2 sentence='abi: ' ;;
+	esac
+	problem=
+	[ "$status" -eq "$want" ] || problem="exit status $status, not $want"
+	for one in "$sentence" "$@"; do
+		[ "$one" = -- ] || grep -q -F -e "$one" said ||
+			problem="no '$one' in the output"
+	done
+	if [ -n "$problem" ]; then
+		sed 's/^/	/' said
+		echo "FAIL: $name: $problem"
+		exit 1
 	fi
+	rm said
 }
 
-add_symbol() {
-	replace include/vmmem/version.h \
-		's/^uint32_t vmmem_version(void);/&\nint vmmem_zzz(void);/'
-	printf '__attribute__((visibility("default"))) int\nvmmem_zzz(void)\n%s\n' \
-		'{ return 0; }' >>lib/base/version.c
-	replace lib/vmmem.map.in 's/^	vmmem_version;/&\n	vmmem_zzz;/'
+# shellcheck source=tests/abi/mutants.sh
+. "$here/mutants.sh"
+
+# one MUTANT: in a process of its own.
+if [ "${1-}" = --one ]; then
+	name=$2
+	trap 'echo "FAIL: $name"' EXIT
+	mkdir "$scratch/$name"
+	cd "$scratch/$name"
+	cp -r "$scratch/base/." .
+	tree=$PWD
+	# shellcheck source=tools/libraries.sh
+	. "$tree/tools/libraries.sh"
+	"mutant_$name"
+	echo "ok: $name"
+	trap - EXIT
+	cd /
+	rm -rf "${scratch:?}/$name"
+	exit 0
+fi
+
+"$top/tools/abi" probe || exit 77
+scratch=$(mktemp -d)
+export scratch
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$scratch/base/tests" "$scratch/objects"
+export VMMEM_ABI_OBJECTS="$scratch/objects"
+
+# The tree that is changed is a small one, so that each check takes a moment:
+# the sample for the core, and a glue library of one function.
+cd "$scratch/base"
+mkdir -p include/vmmem lib/kvm abi lib/base lib/guest lib/dirty lib/iommu \
+	lib/region lib/map lib/space
+cp -r "$top/tools" .
+cp "$top/include/vmmem/base.h" "$here/sample.h" include/vmmem
+grep '^#define VMMEM_VERSION_[MP]' "$top/include/vmmem/version.h" \
+	>include/vmmem/version.h
+cp "$top/lib/base/api.h" "$here/sample.c" lib/base
+printf '#define VMMEM_SAMPLE_OPTIONS_SIZE_0_9 40\n' >lib/base/released_sizes.h
+sed -i "s/^libraries=.*/libraries='vmmem vmmem-kvm'/" tools/libraries.sh
+cat >include/vmmem/kvm.h <<END
+#include <vmmem/sample.h>
+int vmmem_kvm_sample(struct vmmem_sample *sample);
+END
+cat >lib/kvm/kvm.c <<END
+#include <vmmem/kvm.h>
+#include "base/api.h"
+VMMEM_API int
+vmmem_kvm_sample(struct vmmem_sample *sample)
+{
+	return vmmem_sample_free(sample) != NULL;
 }
-
-fresh
-expect 'nothing changed' 0 '' 'no difference in'
-
-fresh
-replace lib/vmmem.map.in '/^	vmmem_version_string;/d'
-expect 'a symbol removed' 1 '' \
-	'symbol removed: vmmem_version_string@@'"$node" 'INCOMPATIBLE'
-
-fresh
-add_symbol
-expect 'a symbol added' 1 '' \
-	"symbol added: vmmem_zzz@@$node" ' COMPATIBLE'
-
-fresh
-replace lib/vmmem.map.in 's/^@node@ {/VMMEM_9.9 {/'
-expect 'a symbol in another node' 1 '' \
-	"symbol removed: vmmem_version@@$node" \
-	'symbol added: vmmem_version@@VMMEM_9.9' 'INCOMPATIBLE'
-
-# Glue has a record of its own.
-fresh
-replace lib/kvm/vmmem-kvm.map.in '/^	vmmem_kvm_free;/d'
-expect 'a symbol of glue removed' 1 '' \
-	"symbol removed: vmmem_kvm_free@@$(library_node vmmem-kvm)" \
-	'INCOMPATIBLE'
-
-fresh
-replace include/vmmem/address.h \
-	's/^vmmem_address_checked_add(uint64_t address, uint64_t /vmmem_address_checked_add(uint64_t address, uint32_t /'
-expect 'a parameter of another type' 1 '' \
-	'the dump differs' 'INCOMPATIBLE'
-
-# abidiff passes this one when it is given --headers-dir.
-fresh
-for file in include/vmmem/collection.h lib/map/collection.c; do
-	replace "$file" '/vmmem_collection_region(/,/)/s/size_t index/uint32_t index/'
-done
-expect 'a parameter of a narrower system type' 1 '' \
-	'the dump differs' 'INCOMPATIBLE'
-
-fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_YES 2/#define VMMEM_HUGE_PAGES_YES 3/'
-expect 'a macro of another value' 1 '' \
-	'constant removed: VMMEM_HUGE_PAGES_YES 2 int' \
-	'constant added: VMMEM_HUGE_PAGES_YES 3 int' \
-	'an assertion of tests/abi_layout.c does not hold' 'INCOMPATIBLE'
-
-fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_YES 2/&\n#define VMMEM_HUGE_ALL 3/'
-expect 'a macro added' 1 '' \
-	'constant added: VMMEM_HUGE_ALL 3 int' \
-	'lacks the line: VALUE(VMMEM_HUGE_ALL,' ' COMPATIBLE'
-
-# The ABI has no enum, and so no enum value that could change.
-fresh
-replace include/vmmem/region.h 's/^#define VMMEM_HUGE_PAGES_NO 1/enum { VMMEM_HUGE_PAGES_NO = 1 };/'
-expect 'an enum' 1 '' 'a public header has an enum'
-
-fresh
-replace include/vmmem/collection.h \
-	'/^struct vmmem_range {/,/^};/s/	uint64_t len;/&\n	uint64_t extra;/'
-expect 'a public struct that grew' 1 '' \
-	'constant removed: struct vmmem_range size 16 align 8' \
-	'constant added: struct vmmem_range size 24 align 8' 'INCOMPATIBLE'
-
-fresh
-replace include/vmmem/collection.h \
-	'/^struct vmmem_range {/,/^};/{s/gpa/x/;s/len/gpa/;s/x/len/}'
-expect 'two members swapped' 1 '' \
-	'constant removed: struct vmmem_range.gpa offset 0 size 8' 'INCOMPATIBLE'
-
-fresh
-replace tools/abi 's/ -gdwarf-5//'
-expect 'a build without -g' 2 '' 'has no DWARF: build it with -g'
-
-fresh
-echo 'int zero;' >zero.c
-mkdir zero
-for library in $libraries; do
-	gcc -shared -fPIC -o "zero/lib$library.so" zero.c
-done
-expect 'a library given that was built without -g' 2 zero \
-	'has no DWARF: build it with -g'
-
-fresh
-replace tools/abi 's/^want_abidw=.*/want_abidw=0.0/'
-expect 'another abidw' 2 '' 'the dump was made with 0.0'
-
-# After 'update' only the frozen files of a release still object.
-fresh
-mkdir abi/released
-cp abi/libvmmem.symbols "abi/released/$node.symbols"
-expect 'a release, unchanged' 0 '' 'no difference in'
-add_symbol
+END
+{
+	printf '@node@ {\nglobal:\n'
+	sed -n 's/.*\<\(vmmem_sample_[a-z0-9]*\)(.*/	\1;/p' "$here/sample.h" |
+		sort -u
+	printf 'local:\n	*;\n};\n'
+} >lib/vmmem.map.in
+printf '@node@ {\nglobal:\n	vmmem_kvm_sample;\nlocal:\n	*;\n};\n' \
+	>lib/kvm/vmmem-kvm.map.in
+{
+	printf '#include <vmmem/kvm.h>\n'
+	sed -n '/^#define VALUE/,/^$/p;/^VALUE(VMMEM_FOREVER,/p' \
+		"$top/tests/abi_layout.c"
+	cat <<END
+VALUE(VMMEM_SAMPLE_ONE, 1);
+VALUE(VMMEM_SAMPLE_TWO, 2);
+SIZE(struct vmmem_sample_pair, 16, 8);
+MEMBER(struct vmmem_sample_pair, gpa, 0, 8);
+MEMBER(struct vmmem_sample_pair, len, 8, 8);
+GROWS(struct vmmem_sample_options, 40, 8);
+MEMBER(struct vmmem_sample_options, size, 0, 8);
+MEMBER(struct vmmem_sample_options, limit, 8, 8);
+MEMBER(struct vmmem_sample_options, flags, 16, 4);
+MEMBER(struct vmmem_sample_options, mode, 20, 4);
+MEMBER(struct vmmem_sample_options, tell, 24, 8);
+MEMBER(struct vmmem_sample_options, opaque, 32, 8);
+END
+} >tests/abi_layout.c
 tools/abi update
-expect 'a symbol added to a released node' 1 '' \
-	"the released node $node changed" \
-	"released symbol added: vmmem_zzz@$node" 'INCOMPATIBLE'
+# What stands in a tree must be judged as it is, or all verdicts below are void.
+tools/abi check
 
-fresh
-mkdir abi/released
-cp abi/libvmmem.constants abi/released/libvmmem-0.1.constants
-cp abi/libvmmem.abi abi/released/libvmmem-0.1.abi
-expect 'a release, unchanged' 0 '' 'no difference in'
-replace include/vmmem/collection.h \
-	'/^struct vmmem_range {/,/^};/s/	uint64_t len;/&\n	uint64_t extra;/'
-rm tests/abi_layout.c
-tools/abi update
-expect 'a struct of a release that grew' 1 '' \
-	'released constant removed: struct vmmem_range size 16 align 8' \
-	'programs built with released/libvmmem-0.1.abi may break' \
-	'INCOMPATIBLE'
-
-[ "$failures" -eq 0 ] || {
-	echo "$failures of the changes above were not stopped as they should be"
-	exit 1
-}
+mutants=${*:-$(sed -n 's/^mutant_\([a-z0-9_]*\)() {$/\1/p' "$here/mutants.sh")}
+count=$(echo "$mutants" | wc -w)
+rc=0
+echo "$mutants" | tr ' ' '\n' | xargs -P 2 -n 1 "$here/gate_selftest.sh" --one || rc=1
+[ "$rc" -ne 0 ] || echo "$count changes were judged right"
+exit "$rc"

@@ -33,8 +33,8 @@ sized() {
 for library in $libraries; do
 	for name in $(sized "$library"); do
 		found=$((found + 1))
-		upper=$(echo "$name" | tr a-z A-Z)
-		literal=VMMEM_${upper}_SIZE_[0-9][0-9_]*
+		upper=$(echo "$name" | tr '[:lower:]' '[:upper:]')
+		literal="VMMEM_${upper}_SIZE_[0-9][0-9_]*"
 		grep -q "^#define $literal [0-9][0-9]*$" \
 			"$top/lib/base/released_sizes.h" ||
 			fail "lib/base/released_sizes.h lacks struct" \
@@ -60,8 +60,16 @@ for library in $libraries; do
 done
 [ "$found" -ge 10 ] || fail "found only $found structs"
 
+# What may grow and what never does is written down, of each public struct.
+cat "$top"/include/vmmem/*.h | sed -n \
+	's/^struct \(vmmem_[a-z0-9_]*\) {.*/\1/p' | sort >"$tmp"
+while read -r name; do
+	grep -q "\`struct $name\`" "$top/docs/abi.md" ||
+		fail "docs/abi.md does not say whether struct $name grows"
+done <"$tmp"
+
 # sizeof grows with the struct; it refuses every older program.
-for file in $(find "$top/lib" -name '*.c'); do
+for file in "$top"/lib/*/*.c; do
 	awk -v file="${file#"$top/"}" '
 		/vmmem_struct_(take|give|check)[(]/ { call = ""; open = 1 }
 		open { call = call $0 }

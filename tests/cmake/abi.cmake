@@ -30,6 +30,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT VMMEM_SANITIZE)
 endif()
 
 # Structs that begin with their size grow, as an older and a newer program see it.
+add_test(NAME abi-version COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/version.sh)
 add_test(NAME abi-sized COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/sized.sh)
 if(NOT VMMEM_SANITIZE AND NOT VMMEM_TEST_WRAPPER)
 	add_test(NAME abi-next-release COMMAND

@@ -2,7 +2,7 @@
 # The tests of slices and readers once more, with vmmem/inline.h compiled
 # into them: both ways of calling must behave alike.
 
-foreach(name byte_order slice slice_atomic slice_bytes slice_elements marking reader)
+foreach(name byte_order slice slice_own slice_atomic slice_bytes slice_elements marking reader)
 	if(NOT TARGET check_${name})
 		continue()
 	endif()

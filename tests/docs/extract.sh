@@ -14,7 +14,7 @@ shift 3
 
 # The pages of objects; a page whose program got lost fails here.
 objects='access address atomic bitmap chain collection dirty_log discard endian error
-	fd harvester inline io iommu iotlb iovec kvm policy region region_builder residency
+	fd harvester inline io iommu iotlb iovec kvm pin policy region region_builder residency
 	slice slice_atomic slot_table version vhost'
 
 tmp=$(mktemp -d)

@@ -137,6 +137,33 @@ empty(void)
 	return 0;
 }
 
+static int cookies_ended;
+
+static void
+cookie_ended(void *cookie)
+{
+	(void)cookie;
+	cookies_ended++;
+}
+
+/* What could not be set is not there, and still has its owner. */
+static int
+cookie(void)
+{
+	struct vmmem_collection *collection = no_collection;
+	int rc = vmmem_collection_new_empty(&collection), key = 0;
+
+	if (rc != 0)
+		return failed_collection(rc, collection);
+	cookies_ended = 0;
+	rc = vmmem_collection_set_cookie(collection, &key, &key, cookie_ended);
+	REQUIRE(vmmem_collection_cookie(collection, &key) ==
+		(rc == 0 ? &key : NULL));
+	vmmem_collection_unref(collection);
+	REQUIRE(cookies_ended == (rc == 0));
+	return rc;
+}
+
 static int
 ranges(void)
 {
@@ -146,7 +173,7 @@ ranges(void)
 		{ 2 * LEN, LEN },
 	};
 	struct vmmem_collection *collection = no_collection;
-	int rc = vmmem_collection_new_ranges(list, 3, &collection);
+	int rc = vmmem_collection_new_ranges(list, 3, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -164,7 +191,7 @@ file_ranges(void)
 		{ 2 * LEN, LEN, fault_page(), fault_file(), 0 },
 	};
 	struct vmmem_collection *collection = no_collection;
-	int rc = vmmem_collection_new_file_ranges(list, 3, &collection);
+	int rc = vmmem_collection_new_file_ranges(list, 3, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -219,7 +246,7 @@ remove_all(void)
 	struct vmmem_collection *smaller;
 	struct vmmem_region *region;
 	size_t left = 2;
-	int rc = vmmem_collection_new_ranges(list, left, &collection);
+	int rc = vmmem_collection_new_ranges(list, left, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -261,7 +288,7 @@ shared(void)
 	struct vmmem_collection *collection = no_collection;
 	struct vmmem_collection *larger = no_collection;
 	struct vmmem_region *alias = no_region;
-	int rc = vmmem_collection_new_file_ranges(list, 1, &collection);
+	int rc = vmmem_collection_new_file_ranges(list, 1, NULL, &collection);
 
 	if (rc != 0)
 		return failed_collection(rc, collection);
@@ -325,6 +352,7 @@ static const scenario_fn scenarios[] = {
 	unsorted,
 	refused,
 	empty,
+	cookie,
 	ranges,
 	file_ranges,
 	insert,

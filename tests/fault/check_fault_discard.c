@@ -10,6 +10,7 @@
 
 #include <vmmem/discard.h>
 #include <vmmem/fd.h>
+#include <vmmem/pin.h>
 #include <vmmem/policy.h>
 
 static uint64_t
@@ -68,6 +69,32 @@ memfd(void)
 		rc = discard_built(builder);
 	}
 	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+/* What could not be pinned is not, and may be discarded. */
+static int
+pinned(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc, again;
+
+	rc = vmmem_region_new_anonymous(0, len(), &region);
+	if (rc != 0)
+		return failed_region(rc, region);
+	rc = vmmem_region_pin(region, 0, 8);
+	REQUIRE(vmmem_region_is_pinned(region, 0, len()) == (rc == 0));
+	if (rc == 0) {
+		/* A second one, where the first is. */
+		again = vmmem_region_pin(region, 8, 8);
+		REQUIRE(vmmem_region_is_pinned(region, 8, 8) == (again == 0));
+		if (again == 0)
+			REQUIRE(vmmem_region_unpin(region, 8, 8) == 0);
+		REQUIRE(vmmem_region_unpin(region, 0, 8) == 0);
+		rc = again;
+	}
+	REQUIRE(vmmem_region_is_pinned(region, 0, len()) == 0);
+	vmmem_region_unref(region);
 	return rc;
 }
 
@@ -237,7 +264,7 @@ untrusted(void)
 	return rc == VMMEM_ESEALS ? -EPERM : rc;
 }
 
-static const scenario_fn scenarios[] = { anonymous, memfd, private_file,
+static const scenario_fn scenarios[] = { pinned, anonymous, memfd, private_file,
 					 external, untrusted };
 
 static void

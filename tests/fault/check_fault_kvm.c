@@ -52,7 +52,7 @@ prepare(void)
 	region = tracked(0, LEN);
 	other = tracked(LEN, LEN);
 	REQUIRE(vmmem_collection_new_empty(&empty) == 0);
-	REQUIRE(vmmem_space_new(empty, &space) == 0);
+	REQUIRE(vmmem_space_new(empty, NULL, &space) == 0);
 	REQUIRE(vmmem_space_insert(space, region) == 0);
 	vmmem_collection_unref(empty);
 	fake_kvm_open(false);

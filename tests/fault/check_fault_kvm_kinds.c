@@ -30,7 +30,7 @@ prepare(void)
 	REQUIRE(vmmem_region_builder_build(builder, &region) == 0);
 	vmmem_region_builder_free(builder);
 	REQUIRE(vmmem_collection_new(&region, 1, &map) == 0);
-	REQUIRE(vmmem_space_new(map, &space) == 0);
+	REQUIRE(vmmem_space_new(map, NULL, &space) == 0);
 	vmmem_collection_unref(map);
 	fake_kvm_open(false);
 	inject_ioctl = fake_kvm_ioctl;

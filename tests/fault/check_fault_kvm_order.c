@@ -91,7 +91,7 @@ open_all(uint32_t log)
 	REQUIRE(vmmem_region_host_address(region, 0, &host, &len) == 0);
 	memory = host;
 	REQUIRE(vmmem_collection_new(&region, 1, &map) == 0);
-	REQUIRE(vmmem_space_new(map, &space) == 0);
+	REQUIRE(vmmem_space_new(map, NULL, &space) == 0);
 	vmmem_collection_unref(map);
 
 	fake_kvm_open(false);

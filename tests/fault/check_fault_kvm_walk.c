@@ -491,7 +491,7 @@ begin(void)
 	}
 	vmmem_region_builder_free(builder);
 	REQUIRE(vmmem_collection_new_empty(&empty) == 0);
-	REQUIRE(vmmem_space_new(empty, &space) == 0);
+	REQUIRE(vmmem_space_new(empty, NULL, &space) == 0);
 	vmmem_collection_unref(empty);
 	fake_kvm_open(true);
 	inject_ioctl = fake_kvm_ioctl;

@@ -61,16 +61,16 @@ new_space(void)
 	struct vmmem_collection *map;
 	struct vmmem_space *space;
 
-	OK(vmmem_collection_new_ranges(&(struct vmmem_range){ 0, LEN }, 1,
+	OK(vmmem_collection_new_ranges(&(struct vmmem_range){ 0, LEN }, 1, NULL,
 				       &map));
-	OK(vmmem_space_new(map, &space));
+	OK(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	return space;
 }
 
 /*
- * The writers' lock, that of the readers, and three for all: maps, files, and
- * what was replaced in files.
+ * The writers' lock, that of the readers, and four for all: maps, files, pins,
+ * and what was replaced in files.
  */
 START_TEST(forks)
 {
@@ -81,7 +81,7 @@ START_TEST(forks)
 
 	for (i = 0; i < 2; i++) {
 		OK(vmmem_space_before_fork(spaces[i]));
-		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 3);
+		ck_assert_uint_eq(inject_held(), 2 * (i + 1) + 4);
 	}
 	pid = fork();
 	if (pid == 0) {

@@ -189,7 +189,7 @@ new_builder(void)
 						    VMMEM_PROT_EXEC);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
 	vmmem_region_builder_set_huge_page_size(builder, 0);
-	vmmem_region_builder_set_cookie(builder, memory);
+	vmmem_region_builder_set_cookie(builder, memory, memory, NULL);
 	vmmem_region_builder_set_name(builder, "a name of some length");
 	return builder;
 }

@@ -57,7 +57,7 @@ make_space(struct vmmem_space **ret_space)
 	if (rc != 0)
 		return rc;
 	*ret_space = no_space;
-	rc = vmmem_space_new(map, ret_space);
+	rc = vmmem_space_new(map, NULL, ret_space);
 	vmmem_collection_unref(map);
 	REQUIRE(rc == 0 || *ret_space == no_space);
 	return rc;
@@ -83,7 +83,7 @@ spaces(void)
 
 	if (rc != 0)
 		return rc;
-	rc = vmmem_reader_new(space, &reader);
+	rc = vmmem_reader_new(space, NULL, &reader);
 	if (rc == 0) {
 		REQUIRE(vmmem_collection_count(vmmem_reader_enter(reader)) == 1);
 		vmmem_reader_leave(reader);
@@ -193,11 +193,11 @@ changes(void)
 
 	if (rc != 0)
 		return rc;
-	rc = vmmem_listener_new(space, &count_ops, &count, 0, &listener);
+	rc = vmmem_listener_new(space, &count_ops, &count, NULL, &listener);
 	if (rc == 0) {
 		rc = change(space, &count);
 		/* Undone without an allocation. */
-		REQUIRE(vmmem_listener_free(listener) == 0);
+		vmmem_listener_free(listener);
 	} else {
 		REQUIRE(listener == no_listener);
 	}
@@ -338,7 +338,7 @@ run_with_failing(unsigned int n)
 	ck_assert_int_eq(make_map(0, &map), 0);
 	ck_assert_int_eq(make_map(1, &second), 0);
 	inject_start(n, EPERM, false);
-	if (vmmem_space_new(map, &space) != 0) {
+	if (vmmem_space_new(map, NULL, &space) != 0) {
 		inject_stop();
 		vmmem_collection_unref(map);
 		vmmem_collection_unref(second);
@@ -348,7 +348,7 @@ run_with_failing(unsigned int n)
 	fired = inject_fired();
 	ck_assert(fired == NULL || strcmp(fired, "syscall") == 0);
 	vmmem_collection_unref(map);
-	ck_assert_int_eq(vmmem_reader_new(space, &reader), 0);
+	ck_assert_int_eq(vmmem_reader_new(space, NULL, &reader), 0);
 	ck_assert_ptr_nonnull(vmmem_reader_enter(reader));
 
 	/* The first call of a commit allocates; the barrier comes after. */
@@ -376,6 +376,67 @@ START_TEST(missing_barriers)
 }
 END_TEST
 
+/* A ROM in the middle: two aliases, or the map as it was. */
+static int
+covered(void)
+{
+	struct vmmem_collection *map;
+	struct vmmem_region *region = no_region;
+	struct vmmem_update *update;
+	struct vmmem_space *space;
+	int rc = make_space(&space);
+
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_new(space, VMMEM_FOREVER, &update);
+	if (rc != 0) {
+		vmmem_space_unref(space);
+		return tell(rc);
+	}
+	rc = vmmem_region_new_external(LEN / 4, LEN / 4, memory[1], &region);
+	if (rc == 0) {
+		rc = vmmem_update_overlay(update, region);
+		vmmem_region_unref(region);
+		map = vmmem_update_collection(update);
+		/* Afterwards, too, there may be no memory for it. */
+		if (map != NULL)
+			REQUIRE(vmmem_collection_count(map) ==
+				(rc == 0 ? 3 : 1));
+		else
+			rc = inject_code();
+	}
+	vmmem_update_free(update);
+	require_map(space, 0, 1);
+	vmmem_space_unref(space);
+	return tell(rc);
+}
+
+static int
+differences(void)
+{
+	struct vmmem_diff *none = (void *)&none, *diff = none;
+	int rc = vmmem_diff_new(NULL, NULL, &diff);
+
+	if (rc != 0)
+		REQUIRE(diff == none);
+	else
+		vmmem_diff_free(diff);
+	return tell(rc);
+}
+
+static int
+empty_space(void)
+{
+	struct vmmem_space *none = (void *)&none, *space = none;
+	int rc = vmmem_space_new(NULL, NULL, &space);
+
+	if (rc != 0)
+		REQUIRE(space == none);
+	else
+		vmmem_space_unref(space);
+	return tell(rc);
+}
+
 static const struct {
 	scenario_fn scenario;
 	int baseline;
@@ -384,6 +445,9 @@ static const struct {
 	{ changes, 0 },
 	{ several, 0 },
 	{ barriers, 0 },
+	{ empty_space, 0 },
+	{ differences, 0 },
+	{ covered, 0 },
 };
 
 START_TEST(sweep)

@@ -89,7 +89,7 @@ tables(void)
 	rc = vmmem_collection_new_empty(&map);
 	if (rc != 0)
 		return failed_collection(rc, map);
-	rc = vmmem_space_new(map, &space);
+	rc = vmmem_space_new(map, NULL, &space);
 	vmmem_collection_unref(map);
 	if (rc != 0)
 		return rc;

@@ -96,6 +96,32 @@ narrow() {
 	done
 }
 
+# What who reads the headers for another language sees: each exported function
+# is declared, none has a body, and constants are literals.
+declarations() {
+	compiler=$1
+	"$compiler" -std=c11 -I"$include" -DVMMEM_NO_INLINE -E -P \
+		"$tmp/all.c" >"$tmp/declared.c"
+	grep -n -e ')[[:space:]]*{' -e '^{' -e '__inline' -e ' inline ' \
+		"$tmp/declared.c" &&
+		fail "$compiler: VMMEM_NO_INLINE leaves a body"
+	grep -o 'vmmem_[a-z0-9_]*[[:space:]]*(' "$tmp/declared.c" |
+		tr -d ' \t(' | sort -u >"$tmp/declared"
+	find "$top/lib" -name '*.map.in' -exec \
+		sed -n 's/^	\(vmmem_[a-z0-9_]*\);$/\1/p' {} + | sort |
+		diff -u - "$tmp/declared" ||
+		fail "$compiler: VMMEM_NO_INLINE declares other functions"
+	"$compiler" -std=c11 -I"$include" -DVMMEM_NO_INLINE -E -dM \
+		"$tmp/all.c" |
+		sed -n 's/^#define VMMEM_\([A-Z0-9_]*\) \(..*\)/\1 \2/p' |
+		grep -v -E -e '^[A-Z0-9_]+ \(?-?(0x)?[0-9a-f]+(U|ULL)?\)?$' \
+			-e '^(VERSION_STRING|VERSION|NO_INLINE) ' \
+			-e '^(BEGIN_DECLS|END_DECLS|NODISCARD) ' \
+			-e '^(INLINE|INLINE_PART) ' &&
+		fail "$compiler: a constant is no literal"
+	return 0
+}
+
 # Every function, by its address: declared, with C linkage, and exported.
 addresses() {
 	{
@@ -223,6 +249,7 @@ for c in gcc clang clang-14; do
 	alone "$c" c11 c17
 	contents "$c"
 	narrow "$c"
+	declarations "$c"
 	programs "$c" c11 c
 	stubbed "$c" c11 c
 done

@@ -74,8 +74,8 @@ main(void)
 	struct vmmem_space *space = NULL;
 
 	if (vmmem_collection_new_empty(&map) != 0 ||
-	    vmmem_space_new(map, &space) != 0 ||
-	    vmmem_reader_new(space, &reader) != 0)
+	    vmmem_space_new(map, NULL, &space) != 0 ||
+	    vmmem_reader_new(space, NULL, &reader) != 0)
 		return 2;
 	(void)reader_twins(reader);
 	(void)reader_twins(NULL);

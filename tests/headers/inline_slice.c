@@ -163,10 +163,23 @@ sub_twins(window slice, uint64_t offset)
 	failures++;
 }
 
+/* What a fence does is not seen; that there are both is. */
+static void
+fence_twins(int order)
+{
+	void (*volatile pointer)(int) = NULL;
+
+	(void)pointer;
+	ASSIGN(pointer, vmmem_fence);
+	vmmem_fence(order);
+	TWIN(vmmem_fence, pointer)(order);
+}
+
 int
 slice_twins(window slice, uint64_t offset, int order)
 {
 	sub_twins(slice, offset);
+	fence_twins(order);
 	ATOMICS(8);
 	ATOMICS(16);
 	ATOMICS(32);

@@ -68,6 +68,11 @@ done
 if find "$stage" ! -type d | grep -v "^$stage$prefix/"; then
 	fail "something was installed outside of $prefix"
 fi
+# What bindings are generated from.
+for library in $libraries; do
+	find "$stage$prefix" -path "*/vmmem/lib$library.constants" |
+		grep -q . || fail "lib$library.constants is not installed"
+done
 # A path of the build machine in what is shipped is wrong on every other.
 if grep -r -l -F -e "$top" "$stage"; then
 	fail "the path of the source tree is in what was installed"

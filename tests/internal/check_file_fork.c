@@ -92,7 +92,7 @@ START_TEST(child_builds)
 	pid_t child;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	assert_ok(vmmem_space_before_fork(space));
 	child = fork();
@@ -151,7 +151,7 @@ START_TEST(child_discards)
 	assert_ok(vmmem_region_builder_build(builder, &region));
 	vmmem_region_builder_free(builder);
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 	ck_assert_int_eq(pthread_create(&thread, NULL, replace_all_the_time,
 					replaced), 0);

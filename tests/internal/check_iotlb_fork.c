@@ -89,14 +89,12 @@ use_child(void)
 	return 0;
 }
 
-/* The first thing that the child does is to map, or to wait. */
-START_TEST(waiter_is_gone)
+/* start_waiting() returns when the thread sleeps. */
+static pthread_t
+start_waiting(void)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
-	uint64_t value;
-	int status;
-	pid_t child;
 
 	ck_assert_int_eq(pthread_attr_init(&attributes), 0);
 	ck_assert_int_eq(pthread_attr_setstack(&attributes, stack, STACK), 0);
@@ -106,6 +104,17 @@ START_TEST(waiter_is_gone)
 	/* Relaxed: nothing else is looked at. */
 	while (__atomic_load_n(&see.iotlb->asleep, __ATOMIC_RELAXED) == 0)
 		sched_yield();
+	return thread;
+}
+
+/* The first thing that the child does is to map, or to wait. */
+START_TEST(waiter_is_gone)
+{
+	pthread_t thread = start_waiting();
+	uint64_t value;
+	int status;
+	pid_t child;
+
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
@@ -122,6 +131,59 @@ START_TEST(waiter_is_gone)
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 	/* The parent's is woken up as always. */
+	see_map(IOVA, 0, PAGE, RW);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+/* The same of a question in a queue; the child refuses, or asks. */
+static int
+use_queue(bool refuses)
+{
+	struct vmmem_iommu_miss miss = { .size = sizeof(miss) };
+
+	if (refuses &&
+	    (vmmem_iommu_refuse(see.iommu, 0, UINT64_MAX, -1) != 0 ||
+	     !is_untouched()))
+		return 1;
+	/* What the parent's thread has asked does not stand in its way. */
+	if (vmmem_iommu_resolve(see.iommu, IOVA, 8, VMMEM_PROT_READ, 0, NULL,
+				NULL) != VMMEM_ETIMEOUT || !is_untouched())
+		return 2;
+	if (vmmem_iommu_next_miss(see.iommu, &miss) != 0 || miss.len != 8 ||
+	    vmmem_iommu_refuse(see.iommu, 0, UINT64_MAX, -1) != 0 ||
+	    !is_untouched())
+		return 3;
+	return 0;
+}
+
+START_TEST(question_is_gone)
+{
+	const struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.timeout_ns = VMMEM_FOREVER,
+		.flags = VMMEM_IOMMU_QUEUE_MISSES,
+	};
+	struct vmmem_iommu_miss miss = { .size = sizeof(miss) };
+	pthread_t thread;
+	int status;
+	pid_t child;
+
+	see_close();
+	see_open(64, &options);
+	thread = start_waiting();
+	/* The descriptor is one for both; so the queue is to be empty. */
+	assert_ok(vmmem_iommu_next_miss(see.iommu, &miss));
+	ck_assert_uint_eq(miss.len, 8);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		clear_stack();
+		_exit(use_queue(_i == 1));
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
 	see_map(IOVA, 0, PAGE, RW);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 }
@@ -150,6 +212,7 @@ make_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, see_teardown);
 	tcase_add_loop_test(tcase, waiter_is_gone, 0, 2);
+	tcase_add_loop_test(tcase, question_is_gone, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -133,6 +133,18 @@ empty_space(void)
 }
 
 static int
+give_dirty_log_options(void *caller)
+{
+	struct vmmem_space *space = empty_space();
+	struct vmmem_dirty_log *log = NULL;
+	int rc = vmmem_dirty_log_new(space, caller, &log);
+
+	vmmem_dirty_log_free(log);
+	vmmem_space_unref(space);
+	return rc;
+}
+
+static int
 give_listener_ops(void *caller)
 {
 	struct vmmem_listener *listener = NULL;
@@ -243,6 +255,7 @@ give_vhost_options(void *caller)
 /* tests/abi/sized.sh wants a row of each. */
 static const struct row rows[] = {
 	TAKEN(bitmap_options, BITMAP_OPTIONS),
+	TAKEN(dirty_log_options, DIRTY_LOG_OPTIONS),
 	FILLED(fd_report, FD_REPORT),
 	TAKEN(fd_rules, FD_RULES),
 	TAKEN(harvester_options, HARVESTER_OPTIONS),

@@ -151,10 +151,10 @@ START_TEST(while_devices_run)
 	size_t i, slot;
 	void *bad;
 
-	ck_assert_int_eq(vmmem_space_new(map, &space), 0);
+	ck_assert_int_eq(vmmem_space_new(map, NULL, &space), 0);
 	vmmem_collection_unref(map);
 	for (i = 0; i < READERS; i++) {
-		ck_assert_int_eq(vmmem_reader_new(space, &readers[i]), 0);
+		ck_assert_int_eq(vmmem_reader_new(space, NULL, &readers[i]), 0);
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, device,
 						(void *)(uintptr_t)i),
 				 0);

@@ -100,9 +100,9 @@ host_open(struct host *host, uint32_t log)
 	assert_ok(vmmem_region_new_alias(ALIAS, 0x10000, regions[0],
 					 ALIAS_OFFSET_IN_LOW, &regions[2]));
 	map = guest_of(regions, 3);
-	assert_ok(vmmem_space_new(map, &host->space));
+	assert_ok(vmmem_space_new(map, NULL, &host->space));
 	vmmem_collection_unref(map);
-	assert_ok(vmmem_reader_new(host->space, &host->reader));
+	assert_ok(vmmem_reader_new(host->space, NULL, &host->reader));
 	vm_open(&host->vm);
 	assert_ok(vmmem_kvm_new(host->space, host->vm.fd, &options,
 				&host->kvm));
@@ -415,7 +415,7 @@ device_main(void *opaque)
 	struct vmmem_reader *reader;
 	uint32_t turn;
 
-	assert_ok(vmmem_reader_new(device->host->space, &reader));
+	assert_ok(vmmem_reader_new(device->host->space, NULL, &reader));
 	for (turn = 1; !atomic_load(&device->stop); turn++) {
 		uint64_t offset = turn * UINT64_C(2654435761) % DEVICE_LEN;
 

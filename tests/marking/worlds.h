@@ -296,8 +296,8 @@ world_open(const struct kind *kind)
 	world.map = guest_of(regions, 4);
 	if (kind->translated)
 		world_translate();
-	assert_ok(vmmem_space_new(world.map, &space));
-	assert_ok(vmmem_reader_new(space, &world.reader));
+	assert_ok(vmmem_space_new(world.map, NULL, &space));
+	assert_ok(vmmem_reader_new(space, NULL, &world.reader));
 	vmmem_space_unref(space);
 }
 

@@ -123,7 +123,7 @@ find_faults(const struct vmmem_file_range *ranges, size_t count,
 		else if (i != 0 && range->gpa - range[-1].gpa < range[-1].len)
 			faults->overlap = true;
 
-		faults->argument |= range->reserved != 0;
+		faults->argument |= range->flags != 0;
 		if (range->fd == -1) {
 			faults->argument |= range->offset != 0;
 			continue;
@@ -183,7 +183,7 @@ run_new_ranges(struct map *map)
 		plain[i].len = ranges[i].len;
 	}
 	find_faults(ranges, count, &faults);
-	rc = vmmem_collection_new_ranges(plain, count, &collection);
+	rc = vmmem_collection_new_ranges(plain, count, NULL, &collection);
 	expect_fault(&faults, rc);
 	if (rc == 0)
 		adopt_ranges(collection, ranges, count);
@@ -219,10 +219,10 @@ run_new_file_ranges(struct map *map)
 					(range->gpa - range->offset) % 16;
 		}
 		if (rng_chance(rng, 1))
-			range->reserved = 1;
+			range->flags = 4;
 	}
 	find_faults(ranges, count, &faults);
-	rc = vmmem_collection_new_file_ranges(ranges, count, &collection);
+	rc = vmmem_collection_new_file_ranges(ranges, count, NULL, &collection);
 	expect_fault(&faults, rc);
 	if (rc == 0)
 		adopt_ranges(collection, ranges, count);

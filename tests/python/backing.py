@@ -93,7 +93,7 @@ class Backing(Case):
     def test_discard_of_a_space(self):
         memory = self.memory((0, 4 * PAGE))
         self.write(memory, 0, b"\xff" * 4 * PAGE)
-        space = lib.get("space_new", memory)
+        space = lib.get("space_new", memory, None)
         self.addCleanup(lib.space_unref, space)
         seen, kind = [], lib.struct("listener_ops")
         types = dict(kind._fields_)
@@ -108,13 +108,13 @@ class Backing(Case):
         ops = kind(size=ctypes.sizeof(kind),
                    discarding=types["discarding"](discarding),
                    discarded=types["discarded"](discarded))
-        listener = lib.get("listener_new", space, ops, None, 0)
+        listener = lib.get("listener_new", space, ops, None, None)
         self.assertEqual(lib.call("space_discard", space, 0, PAGE, 0),
                          (-errno.EBUSY, 0))
         self.assertEqual(lib.call("space_discard", space, PAGE, PAGE, 0),
                          (0, PAGE))
         self.assertEqual(seen, [(0, PAGE), (PAGE, PAGE), 0])
-        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertFalse(lib.listener_free(listener))
         self.assertEqual(self.read(memory, 0, 2 * PAGE),
                          b"\xff" * PAGE + b"\0" * PAGE)
         kind = lib.struct("range")
@@ -123,6 +123,17 @@ class Backing(Case):
                                 ("space_discard_ranges", space)):
             self.assertEqual(lib.call(function, guest, chain, 2, 0),
                              (0, [PAGE, 0]))
+
+    def test_pins(self):
+        region = self.region("memfd", 0, 4 * PAGE)
+        self.assertEqual(lib.region_pin(region, PAGE, 8), 0)
+        self.assertEqual(lib.region_is_pinned(region, 0, 2 * PAGE), 1)
+        self.assertEqual(lib.region_is_pinned(region, 0, PAGE), 0)
+        self.assertEqual(lib.code("region_discard", region, 0, 2 * PAGE, 0),
+                         lib.EPINNED)
+        self.assertEqual(lib.region_unpin(region, PAGE, 8), 0)
+        self.assertEqual(lib.region_unpin(region, PAGE, 8), lib.ENOREGION)
+        self.assertEqual(lib.code("region_discard", region, 0, 2 * PAGE, 0), 0)
 
     def test_untrusted(self):
         fd = self.memfd()
@@ -191,6 +202,13 @@ class ProvokedByBacking:
         ops, _ = self.store(64)
         region = self.region("custom", 0, 64, ops, None)
         return lib.code("region_discard", region, 0, 64, 0)
+
+    def provoke_EPINNED(self):
+        region = self.region("memfd", 0, PAGE)
+        self.assertEqual(lib.region_pin(region, 0, 1), 0)
+        code = lib.code("region_discard", region, 0, PAGE, 0)
+        self.assertEqual(lib.region_unpin(region, 0, 1), 0)
+        return code
 
     def provoke_EFILETYPE(self):
         return self.check(types=lib.FD_TYPE_DEVICE)

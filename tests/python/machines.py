@@ -139,7 +139,7 @@ class Kvm(SpaceCase):
         self.assertEqual(lib.kvm_slot_count(kvm), 0)
 
     def test_log(self):
-        space = lib.get("space_new", self.collection(self.tracked(0)))
+        space = lib.get("space_new", self.collection(self.tracked(0)), None)
         self.addCleanup(lib.space_unref, space)
         kvm = self.kvm(space, self.machine())
         self.assertEqual(lib.kvm_log_start(kvm, None), 0)

@@ -60,6 +60,18 @@ class Slices(Case):
                                                   ctypes.byref(seen)),
                              lib.EARGUMENT)
 
+    def test_of_own_memory(self):
+        own = ctypes.create_string_buffer(16)
+        slice_ = lib.get("slice_from_host", ctypes.addressof(own), 16,
+                         lib.PROT_READ | lib.PROT_WRITE)
+        self.assertEqual(lib.slice_write_be32(slice_, 4, 1), 0)
+        lib.fence(lib.ORDER_SEQ_CST)
+        self.assertEqual(own.raw[4:8], b"\0\0\0\1")
+        self.assertEqual((slice_.gpa, slice_.len), (0, 16))
+        self.assertFalse(slice_.region)
+        self.assertFalse(lib.slice_bitmap(slice_, None))
+        lib.slice_release(slice_)
+
     def test_of_a_collection(self):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
         slice_ = lib.get("collection_slice", memory, 8, 16, lib.PROT_WRITE)

@@ -11,12 +11,12 @@ from support import PAGE, Case, address, lib
 
 class SpaceCase(Case):
     def space(self, *ranges):
-        space = lib.get("space_new", self.memory(*ranges))
+        space = lib.get("space_new", self.memory(*ranges), None)
         self.addCleanup(lib.space_unref, space)
         return space
 
     def reader(self, space):
-        reader = lib.get("reader_new", space)
+        reader = lib.get("reader_new", space, None)
         self.addCleanup(lib.reader_free, reader)
         return reader
 
@@ -37,7 +37,11 @@ class Spaces(SpaceCase):
         for name, function in callbacks.items():
             setattr(ops, name, types[name](function))
         self.kept = [*getattr(self, "kept", []), ops]
-        return lib.call("listener_new", space, ops, None, priority)
+        options = lib.struct("listener_options")()
+        options.size = ctypes.sizeof(options)
+        options.name = b"python"
+        options.priority = priority
+        return lib.call("listener_new", space, ops, None, options)
 
     def test_replacing(self):
         space = self.space((0, PAGE))
@@ -59,6 +63,9 @@ class Spaces(SpaceCase):
     def test_sections(self):
         space = self.space((0, PAGE))
         reader = self.reader(space)
+        self.assertEqual(address(lib.reader_space(reader)), address(space))
+        self.assertEqual(lib.reader_name(reader), b"")
+        self.assertEqual(lib.space_name(space), b"")
         taken = lib.reader_enter(reader)
         generation = lib.reader_generation(reader)
         self.assertEqual(generation, lib.space_generation(space))
@@ -75,6 +82,13 @@ class Spaces(SpaceCase):
         lib.reader_leave(reader)
         self.assertEqual(lib.space_synchronize(space, lib.FOREVER), 0)
         self.assertEqual(lib.reader_generation(reader), 0)
+
+    def test_sections_without_a_reader(self):
+        space = self.space((0, PAGE))
+        section, taken = lib.call("space_enter", space)
+        self.assertEqual(address(taken), address(lib.space_get(space)))
+        lib.collection_unref(taken)
+        lib.space_leave(space, section)
 
     def test_updates(self):
         space = self.space((0, PAGE), (PAGE, PAGE))
@@ -96,6 +110,38 @@ class Spaces(SpaceCase):
         self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
+    def test_differences(self):
+        space = self.space((0, PAGE))
+        before = lib.space_get(space)
+        self.assertEqual(lib.space_replace(space, self.memory((PAGE, PAGE))),
+                         0)
+        after = lib.space_get(space)
+        diff = lib.get("diff_new", before, after)
+        kind, region = lib.call("diff_next", diff)
+        self.assertEqual((kind, lib.region_start(region)),
+                         (lib.DIFF_REMOVED, 0))
+        kind, region = lib.call("diff_next", diff)
+        self.assertEqual((kind, lib.region_start(region)),
+                         (lib.DIFF_ADDED, PAGE))
+        self.assertEqual(lib.code("diff_next", diff), lib.DIFF_END)
+        self.assertFalse(lib.diff_free(diff))
+        lib.collection_unref(before)
+        lib.collection_unref(after)
+
+    def test_updates_by_region(self):
+        space = self.space((0, 4 * PAGE))
+        update = lib.get("update_new", space, lib.FOREVER)
+        window = self.region("anonymous", PAGE, PAGE)
+        other = self.region("anonymous", PAGE, PAGE)
+        self.assertEqual(lib.update_overlay(update, window), 0)
+        self.assertEqual(lib.update_replace_region(update, window, other), 0)
+        self.assertEqual(lib.update_remove_region(update, window),
+                         lib.ENOREGION)
+        self.assertEqual(lib.update_remove_region(update, other), 0)
+        self.assertEqual(lib.update_commit(update), 0)
+        lib.update_free(update)
+        self.assertEqual(self.starts(space), [0, 2 * PAGE])
+
     def test_listeners(self):
         space = self.space((0, PAGE))
         heard = []
@@ -109,6 +155,10 @@ class Spaces(SpaceCase):
         code, listener = self.listener(space, added=note("added"),
                                        removed=note("removed"))
         self.assertEqual((code, heard), (0, [("added", 0)]))
+        self.assertEqual(address(lib.listener_space(listener)),
+                         address(space))
+        self.assertEqual(lib.listener_name(listener), b"python")
+        self.assertEqual(lib.listener_priority(listener), 0)
         self.assertEqual(
             self.listener(space, 1, added=note("no", -errno.EPERM))[0],
             -errno.EPERM)
@@ -116,7 +166,7 @@ class Spaces(SpaceCase):
         self.assertEqual(
             lib.space_insert(space, self.region("anonymous", PAGE, PAGE)), 0)
         self.assertEqual(heard, [("added", 1)])
-        self.assertEqual(lib.listener_free(listener), 0)
+        self.assertFalse(lib.listener_free(listener))
         self.assertEqual(heard[1:], [("removed", 1), ("removed", 0)])
 
     def test_forking(self):

@@ -86,7 +86,8 @@ class Case(unittest.TestCase):
         """A collection of anonymous memory at (gpa, len), ...."""
         kind = lib.struct("range")
         array = (kind * len(ranges))(*(kind(*each) for each in ranges))
-        collection = lib.get("collection_new_ranges", array, len(ranges))
+        collection = lib.get("collection_new_ranges", array, len(ranges),
+                             None)
         self.addCleanup(lib.collection_unref, collection)
         return collection
 

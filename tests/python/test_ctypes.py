@@ -110,7 +110,7 @@ class Regions(Case):
         self.assertEqual(lib.region_huge_pages(region), lib.HUGE_PAGES_NO)
         self.assertEqual(lib.region_page_size(region), PAGE)
         self.assertEqual(lib.region_name(region), b"")
-        self.assertIsNone(lib.region_cookie(region))
+        self.assertIsNone(lib.region_cookie(region, 1))
         self.assertFalse(lib.region_alias_target(region))
         self.assertEqual(lib.region_alias_offset(region), 0)
 
@@ -181,14 +181,15 @@ class Regions(Case):
         builder = self.builder(0x5000, PAGE)
         lib.region_builder_set_memfd(builder)
         lib.region_builder_set_name(builder, b"low memory")
-        lib.region_builder_set_cookie(builder, 0xc00c1e)
+        set_cookie = lib.region_builder_set_cookie
+        set_cookie(builder, 0x1, 0xc00c1e, set_cookie.argtypes[3]())
         lib.region_builder_set_huge_page_size(builder, 0)
         lib.region_builder_set_protection(builder, lib.PROT_READ)
         region = self.build(builder)
         self.assertEqual(lib.region_builder_why(builder), b"")
         self.assertEqual(lib.region_kind(region), lib.REGION_MEMFD)
         self.assertEqual(lib.region_name(region), b"low memory")
-        self.assertEqual(lib.region_cookie(region), 0xc00c1e)
+        self.assertEqual(lib.region_cookie(region, 0x1), 0xc00c1e)
         self.assertEqual(lib.region_protection(region), lib.PROT_READ)
 
         # The same builder goes on: the last backing named counts.
@@ -324,7 +325,8 @@ class Collections(Case):
         kind = lib.struct("file_range")
         ranges = (kind * 2)(kind(0, PAGE, 0, -1, 0),
                             kind(PAGE, PAGE, 0, file.fileno(), 0))
-        memory = lib.get("collection_new_file_ranges", ranges, 2)
+        memory = lib.get("collection_new_file_ranges", ranges, 2,
+                         None)
         self.assertEqual(address(lib.collection_ref(memory)), address(memory))
         self.assertFalse(lib.collection_unref(memory))
         self.write(memory, PAGE - 2, b"across")
@@ -549,6 +551,14 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
     def provoke_EZEROLEN(self):
         return lib.code("region_new_anonymous", 0, 0)
+
+    def provoke_EEXISTS(self):
+        memory = lib.get("collection_new_empty")
+        self.addCleanup(lib.collection_unref, memory)
+        destroy = lib.collection_set_cookie.argtypes[3]()
+        self.assertEqual(lib.collection_set_cookie(memory, 1, 2, destroy), 0)
+        self.assertEqual(lib.collection_cookie(memory, 1), 2)
+        return lib.collection_set_cookie(memory, 1, 3, destroy)
 
     def provoke_EPASTEOF(self):
         return lib.code("region_new_file", 0, 2 * PAGE,

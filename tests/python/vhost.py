@@ -34,7 +34,7 @@ class Vhost(Case):
         self.fd = sealed(4 * PAGE)
         self.addCleanup(os.close, self.fd)
         empty = lib.get("collection_new_empty")
-        self.space = lib.get("space_new", empty)
+        self.space = lib.get("space_new", empty, None)
         lib.collection_unref(empty)
         self.addCleanup(lib.space_unref, self.space)
         self.iotlb = lib.get("iotlb_new", None)
@@ -145,7 +145,7 @@ class ProvokedByVhost:
     def table(self, use, options=None):
         """The code of what 'use' does with an object and a file."""
         empty = lib.get("collection_new_empty")
-        space = lib.get("space_new", empty)
+        space = lib.get("space_new", empty, None)
         vhost = lib.get("vhost_new", space, options)
         fd = sealed(4 * PAGE)
         code = use(vhost, fd)

@@ -118,7 +118,7 @@ guest_of_ranges(const struct vmmem_range *ranges, size_t count)
 {
 	struct vmmem_collection *guest = NULL;
 
-	assert_ok(vmmem_collection_new_ranges(ranges, count, &guest));
+	assert_ok(vmmem_collection_new_ranges(ranges, count, NULL, &guest));
 	ck_assert_ptr_nonnull(guest);
 	return guest;
 }

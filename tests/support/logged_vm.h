@@ -33,7 +33,7 @@ setup(void)
 	kvm = NULL;
 	vm_open(&vm);
 	assert_ok(vmmem_collection_new_empty(&empty));
-	assert_ok(vmmem_space_new(empty, &space));
+	assert_ok(vmmem_space_new(empty, NULL, &space));
 	vmmem_collection_unref(empty);
 }
 

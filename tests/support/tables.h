@@ -35,7 +35,7 @@ make_space(void)
 	struct vmmem_collection *map = NULL;
 
 	assert_ok(vmmem_collection_new_empty(&map));
-	assert_ok(vmmem_space_new(map, &space));
+	assert_ok(vmmem_space_new(map, NULL, &space));
 	vmmem_collection_unref(map);
 }
 

@@ -16,9 +16,9 @@ main(void)
 	struct vmmem_vhost *vhost = NULL;
 	int code;
 
-	code = vmmem_collection_new_ranges(&range, 1, &map);
+	code = vmmem_collection_new_ranges(&range, 1, NULL, &map);
 	if (code == 0)
-		code = vmmem_space_new(map, &space);
+		code = vmmem_space_new(map, NULL, &space);
 	if (code == 0)
 		code = vmmem_slot_table_new(NULL, &slots);
 	if (code == 0)

@@ -17,7 +17,7 @@ main(void)
 			vmmem_version_string());
 		return 1;
 	}
-	code = vmmem_collection_new_ranges(&range, 1, &memory);
+	code = vmmem_collection_new_ranges(&range, 1, NULL, &memory);
 	if (code == 0)
 		code = vmmem_collection_write(memory, 0x1ff0, "guest", 6, NULL);
 	if (code == 0)
