@@ -86,7 +86,7 @@ struct vmmem_kvm {
 	bool pending;		      /* they do not yet: a run failed */
 	bool touched;		      /* the last run has changed something */
 	bool closing;		      /* commit() lets go, whatever KVM says */
-	bool freed;		      /* the program has no handle any more */
+	bool freed;		      /* ends when its listener does */
 	struct vmmem_kvm *next;	      /* of those in the list of remains */
 
 	uint32_t starts; /* for all */

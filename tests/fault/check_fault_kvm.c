@@ -301,7 +301,7 @@ kvm_of_nothing(void)
 	struct vmmem_kvm *kvm;
 
 	REQUIRE(vmmem_collection_new_empty(&empty) == 0);
-	REQUIRE(vmmem_space_new(empty, &nothing) == 0);
+	REQUIRE(vmmem_space_new(empty, NULL, &nothing) == 0);
 	REQUIRE(vmmem_kvm_new(nothing, fake.fd, NULL, &kvm) == 0);
 	vmmem_collection_unref(empty);
 	vmmem_space_unref(nothing);
@@ -369,7 +369,7 @@ START_TEST(freed_with_slots_that_stay)
 	if (_i == 2) {
 		space = NULL;
 		REQUIRE(vmmem_collection_new_empty(&empty) == 0);
-		REQUIRE(vmmem_space_new(empty, &space) == 0);
+		REQUIRE(vmmem_space_new(empty, NULL, &space) == 0);
 		vmmem_collection_unref(empty);
 	}
 	try_again(_i, another);
