@@ -603,19 +603,21 @@ START_TEST(freed_in_a_callback_of_the_space)
 					     .opaque = &freer };
 	struct vmmem_listener_ops ops = { .size = sizeof(ops),
 					  .commit = free_kvm };
-	const struct vmmem_listener_options told = { .size = sizeof(told),
-						     .priority = _i };
+	struct vmmem_listener_options place = { .size = sizeof(place),
+						.priority = _i };
 	struct vmmem_listener *listener;
+	const size_t files = open_files();
 
 	insert(region_of(0, LEN));
-	assert_ok(vmmem_listener_new(space, &ops, &freer, &told, &listener));
+	assert_ok(vmmem_listener_new(space, &ops, &freer, &place, &listener));
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &freer.kvm));
 	expect_memory(0, 1);
 	insert(region_of(LEN, LEN));
 	ck_assert_uint_eq(freer.destroyed, 1);
 	expect_none(0);
 	expect_none(LEN);
-	/* It is told nothing any more. */
+	/* Nothing keeps the machine, and it is told nothing any more. */
+	ck_assert_uint_eq(open_files(), files);
 	insert(region_of(2 * LEN, LEN));
 	expect_none(2 * LEN);
 	vmmem_listener_free(listener);

@@ -35,6 +35,7 @@ static uint8_t *host;
 static uint8_t copy[LEN];
 static atomic_bool stop;
 static atomic_uint rounds_left;
+static atomic_uint written[2]; /* by the guest: to memory, and to none */
 
 static void
 setup(void)
@@ -171,6 +172,58 @@ START_TEST(nothing_is_lost)
 }
 END_TEST
 
+static void *
+run_guest_anyhow(void *opaque)
+{
+	uint32_t reason;
+
+	(void)opaque;
+	while (!atomic_load(&stop)) {
+		reason = vm_write(&vm, 0, 1);
+		VM_REQUIRE(reason == KVM_EXIT_HLT || reason == KVM_EXIT_MMIO);
+		atomic_fetch_add(&written[reason == KVM_EXIT_MMIO], 1);
+	}
+	return NULL;
+}
+
+/* wait_for_guest() waits until the guest has found memory, or none, again. */
+static void
+wait_for_guest(int without)
+{
+	const unsigned int before = atomic_load(&written[without]);
+
+	while (atomic_load(&written[without]) - before < 3)
+		sched_yield();
+}
+
+/* The end of the object is no matter to a vCPU: it finds no memory. */
+START_TEST(ends_while_a_vcpu_runs)
+{
+	unsigned int i, rounds = (unsigned int)rng_rounds(50);
+	pthread_t guest;
+
+	vm_add_vcpu(&vm);
+	ck_assert_int_eq(pthread_create(&guest, NULL, run_guest_anyhow, NULL),
+			 0);
+	for (i = 0; i < rounds; i++) {
+		assert_ok(vmmem_kvm_new(space, vm.fd, NULL, &kvm));
+		assert_ok(vmmem_kvm_log_start(kvm, NULL));
+		wait_for_guest(0);
+		assert_ok(vmmem_bitmap_clear(vmmem_region_bitmap(ram), 0, LEN));
+		wait_for_guest(0);
+		if (i % 2 == 0)
+			assert_ok(vmmem_kvm_stop(kvm));
+		vmmem_kvm_free(kvm);
+		wait_for_guest(1);
+		/* What it wrote until the end was collected. */
+		ck_assert_int_eq(vmmem_bitmap_test(vmmem_region_bitmap(ram), 0),
+				 1);
+	}
+	atomic_store(&stop, true);
+	pthread_join(guest, NULL);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -181,6 +234,8 @@ make_suite(void)
 	tcase_set_timeout(tcase, 0);
 	vm_say_skipped();
 	VM_ADD_WAYS(tcase, nothing_is_lost);
+	if (VM_HAS_GUEST)
+		tcase_add_test(tcase, ends_while_a_vcpu_runs);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

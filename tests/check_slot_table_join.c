@@ -55,7 +55,7 @@ view(uint64_t gpa, uint64_t len, uint64_t offset, int read_only)
 	return region;
 }
 
-/* pam() is a PC's RAM: 1 MiB, 13 segments, and 2 MiB.  Bits are read-only ones. */
+/* pam() is a PC's RAM in 15 pieces; bits say which segments are read-only. */
 static struct vmmem_collection *
 pam(unsigned int read_only)
 {

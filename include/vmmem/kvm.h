@@ -65,9 +65,9 @@ struct vmmem_kvm;
 #define VMMEM_KVM_LOG_RING 3 /* a ring per vCPU: costs what is dirty */
 
 /* struct vmmem_kvm_options' flags. */
-#define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* 'log' is enabled on the machine already */
-#define VMMEM_KVM_FLAG_NO_MOVE 2U /* delete and make slots instead of moving them */
-#define VMMEM_KVM_FLAG_NO_JOIN 4U /* no slot shows several regions */
+#define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* the caller has enabled 'log' already */
+#define VMMEM_KVM_FLAG_NO_MOVE 2U   /* delete and make slots, move none */
+#define VMMEM_KVM_FLAG_NO_JOIN 4U   /* no slot shows several regions */
 #define VMMEM_KVM_FLAG_LEAVE_ODD 8U /* exits, where it is not whole pages */
 
 /*
@@ -106,9 +106,9 @@ struct vmmem_kvm_options {
 			struct vmmem_slot *slot);
 
 	/*
-	 * Told of each page in a ring that is of a slot of the caller's own:
-	 * the slot's number, with the address space in the upper 16 bits, and
-	 * the page's number in the slot.  Runs on the same threads.
+	 * Called for each entry of a ring that is about a slot of the caller's
+	 * own, with the slot's number, the address space in its upper 16 bits,
+	 * and the page's number in the slot.  Runs on the same threads.
 	 */
 	void (*other_slot)(void *opaque, uint32_t slot, uint64_t page);
 
@@ -167,10 +167,10 @@ VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 				  struct vmmem_kvm **ret_kvm);
 
 /*
- * vmmem_kvm_stop() leaves the space, collects what the slots logged, and deletes
- * them.  vCPUs may still run: they find no memory.  The space does not know of
- * the object afterwards, whatever the call returns.  The object has to be freed.
- * A second call deletes the slots that the first could not.
+ * vmmem_kvm_stop() leaves the space, collects what the slots logged, and
+ * deletes them.  vCPUs may still run: they find no memory.  The space does not
+ * know of the object afterwards, whatever the call returns.  The object has to
+ * be freed.  A second call deletes the slots that the first could not.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
@@ -184,24 +184,24 @@ VMMEM_NODISCARD int vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 VMMEM_NODISCARD int vmmem_kvm_stop(struct vmmem_kvm *kvm);
 
 /*
- * vmmem_kvm_free() does what vmmem_kvm_stop() does, as far as it can, frees, and
- * returns NULL.  It cannot fail, and may be called anywhere except in a callback
- * of this object: also within an update and in a callback of another listener of
- * the space.  NULL is a no-op.
+ * vmmem_kvm_free() does what vmmem_kvm_stop() does, as far as it can, frees,
+ * and returns NULL.  It cannot fail, and may be called anywhere except in a
+ * callback of this object: also within an update and in a callback of another
+ * listener of the space.  NULL is a no-op.
  *
  * If KVM does not delete a slot, the memory of that slot stays mapped.  Each
- * later vmmem_kvm_new(), vmmem_kvm_sync(), vmmem_kvm_stop() and vmmem_kvm_free() of
- * any object tries again; until one of them succeeds the library keeps a
- * duplicate of the descriptor.  If there is no descriptor left for that
- * (EMFILE), the memory stays mapped as long as the process lives.  A caller that must know
- * calls vmmem_kvm_stop() before.
+ * later vmmem_kvm_new(), vmmem_kvm_sync(), vmmem_kvm_stop() and
+ * vmmem_kvm_free() of any object tries again; until one of them succeeds the
+ * library keeps a duplicate of the descriptor.  If there is no descriptor left
+ * for that (EMFILE), the memory stays mapped as long as the process lives.  A
+ * caller that must know calls vmmem_kvm_stop() before.
  */
 struct vmmem_kvm *vmmem_kvm_free(struct vmmem_kvm *kvm);
 
 /*
- * vmmem_kvm_space() returns the space, for as long as the object follows it; NULL
- * after vmmem_kvm_stop(), and for NULL.  The object has a reference to it, and
- * the caller gets none.
+ * vmmem_kvm_space() returns the space, for as long as the object follows it;
+ * NULL after vmmem_kvm_stop(), and for NULL.  The object has a reference to it,
+ * and the caller gets none.
  */
 struct vmmem_space *vmmem_kvm_space(const struct vmmem_kvm *kvm);
 
@@ -211,6 +211,7 @@ struct vmmem_space *vmmem_kvm_space(const struct vmmem_kvm *kvm);
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
+ *   VMMEM_EFORKED    this process is a child
  *   what an update can be refused with; the rest is still left over
  */
 VMMEM_NODISCARD int vmmem_kvm_sync(struct vmmem_kvm *kvm);
@@ -226,11 +227,12 @@ size_t vmmem_kvm_slot_count(const struct vmmem_kvm *kvm);
 
 /*
  * vmmem_kvm_slot_at() stores the slot at 'index', in ascending order of guest
- * address from 0 on, as the virtual machine has it.  The region pointer is valid
- * until the next update.
+ * address from 0 on, as the virtual machine has it.  The region pointer is
+ * valid until the next update.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EFORKED      this process is a child
  *   VMMEM_EOUTOFRANGE  'index' is not below the count
  */
 VMMEM_NODISCARD int vmmem_kvm_slot_at(const struct vmmem_kvm *kvm, size_t index,
@@ -242,6 +244,7 @@ VMMEM_NODISCARD int vmmem_kvm_slot_at(const struct vmmem_kvm *kvm, size_t index,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' or 'ret_slot' is NULL
+ *   VMMEM_EFORKED    this process is a child
  *   VMMEM_EBADADDR   no slot holds 'gpa'
  */
 VMMEM_NODISCARD int vmmem_kvm_slot_find(const struct vmmem_kvm *kvm,
@@ -249,15 +252,15 @@ VMMEM_NODISCARD int vmmem_kvm_slot_find(const struct vmmem_kvm *kvm,
 					struct vmmem_slot *ret_slot);
 
 /*
- * vmmem_kvm_exclude() sets that a region gets no slot: what the guest does there
- * is an exit.  vmmem_kvm_set_guest_memfd() sets that its slot has the guest_memfd
- * of that descriptor, from 'offset' on.  vmmem_kvm_unset() takes back either.
- * Each is about this region, and not about aliases of it.  The region may be in
- * the space already: then its slot is changed at once.  Otherwise it is made so
- * when the region is inserted.
+ * vmmem_kvm_exclude() sets that a region gets no slot: what the guest does
+ * there is an exit.  vmmem_kvm_set_guest_memfd() sets that its slot has the
+ * guest_memfd of that descriptor, from 'offset' on.  vmmem_kvm_unset() takes
+ * back either.  Each is about this region, and not about aliases of it.  The
+ * region may be in the space already: then its slot is changed at once.
+ * Otherwise it is made so when the region is inserted.
  *
- * The object holds a reference to the region until the setting is taken back, an
- * update removes the region from the space, or the object is freed.  The
+ * The object holds a reference to the region until the setting is taken back,
+ * an update removes the region from the space, or the object is freed.  The
  * descriptor stays the caller's and is open for as long.
  *
  * Return 0, or
@@ -287,6 +290,7 @@ VMMEM_NODISCARD int vmmem_kvm_unset(struct vmmem_kvm *kvm,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT   'kvm' is NULL
+ *   VMMEM_EFORKED     this process is a child
  *   VMMEM_ENOREGION   no slot shows the region
  *   VMMEM_ENOBITMAP   a region has no bitmap
  *   VMMEM_ENOSUPPORT  a region has a guest_memfd
@@ -304,11 +308,12 @@ VMMEM_NODISCARD int vmmem_kvm_log_start(struct vmmem_kvm *kvm,
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL, or there is no start to take back
+ *   VMMEM_EFORKED    this process is a child
  *   -ENOMEM          from the allocator
  *   -errno           what KVM said
  *   what describe() returned, and what else an update can be refused with
- * After any but the first the start is taken back, but slots may go on logging
- * until vmmem_kvm_sync() or the next update.
+ * After any code except the first two the start is taken back, and slots may go
+ * on logging until vmmem_kvm_sync() or the next update.
  */
 VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
 				       struct vmmem_region *region);
@@ -338,8 +343,8 @@ VMMEM_NODISCARD int vmmem_kvm_log_collect(struct vmmem_kvm *kvm,
 
 /*
  * vmmem_kvm_log_collect_all() is vmmem_kvm_log_collect() of all regions, in the
- * shape of a callback that gets one pointer: 'kvm' is the object.  It is what the
- * 'collect' of a dirty log of the space wants (vmmem/dirty_log.h).
+ * shape of a callback that gets one pointer: 'kvm' is the object.  It is what
+ * the 'collect' of a dirty log of the space wants (vmmem/dirty_log.h).
  */
 VMMEM_NODISCARD int vmmem_kvm_log_collect_all(void *kvm);
 
@@ -363,6 +368,7 @@ VMMEM_NODISCARD int vmmem_kvm_add_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL, or the descriptor was not added
+ *   VMMEM_EFORKED    this process is a child
  *   -errno           what KVM said; the vCPU is still there
  */
 VMMEM_NODISCARD int vmmem_kvm_remove_vcpu(struct vmmem_kvm *kvm, int vcpu_fd);

@@ -24,18 +24,18 @@
  * If the hypervisor fails half-way, the table still says what it has, and a
  * plan for the old map leads back.  vmmem/kvm.h does all this for KVM.
  *
- * Each region of the map gets a slot, or several if it is longer than a slot may
- * be.  A region without a host address, or one that does not permit reading,
- * gets none: what the guest does there is an exit.
+ * Each region of the map gets a slot, or several if it is longer than a slot
+ * may be.  A region without a host address, or one that does not permit
+ * reading, gets none: what the guest does there is an exit.
  *
  * Neighbours that are one piece of memory share a slot: aliases of one region
  * whose host addresses follow one another as their guest addresses do, with the
  * same flags and the same log, and without a guest_memfd.  A slot of 1 MiB or
- * more is never deleted only to join it to its neighbours, as the guest finds no
- * memory there between the deletion and the making of the next slot: a neighbour
- * that comes gets a slot of its own, except if there are too few slots.  If part
- * of such a slot changes, it has to be deleted, and what is left of it is made
- * again.  With VMMEM_SLOT_TABLE_NO_JOIN this never happens.
+ * more is never deleted only to join it to its neighbours, as the guest finds
+ * no memory there between the deletion and the making of the next slot: a
+ * neighbour that comes gets a slot of its own, except if there are too few
+ * slots.  If part of such a slot changes, it has to be deleted, and what is
+ * left of it is made again.  With VMMEM_SLOT_TABLE_NO_JOIN this never happens.
  *
  * A table holds a reference to the region of each slot, so the memory stays
  * mapped for as long as the hypervisor may show it.
@@ -84,7 +84,7 @@ struct vmmem_slot {
 #define VMMEM_SLOT_OP_DELETE 1 /* take the slot away */
 #define VMMEM_SLOT_OP_MOVE 2   /* show the same at another guest address */
 #define VMMEM_SLOT_OP_CHANGE 3 /* the same, with other flags: LOG on or off */
-#define VMMEM_SLOT_OP_KEEP 4   /* nothing to do: another region, the same bytes */
+#define VMMEM_SLOT_OP_KEEP 4   /* nothing: another region, the same bytes */
 #define VMMEM_SLOT_OP_CREATE 5 /* make a slot of this number */
 
 /*
@@ -103,7 +103,7 @@ struct vmmem_slot_op {
 /* struct vmmem_slot_table_options' flags. */
 #define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* it moves a slot in one operation */
 #define VMMEM_SLOT_TABLE_NO_JOIN 2U  /* no slot shows several regions */
-/* No slot, in place of VMMEM_ESLOTALIGN, for a region that is not whole pages. */
+/* A region that is not whole pages gets no slot, and not VMMEM_ESLOTALIGN. */
 #define VMMEM_SLOT_TABLE_LEAVE_ODD 4U
 
 /*
@@ -127,15 +127,15 @@ struct vmmem_slot_table_options {
 	uint64_t max_len;
 
 	/*
-	 * Called for each region that has no slot of its own, for each plan, and
-	 * for all regions after vmmem_slot_table_redescribe().  'slot' says what
-	 * the table would do: the range, the host address or NULL,
+	 * Called for each region that has no slot of its own, for each plan,
+	 * and for all regions after vmmem_slot_table_redescribe().  'slot' says
+	 * what the table would do: the range, the host address or NULL,
 	 * VMMEM_SLOT_READ_ONLY or not, and VMMEM_SLOT_NONE where there would be
 	 * no slot.  The callback may change the host address, the flags,
 	 * guest_memfd and its offset.  For a region that shares a slot it is
 	 * called for each plan, and has to give the same answer until
-	 * vmmem_slot_table_redescribe().  It returns 0, or a negative code, which
-	 * becomes that of the plan.  (Nothing is changed)
+	 * vmmem_slot_table_redescribe().  It returns 0, or a negative code,
+	 * which becomes that of the plan.  (Nothing is changed)
 	 */
 	int (*describe)(void *opaque, const struct vmmem_region *region,
 			struct vmmem_slot *slot);
@@ -146,8 +146,8 @@ struct vmmem_slot_table_options {
 };
 
 /*
- * vmmem_slot_table_new() makes a table without slots.  'options' is copied; NULL
- * is the same as all of it 0.  The caller frees the table.
+ * vmmem_slot_table_new() makes a table without slots.  'options' is copied;
+ * NULL is the same as all of it 0.  The caller frees the table.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'ret_slots' is NULL; the page size is not a power of
@@ -215,9 +215,9 @@ VMMEM_NODISCARD int vmmem_slot_table_find(const struct vmmem_slot_table *slots,
  * first.
  *
  * A slot stays as it is if range, host address, guest_memfd and bitmap are the
- * same and both or neither are read-only.  The slots of the table are as before,
- * and the table has room for what is planned.  The plan holds a reference to 'map'; the caller
- * frees it.
+ * same and both or neither are read-only.  The slots of the table are as
+ * before, and the table has room for what is planned.  The plan holds a
+ * reference to 'map'; the caller frees it.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT   'slots', 'map' or 'ret_plan' is NULL; describe() set an
@@ -290,18 +290,18 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
 int vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number);
 
 /*
- * vmmem_slot_table_exclude() sets that a region gets no slot: what the guest does
- * there is an exit.  vmmem_slot_table_set_guest_memfd() sets that its slot has
- * the guest_memfd of that descriptor, from 'offset' on; then it needs no host
- * address.  vmmem_slot_table_unset() takes back either.  A region has one of
- * these settings, the last one.  They are about this object, not about aliases
- * of it.  They do without a callback what describe() does with one, and
+ * vmmem_slot_table_exclude() sets that a region gets no slot: what the guest
+ * does there is an exit.  vmmem_slot_table_set_guest_memfd() sets that its slot
+ * has the guest_memfd of that descriptor, from 'offset' on; then it needs no
+ * host address.  vmmem_slot_table_unset() takes back either.  A region has one
+ * of these settings, the last one.  They are about this object, not about
+ * aliases of it.  They do without a callback what describe() does with one, and
  * describe(), if there is one, finds them in 'slot' and may change them.
  *
  * Plans that are made from then on are about all regions again, as after
- * vmmem_slot_table_redescribe().  The table holds a reference to the region until
- * the setting is taken back or the table is freed.  The descriptor stays the
- * caller's and is open for as long.
+ * vmmem_slot_table_redescribe().  The table holds a reference to the region
+ * until the setting is taken back or the table is freed.  The descriptor stays
+ * the caller's and is open for as long.
  *
  * Return 0, or
  *   VMMEM_EARGUMENT  'slots' or 'region' is NULL, 'guest_memfd' is negative

@@ -165,11 +165,8 @@ commit(void *opaque, struct vmmem_collection *old_map,
 	(void)old_map;
 	if (vmmem_kvm_lock(kvm) != 0)
 		return 0;
-	rc = vmmem_kvm_run(kvm, kvm->freed ? kvm->map : new_map);
-	if (kvm->freed) {
-		kvm->pending = rc != 0;
-		rc = 0;
-	} else if (rc == 0 || kvm->closing) {
+	rc = vmmem_kvm_run(kvm, new_map);
+	if (rc == 0 || kvm->closing) {
 		vmmem_kvm_set_map(kvm, new_map);
 		kvm->pending = rc != 0;
 	} else {
@@ -202,7 +199,7 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 	(void)new_map;
 	if (vmmem_kvm_lock(kvm) != 0)
 		return;
-	if (!kvm->freed && (kvm->map != old_map || kvm->pending)) {
+	if (kvm->map != old_map || kvm->pending) {
 		vmmem_kvm_set_map(kvm, old_map);
 		(void)vmmem_kvm_settle(kvm);
 	}

@@ -2,8 +2,8 @@
 /*
  * The end of a kvm object.  KVM may refuse to delete a slot.  As long as it has
  * the slot, the guest can reach the memory of it, so the memory must stay
- * mapped.  vmmem_kvm_stop() says so to the caller.  vmmem_kvm_free() cannot: what
- * it could not delete is kept in a list, and other calls try again.
+ * mapped.  vmmem_kvm_stop() says so to the caller.  vmmem_kvm_free() cannot:
+ * what it could not delete is kept in a list, and other calls try again.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
@@ -44,6 +44,11 @@ vmmem_kvm_listener_gone(void *opaque)
 {
 	struct vmmem_kvm *kvm = opaque;
 
+	/* Freed in a callback, on this thread: only this was missing. */
+	if (kvm->freed) {
+		vmmem_kvm_destroy(kvm);
+		return;
+	}
 	/*
 	 * Release: the thread that frees the object sees all that callbacks
 	 * have done to it.  From here on it may be freed.
@@ -180,17 +185,16 @@ vmmem_kvm_retry(void)
 VMMEM_API struct vmmem_kvm *
 vmmem_kvm_free(struct vmmem_kvm *kvm)
 {
-	bool done;
+	bool alone, empty = true;
 	int cancel;
 
 	if (kvm == NULL)
 		return NULL;
 	cancel = vmmem_cancel_off();
 	set_closing(kvm);
-	done = leave_space(kvm);
+	alone = leave_space(kvm);
 	if (vmmem_kvm_lock(kvm) == 0) {
-		kvm->freed = true;
-		done = let_go(kvm) == 0 && done;
+		empty = let_go(kvm) == 0;
 		vmmem_kvm_unlock(kvm);
 	}
 	vmmem_kvm_retry();
@@ -198,8 +202,11 @@ vmmem_kvm_free(struct vmmem_kvm *kvm)
 	vmmem_kvm_drop_rings(kvm);
 	if (kvm->options.destroy != NULL)
 		kvm->options.destroy(kvm->options.opaque);
-	if (done) {
+	if (empty && alone) {
 		vmmem_kvm_destroy(kvm);
+	} else if (empty) {
+		/* The writer, which is this thread, ends the listener later. */
+		kvm->freed = true;
 	} else {
 		/*
 		 * The caller may close its descriptor now.  Without one of our

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * KVM's dirty log.  The order that loses nothing: KVM says what is dirty, then
- * is told to watch those pages again, then they are marked, then whoever takes
- * the marks reads them.  Marked any earlier, a page could be taken and read by
- * another thread and written once more before KVM watches it.  With
- * KVM_GET_DIRTY_LOG the first two are one call.  What KVM has said may not be
- * asked again, so the marks are made whatever fails in between.
+ * KVM's dirty log.  The order that loses nothing: KVM says which pages are
+ * dirty, then the library tells KVM to watch those pages again, then it marks
+ * them, then the thread that takes the marks reads the pages.  If a page were
+ * marked earlier, another thread could take and read it, and a vCPU could write
+ * it once more before KVM watches it.  With KVM_GET_DIRTY_LOG the first two are
+ * one call.  KVM does not say the same twice, so the library makes the marks
+ * whatever fails in between.
  */
 #include <vmmem/bitmap.h>
 #include <vmmem/error.h>
@@ -115,7 +116,7 @@ vmmem_kvm_log_reserve(struct vmmem_kvm *kvm, uint64_t len)
 	words = reallocarray(kvm->words, count, sizeof(*words));
 	if (words == NULL)
 		return -ENOMEM;
-	/* KVM sets them all, but not every tool that looks on knows that. */
+	/* KVM sets them all.  Not every tool that looks on knows that. */
 	memset(&words[kvm->word_count], 0,
 	       (count - kvm->word_count) * sizeof(*words));
 	kvm->words = words;
@@ -200,9 +201,9 @@ vmmem_kvm_fetch(struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
 	if (rc < 0)
 		return rc;
 	/*
-	 * The marks come last: who finds one, on any thread, may read at once,
-	 * and what is written after that must be logged.  They come in any
-	 * case, as what was cleared is not told again.
+	 * The marks come last: a thread that finds one may read the page at
+	 * once, and what a vCPU writes after that must be logged.  The library
+	 * makes them in any case, as KVM does not say again what was cleared.
 	 */
 	if (goes_on && kvm->options.log != VMMEM_KVM_LOG_GET)
 		rc = clear_words(kvm, slot);

@@ -86,7 +86,7 @@ struct vmmem_kvm {
 	bool pending;		      /* they do not yet: a run failed */
 	bool touched;		      /* the last run has changed something */
 	bool closing;		      /* commit() lets go, whatever KVM says */
-	bool freed;		      /* the program has no handle any more */
+	bool freed;		      /* ends when its listener does */
 	struct vmmem_kvm *next;	      /* of those in the list of remains */
 
 	uint32_t starts; /* for all */
@@ -159,7 +159,7 @@ vmmem_kvm_unlock(const struct vmmem_kvm *kvm)
 	vmmem_cancel_back(cancel);
 }
 
-/* All of these want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
+/* These want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
 int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
 /* vmmem_kvm_run() makes the slots those of 'map', or as many as it can. */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * KVM's dirty rings.  A vCPU that is about to write to a page that is watched
- * puts it into its ring, so the bytes may come after the entry: they are there
- * to be read once KVM has been given the entry back and watches the page again.
- * So it is marked then and no earlier: who finds a mark, on any thread, may read
- * at once.  KVM may use the entry for another page by then, so each is copied.
+ * KVM's dirty rings.  When a vCPU is about to write to a page that KVM watches,
+ * KVM puts the page into the vCPU's ring, so the bytes may come after the
+ * entry.  They are there to be read once the library has given the entry back
+ * and KVM watches the page again.  The library marks the page then and no
+ * earlier: a thread that finds a mark may read at once.  By then KVM may have
+ * used the entry for another page, so the library copies each entry.
  *
- * KVM should never run out of entries, as it stops a vCPU before.  But one that
- * emulates many instructions in a row may only look between them, and it writes
- * over the oldest entries then.  Rings that lost something say nothing certain
- * any more, now or later: a page of a lost entry is not watched again.  So from
- * then on everything that is logged counts as dirty, each time.
+ * KVM should never run out of entries, as it stops a vCPU before.  However,
+ * while KVM emulates many instructions of a vCPU in a row, it may look only
+ * between them, and then it writes over the oldest entries.  Rings that lost an
+ * entry say nothing certain any more, now or later: KVM does not watch the page
+ * of a lost entry again.  So from then on everything that is logged counts as
+ * dirty, each time.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
@@ -37,7 +39,7 @@ entry_at(const struct vmmem_kvm *kvm, struct vmmem_kvm_gfn *entries,
 	return &entries[index & (kvm->ring_entries - 1)];
 }
 
-/* mark_entry() marks one page, whosever slot it is in. */
+/* mark_entry() marks one page, or tells the caller of one of its own slots. */
 static void
 mark_entry(const struct vmmem_kvm *kvm, const struct vmmem_kvm_gfn *entry)
 {
@@ -63,8 +65,8 @@ flags_at(const struct vmmem_kvm *kvm, const struct vmmem_kvm_ring *ring,
 	 uint32_t index)
 {
 	/*
-	 * Acquire: KVM fills an entry in before it says DIRTY, and is done with
-	 * it before it clears the flags.
+	 * Acquire, against KVM on a vCPU's thread: KVM fills an entry in before
+	 * it stores DIRTY, and is done with it before it clears the flags.
 	 */
 	return __atomic_load_n(&entry_at(kvm, ring->entries, index)->flags,
 			       __ATOMIC_ACQUIRE);
@@ -85,10 +87,10 @@ fetch_next(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 		entry_at(kvm, ring->entries, ring->fetch);
 	struct vmmem_kvm_gfn *seen = entry_at(kvm, ring->seen, ring->fetch);
 
-	/* Relaxed: the flags say that KVM is done with them. */
+	/* Relaxed: KVM stored both before the flags, which were acquired. */
 	seen->slot = __atomic_load_n(&entry->slot, __ATOMIC_RELAXED);
 	seen->offset = __atomic_load_n(&entry->offset, __ATOMIC_RELAXED);
-	/* Release: KVM may fill it in again once it sees this. */
+	/* Release: KVM may fill the entry in again once it sees this. */
 	__atomic_store_n(&entry->flags, VMMEM_KVM_GFN_RESET, __ATOMIC_RELEASE);
 	ring->fetch++;
 }
@@ -138,16 +140,17 @@ give_back(struct vmmem_kvm *kvm, uint64_t count)
 }
 
 /*
- * resume() has KVM go on taking entries back, if it waits at one that nobody
- * will give it.  Where it writes over an entry after that was given back and
- * before it has taken it, it comes to it twice: the second time it finds no
- * flags, and waits.  All behind that stays given, and in the end the ring is
- * full for ever, and the vCPU stands still.
+ * resume() makes KVM go on taking entries back, if KVM waits at an entry that
+ * nobody will give back.  If KVM writes over an entry that was given back,
+ * before KVM has taken it, KVM comes to it twice.  The second time KVM finds no
+ * flags, and stops there.  All entries behind it stay given, in the end the
+ * ring is full for ever, and the vCPU stands still.
  *
- * What is given and not taken ends at 'fetch'.  Where KVM waits nobody tells, but
- * it is before that, and nothing between has flags: so one after the other is
- * given, backwards, until KVM has taken the last.  More than that must not be
- * given, as KVM would take entries that it has not filled.
+ * The entries that are given and not taken end at 'fetch'.  KVM does not say
+ * where it stopped.  It is before those, and no entry between has flags.  So
+ * the library gives the entries between one after the other, from the end,
+ * until KVM has taken the last one.  Never more: KVM would then take entries
+ * that it has not filled.
  */
 static void
 resume(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)

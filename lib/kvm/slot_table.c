@@ -190,7 +190,7 @@ vmmem_slot_table_reserve(struct vmmem_slot_table *slots, size_t count,
 	return 0;
 }
 
-/* take_out() takes an entry out of the order, but leaves it as it is. */
+/* take_out() takes an entry out of the order, and does not change it. */
 static void
 take_out(struct vmmem_slot_table *slots,
 	 const struct vmmem_slot_table_entry *entry)

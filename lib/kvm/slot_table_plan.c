@@ -22,7 +22,7 @@
  */
 #define JOIN_BELOW (UINT64_C(1) << 20)
 
-/* Nobody on the other side. */
+/* There is none on the other side. */
 #define NO_MATE SIZE_MAX
 
 /* One that is there, or one that is wanted, and which of the others it is. */
@@ -196,9 +196,9 @@ log_at(const struct vmmem_slot *slot)
 }
 
 /*
- * shows() tells whether 'slot' begins with the byte that is at 'offset' from the
- * beginning of 'other', and is of the same kind: what the guest writes there is
- * marked in one place, if at all.
+ * shows() tells whether 'slot' begins with the byte that is at 'offset' from
+ * the beginning of 'other', and is of the same kind: what the guest writes
+ * there is marked in one place, if at all.
  */
 static bool
 shows(const struct vmmem_slot *slot, const struct vmmem_slot *other,
@@ -217,7 +217,7 @@ shows(const struct vmmem_slot *slot, const struct vmmem_slot *other,
 	       (bitmap == NULL || log_at(slot) == log_at(other) + offset);
 }
 
-/* Memory that is the same but for where the guest sees it. */
+/* Memory that is the same, except where the guest sees it. */
 static bool
 same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 {
@@ -308,8 +308,9 @@ gather_part(struct work *work, uint64_t from, uint64_t to, size_t *at)
 }
 
 /*
- * next_keeper() returns the next slot, from index 'i' on, that shows part of the
- * run and is too long to be deleted for its neighbours; NULL if there is none.
+ * next_keeper() returns the next slot, from index 'i' on, that shows part of
+ * the run and is too long to be deleted for its neighbours; NULL if there is
+ * none.
  */
 static const struct vmmem_slot *
 next_keeper(const struct work *work, size_t *i)

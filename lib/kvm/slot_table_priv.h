@@ -9,7 +9,7 @@
 
 struct vmmem_slot_table_entry {
 	struct vmmem_slot slot; /* without a region: a number that is free */
-	bool spoilt;		/* is not what it says */
+	bool spoilt;		/* the hypervisor may have another, or none */
 	bool doomed;		/* while planning: will be deleted */
 };
 
@@ -40,7 +40,7 @@ struct vmmem_slot_table {
 	size_t note_count;
 	size_t note_len;
 
-	/* How often descriptions have changed, and how often that was done. */
+	/* How often descriptions changed, and up to which plans followed. */
 	uint64_t asked;
 	uint64_t described;
 
@@ -106,8 +106,8 @@ vmmem_slot_root(const struct vmmem_region *region)
 }
 
 /*
- * vmmem_slot_table_position() returns the index of the first slot that starts above
- * 'gpa', the count if none does.
+ * vmmem_slot_table_position() returns the index of the first slot that starts
+ * above 'gpa', the count if none does.
  */
 size_t vmmem_slot_table_position(const struct vmmem_slot_table *slots,
 				 uint64_t gpa);

@@ -164,7 +164,7 @@ class DirtyLogs(Case):
         builder = self.builder(0x10000, PAGE)
         lib.region_builder_set_tracking(builder, UNIT)
         memory = self.collection(self.build(builder))
-        space = lib.get("space_new", memory)
+        space = lib.get("space_new", memory, None)
         self.addCleanup(lib.space_unref, space)
         log = lib.get("dirty_log_new", space, None)
         self.assertEqual(address(lib.dirty_log_space(log)), address(space))

@@ -29,7 +29,7 @@ from vhost import ProvokedByVhost, Vhost
 
 # Codes that are provoked elsewhere, in machines.py and translated.py, and those
 # that it takes another system to see.
-RESERVED = {"EEXISTS", "EFORKED", "EIOMMUMISS", "ENOBITMAP", "ENOSLOT",
+RESERVED = {"EFORKED", "EIOMMUMISS", "ENOBITMAP", "ENOSLOT",
             "ENOSUPPORT", "ESLOTALIGN", "ESELFWAIT", "EUNLOGGED"}
 
 
