@@ -414,16 +414,19 @@ vmmem_fence(int order)
 
 /*
  * A reader's sections.  docs/space.md says why they are right, and
- * docs/models/section.pml checks it.  These two are the good case, which the
- * library compiles too.
+ * docs/models/section.pml checks it.
  */
-VMMEM_INLINE_PART struct vmmem_collection *
-vmmem_inline_enter(struct vmmem_reader *reader)
+VMMEM_INLINE struct vmmem_collection *
+vmmem_reader_enter(struct vmmem_reader *reader)
 {
-	const struct vmmem_reader_view *view = reader->view;
+	const struct vmmem_reader_view *view;
 	struct vmmem_collection *map;
 	uint64_t generation;
 
+	/* Only its own thread stores 'section': no order is needed here. */
+	if (reader == NULL || reader->section != 0)
+		return vmmem_inline_call_enter(reader);
+	view = reader->view;
 	/*
 	 * Relaxed, and no instruction for the fence, which only keeps the
 	 * compiler from loading first.  The processor may; a writer makes every
@@ -444,31 +447,17 @@ vmmem_inline_enter(struct vmmem_reader *reader)
 	return map;
 }
 
-VMMEM_INLINE_PART void
-vmmem_inline_leave(struct vmmem_reader *reader)
-{
-	/* Release: what the section saw comes before its end. */
-	__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
-}
-
-VMMEM_INLINE struct vmmem_collection *
-vmmem_reader_enter(struct vmmem_reader *reader)
-{
-	/* Only its own thread stores 'section': no order is needed here. */
-	if (reader == NULL || reader->section != 0)
-		return vmmem_inline_call_enter(reader);
-	return vmmem_inline_enter(reader);
-}
-
 VMMEM_INLINE void
 vmmem_reader_leave(struct vmmem_reader *reader)
 {
 	/* Relaxed: a writer may ask for barriers by it, to be noticed later. */
 	if (reader == NULL ||
-	    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) != 0)
+	    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) != 0) {
 		vmmem_inline_call_leave(reader);
-	else
-		vmmem_inline_leave(reader);
+		return;
+	}
+	/* Release: what the section saw comes before its end. */
+	__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
 }
 
 VMMEM_INLINE uint64_t

@@ -41,6 +41,22 @@
 			order);                                            \
 	}
 
+/* The same for reads and writes, which are made in any other way elsewhere. */
+#define VMMEM_TYPED_SAME(object, handle, at, type, bits)                   \
+	VMMEM_API int vmmem_##object##_read_##type(                        \
+		handle, uint64_t at, uint##bits##_t *ret_value)            \
+		__attribute__((__alias__("vmmem_" #object                  \
+					 "_read_u" #bits)));               \
+	VMMEM_API int vmmem_##object##_write_##type(                       \
+		handle, uint64_t at, uint##bits##_t value)                 \
+		__attribute__((__alias__("vmmem_" #object                  \
+					 "_write_u" #bits)));
+
+#define VMMEM_TYPED_SAME_ALL(object, handle, at, order)                    \
+	VMMEM_TYPED_SAME(object, handle, at, order##16, 16)                \
+	VMMEM_TYPED_SAME(object, handle, at, order##32, 32)                \
+	VMMEM_TYPED_SAME(object, handle, at, order##64, 64)
+
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define VMMEM_ORDERED_LITTLE VMMEM_ORDERED_SAME
 #define VMMEM_ORDERED_BIG VMMEM_ORDERED_SWAP

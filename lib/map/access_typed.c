@@ -4,6 +4,7 @@
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
 
+#include "guest/byte_order.h"
 #include "map/access_priv.h"
 #include "base/api.h"
 #include "map/collection_priv.h"
@@ -164,20 +165,29 @@ READ(u8, uint8_t, uint8_t, NATIVE_GET)
 READ(u16, uint16_t, uint16_t, NATIVE_GET)
 READ(u32, uint32_t, uint32_t, NATIVE_GET)
 READ(u64, uint64_t, uint64_t, NATIVE_GET)
-READ(le16, vmmem_le16, uint16_t, vmmem_le16_get)
-READ(le32, vmmem_le32, uint32_t, vmmem_le32_get)
-READ(le64, vmmem_le64, uint64_t, vmmem_le64_get)
-READ(be16, vmmem_be16, uint16_t, vmmem_be16_get)
-READ(be32, vmmem_be32, uint32_t, vmmem_be32_get)
-READ(be64, vmmem_be64, uint64_t, vmmem_be64_get)
 
 WRITE(u8, uint8_t, uint8_t, NATIVE_SET)
 WRITE(u16, uint16_t, uint16_t, NATIVE_SET)
 WRITE(u32, uint32_t, uint32_t, NATIVE_SET)
 WRITE(u64, uint64_t, uint64_t, NATIVE_SET)
-WRITE(le16, vmmem_le16, uint16_t, vmmem_le16_set)
-WRITE(le32, vmmem_le32, uint32_t, vmmem_le32_set)
-WRITE(le64, vmmem_le64, uint64_t, vmmem_le64_set)
+
+/* In the host's own order they are the same functions. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+VMMEM_TYPED_SAME_ALL(collection, const struct vmmem_collection *collection,
+		     gpa, le)
+READ(be16, vmmem_be16, uint16_t, vmmem_be16_get)
+READ(be32, vmmem_be32, uint32_t, vmmem_be32_get)
+READ(be64, vmmem_be64, uint64_t, vmmem_be64_get)
 WRITE(be16, vmmem_be16, uint16_t, vmmem_be16_set)
 WRITE(be32, vmmem_be32, uint32_t, vmmem_be32_set)
 WRITE(be64, vmmem_be64, uint64_t, vmmem_be64_set)
+#else
+VMMEM_TYPED_SAME_ALL(collection, const struct vmmem_collection *collection,
+		     gpa, be)
+READ(le16, vmmem_le16, uint16_t, vmmem_le16_get)
+READ(le32, vmmem_le32, uint32_t, vmmem_le32_get)
+READ(le64, vmmem_le64, uint64_t, vmmem_le64_get)
+WRITE(le16, vmmem_le16, uint16_t, vmmem_le16_set)
+WRITE(le32, vmmem_le32, uint32_t, vmmem_le32_set)
+WRITE(le64, vmmem_le64, uint64_t, vmmem_le64_set)
+#endif

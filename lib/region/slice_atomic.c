@@ -207,9 +207,16 @@ INTEGER(u8, 8, SAME, SAME)
 INTEGER(u16, 16, SAME, SAME)
 INTEGER(u32, 32, SAME, SAME)
 INTEGER(u64, 64, SAME, SAME)
-INTEGER(le16, 16, vmmem_le16_to_host, vmmem_le16_from_host)
-INTEGER(le32, 32, vmmem_le32_to_host, vmmem_le32_from_host)
-INTEGER(le64, 64, vmmem_le64_to_host, vmmem_le64_from_host)
+
+/* In the host's own order they are the same functions. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+VMMEM_TYPED_SAME_ALL(slice, const struct vmmem_slice *slice, offset, le)
 INTEGER(be16, 16, vmmem_be16_to_host, vmmem_be16_from_host)
 INTEGER(be32, 32, vmmem_be32_to_host, vmmem_be32_from_host)
 INTEGER(be64, 64, vmmem_be64_to_host, vmmem_be64_from_host)
+#else
+VMMEM_TYPED_SAME_ALL(slice, const struct vmmem_slice *slice, offset, be)
+INTEGER(le16, 16, vmmem_le16_to_host, vmmem_le16_from_host)
+INTEGER(le32, 32, vmmem_le32_to_host, vmmem_le32_from_host)
+INTEGER(le64, 64, vmmem_le64_to_host, vmmem_le64_from_host)
+#endif

@@ -9,7 +9,6 @@
 #define VMMEM_INLINE extern __inline__ __attribute__((__gnu_inline__))
 
 #include <vmmem/error.h>
-#include <vmmem/inline.h>
 #include <vmmem/reader.h>
 
 #include <errno.h>
@@ -108,7 +107,7 @@ enter_slow(struct vmmem_reader *reader)
 		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
 		return reader->map;
 	}
-	/* What vmmem_inline_enter() does, with a barrier of its own. */
+	/* What vmmem_reader_enter() does, with a barrier of its own. */
 	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
 			 __ATOMIC_RELAXED);
 	/* Pairs with the fence in vmmem_epoch_horizon(). */
@@ -122,13 +121,40 @@ enter_slow(struct vmmem_reader *reader)
 	return reader->map;
 }
 
+/*
+ * This is vmmem/inline.h's vmmem_reader_enter(), which a file that defines the
+ * function cannot include.  docs/space.md says why it is right.
+ */
 VMMEM_API struct vmmem_collection *
 vmmem_reader_enter(struct vmmem_reader *reader)
 {
+	const struct vmmem_reader_view *view;
+	struct vmmem_collection *map;
+	uint64_t generation;
+
 	/* Only its own thread stores 'section': no order is needed here. */
 	if (!likely(reader != NULL && reader->section == 0))
 		return enter_slow(reader);
-	return vmmem_inline_enter(reader);
+	view = reader->view;
+	/*
+	 * Relaxed, and no instruction for the fence, which only keeps the
+	 * compiler from loading first.  The processor may; a writer makes every
+	 * thread pass a barrier before it asks who is in a section.
+	 */
+	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
+			 __ATOMIC_RELAXED);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	/* Acquire: the map loaded next is at least the one of this number. */
+	generation = __atomic_load_n(&view->generation, __ATOMIC_ACQUIRE);
+	/* Acquire: the map is found whole. */
+	map = __atomic_load_n(&view->current, __ATOMIC_ACQUIRE);
+	reader->map = map;
+	/*
+	 * Release: a writer that sees this section, and none before it, drops
+	 * what earlier sections saw after they saw it.
+	 */
+	__atomic_store_n(&reader->section, generation, __ATOMIC_RELEASE);
+	return map;
 }
 
 /* leave_slow() ends a section within one, or of a reader with barriers. */
@@ -157,7 +183,8 @@ vmmem_reader_leave(struct vmmem_reader *reader)
 		    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) == 0))
 		leave_slow(reader);
 	else
-		vmmem_inline_leave(reader);
+		/* Release: what the section saw comes before its end. */
+		__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
 }
 
 VMMEM_API uint64_t
