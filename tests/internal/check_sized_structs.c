@@ -331,10 +331,11 @@ give(const struct row *row, size_t size)
 	memset(caller.bytes, 0, len);
 	caller.size = size;
 	rc = row->give(&caller);
-	for (i = len; i < sizeof(caller); i++)
-		ck_assert_msg(caller.bytes[i] == GARBAGE,
-			      "%s of %zu bytes: byte %zu was written",
-			      row->name, size, i);
+	for (i = len; i < sizeof(caller) && caller.bytes[i] == GARBAGE; i++)
+		continue;
+	ck_assert_msg(i == sizeof(caller),
+		      "%s of %zu bytes: byte %zu was written", row->name, size,
+		      i);
 	ck_assert_uint_eq(caller.size, size);
 	return rc;
 }
@@ -428,6 +429,8 @@ make_suite(void)
 	TCase *tcase = tcase_create("each");
 	const int count = (int)ARRAY_LEN(rows);
 
+	/* Sanitizers and valgrind take their time. */
+	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, the_first_version_is_taken, 0, count);
 	tcase_add_loop_test(tcase, each_size_between_is_taken, 0, count);
 	tcase_add_loop_test(tcase, a_newer_one_that_is_zero_behind_is_taken,
