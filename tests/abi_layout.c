@@ -9,6 +9,7 @@
 #include <vmmem/atomic.h>
 #include <vmmem/bitmap.h>
 #include <vmmem/collection.h>
+#include <vmmem/diff.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
@@ -27,6 +28,7 @@
 #include <vmmem/residency.h>
 #include <vmmem/slice.h>
 #include <vmmem/slot_table.h>
+#include <vmmem/space.h>
 #include <vmmem/version.h>
 #include <vmmem/vhost.h>
 
