@@ -230,6 +230,37 @@ VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 size_t vmmem_space_retired(const struct vmmem_space *space);
 
 /*
+ * vmmem_space_describe() writes the space as text, for people: a line for the
+ * space, one for each reader, one for each listener in the order of their
+ * priorities, and one for each region of the current map in ascending order.
+ *
+ *     space NAME generation N retired N
+ *     reader NAME outside
+ *     reader NAME in N
+ *     listener NAME priority N
+ *     START-LAST KIND PROTECTION LENGTH NAME
+ *     START-LAST alias PROTECTION LENGTH NAME of NAME+OFFSET
+ *
+ * Numbers of a region are hexadecimal, others are decimal; 'in' is followed by
+ * the generation that the section sees, or 1.  An object without a name is "-".
+ * Bytes of a name that are not printable, and spaces, are "?".  No host address
+ * is told.  Programs should not read the text: words may be added to a line.
+ *
+ * 'buf' gets as much as fits into 'capacity' bytes, always with a zero byte at
+ * the end.  'ret_len', which may be NULL, gets the length of all of the text
+ * without that byte, with 0 and with VMMEM_ENOROOM.  'buf' may be NULL if
+ * 'capacity' is 0.  Waits for callbacks that another thread is in; may be called
+ * in a callback, and not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM    the text is longer than 'capacity' - 1 bytes
+ *   VMMEM_EARGUMENT  'space' is NULL, or 'buf' is and 'capacity' is not 0
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
+					 size_t capacity, size_t *ret_len);
+
+/*
  * A process that forks while other threads use a space, and whose child goes on
  * to use it other than by reading, calls vmmem_space_before_fork() and then
  * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
