@@ -3,8 +3,8 @@
  * vmmem/space.h - where devices find the current memory map while others
  * replace it.
  *
- * A space holds one collection, the current map.  Readers borrow it, writers
- * put another in its place; neither waits for the other:
+ * A space holds one collection, the current map.  Readers borrow the map, and
+ * writers put another map in its place; neither waits for the other:
  *
  *     device threads  make a reader (vmmem/reader.h) once, and with it borrow
  *                     the map for as long as one access or one request takes
@@ -17,12 +17,12 @@
  *     listeners       are told what changes, before it does, and may refuse
  *                     (vmmem/listener.h)
  *
- * A map that was replaced is retired.  The space keeps its own reference to it
- * until no reader can see it and nobody else holds one; then a writer, or
- * vmmem_space_synchronize(), drops it, and with it unmaps what was only mapped
- * for it.  So a thread that borrows a map, or takes a reference from
- * vmmem_space_get() and drops it again, never unmaps guest memory, however long
- * it took.
+ * A map that was replaced is retired.  The space keeps its own reference to the
+ * retired map until no section can see it and no caller holds a reference.  Then
+ * a writer, or vmmem_space_synchronize(), drops the map, and unmaps the memory
+ * that only this map had.  So a thread that borrows a map, or takes a reference
+ * from vmmem_space_get() and drops it again, never unmaps guest memory, however
+ * long it took.
  *
  * All functions may be called by any thread that holds a reference to the
  * space.  A child that fork() made may read, through the reader of the thread
@@ -166,8 +166,8 @@ VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
 
 /*
  * vmmem_space_replace() makes 'map' the current map, and takes a reference.
- * Who computes 'map' from the current one must do so in an update, or the
- * change of another writer is lost.
+ * A caller that computes 'map' from the current map must do so in an update, or
+ * the change of another writer is lost.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'map' is NULL
