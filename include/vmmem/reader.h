@@ -28,12 +28,13 @@
  * when no section is open.  So a task that a runtime moves between threads keeps
  * no section across a point where it may move: an await of Rust, a blocking call
  * on a virtual thread of Java; Go calls runtime.LockOSThread() first.
- * vmmem_space_enter() has no such rule.  A signal handler uses a reader of its own, and not
- * the reader of the thread that it interrupts.  A thread that ends within a
- * section leaves the section open until vmmem_reader_leave() or
- * vmmem_reader_free() is called by another thread.
+ * vmmem_space_enter() has no such rule.
  *
- * Since: 0.1, all of it.
+ * A signal handler uses a reader of its own, and not the reader of the thread
+ * that it interrupts.  A thread that ends within a section leaves the section
+ * open until another thread calls vmmem_reader_leave() or vmmem_reader_free().
+ *
+ * Since: 0.1, and 0.9 where a function says so.
  */
 #ifndef VMMEM_READER_H
 #define VMMEM_READER_H
