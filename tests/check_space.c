@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Spaces on one thread: the current map, what is retired, and when it goes. */
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include <vmmem/vmmem.h>
@@ -243,6 +245,81 @@ START_TEST(sections_without_a_reader)
 	ck_assert_uint_eq(vmmem_space_enter(NULL, &map), 0);
 	ck_assert_ptr_null(map);
 	vmmem_space_leave(NULL, 0);
+}
+END_TEST
+
+static char described[1024];
+
+static int
+describe_within(void *opaque, struct vmmem_region *region)
+{
+	(void)region;
+	*(int *)opaque = vmmem_space_describe(space, described,
+					      sizeof(described), NULL);
+	return 0;
+}
+
+/* What there is, in words, as far as there is room. */
+START_TEST(text)
+{
+	const struct vmmem_space_options named = { .size = sizeof(named),
+						   .name = "a guest" };
+	const struct vmmem_reader_options vcpu = { .size = sizeof(vcpu),
+						   .name = "vcpu0" };
+	const struct vmmem_listener_options ear = { .size = sizeof(ear),
+						    .name = "ear",
+						    .priority = -3 };
+	const struct vmmem_listener_ops ops = { .size = sizeof(ops),
+						.added = describe_within };
+	struct vmmem_region *region = region_of(0x10000, 0x2000), *alias;
+	struct vmmem_collection *map = guest_of_one(region);
+	struct vmmem_space *made = NULL, *before = space;
+	struct vmmem_listener *listener = NULL;
+	struct vmmem_reader *reader = NULL;
+	char expected[1024], cut[16];
+	int rc_within = -1;
+	size_t len = 0, all;
+
+	assert_ok(vmmem_space_new(map, &named, &made));
+	space = made;
+	assert_ok(vmmem_reader_new(made, &vcpu, &reader));
+	assert_ok(vmmem_listener_new(made, &ops, &rc_within, &ear, &listener));
+	assert_ok(rc_within);
+	assert_ok(vmmem_region_new_alias(0x80000, 0x1000,
+					 vmmem_collection_region(map, 0),
+					 0x1000, &alias));
+	assert_ok(vmmem_space_insert(made, alias));
+	vmmem_region_unref(alias);
+	(void)vmmem_reader_enter(reader);
+	snprintf(expected, sizeof(expected),
+		 "space a?guest generation %llu retired %zu\n"
+		 "reader vcpu0 in %llu\n"
+		 "listener ear priority -3\n"
+		 "0000000000010000-0000000000011fff anonymous rw- 0x2000 -\n"
+		 "0000000000080000-0000000000080fff alias rw- 0x1000 - "
+		 "of -+0x1000\n",
+		 (unsigned long long)vmmem_space_generation(made),
+		 vmmem_space_retired(made),
+		 (unsigned long long)vmmem_space_generation(made));
+	assert_ok(vmmem_space_describe(made, described, sizeof(described),
+				       &len));
+	ck_assert_str_eq(described, expected);
+	ck_assert_uint_eq(len, strlen(expected));
+	vmmem_reader_leave(reader);
+	assert_code(vmmem_space_describe(made, cut, sizeof(cut), &all),
+		    VMMEM_ENOROOM);
+	ck_assert_str_eq(cut, "space a?guest g");
+	assert_code(vmmem_space_describe(made, NULL, 0, &all), VMMEM_ENOROOM);
+	assert_code(vmmem_space_describe(made, NULL, 1, &all),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_space_describe(NULL, cut, 1, &all), VMMEM_EARGUMENT);
+	assert_ok(vmmem_space_describe(made, described, all + 1, NULL));
+	ck_assert_ptr_nonnull(strstr(described, "reader vcpu0 outside\n"));
+	vmmem_listener_free(listener);
+	vmmem_reader_free(reader);
+	vmmem_space_unref(made);
+	vmmem_collection_unref(map);
+	space = before;
 }
 END_TEST
 
@@ -511,6 +588,7 @@ make_suite(void)
 	tcase_add_test(tcase, insert_and_remove);
 	tcase_add_test(tcase, writers_drop);
 	tcase_add_test(tcase, sections_without_a_reader);
+	tcase_add_test(tcase, text);
 	tcase_add_test(tcase, begins_empty);
 	tcase_add_loop_test(tcase, timeouts, 0, 4);
 	tcase_add_test(tcase, held_in_the_middle);

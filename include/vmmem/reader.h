@@ -2,8 +2,9 @@
 /*
  * vmmem/reader.h - borrowing a space's current map at the cost of a store.
  *
- * A thread that reads a space often makes a reader once.  Between take and
- * release it is in a section, and sees one map, whole, whatever writers do:
+ * A thread that reads a space often makes a reader once.  Between
+ * vmmem_reader_enter() and vmmem_reader_leave() it is in a section, and sees one
+ * map, whole, whatever writers do:
  *
  *     map = vmmem_reader_enter(reader);
  *     rc = vmmem_collection_read_le16(map, gpa, &index);
@@ -11,25 +12,29 @@
  *             rc = vmmem_collection_read(map, ...);
  *     vmmem_reader_leave(reader);
  *
- * Neither waits, whatever writers do.  A section keeps every map alive that it
- * could see, so keep it short: one access, one request.  To hold on to a map
- * for longer take a reference to it within the section, or use
- * vmmem_space_get().
+ * Neither call waits, whatever writers do.  A section keeps every map alive that
+ * it could see, so keep it short: one access, one request.  To keep a map for
+ * longer, take a reference to it within the section, or use vmmem_space_get().
  *
- * What was looked up in one section, a slice or a host address, is good in a
- * later one as long as vmmem_reader_generation() returns there what it returned
- * then: one load and a comparison.
+ * A slice or a host address that was looked up in one section is valid in a
+ * later section if vmmem_reader_generation() returns the same number in both:
+ * one load and a comparison.
  *
  * vmmem/reader_access.h has the accesses of vmmem/access.h, and the loads and
- * stores of vmmem/atomic.h, as sections of one call.  <vmmem/inline.h> compiles take, release and generation
- * into the caller.
+ * stores of vmmem/atomic.h, as sections of one call.  <vmmem/inline.h> compiles
+ * enter, leave and generation into the caller.
  *
- * A reader is used by one thread at a time, which may change outside of
- * sections.  A signal handler uses a reader of its own, not that of the thread
- * it interrupts.  A thread that ends within a section leaves it open: whoever
- * has the reader then releases or frees it.
+ * A reader is used by one thread at a time, and another thread may use it next
+ * when no section is open.  So a task that a runtime moves between threads keeps
+ * no section across a point where it may move: an await of Rust, a blocking call
+ * on a virtual thread of Java; Go calls runtime.LockOSThread() first.
+ * vmmem_space_enter() has no such rule.
  *
- * Since: 0.1, all of it.
+ * A signal handler uses a reader of its own, and not the reader of the thread
+ * that it interrupts.  A thread that ends within a section leaves the section
+ * open until another thread calls vmmem_reader_leave() or vmmem_reader_free().
+ *
+ * Since: 0.1, and 0.9 where a function says so.
  */
 #ifndef VMMEM_READER_H
 #define VMMEM_READER_H
@@ -104,23 +109,23 @@ struct vmmem_reader *vmmem_reader_free(struct vmmem_reader *reader);
 
 /*
  * vmmem_reader_enter() begins a section and returns the map it sees, which is
- * good until the release, and longer for whoever takes a reference.  Within a
- * section it begins one that sees the same map; each take wants a release.
- * NULL for NULL.
+ * valid until the section ends, and longer for a caller that takes a reference.
+ * Within a section it begins another one, which sees the same map; each enter
+ * needs a leave.  NULL for NULL.
  */
 struct vmmem_collection *vmmem_reader_enter(struct vmmem_reader *reader);
 
 /*
- * vmmem_reader_leave() ends the section that the last take began.  NULL is a
- * no-op, and so is a release without a take.
+ * vmmem_reader_leave() ends the section that the last enter began.  NULL is a
+ * no-op, and so is a leave without an enter.
  */
 void vmmem_reader_leave(struct vmmem_reader *reader);
 
 /*
- * vmmem_reader_generation() returns the generation of the section's map: as
- * long as a later section of any reader has the same, what was looked up in
- * this one is good there too; a reader of another space never has.  0 outside
- * of sections and for NULL.
+ * vmmem_reader_generation() returns the generation of the section's map.  If a
+ * later section, of any reader, has the same generation, what was looked up in
+ * this section is valid there too.  No map of another space of the process has
+ * the same generation.  0 outside of sections and for NULL.
  */
 uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
 

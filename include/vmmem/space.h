@@ -3,8 +3,8 @@
  * vmmem/space.h - where devices find the current memory map while others
  * replace it.
  *
- * A space holds one collection, the current map.  Readers borrow it, writers
- * put another in its place; neither waits for the other:
+ * A space holds one collection, the current map.  Readers borrow the map, and
+ * writers put another map in its place; neither waits for the other:
  *
  *     device threads  make a reader (vmmem/reader.h) once, and with it borrow
  *                     the map for as long as one access or one request takes
@@ -17,19 +17,19 @@
  *     listeners       are told what changes, before it does, and may refuse
  *                     (vmmem/listener.h)
  *
- * A map that was replaced is retired.  The space keeps its own reference to it
- * until no reader can see it and nobody else holds one; then a writer, or
- * vmmem_space_synchronize(), drops it, and with it unmaps what was only mapped
- * for it.  So a thread that borrows a map, or takes a reference from
- * vmmem_space_get() and drops it again, never unmaps guest memory, however long
- * it took.
+ * A map that was replaced is retired.  The space keeps its own reference to the
+ * retired map until no section can see it and no caller holds a reference.  Then
+ * a writer, or vmmem_space_synchronize(), drops the map, and unmaps the memory
+ * that only this map had.  So a thread that borrows a map, or takes a reference
+ * from vmmem_space_get() and drops it again, never unmaps guest memory, however
+ * long it took.
  *
  * All functions may be called by any thread that holds a reference to the
  * space.  A child that fork() made may read, through the reader of the thread
  * that forked or by vmmem_space_get(); for all else see
  * vmmem_space_before_fork().
  *
- * Since: 0.1, all of it.
+ * Since: 0.1, and 0.9 where a function says so.
  */
 #ifndef VMMEM_SPACE_H
 #define VMMEM_SPACE_H
@@ -166,8 +166,8 @@ VMMEM_NODISCARD int vmmem_space_remove(struct vmmem_space *space, uint64_t gpa,
 
 /*
  * vmmem_space_replace() makes 'map' the current map, and takes a reference.
- * Who computes 'map' from the current one must do so in an update, or the
- * change of another writer is lost.
+ * A caller that computes 'map' from the current map must do so in an update, or
+ * the change of another writer is lost.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' or 'map' is NULL
@@ -245,6 +245,37 @@ VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
  * nobody has looked since.  0 for NULL.
  */
 size_t vmmem_space_retired(const struct vmmem_space *space);
+
+/*
+ * vmmem_space_describe() writes the space as text, for people: a line for the
+ * space, one for each reader, one for each listener in the order of their
+ * priorities, and one for each region of the current map in ascending order.
+ *
+ *     space NAME generation N retired N
+ *     reader NAME outside
+ *     reader NAME in N
+ *     listener NAME priority N
+ *     START-LAST KIND PROTECTION LENGTH NAME
+ *     START-LAST alias PROTECTION LENGTH NAME of NAME+OFFSET
+ *
+ * Numbers of a region are hexadecimal, others are decimal; 'in' is followed by
+ * the generation that the section sees, or 1.  An object without a name is "-".
+ * Bytes of a name that are not printable, and spaces, are "?".  No host address
+ * is told.  Programs should not read the text: words may be added to a line.
+ *
+ * 'buf' gets as much as fits into 'capacity' bytes, always with a zero byte at
+ * the end.  'ret_len', which may be NULL, gets the length of all of the text
+ * without that byte, with 0 and with VMMEM_ENOROOM.  'buf' may be NULL if
+ * 'capacity' is 0.  Waits for callbacks that another thread is in; may be called
+ * in a callback, and not in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_ENOROOM    the text is longer than 'capacity' - 1 bytes
+ *   VMMEM_EARGUMENT  'space' is NULL, or 'buf' is and 'capacity' is not 0
+ * Since: 0.9.
+ */
+VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
+					 size_t capacity, size_t *ret_len);
 
 /*
  * A process that forks while other threads use a space, and whose child goes on

@@ -340,6 +340,19 @@ insert(struct vmmem_listener_list *list, struct vmmem_listener *listener)
 	TAILQ_INSERT_TAIL(list, listener, link);
 }
 
+struct vmmem_listener *
+vmmem_listeners_next(struct vmmem_space *space,
+		     const struct vmmem_listener *listener)
+{
+	struct vmmem_listener *other;
+
+	other = listener != NULL ? TAILQ_NEXT(listener, link) :
+				   TAILQ_FIRST(&space->listeners);
+	while (other != NULL && other->dead)
+		other = TAILQ_NEXT(other, link);
+	return other;
+}
+
 void
 vmmem_listeners_take_dead(struct vmmem_space *space,
 			  struct vmmem_listener_list *dead)

@@ -15,6 +15,14 @@ int vmmem_listeners_tell(struct vmmem_listener_list *list,
 			 struct vmmem_collection *new_map);
 
 /*
+ * vmmem_listeners_next() is the listener behind 'listener' that was not freed,
+ * or the first; NULL at the end.
+ */
+struct vmmem_listener *
+vmmem_listeners_next(struct vmmem_space *space,
+		     const struct vmmem_listener *listener);
+
+/*
  * vmmem_listeners_take_dead() moves listeners that were freed in a callback to
  * 'dead', under the lock of the telling thread; vmmem_listeners_bury() then
  * frees them, under no lock.

@@ -110,6 +110,13 @@ class Spaces(SpaceCase):
         self.assertFalse(lib.update_free(update))
         self.assertEqual(self.starts(space), [PAGE, 4 * PAGE])
 
+    def test_text(self):
+        space = self.space((0, PAGE))
+        text = ctypes.create_string_buffer(200)
+        self.assertEqual(lib.get("space_describe", space, text, 200),
+                         len(text.value))
+        self.assertIn(b"anonymous rw- 0x1000 -\n", text.value)
+
     def test_differences(self):
         space = self.space((0, PAGE))
         before = lib.space_get(space)
