@@ -120,6 +120,12 @@ VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
 /* vmmem/region.h, since 0.1; its size member makes it the one that may grow */
+SIZE(struct vmmem_access_info, 16, 8);
+MEMBER(struct vmmem_access_info, size, 0, 8);
+MEMBER(struct vmmem_access_info, flags, 8, 4);
+MEMBER(struct vmmem_access_info, requester, 12, 4);
+VALUE(VMMEM_ACCESS_DEBUG, 1U);
+VALUE(VMMEM_ACCESS_RAM_ONLY, 2U);
 SIZE(struct vmmem_region_ops, 64, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);

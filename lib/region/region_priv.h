@@ -220,6 +220,17 @@ int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 			   void *buf, size_t len, uint64_t *done);
 int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 			    const void *buf, size_t len, uint64_t *done);
+int vmmem_region_call_read_with(const struct vmmem_region *region,
+				uint64_t offset, void *buf, size_t len,
+				const struct vmmem_access_info *info,
+				uint64_t *done);
+int vmmem_region_call_write_with(const struct vmmem_region *region,
+				 uint64_t offset, const void *buf, size_t len,
+				 const struct vmmem_access_info *info,
+				 uint64_t *done);
+
+/* What is said to callbacks of an access of which nothing was said. */
+extern const struct vmmem_access_info vmmem_plain_access;
 
 /* vmmem_region_of() returns the region whose entry this is. */
 static inline struct vmmem_region *

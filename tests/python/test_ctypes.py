@@ -323,6 +323,12 @@ class Access(Case):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
         self.write(memory, PAGE - 3, b"across")
         self.assertEqual(self.read(memory, PAGE - 3, 6), b"across")
+        self.assertEqual(lib.get("collection_write_with", memory, 0, b"with",
+                                 4, None), 4)
+        said = ctypes.create_string_buffer(4)
+        self.assertEqual(lib.get("collection_read_with", memory, 0, said, 4,
+                                 None), 4)
+        self.assertEqual(said.raw, b"with")
         code, done = lib.call("collection_write", memory, 2 * PAGE - 2,
                               b"over", 4)
         self.assertEqual((code, done), (lib.EBADADDR, 0))
