@@ -48,6 +48,16 @@ struct vmmem_region;
 #define VMMEM_PROT_WRITE 2U
 #define VMMEM_PROT_EXEC 4U
 
+/* What a region is to the guest: vmmem_region_builder_set_role(). */
+#define VMMEM_ROLE_RAM 1U
+#define VMMEM_ROLE_ROM 2U
+#define VMMEM_ROLE_DEVICE 3U
+#define VMMEM_ROLE_PMEM 4U     /* persistent memory: an NVDIMM */
+#define VMMEM_ROLE_RESERVED 5U /* for nobody: firmware's, or a hole's */
+
+/* The guest node of what belongs to none. */
+#define VMMEM_GUEST_NODE_NONE 0xffffffffU
+
 /* How a file is mapped: vmmem_region_builder_set_file(). */
 #define VMMEM_FILE_PRIVATE 1U /* what is written stays in this process */
 #define VMMEM_FILE_SYNC 2U    /* of persistent memory: MAP_SYNC, or refused */
@@ -321,6 +331,18 @@ uint64_t vmmem_region_len(const struct vmmem_region *region);
 
 /* vmmem_region_kind() returns one of VMMEM_REGION_.... */
 uint32_t vmmem_region_kind(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_role() returns one of VMMEM_ROLE_...: what the region is to the
+ * guest, where the kind is what backs it.  0 for NULL.  Since: 0.9.
+ */
+uint32_t vmmem_region_role(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_guest_node() returns the NUMA node of the guest that the region
+ * belongs to, VMMEM_GUEST_NODE_NONE if none was set, and for NULL.  Since: 0.9.
+ */
+uint32_t vmmem_region_guest_node(const struct vmmem_region *region);
 
 /*
  * vmmem_region_protection() returns what the region permits, a set of

@@ -55,6 +55,8 @@ struct vmmem_region {
 
 	uint32_t kind;
 	uint32_t protection;
+	uint32_t role;
+	uint32_t guest_node;
 	atomic_size_t refs;
 
 	uint32_t mapping_flags; /* what mmap(2) was told, but MAP_FIXED */
@@ -142,6 +144,8 @@ struct vmmem_region_settings {
 	uint32_t kind;
 	uint32_t protection;
 	bool protection_set; /* else an alias has its target's */
+	uint32_t role;	     /* 0: an alias has its target's */
+	uint32_t guest_node;
 	bool name_too_long;
 	uint64_t huge_page_size;
 	struct vmmem_policy_settings policy;
