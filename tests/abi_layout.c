@@ -138,6 +138,12 @@ VALUE(VMMEM_PROT_EXEC, 4U);
 VALUE(VMMEM_HUGE_PAGES_UNKNOWN, 0);
 VALUE(VMMEM_HUGE_PAGES_NO, 1);
 VALUE(VMMEM_HUGE_PAGES_YES, 2);
+VALUE(VMMEM_ROLE_RAM, 1U);
+VALUE(VMMEM_ROLE_ROM, 2U);
+VALUE(VMMEM_ROLE_DEVICE, 3U);
+VALUE(VMMEM_ROLE_PMEM, 4U);
+VALUE(VMMEM_ROLE_RESERVED, 5U);
+VALUE(VMMEM_GUEST_NODE_NONE, 0xffffffffU);
 VALUE(VMMEM_FILE_PRIVATE, 1U);
 VALUE(VMMEM_FILE_SYNC, 2U);
 VALUE(VMMEM_REGION_COOKIES_MAX, 8);
@@ -151,7 +157,13 @@ VALUE(VMMEM_ORDER_RELEASE, 3);
 VALUE(VMMEM_ORDER_ACQ_REL, 4);
 VALUE(VMMEM_ORDER_SEQ_CST, 5);
 
-/* vmmem/region.h, since 0.1 */
+/* vmmem/region.h, since 0.9 */
+GROWS(struct vmmem_access_info, 16, 8);
+MEMBER(struct vmmem_access_info, size, 0, 8);
+MEMBER(struct vmmem_access_info, flags, 8, 4);
+MEMBER(struct vmmem_access_info, requester, 12, 4);
+VALUE(VMMEM_ACCESS_DEBUG, 1U);
+VALUE(VMMEM_ACCESS_RAM_ONLY, 2U);
 GROWS(struct vmmem_region_ops, 64, 8);
 MEMBER(struct vmmem_region_ops, size, 0, 8);
 MEMBER(struct vmmem_region_ops, host, 8, 8);

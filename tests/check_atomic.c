@@ -20,8 +20,10 @@
 static struct vmmem_collection *guest;
 
 static int
-device_read(void *opaque, uint64_t offset, void *buf, size_t len)
+device_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)offset;
 	(void)buf;
 	(void)len;
@@ -30,8 +32,10 @@ device_read(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static int
-device_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+device_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)offset;
 	(void)buf;
 	(void)len;

@@ -293,8 +293,10 @@ discard_custom(void *opaque, uint64_t offset, uint64_t len)
 }
 
 static int
-read_custom(void *opaque, uint64_t offset, void *buf, size_t len)
+read_custom(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	memset(buf, 0, len);
@@ -302,8 +304,10 @@ read_custom(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static int
-write_custom(void *opaque, uint64_t offset, const void *buf, size_t len)
+write_custom(void *opaque, uint64_t offset, const void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

@@ -97,8 +97,10 @@ START_TEST(set_again)
 END_TEST
 
 static int
-no_bytes(void *opaque, uint64_t offset, void *buf, size_t len)
+no_bytes(void *opaque, uint64_t offset, void *buf, size_t len,
+	 const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	memset(buf, 0, len);

@@ -130,8 +130,10 @@ START_TEST(test_helpers)
 END_TEST
 
 static int
-no_bytes(void *opaque, uint64_t offset, void *buf, size_t len)
+no_bytes(void *opaque, uint64_t offset, void *buf, size_t len,
+	 const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

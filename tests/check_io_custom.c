@@ -27,8 +27,10 @@ static uint8_t bytes[LEN];
 static int file;
 
 static int
-read_nothing(void *opaque, uint64_t offset, void *buf, size_t len)
+read_nothing(void *opaque, uint64_t offset, void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;
@@ -38,8 +40,10 @@ read_nothing(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static int
-write_nothing(void *opaque, uint64_t offset, const void *buf, size_t len)
+write_nothing(void *opaque, uint64_t offset, const void *buf, size_t len,
+	      const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

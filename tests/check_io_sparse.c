@@ -355,8 +355,10 @@ START_TEST(limited)
 END_TEST
 
 static int
-fails(void *opaque, uint64_t offset, void *buf, size_t len)
+fails(void *opaque, uint64_t offset, void *buf, size_t len,
+      const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

@@ -585,16 +585,20 @@ END_TEST
 static uint8_t custom_bytes[0x1000];
 
 static int
-custom_read(void *opaque, uint64_t offset, void *buf, size_t len)
+custom_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memcpy(buf, custom_bytes + offset, len);
 	return 0;
 }
 
 static int
-custom_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+custom_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	if (offset >= 0x800)
 		return -EIO;

@@ -178,8 +178,10 @@ START_TEST(read_only_region)
 END_TEST
 
 static int
-read_zeros(void *opaque, uint64_t offset, void *buf, size_t len)
+read_zeros(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	memset(buf, 0, len);

@@ -439,6 +439,42 @@ START_TEST(release_is_not_called_on_failure)
 }
 END_TEST
 
+/* An alias is what its target is, until something else is said. */
+START_TEST(role_and_guest_node)
+{
+	struct vmmem_region *target = build(), *alias;
+
+	ck_assert_uint_eq(vmmem_region_role(NULL), 0);
+	ck_assert_uint_eq(vmmem_region_guest_node(NULL),
+			  VMMEM_GUEST_NODE_NONE);
+	ck_assert_uint_eq(vmmem_region_role(target), VMMEM_ROLE_RAM);
+	ck_assert_uint_eq(vmmem_region_guest_node(target),
+			  VMMEM_GUEST_NODE_NONE);
+	vmmem_region_unref(target);
+	vmmem_region_builder_set_role(NULL, 1);
+	vmmem_region_builder_set_guest_node(NULL, 1);
+	vmmem_region_builder_set_role(builder, VMMEM_ROLE_PMEM);
+	vmmem_region_builder_set_guest_node(builder, 7);
+	target = build();
+	ck_assert_uint_eq(vmmem_region_role(target), VMMEM_ROLE_PMEM);
+	ck_assert_uint_eq(vmmem_region_guest_node(target), 7);
+	vmmem_region_builder_set_alias(builder, target, 0);
+	vmmem_region_builder_set_role(builder, 0);
+	vmmem_region_builder_set_guest_node(builder, VMMEM_GUEST_NODE_NONE);
+	alias = build();
+	ck_assert_uint_eq(vmmem_region_role(alias), VMMEM_ROLE_PMEM);
+	ck_assert_uint_eq(vmmem_region_guest_node(alias), 7);
+	vmmem_region_unref(alias);
+	vmmem_region_builder_set_role(builder, VMMEM_ROLE_ROM);
+	vmmem_region_builder_set_guest_node(builder, 0);
+	alias = build();
+	ck_assert_uint_eq(vmmem_region_role(alias), VMMEM_ROLE_ROM);
+	ck_assert_uint_eq(vmmem_region_guest_node(alias), 0);
+	vmmem_region_unref(alias);
+	vmmem_region_unref(target);
+}
+END_TEST
+
 /* More of cookies is in check_cookie.c. */
 START_TEST(cookie_and_name)
 {
@@ -535,6 +571,7 @@ make_suite(void)
 	tcase_add_test(tcase, alias_does_not_add_permissions);
 	tcase_add_test(tcase, release_is_called_once_for_each_region);
 	tcase_add_test(tcase, release_is_not_called_on_failure);
+	tcase_add_test(tcase, role_and_guest_node);
 	tcase_add_test(tcase, cookie_and_name);
 	tcase_add_test(tcase, name_length);
 	tcase_add_test(tcase, memfd_carries_the_name);

@@ -52,6 +52,12 @@ protection(void)
 }
 
 static void
+role(void)
+{
+	vmmem_region_builder_set_role(builder, VMMEM_ROLE_RESERVED + 1);
+}
+
+static void
 external(void)
 {
 	vmmem_region_builder_set_external(builder, NULL, NULL, NULL);
@@ -252,6 +258,7 @@ static const struct row rows[] = {
 	{ file_flags, VMMEM_EARGUMENT, "flags" },
 	{ file_rules, VMMEM_EARGUMENT, "rules" },
 	{ protection, VMMEM_EARGUMENT, "protection" },
+	{ role, VMMEM_EARGUMENT, "role" },
 	{ external, VMMEM_EARGUMENT, "external" },
 	{ alias, VMMEM_EARGUMENT, "target" },
 	{ custom, VMMEM_EARGUMENT, "callbacks" },

@@ -215,8 +215,10 @@ END_TEST
 
 /* A slice cannot be had, so this is not called. */
 static int
-never_read(void *opaque, uint64_t offset, void *buf, size_t len)
+never_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	ck_abort_msg("read(%ju, %zu) to %p", (uintmax_t)offset, len, buf);
 	return -EIO;

@@ -5,8 +5,10 @@
 #include <vmmem/slot_table.h>
 
 static int
-never_read(void *opaque, uint64_t offset, void *buf, size_t len)
+never_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

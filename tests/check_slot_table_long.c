@@ -173,8 +173,10 @@ START_TEST(offsets_in_a_guest_memfd)
 END_TEST
 
 static int
-none(void *opaque, uint64_t offset, void *buf, size_t len)
+none(void *opaque, uint64_t offset, void *buf, size_t len,
+     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

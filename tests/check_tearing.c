@@ -65,8 +65,10 @@ static uint8_t local_zeros[LONGEST + 16], local_ones[LONGEST + 16];
 static unsigned long scale = 1;
 
 static int
-device_read(void *opaque, uint64_t offset, void *buf, size_t len)
+device_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memset(buf, offset < DEVICE_ONES - DEVICE_ZEROS ? 0 : 0xff, len);
 	return 0;

@@ -85,6 +85,39 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 			    size_t *ret_done);
 
 /*
+ * vmmem_collection_read_with() and vmmem_collection_write_with() are
+ * vmmem_collection_read() and vmmem_collection_write(), with more said of the
+ * access; NULL if there is nothing.  Callbacks of custom regions get 'info'.
+ *
+ * VMMEM_ACCESS_DEBUG: what is written may be read-only for the guest, as
+ * breakpoints of a debugger are, if the memory itself can be written: an alias
+ * of writable memory, and a custom region that has write() or acquire().  All
+ * else that is read-only is VMMEM_EDENIED.  What is written is marked.
+ *
+ * VMMEM_ACCESS_RAM_ONLY: no callback is called, so that a search or a dump
+ * changes no device.
+ *
+ * Returns what these return, and
+ *   VMMEM_ENOHOST    VMMEM_ACCESS_RAM_ONLY, and a byte has no host address;
+ *                    nothing was moved
+ *   VMMEM_EARGUMENT  'info' has an unknown flag
+ *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
+ *                    its size is wrong, or it has members set that this library
+ *                    does not know
+ * With these two and VMMEM_EARGUMENT 'ret_done' is not written.  Since: 0.9.
+ */
+VMMEM_NODISCARD int
+vmmem_collection_read_with(const struct vmmem_collection *collection,
+			   uint64_t gpa, void *buf, size_t len,
+			   const struct vmmem_access_info *info,
+			   size_t *ret_done);
+VMMEM_NODISCARD int
+vmmem_collection_write_with(const struct vmmem_collection *collection,
+			    uint64_t gpa, const void *buf, size_t len,
+			    const struct vmmem_access_info *info,
+			    size_t *ret_done);
+
+/*
  * vmmem_collection_fill() sets each byte of the guest's [gpa, gpa + len) to
  * 'value', all of it or nothing.
  */

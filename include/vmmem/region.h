@@ -48,6 +48,16 @@ struct vmmem_region;
 #define VMMEM_PROT_WRITE 2U
 #define VMMEM_PROT_EXEC 4U
 
+/* What a region is to the guest: vmmem_region_builder_set_role(). */
+#define VMMEM_ROLE_RAM 1U
+#define VMMEM_ROLE_ROM 2U
+#define VMMEM_ROLE_DEVICE 3U
+#define VMMEM_ROLE_PMEM 4U     /* persistent memory: an NVDIMM */
+#define VMMEM_ROLE_RESERVED 5U /* for nobody: firmware's, or a hole's */
+
+/* The guest node of what belongs to none. */
+#define VMMEM_GUEST_NODE_NONE 0xffffffffU
+
 /* How a file is mapped: vmmem_region_builder_set_file(). */
 #define VMMEM_FILE_PRIVATE 1U /* what is written stays in this process */
 #define VMMEM_FILE_SYNC 2U    /* of persistent memory: MAP_SYNC, or refused */
@@ -62,6 +72,26 @@ struct vmmem_region;
 
 /* The longest name of a region, in bytes, without the final zero byte. */
 #define VMMEM_REGION_NAME_MAX 63
+
+/* What is special about an access: struct vmmem_access_info. */
+#define VMMEM_ACCESS_DEBUG 1U	 /* of a debugger: read-only memory, too */
+#define VMMEM_ACCESS_RAM_ONLY 2U /* no callback is ever called for it */
+
+/*
+ * struct vmmem_access_info says of an access what its range does not.  The
+ * caller sets 'size' to sizeof(struct vmmem_access_info); in a callback it is
+ * that of the library.  Members are only ever added at the end.  Since: 0.9.
+ */
+struct vmmem_access_info {
+	size_t size;
+	uint32_t flags; /* VMMEM_ACCESS_... */
+	/*
+	 * Who asks, for the region's callbacks alone: a number that the caller
+	 * and they agree on, say of a vCPU or of a PCI function.  0 if nothing
+	 * was said.
+	 */
+	uint32_t requester;
+};
 
 /*
  * struct vmmem_region_ops is what a custom region does.  'size' is
@@ -109,16 +139,26 @@ struct vmmem_region_ops {
 	 * Copies the bytes [offset, offset + len) of the region to 'buf'.
 	 * 'len' is not 0 and the range lies within the region.  Must be there
 	 * unless host() gives an address or there is acquire().
+	 *
+	 * One read or write, of a collection, a region or a value, is one call
+	 * with all of its bytes that lie in the region, neither split nor
+	 * joined nor aligned: an access of 4 bytes is a call of 4, and of 12 a
+	 * call of 12; there is no maximum.  Where it runs from one region into
+	 * another, each gets its part.  A fill or a copy may come as several
+	 * calls, which end at guest addresses that are multiples of 8 as long
+	 * as there is more; a transfer from or to a descriptor as calls of any
+	 * length.  'info' is never NULL, and good during the call.
 	 */
-	int (*read)(void *opaque, uint64_t offset, void *buf, size_t len);
+	int (*read)(void *opaque, uint64_t offset, void *buf, size_t len,
+		    const struct vmmem_access_info *info);
 
 	/*
 	 * Copies 'len' bytes from 'buf' to [offset, offset + len) of the
-	 * region.  A region that has neither this, nor a host address, nor
+	 * region; see read().  A region that has neither this, nor a host address, nor
 	 * acquire() is read-only.
 	 */
 	int (*write)(void *opaque, uint64_t offset, const void *buf,
-		     size_t len);
+		     size_t len, const struct vmmem_access_info *info);
 
 	/* Optional.  Called once, when the last reference is dropped. */
 	void (*destroy)(void *opaque);
@@ -291,6 +331,18 @@ uint64_t vmmem_region_len(const struct vmmem_region *region);
 
 /* vmmem_region_kind() returns one of VMMEM_REGION_.... */
 uint32_t vmmem_region_kind(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_role() returns one of VMMEM_ROLE_...: what the region is to the
+ * guest, where the kind is what backs it.  0 for NULL.  Since: 0.9.
+ */
+uint32_t vmmem_region_role(const struct vmmem_region *region);
+
+/*
+ * vmmem_region_guest_node() returns the NUMA node of the guest that the region
+ * belongs to, VMMEM_GUEST_NODE_NONE if none was set, and for NULL.  Since: 0.9.
+ */
+uint32_t vmmem_region_guest_node(const struct vmmem_region *region);
 
 /*
  * vmmem_region_protection() returns what the region permits, a set of

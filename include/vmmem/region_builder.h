@@ -125,6 +125,24 @@ void vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 					 uint32_t protection);
 
 /*
+ * vmmem_region_builder_set_role() says what the region is to the guest, one of
+ * VMMEM_ROLE_..., for those who make the guest's memory map, dump it or send it.
+ * The library does nothing else with it.  Where it was never set, or is 0, an
+ * alias has its target's, and all else is RAM.  Since: 0.9.
+ */
+void vmmem_region_builder_set_role(struct vmmem_region_builder *builder,
+				   uint32_t role);
+
+/*
+ * vmmem_region_builder_set_guest_node() says to which NUMA node of the guest the
+ * region belongs.  Where it was never set, or is VMMEM_GUEST_NODE_NONE, an alias
+ * belongs where its target does.  The nodes of the host, from which memory is
+ * had, are the policy's.  Since: 0.9.
+ */
+void vmmem_region_builder_set_guest_node(struct vmmem_region_builder *builder,
+					 uint32_t node);
+
+/*
  * vmmem_region_builder_set_huge_page_size() asks for pages of 'bytes' from
  * the huge page pool: 2 MiB (2097152), 1 GiB (1073741824), or another power
  * of two above the page size that the system has; 0 for none, the default.
@@ -208,7 +226,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  * Returns 0, or
  *   VMMEM_EARGUMENT    'builder' or 'ret_region' is NULL; an unknown bit in the
  *                      protection or in the flags of a file, or both of these
- *                      flags; more than VMMEM_REGION_COOKIES_MAX cookies, or
+ *                      flags; an unknown role; more than
+ *                      VMMEM_REGION_COOKIES_MAX cookies, or
  *                      one with a NULL key; a NULL target, host address or ops;
  *                      neither read
  *                      nor acquire callback; both tracking and a bitmap, or

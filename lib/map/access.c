@@ -13,23 +13,13 @@
 #define BOUNCE 1024
 
 /*
- * A step moves the bytes [offset, offset + len) of one entry, which are those
- * of the access from '*done' on, and adds what it moved to '*done'.  It returns
- * 0, VMMEM_EGONE if memory is gone, or what a callback returned.  'seen' is
- * how the bytes were found in a translated collection, or NULL.
- */
-typedef int (*step_fn)(const struct vmmem_entry *entry, uint64_t offset,
-		       uint64_t len, uint64_t *done, void *context,
-		       const struct vmmem_seen *seen);
-
-/*
  * walk_seen() is walk() for a translated collection, and if 'all' is set
  * walk_all(): what is one piece is looked up once.
  */
 static int
 walk_seen(const struct vmmem_collection *collection, uint64_t iova,
-	  uint64_t len, uint32_t access, step_fn step, void *context, bool all,
-	  uint64_t *ret_done)
+	  uint64_t len, uint32_t access, vmmem_step_fn step, void *context,
+	  bool all, uint64_t *ret_done)
 {
 	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
@@ -68,7 +58,7 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
  */
 static int
 walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
-     uint32_t access, step_fn step, void *context, uint64_t *ret_done)
+     uint32_t access, vmmem_step_fn step, void *context, uint64_t *ret_done)
 {
 	const struct vmmem_entry *entry;
 	uint64_t offset, piece, done = 0;
@@ -113,7 +103,8 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 /* walk_all() checks the whole range before it makes the first step. */
 static int
 walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
-	 uint32_t access, step_fn step, void *context, uint64_t *ret_done)
+	 uint32_t access, vmmem_step_fn step, void *context,
+	 uint64_t *ret_done)
 {
 	uint64_t bad;
 	int rc;
@@ -198,6 +189,14 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		at += piece;
 	}
 	return rc;
+}
+
+int
+vmmem_walk(const struct vmmem_collection *collection, uint64_t gpa,
+	   uint64_t len, uint32_t access, vmmem_step_fn step, void *context,
+	   uint64_t *ret_done)
+{
+	return walk(collection, gpa, len, access, step, context, ret_done);
 }
 
 VMMEM_COLD int

@@ -31,6 +31,24 @@ int vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		      uint64_t len, uint8_t value, uint64_t *ret_done);
 
 /*
+ * A step moves the bytes [offset, offset + len) of one entry, which are those
+ * of the access from '*done' on, and adds what it moved to '*done'.  It returns
+ * 0, VMMEM_EGONE if memory is gone, or what a callback returned.  'seen' is
+ * how the bytes were found in a translated collection, or NULL.
+ */
+typedef int (*vmmem_step_fn)(const struct vmmem_entry *entry, uint64_t offset,
+			     uint64_t len, uint64_t *done, void *context,
+			     const struct vmmem_seen *seen);
+
+/*
+ * vmmem_walk() makes one step for each region of [gpa, gpa + len), in ascending
+ * order, until a byte is not there, does not permit 'access', or a step fails.
+ */
+int vmmem_walk(const struct vmmem_collection *collection, uint64_t gpa,
+	       uint64_t len, uint32_t access, vmmem_step_fn step,
+	       void *context, uint64_t *ret_done);
+
+/*
  * vmmem_step_written() follows each write to bytes of an entry, from the byte
  * 'at' on.  'seen' is how they were found in a translated collection, or NULL.
  */

@@ -230,6 +230,18 @@ vmmem_region_kind(const struct vmmem_region *region)
 }
 
 VMMEM_API uint32_t
+vmmem_region_role(const struct vmmem_region *region)
+{
+	return region != NULL ? region->role : 0;
+}
+
+VMMEM_API uint32_t
+vmmem_region_guest_node(const struct vmmem_region *region)
+{
+	return region != NULL ? region->guest_node : VMMEM_GUEST_NODE_NONE;
+}
+
+VMMEM_API uint32_t
 vmmem_region_protection(const struct vmmem_region *region)
 {
 	return region != NULL ? region->protection : 0;

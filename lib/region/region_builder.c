@@ -35,6 +35,7 @@ vmmem_region_settings_init(struct vmmem_region_settings *settings)
 	*settings = (struct vmmem_region_settings){
 		.kind = VMMEM_REGION_ANONYMOUS,
 		.protection = VMMEM_PROT_READ | VMMEM_PROT_WRITE,
+		.guest_node = VMMEM_GUEST_NODE_NONE,
 		.fd = -1,
 	};
 }
@@ -197,6 +198,22 @@ vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 }
 
 VMMEM_API void
+vmmem_region_builder_set_role(struct vmmem_region_builder *builder,
+			      uint32_t role)
+{
+	if (builder != NULL)
+		builder->settings.role = role;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_guest_node(struct vmmem_region_builder *builder,
+				    uint32_t node)
+{
+	if (builder != NULL)
+		builder->settings.guest_node = node;
+}
+
+VMMEM_API void
 vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
 					uint64_t bytes)
 {
@@ -307,6 +324,9 @@ check(struct vmmem_region_settings *settings)
 	if (settings->file_flags == VMMEM_FILE_FLAGS)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The file's flags contradict each other");
+	if (settings->role > VMMEM_ROLE_RESERVED)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "The role is unknown");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The protection has an unknown bit");
@@ -364,6 +384,10 @@ back_alias(struct vmmem_region *region,
 	if (!settings->protection_set)
 		region->protection = target->protection;
 	region->protection &= target->protection;
+	if (settings->role == 0)
+		region->role = target->role;
+	if (settings->guest_node == VMMEM_GUEST_NODE_NONE)
+		region->guest_node = target->guest_node;
 	region->mapping_flags = owner->mapping_flags;
 	region->huge_pages = owner->huge_pages;
 	region->page_size = owner->page_size;
@@ -550,6 +574,8 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	region->kind = settings->kind;
 	region->fd = -1;
 	region->protection = settings->protection;
+	region->role = settings->role != 0 ? settings->role : VMMEM_ROLE_RAM;
+	region->guest_node = settings->guest_node;
 	region->policy = settings->policy;
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));

@@ -7,6 +7,10 @@
 #include "guest/fault_log.h"
 #include "region/region_priv.h"
 
+const struct vmmem_access_info vmmem_plain_access = {
+	.size = sizeof(vmmem_plain_access),
+};
+
 /* A positive value would read as neither success nor failure. */
 static int
 callback_code(int returned)
@@ -78,8 +82,10 @@ moved(const struct vmmem_region *region, uint64_t offset, size_t len,
 }
 
 int
-vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
-		       void *buf, size_t len, uint64_t *done)
+vmmem_region_call_read_with(const struct vmmem_region *region,
+			    uint64_t offset, void *buf, size_t len,
+			    const struct vmmem_access_info *info,
+			    uint64_t *done)
 {
 	const struct vmmem_region *owner = owner_of(region);
 	size_t left;
@@ -89,7 +95,7 @@ vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 	if (owner->ops.read != NULL) {
 		rc = callback_code(owner->ops.read(
 			owner->opaque, region->target_offset + offset, buf,
-			len));
+			len, info));
 		if (rc == 0)
 			*done += len;
 		return rc;
@@ -103,8 +109,10 @@ vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 }
 
 int
-vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
-			const void *buf, size_t len, uint64_t *done)
+vmmem_region_call_write_with(const struct vmmem_region *region,
+			     uint64_t offset, const void *buf, size_t len,
+			     const struct vmmem_access_info *info,
+			     uint64_t *done)
 {
 	const struct vmmem_region *owner = owner_of(region);
 	size_t left;
@@ -114,7 +122,7 @@ vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 	if (owner->ops.write != NULL) {
 		rc = callback_code(owner->ops.write(
 			owner->opaque, region->target_offset + offset, buf,
-			len));
+			len, info));
 		if (rc == 0)
 			*done += len;
 		return rc;
@@ -126,4 +134,20 @@ vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 	left = vmmem_copy_to_guest(host, buf, len);
 	vmmem_region_release(region, offset, len, VMMEM_PROT_WRITE, host);
 	return moved(region, offset, len, left, done);
+}
+
+int
+vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
+		       void *buf, size_t len, uint64_t *done)
+{
+	return vmmem_region_call_read_with(region, offset, buf, len,
+					   &vmmem_plain_access, done);
+}
+
+int
+vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
+			const void *buf, size_t len, uint64_t *done)
+{
+	return vmmem_region_call_write_with(region, offset, buf, len,
+					    &vmmem_plain_access, done);
 }

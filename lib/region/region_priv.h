@@ -56,6 +56,8 @@ struct vmmem_region {
 
 	uint32_t kind;
 	uint32_t protection;
+	uint32_t role;
+	uint32_t guest_node;
 	atomic_size_t refs;
 
 	uint32_t mapping_flags; /* what mmap(2) was told, but MAP_FIXED */
@@ -146,6 +148,8 @@ struct vmmem_region_settings {
 	uint32_t kind;
 	uint32_t protection;
 	bool protection_set; /* else an alias has its target's */
+	uint32_t role;	     /* 0: an alias has its target's */
+	uint32_t guest_node;
 	bool name_too_long;
 	uint64_t huge_page_size;
 	struct vmmem_policy_settings policy;
@@ -224,6 +228,17 @@ int vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 			   void *buf, size_t len, uint64_t *done);
 int vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 			    const void *buf, size_t len, uint64_t *done);
+int vmmem_region_call_read_with(const struct vmmem_region *region,
+				uint64_t offset, void *buf, size_t len,
+				const struct vmmem_access_info *info,
+				uint64_t *done);
+int vmmem_region_call_write_with(const struct vmmem_region *region,
+				 uint64_t offset, const void *buf, size_t len,
+				 const struct vmmem_access_info *info,
+				 uint64_t *done);
+
+/* What is said to callbacks of an access of which nothing was said. */
+extern const struct vmmem_access_info vmmem_plain_access;
 
 /* vmmem_region_of() returns the region whose entry this is. */
 static inline struct vmmem_region *

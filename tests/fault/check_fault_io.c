@@ -31,16 +31,20 @@ static _Alignas(16) uint8_t many_bytes[MANY_COUNT * 32];
 static uint8_t bytes[0x10000];
 
 static int
-calls_read(void *opaque, uint64_t offset, void *buf, size_t len)
+calls_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memcpy(buf, calls_bytes + offset, len);
 	return 0;
 }
 
 static int
-calls_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+calls_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memcpy(calls_bytes + offset, buf, len);
 	return 0;

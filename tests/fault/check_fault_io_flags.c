@@ -24,16 +24,20 @@ static int direct; /* not through the page cache */
 static int saved; /* with holes */
 
 static int
-calls_read(void *opaque, uint64_t offset, void *buf, size_t len)
+calls_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memcpy(buf, calls_bytes + offset, len);
 	return 0;
 }
 
 static int
-calls_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+calls_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	memcpy(calls_bytes + offset, buf, len);
 	return 0;

@@ -105,8 +105,10 @@ harvest(void)
 /* ---- making a change */
 
 static int
-no_read(void *opaque, uint64_t offset, void *buf, size_t len)
+no_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	memset(buf, 0, len);

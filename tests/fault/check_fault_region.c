@@ -106,8 +106,10 @@ host(void *opaque, void **ret_host)
 }
 
 static int
-read_nothing(void *opaque, uint64_t offset, void *buf, size_t len)
+read_nothing(void *opaque, uint64_t offset, void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	(void)offset;
 	(void)buf;

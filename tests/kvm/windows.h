@@ -179,10 +179,12 @@ struct stamp {
 };
 
 static inline int
-stamp_read(void *opaque, uint64_t offset, void *buf, size_t len)
+stamp_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
 	const struct stamp *stamp = opaque;
 
+	(void)info;
 	if (len > sizeof(*stamp) || offset > sizeof(*stamp) - len)
 		return -EIO;
 	memcpy(buf, (const uint8_t *)stamp + offset, len);

@@ -250,6 +250,10 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define TRAITS_reader_bytes TRAITS_at_bytes
 #define CALL_collection_bytes(name, size) CALL_at_bytes(place->map, name, size)
 #define CALL_reader_bytes(name, size) CALL_at_bytes(place->reader, name, size)
+#define TRAITS_collection_with 0
+#define CALL_collection_with(name, size)                                   \
+	name(place->map, place->gpa, memset(local, 0xee, place->len),      \
+	     place->len, NULL, NULL)
 #define TRAITS_collection_some TRAITS_at_some
 #define TRAITS_reader_some TRAITS_at_some
 #define CALL_collection_some(name, size) CALL_at_some(place->map, name, size)
@@ -278,6 +282,9 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 #define CALL_collection_modify(name, size) CALL_at_modify(place->map, name, size)
 #define TRAITS_collection_compare TRAITS_at_compare
 #define CALL_collection_compare(name, size) CALL_at_compare(place->map, name, size)
+#define TRAITS_collection_with_out 0
+#define CALL_collection_with_out(name, size)                               \
+	name(place->map, place->gpa, local, place->len, NULL, NULL)
 #define TRAITS_collection_bytes_out TRAITS_at_bytes_out
 #define TRAITS_reader_bytes_out TRAITS_at_bytes_out
 #define CALL_collection_bytes_out(name, size) CALL_at_bytes_out(place->map, name, size)

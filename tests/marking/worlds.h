@@ -63,8 +63,10 @@ world_host(void *opaque, void **ret_host)
 }
 
 static inline int
-world_read(void *opaque, uint64_t offset, void *buf, size_t len)
+world_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	memcpy(buf, (uint8_t *)opaque + offset, len);
 	return 0;
 }
@@ -84,10 +86,12 @@ world_look(unsigned int i, uint64_t offset, uint64_t len)
 }
 
 static inline int
-world_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+world_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
 	int fails = world_fails(opaque, offset, len);
 
+	(void)info;
 	world_look(opaque == (void *)world.bytes[0] ? 0 : 1, offset, len);
 	/* One that fails has written a part of it. */
 	memcpy((uint8_t *)opaque + offset, buf, fails ? (len + 1) / 2 : len);

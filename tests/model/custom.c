@@ -36,10 +36,12 @@ expect_within(const struct slot *slot, uint64_t offset, size_t len)
 }
 
 static int
-custom_read(void *opaque, uint64_t offset, void *buf, size_t len)
+custom_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
 	struct slot *slot = opaque;
 
+	(void)info;
 	expect_within(slot, offset, len);
 	if (slot->read_code == 0)
 		memcpy(buf, store_bytes(slot) + offset, len);
@@ -47,10 +49,12 @@ custom_read(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static int
-custom_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+custom_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
 	struct slot *slot = opaque;
 
+	(void)info;
 	expect_within(slot, offset, len);
 	EXPECT((slot->protection & VMMEM_PROT_WRITE) != 0);
 	if (slot->write_code == 0)

@@ -123,11 +123,11 @@ class Case(unittest.TestCase):
         """Callbacks over a bytearray, and the bytearray."""
         data = bytearray(length)
 
-        def read(_, offset, buf, count):
+        def read(_, offset, buf, count, info):
             ctypes.memmove(buf, bytes(data[offset:offset + count]), count)
             return 0
 
-        def write(_, offset, buf, count):
+        def write(_, offset, buf, count, info):
             data[offset:offset + count] = ctypes.string_at(buf, count)
             return 0
 

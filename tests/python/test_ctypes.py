@@ -181,6 +181,8 @@ class Regions(Case):
         builder = self.builder(0x5000, PAGE)
         lib.region_builder_set_memfd(builder)
         lib.region_builder_set_name(builder, b"low memory")
+        lib.region_builder_set_role(builder, lib.ROLE_PMEM)
+        lib.region_builder_set_guest_node(builder, 3)
         set_cookie = lib.region_builder_set_cookie
         set_cookie(builder, 0x1, 0xc00c1e, set_cookie.argtypes[3]())
         lib.region_builder_set_huge_page_size(builder, 0)
@@ -189,6 +191,8 @@ class Regions(Case):
         self.assertEqual(lib.region_builder_why(builder), b"")
         self.assertEqual(lib.region_kind(region), lib.REGION_MEMFD)
         self.assertEqual(lib.region_name(region), b"low memory")
+        self.assertEqual(lib.region_role(region), lib.ROLE_PMEM)
+        self.assertEqual(lib.region_guest_node(region), 3)
         self.assertEqual(lib.region_cookie(region, 0x1), 0xc00c1e)
         self.assertEqual(lib.region_protection(region), lib.PROT_READ)
 
@@ -339,6 +343,12 @@ class Access(Case):
         memory = self.memory((0, PAGE), (PAGE, PAGE))
         self.write(memory, PAGE - 3, b"across")
         self.assertEqual(self.read(memory, PAGE - 3, 6), b"across")
+        self.assertEqual(lib.get("collection_write_with", memory, 0, b"with",
+                                 4, None), 4)
+        said = ctypes.create_string_buffer(4)
+        self.assertEqual(lib.get("collection_read_with", memory, 0, said, 4,
+                                 None), 4)
+        self.assertEqual(said.raw, b"with")
         code, done = lib.call("collection_write", memory, 2 * PAGE - 2,
                               b"over", 4)
         self.assertEqual((code, done), (lib.EBADADDR, 0))

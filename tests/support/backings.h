@@ -33,15 +33,19 @@ struct store {
 static struct store store;
 
 static inline int
-store_read(void *opaque, uint64_t offset, void *buf, size_t len)
+store_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	memcpy(buf, ((struct store *)opaque)->bytes + offset, len);
 	return 0;
 }
 
 static inline int
-store_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+store_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
+	(void)info;
 	memcpy(((struct store *)opaque)->bytes + offset, buf, len);
 	return 0;
 }

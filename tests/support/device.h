@@ -70,11 +70,13 @@ device_fails(struct device *device, uint64_t offset, size_t len)
 }
 
 static inline int
-device_read(void *opaque, uint64_t offset, void *buf, size_t len)
+device_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
 	struct device *device = opaque;
 	int code = device_fails(device, offset, len);
 
+	(void)info;
 	device->reads++;
 	if (code == 0)
 		memcpy(buf, device->bytes + offset, len);
@@ -82,11 +84,13 @@ device_read(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static inline int
-device_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+device_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	     const struct vmmem_access_info *info)
 {
 	struct device *device = opaque;
 	int code = device_fails(device, offset, len);
 
+	(void)info;
 	device->writes++;
 	if (code == 0)
 		memcpy(device->bytes + offset, buf, len);

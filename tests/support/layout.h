@@ -161,12 +161,14 @@ reference_reach(const struct layout *layout, uint64_t gpa, uint64_t len,
 }
 
 static int
-piece_read(void *opaque, uint64_t offset, void *buf, size_t len)
+piece_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
 	const struct piece *piece = opaque;
 	unsigned char *to = buf;
 	size_t i;
 
+	(void)info;
 	REQUIRE(len != 0);
 	REQUIRE((wide)piece->start + offset + len - 1 <= piece->last);
 	for (i = 0; i < len; i++)
@@ -176,10 +178,12 @@ piece_read(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static int
-piece_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+piece_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
 	const struct piece *piece = opaque;
 
+	(void)info;
 	REQUIRE(len != 0);
 	REQUIRE((wide)piece->start + offset + len - 1 <= piece->last);
 	if (piece->bytes != NULL)

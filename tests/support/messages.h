@@ -53,8 +53,10 @@ release(void *opaque, uint64_t offset, uint64_t len, uint32_t access,
 }
 
 static inline int
-call_read(void *opaque, uint64_t offset, void *buf, size_t len)
+call_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	  const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	if (offset + len > fail_from)
 		return -ENXIO;
@@ -63,8 +65,10 @@ call_read(void *opaque, uint64_t offset, void *buf, size_t len)
 }
 
 static inline int
-call_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+call_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
+	(void)info;
 	(void)opaque;
 	if (offset + len > fail_from)
 		return -ENXIO;

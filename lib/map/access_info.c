@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Reads and writes of which more is said than the range. */
+#include <vmmem/access.h>
+#include <vmmem/error.h>
+
+#include "map/access_priv.h"
+#include "base/api.h"
+#include "base/struct_size.h"
+#include "map/collection_priv.h"
+#include "guest/copy.h"
+
+#define FLAGS_KNOWN (VMMEM_ACCESS_DEBUG | VMMEM_ACCESS_RAM_ONLY)
+
+/* struct vmmem_access_info as version 0.9 had it. */
+#define SIZE_0_9 16
+
+struct access {
+	struct vmmem_access_info info;
+	unsigned char *to;	   /* of a read */
+	const unsigned char *from; /* of a write */
+};
+
+/* What the region, or the one whose bytes it shows, can be asked to do. */
+static bool
+can_be_written(const struct vmmem_region *region)
+{
+	const struct vmmem_region *owner =
+		region->target != NULL ? region->target : region;
+
+	if (owner->host == NULL)
+		return owner->ops.write != NULL || owner->ops.acquire != NULL;
+	return (owner->protection & VMMEM_PROT_WRITE) != 0;
+}
+
+/* step_check() moves nothing, and finds out whether each byte can be moved. */
+static int
+step_check(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	   uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	const struct access *access = context;
+
+	(void)offset;
+	(void)seen;
+	if (access->from != NULL &&
+	    (access->info.flags & VMMEM_ACCESS_DEBUG) != 0 &&
+	    !can_be_written(vmmem_region_of(entry)))
+		return VMMEM_EDENIED;
+	if ((access->info.flags & VMMEM_ACCESS_RAM_ONLY) != 0 &&
+	    entry->host == NULL)
+		return VMMEM_ENOHOST;
+	*done += len;
+	return 0;
+}
+
+static int
+step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	const struct access *access = context;
+	unsigned char *to = access->to + *done;
+	size_t left;
+	int rc;
+
+	rc = step_check(entry, offset, 0, done, context, seen);
+	if (rc != 0)
+		return rc;
+	if (entry->host == NULL)
+		return vmmem_region_call_read_with(vmmem_region_of(entry),
+						   offset, to, len,
+						   &access->info, done);
+	left = vmmem_copy_from_guest(to, entry->host + offset, len);
+	*done += len - left;
+	return left != 0 ? VMMEM_EGONE : 0;
+}
+
+static int
+step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
+	   uint64_t *done, void *context, const struct vmmem_seen *seen)
+{
+	const struct access *access = context;
+	const unsigned char *from = access->from + *done;
+	size_t left;
+	int rc;
+
+	/* Of a translated collection another map may be seen than before. */
+	rc = step_check(entry, offset, 0, done, context, seen);
+	if (rc != 0)
+		return rc;
+	if (entry->host == NULL) {
+		rc = vmmem_region_call_write_with(vmmem_region_of(entry),
+						  offset, from, len,
+						  &access->info, done);
+		/* A callback that failed may have written some of it. */
+		vmmem_step_written(entry, offset, len, seen, 0);
+		return rc;
+	}
+	left = vmmem_copy_to_guest(entry->host + offset, from, len);
+	if (left != len)
+		vmmem_step_written(entry, offset, len - left, seen, 0);
+	*done += len - left;
+	return left != 0 ? VMMEM_EGONE : 0;
+}
+
+static int
+take_info(const struct vmmem_access_info *info,
+	  struct vmmem_access_info *ret_info)
+{
+	int rc = 0;
+
+	*ret_info = vmmem_plain_access;
+	if (info != NULL)
+		rc = vmmem_struct_take(info, ret_info, sizeof(*ret_info),
+				       SIZE_0_9);
+	if (rc == 0 && (ret_info->flags & ~FLAGS_KNOWN) != 0)
+		rc = VMMEM_EARGUMENT;
+	/* Callbacks get all that this library knows. */
+	ret_info->size = sizeof(*ret_info);
+	return rc;
+}
+
+/* move() checks all, and then moves all. */
+static int
+move(const struct vmmem_collection *collection, uint64_t gpa, size_t len,
+     uint32_t needed, vmmem_step_fn step, struct access *access,
+     size_t *ret_done)
+{
+	uint64_t done = 0;
+	int rc;
+
+	/* A debugger asks what can be done, not what the guest may do. */
+	if ((access->info.flags & VMMEM_ACCESS_DEBUG) != 0 &&
+	    needed == VMMEM_PROT_WRITE)
+		needed = 0;
+	rc = vmmem_walk(collection, gpa, len, needed, step_check, access,
+			&done);
+	if (rc == 0)
+		rc = vmmem_walk(collection, gpa, len, needed, step, access,
+				&done);
+	else
+		done = 0;
+	if (ret_done != NULL)
+		*ret_done = (size_t)done;
+	return rc;
+}
+
+VMMEM_API int
+vmmem_collection_read_with(const struct vmmem_collection *collection,
+			   uint64_t gpa, void *buf, size_t len,
+			   const struct vmmem_access_info *info,
+			   size_t *ret_done)
+{
+	struct access access = { .to = buf };
+	int rc;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EARGUMENT;
+	rc = take_info(info, &access.info);
+	if (rc != 0)
+		return rc;
+	return move(collection, gpa, len, VMMEM_PROT_READ, step_read, &access,
+		    ret_done);
+}
+
+VMMEM_API int
+vmmem_collection_write_with(const struct vmmem_collection *collection,
+			    uint64_t gpa, const void *buf, size_t len,
+			    const struct vmmem_access_info *info,
+			    size_t *ret_done)
+{
+	struct access access = { .from = buf };
+	int rc;
+
+	if (collection == NULL || (buf == NULL && len != 0))
+		return VMMEM_EARGUMENT;
+	rc = take_info(info, &access.info);
+	if (rc != 0)
+		return rc;
+	return move(collection, gpa, len, VMMEM_PROT_WRITE, step_write,
+		    &access, ret_done);
+}
