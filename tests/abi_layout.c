@@ -59,7 +59,7 @@ _Static_assert(sizeof(void *) == 8 && sizeof(size_t) == 8,
 	       "libvmmem is for 64-bit systems");
 _Static_assert(sizeof(void (*)(void)) == 8, "libvmmem is for 64-bit systems");
 
-/* vmmem/error.h, since 0.1 */
+/* vmmem/error.h, since 0.9 */
 VALUE(VMMEM_EARGUMENT, -4097);
 VALUE(VMMEM_ENOREGION, -4098);
 VALUE(VMMEM_EOVERLAP, -4099);
@@ -124,8 +124,9 @@ VALUE(VMMEM_STRUCT_IOTLB_OPTIONS, 12);
 VALUE(VMMEM_STRUCT_LISTENER_OPTIONS, 13);
 VALUE(VMMEM_STRUCT_READER_OPTIONS, 14);
 VALUE(VMMEM_STRUCT_SPACE_OPTIONS, 15);
+VALUE(VMMEM_STRUCT_ACCESS_INFO, 16);
 
-/* vmmem/region.h, since 0.1 */
+/* vmmem/region.h, since 0.9 */
 VALUE(VMMEM_REGION_ANONYMOUS, 1);
 VALUE(VMMEM_REGION_MEMFD, 2);
 VALUE(VMMEM_REGION_FILE, 3);
@@ -150,7 +151,7 @@ VALUE(VMMEM_REGION_COOKIES_MAX, 8);
 VALUE(VMMEM_COLLECTION_COOKIES_MAX, 8);
 VALUE(VMMEM_REGION_NAME_MAX, 63);
 
-/* vmmem/atomic.h, since 0.1 */
+/* vmmem/atomic.h, since 0.9 */
 VALUE(VMMEM_ORDER_RELAXED, 0);
 VALUE(VMMEM_ORDER_ACQUIRE, 2);
 VALUE(VMMEM_ORDER_RELEASE, 3);
@@ -174,7 +175,7 @@ MEMBER(struct vmmem_region_ops, write, 40, 8);
 MEMBER(struct vmmem_region_ops, destroy, 48, 8);
 MEMBER(struct vmmem_region_ops, discard, 56, 8);
 
-/* vmmem/collection.h, since 0.1 */
+/* vmmem/collection.h, since 0.9 */
 SIZE(struct vmmem_range, 16, 8);
 MEMBER(struct vmmem_range, gpa, 0, 8);
 MEMBER(struct vmmem_range, len, 8, 8);
@@ -188,7 +189,7 @@ MEMBER(struct vmmem_file_range, flags, 28, 4);
 /* vmmem/chain.h, since 0.9 */
 VALUE(VMMEM_CHAIN_SOME, 1U);
 
-/* vmmem/io.h, since 0.1 */
+/* vmmem/io.h, since 0.9 */
 VALUE(VMMEM_IO_SOME, 1U);
 VALUE(VMMEM_IO_MESSAGE, 2U);
 VALUE(VMMEM_IO_NO_SIGNAL, 4U);
@@ -196,7 +197,7 @@ VALUE(VMMEM_IO_SPARSE, 8U);
 VALUE(VMMEM_IO_POSITION, UINT64_MAX);
 VALUE(VMMEM_IO_REST, UINT64_MAX);
 
-/* vmmem/bitmap.h, since 0.1 */
+/* vmmem/bitmap.h, since 0.9 */
 VALUE(VMMEM_BITMAP_PAGE_MIN, 64);
 
 /* vmmem/bitmap.h, since 0.9 */
@@ -240,7 +241,7 @@ MEMBER(struct vmmem_slice, reserved, 56, 8);
 VALUE(VMMEM_SLICE_FLAG_ACQUIRED, 1);
 VALUE(VMMEM_SLICE_CALL, 0x40);
 
-/* vmmem/endian.h, since 0.1 */
+/* vmmem/endian.h, since 0.9 */
 SIZE(vmmem_le16, 2, 2);
 MEMBER(vmmem_le16, raw, 0, 2);
 SIZE(vmmem_le32, 4, 4);
@@ -254,7 +255,7 @@ MEMBER(vmmem_be32, raw, 0, 4);
 SIZE(vmmem_be64, 8, 8);
 MEMBER(vmmem_be64, raw, 0, 8);
 
-/* vmmem/reader.h, since 0.1; inline functions read it, so it never grows */
+/* vmmem/reader.h, since 0.9; inline functions read it, so it never grows */
 SIZE(struct vmmem_reader, 32, 8);
 MEMBER(struct vmmem_reader, section, 0, 8);
 MEMBER(struct vmmem_reader, nested, 8, 8);
@@ -264,7 +265,7 @@ SIZE(struct vmmem_reader_view, 16, 8);
 MEMBER(struct vmmem_reader_view, generation, 0, 8);
 MEMBER(struct vmmem_reader_view, current, 8, 8);
 
-/* vmmem/listener.h, since 0.1; it may grow at its end */
+/* vmmem/listener.h, since 0.9; it may grow at its end */
 GROWS(struct vmmem_listener_ops, 80, 8);
 MEMBER(struct vmmem_listener_ops, size, 0, 8);
 MEMBER(struct vmmem_listener_ops, begin, 8, 8);
@@ -292,7 +293,7 @@ VALUE(VMMEM_DIFF_END, 0);
 VALUE(VMMEM_DIFF_REMOVED, 1);
 VALUE(VMMEM_DIFF_ADDED, 2);
 
-/* vmmem/slot_table.h, since 0.1 */
+/* vmmem/slot_table.h, since 0.9 */
 VALUE(VMMEM_SLOT_READ_ONLY, 1U);
 VALUE(VMMEM_SLOT_LOG, 2U);
 VALUE(VMMEM_SLOT_GUEST_MEMFD, 4U);
@@ -334,7 +335,7 @@ MEMBER(struct vmmem_slot_table_options, describe, 40, 8);
 MEMBER(struct vmmem_slot_table_options, destroy, 48, 8);
 MEMBER(struct vmmem_slot_table_options, opaque, 56, 8);
 
-/* vmmem/kvm.h, since 0.1 */
+/* vmmem/kvm.h, since 0.9 */
 VALUE(VMMEM_KVM_LOG_GET, 0);
 VALUE(VMMEM_KVM_LOG_CLEAR, 1);
 VALUE(VMMEM_KVM_LOG_ALL_SET, 2);
@@ -359,7 +360,7 @@ MEMBER(struct vmmem_kvm_options, other_slot, 56, 8);
 MEMBER(struct vmmem_kvm_options, destroy, 64, 8);
 MEMBER(struct vmmem_kvm_options, opaque, 72, 8);
 
-/* vmmem/policy.h, since 0.1 */
+/* vmmem/policy.h, since 0.9 */
 VALUE(VMMEM_SEAL_SEAL, 1U);
 VALUE(VMMEM_SEAL_SHRINK, 2U);
 VALUE(VMMEM_SEAL_GROW, 4U);
@@ -397,7 +398,7 @@ MEMBER(struct vmmem_policy_report, lock, 68, 4);
 MEMBER(struct vmmem_policy_report, dont_dump, 72, 4);
 MEMBER(struct vmmem_policy_report, dont_fork, 76, 4);
 
-/* vmmem/residency.h, since 0.1 */
+/* vmmem/residency.h, since 0.9 */
 VALUE(VMMEM_RESIDENCY_UNKNOWN, UINT64_MAX);
 GROWS(struct vmmem_residency, 32, 8);
 MEMBER(struct vmmem_residency, size, 0, 8);
@@ -408,11 +409,11 @@ MEMBER(struct vmmem_residency, locked, 24, 8);
 /* vmmem/pin.h, since 0.9 */
 VALUE(VMMEM_PINS_MAX, 4096);
 
-/* vmmem/discard.h, since 0.1 */
+/* vmmem/discard.h, since 0.9 */
 VALUE(VMMEM_DISCARD_WHOLE_PAGES, 1U);
 VALUE(VMMEM_DISCARD_UNMARKED, 2U);
 
-/* vmmem/fd.h, since 0.1 */
+/* vmmem/fd.h, since 0.9 */
 VALUE(VMMEM_FD_TYPE_MEMORY, 1U);
 VALUE(VMMEM_FD_TYPE_HUGETLB, 2U);
 VALUE(VMMEM_FD_TYPE_REGULAR, 4U);
@@ -448,7 +449,7 @@ MEMBER(struct vmmem_fd_report, seals, 64, 4);
 MEMBER(struct vmmem_fd_report, missing, 68, 4);
 MEMBER(struct vmmem_fd_report, shrinkable, 72, 4);
 MEMBER(struct vmmem_fd_report, reserved, 76, 4);
-/* vmmem/iotlb.h, since 0.1 */
+/* vmmem/iotlb.h, since 0.9 */
 VALUE(VMMEM_IOTLB_CAPACITY_MAX, 1048576);
 VALUE(VMMEM_IOTLB_HIT, 0);
 VALUE(VMMEM_IOTLB_MISS, 1);
@@ -469,7 +470,7 @@ MEMBER(struct vmmem_iotlb_options, capacity, 8, 8);
 MEMBER(struct vmmem_iotlb_options, flags, 16, 4);
 MEMBER(struct vmmem_iotlb_options, reserved, 20, 4);
 
-/* vmmem/iommu.h, since 0.1; its size member lets the struct grow */
+/* vmmem/iommu.h, since 0.9; its size member lets the struct grow */
 VALUE(VMMEM_IOMMU_LATER, 1);
 VALUE(VMMEM_FOREVER, 0xffffffffffffffffULL);
 GROWS(struct vmmem_iommu_options, 72, 8);
@@ -493,7 +494,7 @@ MEMBER(struct vmmem_iommu_miss, len, 16, 8);
 MEMBER(struct vmmem_iommu_miss, access, 24, 4);
 MEMBER(struct vmmem_iommu_miss, reason, 28, 4);
 
-/* vmmem/vhost.h, since 0.1; the first two are the protocol's */
+/* vmmem/vhost.h, since 0.9; the first two are the protocol's */
 VALUE(VMMEM_EREGIONCOUNT, -4142);
 VALUE(VMMEM_EDESCRIPTORS, -4143);
 VALUE(VMMEM_EUSEROVERLAP, -4144);

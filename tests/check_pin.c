@@ -248,18 +248,22 @@ pin_meanwhile(void *opaque)
 }
 
 static int
-slow_read(void *opaque, uint64_t offset, void *buf, size_t len)
+slow_read(void *opaque, uint64_t offset, void *buf, size_t len,
+	  const struct vmmem_access_info *info)
 {
 	(void)opaque;
+	(void)info;
 	(void)offset;
 	memset(buf, 0, len);
 	return 0;
 }
 
 static int
-slow_write(void *opaque, uint64_t offset, const void *buf, size_t len)
+slow_write(void *opaque, uint64_t offset, const void *buf, size_t len,
+	   const struct vmmem_access_info *info)
 {
 	(void)opaque;
+	(void)info;
 	(void)offset;
 	(void)buf;
 	(void)len;

@@ -70,6 +70,7 @@ START_TEST(sizes_are_those_of_the_headers)
 	SAME(LISTENER_OPTIONS, listener_options);
 	SAME(READER_OPTIONS, reader_options);
 	SAME(SPACE_OPTIONS, space_options);
+	SAME(ACCESS_INFO, access_info);
 	ck_assert_uint_eq(vmmem_struct_size(0), 0);
 	ck_assert_uint_eq(vmmem_struct_size(1000), 0);
 	ck_assert_uint_eq(vmmem_struct_size(UINT32_MAX), 0);

@@ -38,7 +38,7 @@
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_ACCESS_H
 #define VMMEM_ACCESS_H

@@ -6,7 +6,7 @@
  * An address is any uint64_t.  Each helper is a small inline body here and an
  * exported function of the same name, compiled from that body.  All are pure
  * arithmetic: any thread, any time, also in a signal handler.  On failure the
- * output is not written.  Since: 0.1.
+ * output is not written.  Since: 0.9.
  */
 #ifndef VMMEM_ADDRESS_H
 #define VMMEM_ADDRESS_H

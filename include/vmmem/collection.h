@@ -19,7 +19,7 @@
  * access.  It may insert, remove and unref if no other thread was in one of
  * these at the fork; vmmem_space_before_fork() sees to that.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_COLLECTION_H
 #define VMMEM_COLLECTION_H

@@ -35,7 +35,7 @@
  * whatever pins pages) must be told beforehand: they would keep the old pages.
  * vmmem_space_discard() of vmmem/space.h does.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_DISCARD_H
 #define VMMEM_DISCARD_H

@@ -135,7 +135,7 @@ VMMEM_BEGIN_DECLS
  * "unknown code".  Never NULL.  The string is constant and never freed, and
  * contains no address.
  *
- * Any thread, any time.  Since: 0.1.
+ * Any thread, any time.  Since: 0.9.
  */
 const char *vmmem_strerror(int code);
 
@@ -145,7 +145,7 @@ const char *vmmem_strerror(int code);
  * NULL for any other value, so that a binding can walk the list from
  * VMMEM_EARGUMENT downwards until it ends.  The string is constant.
  *
- * Any thread, any time.  Since: 0.1.
+ * Any thread, any time.  Since: 0.9.
  */
 const char *vmmem_error_name(int code);
 
@@ -156,7 +156,7 @@ const char *vmmem_error_name(int code);
  * EIO for what is no code.  docs/error.md has the table, which may become more
  * exact.
  *
- * Any thread, any time.  Since: 0.1.
+ * Any thread, any time.  Since: 0.9.
  */
 int vmmem_error_errno(int code);
 

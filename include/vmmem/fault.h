@@ -33,7 +33,7 @@
  * a process can change that.  So a thread that accesses guest memory must not
  * block SIGBUS, and a handler of SIGBUS must not access guest memory.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_FAULT_H
 #define VMMEM_FAULT_H

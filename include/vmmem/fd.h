@@ -14,7 +14,7 @@
  *
  * Any thread, not in a signal handler.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_FD_H
 #define VMMEM_FD_H

@@ -91,7 +91,7 @@
  * errno is left alone.  A range within one region, and a slice, take little
  * stack, others some 44 KiB.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_IO_H
 #define VMMEM_IO_H

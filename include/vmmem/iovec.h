@@ -30,7 +30,7 @@
  * Any thread that holds the reference, also in a signal handler.  No lock is
  * taken and nothing is allocated.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_IOVEC_H
 #define VMMEM_IOVEC_H

@@ -12,7 +12,7 @@
  *
  * A policy belongs to one thread at a time.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_POLICY_H
 #define VMMEM_POLICY_H

@@ -20,7 +20,7 @@
  * and unref.  Private memory is copied on write, as the system does it; shared
  * memory is shared.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_REGION_H
 #define VMMEM_REGION_H

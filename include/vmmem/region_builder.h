@@ -15,7 +15,7 @@
  * After fork(), a child may build if no other thread was building a region of a
  * file or of a memfd at the fork; vmmem_space_before_fork() sees to that.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_REGION_BUILDER_H
 #define VMMEM_REGION_BUILDER_H

@@ -8,7 +8,7 @@
  *
  * Any thread that holds a reference; not in a signal handler.
  *
- * Since: 0.1, all of it.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_RESIDENCY_H
 #define VMMEM_RESIDENCY_H

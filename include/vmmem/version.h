@@ -26,7 +26,7 @@ VMMEM_BEGIN_DECLS
  * vmmem_version() returns VMMEM_VERSION of the library that is loaded, which
  * may be newer than the headers a program was compiled with.
  *
- * Any thread, any time, also in a signal handler.  Since: 0.1.
+ * Any thread, any time, also in a signal handler.  Since: 0.9.
  */
 uint32_t vmmem_version(void);
 
@@ -34,7 +34,7 @@ uint32_t vmmem_version(void);
  * vmmem_version_string() returns the loaded library's version as text,
  * "major.minor.patch".  The string is constant and never freed.
  *
- * Any thread, any time, also in a signal handler.  Since: 0.1.
+ * Any thread, any time, also in a signal handler.  Since: 0.9.
  */
 const char *vmmem_version_string(void);
 
@@ -82,6 +82,7 @@ int vmmem_supports(uint32_t feature);
 #define VMMEM_STRUCT_LISTENER_OPTIONS 13
 #define VMMEM_STRUCT_READER_OPTIONS 14
 #define VMMEM_STRUCT_SPACE_OPTIONS 15
+#define VMMEM_STRUCT_ACCESS_INFO 16
 
 /*
  * vmmem_struct_size() returns how many bytes the library that is loaded knows of

@@ -49,6 +49,7 @@ static const size_t sizes[] = {
 	[VMMEM_STRUCT_LISTENER_OPTIONS] = sizeof(struct vmmem_listener_options),
 	[VMMEM_STRUCT_READER_OPTIONS] = sizeof(struct vmmem_reader_options),
 	[VMMEM_STRUCT_SPACE_OPTIONS] = sizeof(struct vmmem_space_options),
+	[VMMEM_STRUCT_ACCESS_INFO] = sizeof(struct vmmem_access_info),
 };
 
 VMMEM_API size_t

@@ -11,9 +11,6 @@
 
 #define FLAGS_KNOWN (VMMEM_ACCESS_DEBUG | VMMEM_ACCESS_RAM_ONLY)
 
-/* struct vmmem_access_info as version 0.9 had it. */
-#define SIZE_0_9 16
-
 struct access {
 	struct vmmem_access_info info;
 	unsigned char *to;	   /* of a read */
@@ -110,7 +107,7 @@ take_info(const struct vmmem_access_info *info,
 	*ret_info = vmmem_plain_access;
 	if (info != NULL)
 		rc = vmmem_struct_take(info, ret_info, sizeof(*ret_info),
-				       SIZE_0_9);
+				       VMMEM_ACCESS_INFO_SIZE_0_9);
 	if (rc == 0 && (ret_info->flags & ~FLAGS_KNOWN) != 0)
 		rc = VMMEM_EARGUMENT;
 	/* Callbacks get all that this library knows. */

@@ -211,10 +211,12 @@ give_residency(void *caller)
 }
 
 static int
-read_zeroes(void *opaque, uint64_t offset, void *buf, size_t len)
+read_zeroes(void *opaque, uint64_t offset, void *buf, size_t len,
+	    const struct vmmem_access_info *info)
 {
 	(void)opaque;
 	(void)offset;
+	(void)info;
 	memset(buf, 0, len);
 	return 0;
 }
@@ -232,6 +234,21 @@ give_region_ops(void *caller)
 	vmmem_region_builder_set_custom(builder, caller, NULL);
 	rc = vmmem_region_builder_build(builder, &region);
 	vmmem_region_builder_free(builder);
+	vmmem_region_unref(region);
+	return rc;
+}
+
+static int
+give_access_info(void *caller)
+{
+	struct vmmem_region *region = region_of(0, page_size());
+	struct vmmem_collection *map;
+	unsigned char byte;
+	int rc;
+
+	assert_ok(vmmem_collection_new(&region, 1, &map));
+	rc = vmmem_collection_read_with(map, 0, &byte, 1, caller, NULL);
+	vmmem_collection_unref(map);
 	vmmem_region_unref(region);
 	return rc;
 }
@@ -286,6 +303,7 @@ give_vhost_options(void *caller)
 
 /* tests/abi/sized.sh wants a row of each. */
 static const struct row rows[] = {
+	TAKEN(access_info, ACCESS_INFO),
 	TAKEN(bitmap_options, BITMAP_OPTIONS),
 	TAKEN(dirty_log_options, DIRTY_LOG_OPTIONS),
 	FILLED(fd_report, FD_REPORT),
