@@ -27,7 +27,7 @@
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.
  *
- * Since: 0.9, what does not say otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_ATOMIC_H
 #define VMMEM_ATOMIC_H

@@ -19,8 +19,7 @@
  * After fork(), a child may use the bitmaps it inherited, if no other thread
  * was in one of the functions that say they take the bitmap's lock.
  *
- * Since: 0.9, the options, vmmem_bitmap_max_len(), _is_external(), _name() and
- * _logging(); 0.1, all else.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_BITMAP_H
 #define VMMEM_BITMAP_H

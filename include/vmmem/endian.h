@@ -21,7 +21,7 @@
  * same name, compiled from that body.  The pointers must not be NULL and are
  * aligned as the type is.  Any thread, any time.
  *
- * Since: 0.9; _from_host() and _to_host() since 0.9.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_ENDIAN_H
 #define VMMEM_ENDIAN_H

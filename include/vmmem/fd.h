@@ -115,7 +115,7 @@ struct vmmem_fd_report {
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'ret_report' is NULL
- *   VMMEM_ESTRUCTSIZE  ret_report->size is below that of version 0.1 or above
+ *   VMMEM_ESTRUCTSIZE  ret_report->size is below that of version 0.9 or above
  *                      4096
  *   -errno             what fcntl(2), fstat(2) or fstatfs(2) said: -EBADF if
  *                      'fd' is not open

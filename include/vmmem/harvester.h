@@ -17,7 +17,7 @@
  * A harvester belongs to one thread at a time; different harvesters of one
  * bitmap may work at once.
  *
- * Since: 0.9, the options, vmmem_harvester_bitmap() and _name(); 0.1, all else.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_HARVESTER_H
 #define VMMEM_HARVESTER_H

@@ -18,7 +18,7 @@
  * vmmem_reader; from 1.0 on these layouts do not change while the library's
  * soname stays.  Names that begin with vmmem_inline_ are not for use.
  *
- * Since: 0.9; VMMEM_SLICE_CALL since 0.9.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_INLINE_H
 #define VMMEM_INLINE_H

@@ -36,7 +36,7 @@
  * nothing, and may be made in a signal handler if it has a translation or if
  * the miss handler is fit for that.
  *
- * Since: 0.9, except where a comment says otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_IOMMU_H
 #define VMMEM_IOMMU_H

@@ -32,7 +32,7 @@
  *
  * In all functions a range of no bytes succeeds and does nothing, at any iova.
  *
- * Since: 0.9, except where a comment says otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_IOTLB_H
 #define VMMEM_IOTLB_H

@@ -201,7 +201,7 @@ struct vmmem_policy_report {
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region' or 'ret_granted' is NULL
- *   VMMEM_ESTRUCTSIZE  ret_granted->size is below that of version 0.1 or above
+ *   VMMEM_ESTRUCTSIZE  ret_granted->size is below that of version 0.9 or above
  *                      4096
  *   -errno             what fcntl(2) or get_mempolicy(2) said
  */

@@ -34,7 +34,7 @@
  * that it interrupts.  A thread that ends within a section leaves the section
  * open until another thread calls vmmem_reader_leave() or vmmem_reader_free().
  *
- * Since: 0.9, and 0.9 where a function says so.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_READER_H
 #define VMMEM_READER_H

@@ -14,7 +14,7 @@
  * The thread that uses the reader.  No lock is taken, nothing is allocated and
  * nobody is waited for.
  *
- * Since: 0.9, what does not say otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_READER_ACCESS_H
 #define VMMEM_READER_ACCESS_H

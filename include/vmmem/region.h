@@ -290,7 +290,7 @@ vmmem_region_new_alias(uint64_t gpa, uint64_t len, struct vmmem_region *target,
  *   VMMEM_EZEROLEN      'len' is 0
  *   VMMEM_EWRAPS        gpa + len passes 2^64, or host address + len does
  *   VMMEM_ECONGRUENCE   'gpa' and the host address differ modulo 16
- *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.1 or above 4096
+ *   VMMEM_ESTRUCTSIZE   ops->size is below that of version 0.9 or above 4096
  *   VMMEM_ESTRUCTNEWER  'ops' has members set that this library does not know
  *   VMMEM_ECALLBACK     host() returned a positive value
  *   -ENOMEM             from the allocator

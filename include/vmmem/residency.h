@@ -60,7 +60,7 @@ struct vmmem_residency {
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   VMMEM_ENOHOST      the region has no host address
- *   VMMEM_ESTRUCTSIZE  ret_residency->size is below that of version 0.1 or
+ *   VMMEM_ESTRUCTSIZE  ret_residency->size is below that of version 0.9 or
  *                      above 4096
  *   -errno             what mincore(2), msync(2) or asking /proc/self said
  */

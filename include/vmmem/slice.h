@@ -35,7 +35,7 @@
  * after the call that filled it.  A copy reads with wide loads what the call
  * wrote with narrow stores, and waits for them: several nanoseconds.
  *
- * Since: 0.9, what does not say otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_SLICE_H
 #define VMMEM_SLICE_H

@@ -19,7 +19,7 @@
  * Where several apply, the first of EARGUMENT, EORDER, EOUTOFRANGE,
  * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are untouched.
  *
- * Since: 0.9, what does not say otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_SLICE_ATOMIC_H
 #define VMMEM_SLICE_ATOMIC_H

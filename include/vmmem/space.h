@@ -29,7 +29,7 @@
  * that forked or by vmmem_space_get(); for all else see
  * vmmem_space_before_fork().
  *
- * Since: 0.9, and 0.9 where a function says so.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_SPACE_H
 #define VMMEM_SPACE_H

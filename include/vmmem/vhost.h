@@ -21,7 +21,7 @@
  * A vhost object belongs to one thread at a time, as a rule the one that reads
  * the socket; the space is for all.  Not in a signal handler.
  *
- * Since: 0.9, except where a comment says otherwise.
+ * Since: 0.9, all of it.
  */
 #ifndef VMMEM_VHOST_H
 #define VMMEM_VHOST_H
