@@ -228,6 +228,8 @@ MEMBER(struct vmmem_harvester_options, name, 8, 8);
 
 /* vmmem/slice.h, since 0.9; inline accessors read it, so it never grows */
 VALUE(VMMEM_SLICE_CALL, 0x40U);
+VALUE(VMMEM_SLICE_ASK_READ, 0x100U);
+VALUE(VMMEM_SLICE_ASK_WRITE, 0x200U);
 SIZE(struct vmmem_slice, 64, 8);
 MEMBER(struct vmmem_slice, host, 0, 8);
 MEMBER(struct vmmem_slice, len, 8, 8);
@@ -505,6 +507,7 @@ VALUE(VMMEM_EREGIONBYTES, -4148);
 VALUE(VMMEM_ETIMEOUT, -4149);
 VALUE(VMMEM_EFORKED, -4150);
 VALUE(VMMEM_EPINNED, -4151);
+VALUE(VMMEM_EPRIVATE, -4152);
 VALUE(VMMEM_FAULT_SIGNAL_BUS, 1U);
 VALUE(VMMEM_FAULT_SIGNAL_SEGV, 2U);
 VALUE(VMMEM_FAULT_KIND_NONE, 0);
@@ -528,6 +531,7 @@ VALUE(VMMEM_VHOST_IOTLB_ACCESS_FAIL, 4U);
 VALUE(VMMEM_VHOST_EXPORT_HOST, 1U);
 VALUE(VMMEM_VHOST_EXPORT_PRIVATE, 2U);
 VALUE(VMMEM_VHOST_EXPORT_GUEST_MEMFD, 4U);
+VALUE(VMMEM_VHOST_EXPORT_SHARED_SIDE, 8U);
 SIZE(struct vmmem_vhost_region, 32, 8);
 MEMBER(struct vmmem_vhost_region, gpa, 0, 8);
 MEMBER(struct vmmem_vhost_region, len, 8, 8);

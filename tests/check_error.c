@@ -43,7 +43,7 @@ static const struct named_code {
 	NAME(VMMEM_ELOGSHORT),   NAME(VMMEM_EMESSAGE),
 	NAME(VMMEM_EREGIONBYTES), NAME(VMMEM_ETIMEOUT),
 	NAME(VMMEM_EFORKED),
-	NAME(VMMEM_EPINNED),
+	NAME(VMMEM_EPINNED),    NAME(VMMEM_EPRIVATE),
 };
 
 /* What the calls that the library makes can say, and the ends of the list. */

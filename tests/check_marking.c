@@ -425,6 +425,77 @@ START_TEST(refusing)
 }
 END_TEST
 
+/* hide() makes all bytes of both regions private, or shared again. */
+static void
+hide(int is_private)
+{
+	struct vmmem_region *region;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		region = vmmem_region_alias_target(world.regions[i]);
+		if (region == NULL)
+			region = world.regions[i];
+		assert_ok(vmmem_region_set_private(
+			region, 0, vmmem_region_len(region), is_private));
+	}
+}
+
+/* One call of bytes that became private after all was prepared. */
+static void
+check_private(const struct path *path)
+{
+	const uint64_t size = path->size != 0 ? path->size : 40;
+	struct vmmem_slice slice = slice_of(world.regions[0], SLICE_AT, 0x200);
+	struct vmmem_slice source = slice_of(world.source, 0, LEN);
+	struct place place = {
+		.map = world.map,
+		.reader = world.reader,
+		.gpa = GPA + SLICE_AT + 0x38,
+		.slice = &slice,
+		.source = &source,
+		.offset = 0x38,
+		.order = VMMEM_ORDER_SEQ_CST,
+		.len = size,
+	};
+	int code;
+
+	reset();
+	start();
+	memset(local, 0x77, sizeof(local));
+	hide(1);
+	code = path->call(&place);
+	hide(0);
+	stop();
+	if (code != VMMEM_EPRIVATE)
+		ck_abort_msg("%s, %s: got %s of private bytes", path->name,
+			     kind->name, vmmem_strerror(code));
+	expect_marks(path, "private", place.gpa, 0, 0);
+	if (vmmem_collection_read(world.map, GPA, local, LEN, NULL) != 0 ||
+	    memchr(local, 0xee, LEN) != NULL)
+		ck_abort_msg("%s, %s: wrote to private bytes", path->name,
+			     kind->name);
+	vmmem_slice_release(&slice);
+	vmmem_slice_release(&source);
+}
+
+/* Nothing reads or writes bytes that the guest has not shared. */
+START_TEST(private_bytes)
+{
+	size_t i;
+
+	open_kind(_i);
+	if (vmmem_region_is_private(world.regions[0], 0, 1) ||
+	    kind->backing != TWO_SIDES || gmem_missing() != NULL)
+		return;
+	for (i = 0; i < ARRAY_LEN(writers); i++)
+		if (!has(&writers[i], BY_HAND))
+			check_private(&writers[i]);
+	for (i = 0; i < ARRAY_LEN(readers); i++)
+		check_private(&readers[i]);
+}
+END_TEST
+
 /* A compare-exchange that finds another value writes nothing. */
 START_TEST(comparing_in_vain)
 {
@@ -531,6 +602,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, writing, 0, KINDS);
 	tcase_add_loop_test(tcase, reading, 0, KINDS);
 	tcase_add_loop_test(tcase, refusing, 0, KINDS);
+	tcase_add_loop_test(tcase, private_bytes, 0, KINDS);
 	tcase_add_loop_test(tcase, comparing_in_vain, 0, KINDS);
 	tcase_add_loop_test(tcase, failing, 0, KINDS);
 	suite_add_tcase(suite, tcase);

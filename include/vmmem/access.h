@@ -12,6 +12,8 @@
  * Codes that all of them return:
  *   VMMEM_EBADADDR   a byte of the range lies in no region
  *   VMMEM_EDENIED    a byte of the range does not permit the access
+ *   VMMEM_EPRIVATE   a byte of the range is private to the guest
+ *                    (vmmem/private.h)
  *   VMMEM_EWRAPS     the range passes 2^64 and is mapped up to there
  *   VMMEM_EARGUMENT  'collection', or another pointer that must not be, is NULL
  *   VMMEM_EGONE      the memory is gone; only after vmmem_fault_enable() (see

@@ -15,14 +15,16 @@
  *   VMMEM_EDENIED      the region does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_ENOHOST      a custom region without a host address
+ *   VMMEM_EPRIVATE     a byte of the value is private to the guest
+ *                      (vmmem/private.h)
  *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  *   VMMEM_EORDER       the order is unknown, or not one that the operation can
  *                      have
  *   VMMEM_EWRAPS       the value would pass 2^64
  *   VMMEM_EARGUMENT    a pointer is NULL
  * Where several apply, the first of EARGUMENT, EORDER, EBADADDR, EWRAPS,
- * ECROSS, EMISALIGNED, EDENIED, ENOHOST, EGONE is returned.  On failure memory and
- * outputs are untouched.
+ * ECROSS, EMISALIGNED, EDENIED, ENOHOST, EPRIVATE, EGONE is returned.  On failure
+ * memory and outputs are untouched.
  *
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.

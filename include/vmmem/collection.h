@@ -321,13 +321,15 @@ int vmmem_collection_contains(const struct vmmem_collection *collection,
  * in one region or in several that touch, and permits 'access': a set of
  * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to ask only for mapped.
  *
- * With VMMEM_EBADADDR and VMMEM_EDENIED it stores the address of the first byte
- * that fails.  So after any access function returned one of the two, the same
- * range and access asked here tell where.  'ret_bad' may be NULL.
+ * With VMMEM_EBADADDR, VMMEM_EDENIED and VMMEM_EPRIVATE it stores the address of
+ * the first byte that fails.  So after any access function returned one of them,
+ * the same range and access asked here tell where.  'ret_bad' may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   a byte lies in no region
  *   VMMEM_EDENIED    a byte does not permit the access
+ *   VMMEM_EPRIVATE   a byte is private to the guest (vmmem/private.h), and
+ *                    'access' is not 0
  *   VMMEM_EWRAPS     all bytes up to 2^64 - 1 are good, but the range goes on
  *   VMMEM_EARGUMENT  'collection' is NULL, or 'access' has an unknown bit
  */
@@ -360,6 +362,8 @@ vmmem_collection_address_add(const struct vmmem_collection *collection,
  *   VMMEM_EBADADDR   'gpa' lies in no region
  *   VMMEM_EDENIED    the region does not permit 'access'
  *   VMMEM_ENOHOST    a custom region without a host address
+ *   VMMEM_EPRIVATE   the byte is private to the guest; shared ones lie there up
+ *                    to the next private one
  *   VMMEM_EARGUMENT  a pointer is NULL, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int
@@ -385,6 +389,8 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
  * Returns 0, or
  *   VMMEM_EBADADDR    'gpa' lies in no region
  *   VMMEM_EDENIED     the region does not permit 'access'
+ *   VMMEM_EPRIVATE    the first byte is private to the guest, and 'access' is not
+ *                     0; with 0, 'ret_host' gets NULL if a byte of the piece is
  *   VMMEM_EWRAPS      the piece ends at 2^64 - 1, and the range goes on
  *   VMMEM_EZEROLEN    'len' is 0
  *   VMMEM_EIOMMUMISS, and what the miss handler returned

@@ -71,6 +71,8 @@ struct vmmem_region;
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
  *   VMMEM_EDENIED      the region does not permit writing
+ *   VMMEM_EPRIVATE     a byte of the range is private to the guest
+ *                      (vmmem/private.h); nothing was changed
  *   VMMEM_EPINNED      a byte of the range is pinned (vmmem/pin.h); nothing was
  *                      changed
  *   VMMEM_EGONE        a part of a page is gone; only after
@@ -104,6 +106,7 @@ VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
  *   VMMEM_EBADADDR   a byte of the range is in no region
  *   VMMEM_EWRAPS     the range passes 2^64
  *   VMMEM_EDENIED    a region of the range does not permit writing
+ *   VMMEM_EPRIVATE   a byte of the range is private to the guest
  *   what vmmem_region_discard() returned; the regions before were discarded
  */
 VMMEM_NODISCARD int

@@ -128,6 +128,8 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EFORKED (-4150)
 /* A byte of the range is pinned: see vmmem/pin.h. */
 #define VMMEM_EPINNED (-4151)
+/* A byte of the range is private to the guest: see vmmem/private.h. */
+#define VMMEM_EPRIVATE (-4152)
 
 /*
  * vmmem_strerror() returns one English sentence, without a full stop, for

@@ -46,9 +46,9 @@
  *   VMMEM_EARGUMENT   the collection or slice is NULL, or 'flags' has an
  *                     unknown bit
  * and of the guest's memory:
- *   VMMEM_EBADADDR, VMMEM_EDENIED, VMMEM_EWRAPS
+ *   VMMEM_EBADADDR, VMMEM_EDENIED, VMMEM_EPRIVATE, VMMEM_EWRAPS
  *                     as vmmem/access.h says
- *   VMMEM_EOUTOFRANGE, VMMEM_EDENIED
+ *   VMMEM_EOUTOFRANGE, VMMEM_EDENIED, VMMEM_EPRIVATE
  *                     of a slice, as vmmem/slice.h says
  *   VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, VMMEM_EARGUMENT, and what a custom
  *   region's callback returned, as vmmem/access.h says

@@ -65,6 +65,7 @@ struct iovec;
  *   VMMEM_ENOROOM    more than 'capacity' elements are needed
  *   VMMEM_EBADADDR   a byte of the range lies in no region
  *   VMMEM_EDENIED    a byte of the range does not permit 'access'
+ *   VMMEM_EPRIVATE   a byte of the range is private to the guest
  *   VMMEM_EWRAPS     the range passes 2^64 and is mapped up to there
  *   VMMEM_ENOHOST    a byte lies in a custom region without a host address
  *   VMMEM_EARGUMENT  'collection' or 'ret_count' is NULL, 'iov' is NULL and
@@ -128,6 +129,7 @@ void vmmem_slice_list_release(struct vmmem_slice *slices, size_t count);
  * Returns 0, or
  *   VMMEM_ENOROOM    more than 'capacity' elements are needed
  *   VMMEM_EDENIED    a slice does not permit 'access'
+ *   VMMEM_EPRIVATE   a byte of a slice is private to the guest by now
  *   VMMEM_EARGUMENT  as for vmmem_collection_iovec_ranges()
  */
 VMMEM_NODISCARD int

@@ -377,7 +377,8 @@ uint64_t vmmem_region_page_size(const struct vmmem_region *region);
  * 'offset', and how many bytes of the region lie there from 'offset' on,
  * which is never 0.  The pointer is good while the caller holds a reference.
  * It may be written through only if the region permits writing; and nothing
- * that is written through it is noted as dirty.
+ * that is written through it is noted as dirty.  Of a region with a guest_memfd
+ * (vmmem/private.h) it is that of the shared side, whichever side counts.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region', 'ret_host' or 'ret_len' is NULL
@@ -401,6 +402,7 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  *   VMMEM_EARGUMENT    'region' is NULL, or 'buf' is and 'len' is not 0
  *   VMMEM_EOUTOFRANGE  the range reaches past the region's end
  *   VMMEM_EDENIED      the region does not permit it
+ *   VMMEM_EPRIVATE     a byte of the range is private to the guest
  *   VMMEM_EGONE, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
  *                      as of the functions of a collection
  */

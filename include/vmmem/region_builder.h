@@ -178,6 +178,30 @@ void vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 				     uint64_t offset);
 
 /*
+ * vmmem_region_builder_set_guest_memfd() gives the region a second side, for a
+ * confidential guest: private bytes are in the guest_memfd 'fd' from the byte
+ * 'offset' on, shared ones in the ordinary backing, which stays the region's
+ * kind.  See vmmem/private.h.  The range and 'offset' are multiples of the
+ * system's page size.  The backing is anonymous memory, a memfd, a file or
+ * external memory; an alias sees its target's guest_memfd, and neither that nor
+ * a custom region takes one.
+ *
+ * 'fd' stays the caller's and must be open while building.  The library keeps a
+ * descriptor of its own, as it does of files.  -1, the default, for none.
+ */
+void
+vmmem_region_builder_set_guest_memfd(struct vmmem_region_builder *builder,
+				     int fd, uint64_t offset);
+
+/*
+ * vmmem_region_builder_set_private() says whether the bytes of a region with a
+ * guest_memfd begin as private ones, or as shared ones if 'is_private' is 0.
+ * The default is private, as confidential guests begin.
+ */
+void vmmem_region_builder_set_private(struct vmmem_region_builder *builder,
+				      int is_private);
+
+/*
  * vmmem_region_builder_set_policy() copies 'policy', which says how memory
  * that the library maps is to be had: see vmmem/policy.h.  NULL, the default,
  * for none.
@@ -237,12 +261,18 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                      with seals for what is no memfd, with an unknown value,
  *                      or one that contradicts itself or another setting: huge
  *                      pages and THP; nodes that no mode takes; prefaulting
- *                      what may not be accessed
+ *                      what may not be accessed; a guest_memfd for an alias
+ *                      or a custom region, or one that is the region's own file
  *   VMMEM_EZEROLEN     the length is 0, or the range was never set
  *   VMMEM_EWRAPS       the range passes 2^64; file offset + length passes 2^63
  *                      - 1; host address + length passes 2^64; or the length is
  *                      more than a process can map
- *   VMMEM_EPASTEOF     a regular file ends before offset + length
+ *   VMMEM_EPASTEOF     a regular file, or the guest_memfd, ends before offset +
+ *                      length
+ *   VMMEM_EFILETYPE    the guest_memfd is no guest_memfd
+ *   VMMEM_EFILEACCESS  its descriptor only names it (O_PATH)
+ *   VMMEM_EFILEOFFSET  its offset is not a multiple of the page size
+ *   VMMEM_EMISALIGNED  a region with a guest_memfd is not of whole pages
  *   VMMEM_ECONGRUENCE  guest and host address would differ modulo 16, or modulo
  *                      the policy's alignment; guest address and file offset do
  *   VMMEM_EOUTOFRANGE  an alias reaches past the end of its target, or a region

@@ -125,6 +125,8 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
  *   VMMEM_EARGUMENT    a pointer is NULL
  *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
  *                      are
+ *   VMMEM_EPRIVATE     a byte of the range is private to the guest
+ *                      (vmmem/private.h): its pages cannot be told
  *   -errno             what lseek(2), fstat(2) or asking /proc/self said
  */
 VMMEM_NODISCARD int

@@ -18,6 +18,8 @@
  *   VMMEM_EOUTOFRANGE  the range does not lie within the slice
  *   VMMEM_EDENIED      the slice does not permit the access
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
+ *   VMMEM_EPRIVATE     a byte of the range is private to the guest by now
+ *                      (vmmem/private.h)
  *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * On failure nothing is moved and no output is written; but VMMEM_EGONE may
  * come after bytes before were moved.
@@ -53,6 +55,15 @@ VMMEM_BEGIN_DECLS
  */
 #define VMMEM_SLICE_CALL 0x40U
 
+/*
+ * In 'access' of a slice, in place of VMMEM_PROT_READ and VMMEM_PROT_WRITE: every
+ * access asks whether its bytes are private now, and returns VMMEM_EPRIVATE if
+ * one is.  Slices of regions with a guest_memfd have these (vmmem/private.h).
+ * Programs do not access such a slice through 'host'.  Since: 0.9.
+ */
+#define VMMEM_SLICE_ASK_READ 0x100U
+#define VMMEM_SLICE_ASK_WRITE 0x200U
+
 /* In 'flags' of a slice: memory was mapped for it, and its release unmaps it. */
 #define VMMEM_SLICE_FLAG_ACQUIRED 1U
 
@@ -75,7 +86,7 @@ struct vmmem_slice {
 	uint64_t len;		     /* in bytes */
 	const uint32_t *logging;     /* the library's */
 	uint64_t log_offset;	     /* of the first byte, in the bitmap */
-	uint32_t access;	     /* VMMEM_PROT_..., VMMEM_SLICE_CALL */
+	uint32_t access;	     /* VMMEM_PROT_..., VMMEM_SLICE_... */
 	uint32_t flags;		     /* VMMEM_SLICE_FLAG_... */
 	struct vmmem_region *region; /* of the first byte; or NULL */
 	uint64_t gpa;		     /* of the first byte */
@@ -90,6 +101,7 @@ struct vmmem_slice {
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  the range does not lie within the region
  *   VMMEM_EDENIED      the region does not permit 'access'
+ *   VMMEM_EPRIVATE     a byte of the range is private to the guest
  *   VMMEM_ENOHOST      a custom region that has no host address to give
  *   VMMEM_ECONGRUENCE  acquire() stored a host address that differs from the
  *                      guest address modulo 16

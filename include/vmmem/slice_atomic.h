@@ -14,10 +14,13 @@
  *                      size
  *   VMMEM_EDENIED      the slice does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
+ *   VMMEM_EPRIVATE     a byte of the value is private to the guest by now
+ *                      (vmmem/private.h)
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
  *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * Where several apply, the first of EARGUMENT, EORDER, EOUTOFRANGE,
- * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are untouched.
+ * EMISALIGNED, EDENIED, EPRIVATE is returned.  On failure memory and outputs
+ * are untouched.
  *
  * Since: 0.9, all of it.
  */

@@ -83,6 +83,12 @@ struct vmmem_vhost;
 #define VMMEM_VHOST_EXPORT_GUEST_MEMFD 4U
 
 /*
+ * Have rows of regions with private bytes (vmmem/private.h) too: the back end
+ * gets the shared side, and is to touch nothing that the guest has not shared.
+ */
+#define VMMEM_VHOST_EXPORT_SHARED_SIDE 8U
+
+/*
  * A row of the table, as it stands in the messages.  This struct and the next
  * are final, as the protocol's messages are: another message is another struct.
  */
@@ -438,6 +444,8 @@ VMMEM_NODISCARD int vmmem_vhost_host_to_user(const struct vmmem_vhost *vhost,
  *
  * Returns 0, or
  *   VMMEM_ENOROOM    there are more than 'capacity' rows
+ *   VMMEM_EPRIVATE   a region that would have a row has private bytes, and
+ *                    EXPORT_SHARED_SIDE is not in 'flags'
  *   VMMEM_EARGUMENT  'map' or 'ret_count' is NULL, or an array is and
  *                    'capacity' is not 0; an unknown bit in 'flags', or
  *                    EXPORT_PRIVATE without EXPORT_HOST; a translated

@@ -28,6 +28,7 @@
 #include <vmmem/listener.h>
 #include <vmmem/pin.h>
 #include <vmmem/policy.h>
+#include <vmmem/private.h>
 #include <vmmem/reader.h>
 #include <vmmem/reader_access.h>
 #include <vmmem/region.h>

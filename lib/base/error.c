@@ -93,6 +93,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ETIMEOUT, ETIMEDOUT, "The time is over"),
 	CODE(VMMEM_EFORKED, EPERM, "Object belongs to the parent process"),
 	CODE(VMMEM_EPINNED, EBUSY, "Memory is pinned"),
+	CODE(VMMEM_EPRIVATE, EACCES, "Memory is private to the guest"),
 };
 
 static const struct text *

@@ -8,6 +8,7 @@
 #include "map/collection_priv.h"
 #include "guest/copy.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 
 /* What is filled without a host address comes from a buffer of this size. */
 #define BOUNCE 1024
@@ -44,8 +45,12 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 			continue;
 		}
 		all = false;
-		rc = step(seen.entry, seen.offset, seen.len, &done, context,
-			  &seen);
+		/* Where no access was asked for, the state was not either. */
+		seen.len = vmmem_entry_shared(seen.entry, seen.offset,
+					      seen.len);
+		rc = seen.len == 0 ? VMMEM_EPRIVATE :
+				     step(seen.entry, seen.offset, seen.len,
+					  &done, context, &seen);
 		vmmem_unsee(&seen);
 	}
 	*ret_done = done;
@@ -61,7 +66,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
      uint32_t access, vmmem_step_fn step, void *context, uint64_t *ret_done)
 {
 	const struct vmmem_entry *entry;
-	uint64_t offset, piece, done = 0;
+	uint64_t offset, piece, shared, done = 0;
 	size_t at;
 	int rc = 0;
 
@@ -82,7 +87,11 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 		piece = len - done;
 		if (!vmmem_range_within(entry->span, offset, piece))
 			piece = entry->span - offset + 1;
-		rc = step(entry, offset, piece, &done, context, NULL);
+		shared = vmmem_entry_shared(entry, offset, piece);
+		if (shared != 0)
+			rc = step(entry, offset, shared, &done, context, NULL);
+		if (rc == 0 && shared != piece)
+			rc = VMMEM_EPRIVATE;
 		if (rc != 0 || done == len)
 			break;
 
@@ -124,14 +133,15 @@ static int
 step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
+	const unsigned char *host = vmmem_entry_host(entry);
 	unsigned char *buf = context;
 	size_t left;
 
 	(void)seen;
-	if (entry->host == NULL)
+	if (host == NULL)
 		return vmmem_region_call_read(vmmem_region_of(entry), offset,
 					      buf + *done, len, done);
-	left = vmmem_copy_from_guest(buf + *done, entry->host + offset, len);
+	left = vmmem_copy_from_guest(buf + *done, host + offset, len);
 	*done += len - left;
 	return left != 0 ? VMMEM_EGONE : 0;
 }
@@ -141,17 +151,18 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	   uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
 	const unsigned char *const *buf = context;
+	unsigned char *host = vmmem_entry_host(entry);
 	size_t left;
 	int rc;
 
-	if (entry->host == NULL) {
+	if (host == NULL) {
 		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
 					     *buf + *done, len, done);
 		/* A callback that failed may have written some of it. */
 		vmmem_step_written(entry, offset, len, seen, 0);
 		return rc;
 	}
-	left = vmmem_copy_to_guest(entry->host + offset, *buf + *done, len);
+	left = vmmem_copy_to_guest(host + offset, *buf + *done, len);
 	if (left != len)
 		vmmem_step_written(entry, offset, len - left, seen, 0);
 	*done += len - left;
@@ -164,13 +175,14 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 {
 	const struct vmmem_region *region;
 	const uint8_t *value = context;
+	unsigned char *host = vmmem_entry_host(entry);
 	unsigned char buf[BOUNCE];
 	uint64_t piece, at = 0;
 	size_t left;
 	int rc = 0;
 
-	if (entry->host != NULL) {
-		left = vmmem_fill_guest(entry->host + offset, *value, len);
+	if (host != NULL) {
+		left = vmmem_fill_guest(host + offset, *value, len);
 		if (left != len)
 			vmmem_step_written(entry, offset, len - left, seen, 0);
 		*done += len - left;

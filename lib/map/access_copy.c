@@ -8,6 +8,7 @@
 #include "map/collection_priv.h"
 #include "guest/copy.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 
 struct guest_ranges {
 	const struct vmmem_collection *collection;
@@ -36,11 +37,12 @@ write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 		      const unsigned char *buf, size_t len, uint64_t *done,
 		      const struct vmmem_seen *seen)
 {
+	unsigned char *host = vmmem_entry_host(entry);
 	uint64_t moved = 0;
 	size_t left;
 	int rc;
 
-	if (entry->host == NULL) {
+	if (host == NULL) {
 		/* If this fails, the last bytes are not written. */
 		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
 					     buf, len, &moved);
@@ -50,7 +52,7 @@ write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 			*done += moved;
 		return rc;
 	}
-	left = vmmem_copy_to_guest_downwards(entry->host + offset, buf, len);
+	left = vmmem_copy_to_guest_downwards(host + offset, buf, len);
 	if (left != len)
 		vmmem_step_written(entry, offset, len - left, seen, left);
 	*done += len - left;

@@ -8,6 +8,7 @@
 #include "base/struct_size.h"
 #include "map/collection_priv.h"
 #include "guest/copy.h"
+#include "region/private_priv.h"
 
 #define FLAGS_KNOWN (VMMEM_ACCESS_DEBUG | VMMEM_ACCESS_RAM_ONLY)
 
@@ -43,7 +44,7 @@ step_check(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	    !can_be_written(vmmem_region_of(entry)))
 		return VMMEM_EDENIED;
 	if ((access->info.flags & VMMEM_ACCESS_RAM_ONLY) != 0 &&
-	    entry->host == NULL)
+	    vmmem_entry_host(entry) == NULL)
 		return VMMEM_ENOHOST;
 	*done += len;
 	return 0;
@@ -53,6 +54,7 @@ static int
 step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
+	const unsigned char *host = vmmem_entry_host(entry);
 	const struct access *access = context;
 	unsigned char *to = access->to + *done;
 	size_t left;
@@ -61,11 +63,11 @@ step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	rc = step_check(entry, offset, 0, done, context, seen);
 	if (rc != 0)
 		return rc;
-	if (entry->host == NULL)
+	if (host == NULL)
 		return vmmem_region_call_read_with(vmmem_region_of(entry),
 						   offset, to, len,
 						   &access->info, done);
-	left = vmmem_copy_from_guest(to, entry->host + offset, len);
+	left = vmmem_copy_from_guest(to, host + offset, len);
 	*done += len - left;
 	return left != 0 ? VMMEM_EGONE : 0;
 }
@@ -76,6 +78,7 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 {
 	const struct access *access = context;
 	const unsigned char *from = access->from + *done;
+	unsigned char *host = vmmem_entry_host(entry);
 	size_t left;
 	int rc;
 
@@ -83,7 +86,7 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	rc = step_check(entry, offset, 0, done, context, seen);
 	if (rc != 0)
 		return rc;
-	if (entry->host == NULL) {
+	if (host == NULL) {
 		rc = vmmem_region_call_write_with(vmmem_region_of(entry),
 						  offset, from, len,
 						  &access->info, done);
@@ -91,7 +94,7 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		vmmem_step_written(entry, offset, len, seen, 0);
 		return rc;
 	}
-	left = vmmem_copy_to_guest(entry->host + offset, from, len);
+	left = vmmem_copy_to_guest(host + offset, from, len);
 	if (left != len)
 		vmmem_step_written(entry, offset, len - left, seen, 0);
 	*done += len - left;

@@ -9,6 +9,7 @@
 #include "base/api.h"
 #include "map/atomic_priv.h"
 #include "map/collection_priv.h"
+#include "region/private_priv.h"
 #include "guest/guest_atomic.h"
 #include "guest/byte_order.h"
 
@@ -53,7 +54,9 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		return VMMEM_EMISALIGNED;
 	if ((access & ~entry->access) != 0)
 		return VMMEM_EDENIED;
-	return VMMEM_ENOHOST;
+	if (vmmem_entry_host(entry) == NULL)
+		return VMMEM_ENOHOST;
+	return vmmem_private_refuses(vmmem_region_of(entry), offset, size);
 }
 
 #define LOAD(bits)                                                         \

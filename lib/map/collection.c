@@ -12,6 +12,7 @@
 #include "map/collection_priv.h"
 #include "map/lineage.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -353,8 +354,8 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 	for (i = 0; i < collection->count; i++) {
 		entry = &collection->regions[i]->entry;
 		/* Below the region this wraps to more than any has. */
-		offset = (uintptr_t)host - (uintptr_t)entry->host;
-		if (entry->host == NULL || offset > entry->span)
+		offset = (uintptr_t)host - (uintptr_t)vmmem_entry_host(entry);
+		if (vmmem_entry_host(entry) == NULL || offset > entry->span)
 			continue;
 		*ret_gpa = collection->starts[i] + offset;
 		*ret_len = entry->span - offset + 1;
@@ -416,7 +417,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 	    uint64_t len, uint32_t access, uint64_t *ret_bad)
 {
 	const struct vmmem_entry *entry;
-	uint64_t offset;
+	uint64_t offset, here, shared;
 
 	if (len == 0)
 		return 0;
@@ -429,11 +430,21 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 			*ret_bad = gpa;
 			return VMMEM_EDENIED;
 		}
-		if (vmmem_range_within(entry->span, offset, len))
+		here = vmmem_range_within(entry->span, offset, len) ?
+			       len :
+			       entry->span - offset + 1;
+		/* Whoever asks for no access only wants to know of memory. */
+		shared = access != 0 ? vmmem_entry_shared(entry, offset, here) :
+				       here;
+		if (shared != here) {
+			*ret_bad = gpa + shared;
+			return VMMEM_EPRIVATE;
+		}
+		if (here == len)
 			return 0;
 		/* On to the byte after this region, if there is one. */
-		len -= entry->span - offset + 1;
-		gpa += entry->span - offset;
+		len -= here;
+		gpa += here - 1;
 		if (gpa == UINT64_MAX)
 			return VMMEM_EWRAPS;
 		gpa++;
@@ -485,7 +496,7 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 			      uint64_t *ret_len)
 {
 	const struct vmmem_entry *entry;
-	uint64_t offset;
+	uint64_t offset, shared;
 
 	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
 	    (access & ~ACCESS_KNOWN) != 0)
@@ -498,9 +509,12 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 		return VMMEM_EBADADDR;
 	if ((access & ~entry->access) != 0)
 		return VMMEM_EDENIED;
-	if (entry->host == NULL)
+	if (vmmem_entry_host(entry) == NULL)
 		return VMMEM_ENOHOST;
-	*ret_host = entry->host + offset;
-	*ret_len = entry->span - offset + 1;
+	shared = vmmem_entry_shared(entry, offset, entry->span - offset + 1);
+	if (shared == 0)
+		return VMMEM_EPRIVATE;
+	*ret_host = vmmem_entry_host(entry) + offset;
+	*ret_len = shared;
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/api.h"
 #include "map/collection_priv.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
@@ -76,6 +77,10 @@ find_piece(const struct vmmem_collection *collection, uint64_t gpa,
 		return VMMEM_EDENIED;
 	if (!vmmem_range_within(entry->span, offset, len))
 		len = entry->span - offset + 1;
+	if (access != 0)
+		len = vmmem_entry_shared(entry, offset, len);
+	if (len == 0)
+		return VMMEM_EPRIVATE;
 	*ret_piece = (struct piece){ entry, offset, len };
 	return 0;
 }
@@ -86,6 +91,7 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
 		       struct vmmem_region **ret_region, uint64_t *ret_offset,
 		       uint64_t *ret_len, void **ret_host)
 {
+	unsigned char *host;
 	struct piece piece;
 	int rc;
 
@@ -104,9 +110,15 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	*ret_region = vmmem_region_of(piece.entry);
 	*ret_offset = piece.offset;
 	*ret_len = piece.len;
-	if (ret_host != NULL)
-		*ret_host = piece.entry->host != NULL ?
-				    piece.entry->host + piece.offset :
-				    NULL;
+	if (ret_host == NULL)
+		return 0;
+	/* Where no access was asked for, some of it may be private. */
+	host = vmmem_entry_host(piece.entry);
+	*ret_host = host != NULL &&
+				    vmmem_entry_shared(piece.entry,
+						       piece.offset,
+						       piece.len) == piece.len ?
+			    host + piece.offset :
+			    NULL;
 	return 0;
 }

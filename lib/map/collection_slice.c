@@ -7,6 +7,7 @@
 #include "base/range.h"
 #include "map/collection_priv.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 #include "region/slice_priv.h"
 
 VMMEM_API int
@@ -85,9 +86,13 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	region = vmmem_region_of(entry);
 	joined = len - 1 > more ? more + 1 : len;
 	if (!likely(vmmem_slice_is_direct(entry, access))) {
-		if (!acquire && entry->host == NULL &&
+		if (!acquire && vmmem_entry_host(entry) == NULL &&
 		    (access & ~entry->access) == 0)
 			return VMMEM_ENOHOST;
+		/* What is not permitted is said before what is private. */
+		more = vmmem_entry_shared(entry, offset, joined);
+		if (more != 0)
+			joined = more;
 		return vmmem_region_slice(region, offset, joined, access,
 					  ret_piece);
 	}

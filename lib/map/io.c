@@ -147,9 +147,14 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 			return report(ret_done, 0, beyond);
 		len = more;
 	}
-	if ((access_of(io) & ~slice->access) != 0)
-		return report(ret_done, 0, VMMEM_EDENIED);
-	part = *slice;
+	if (likely((access_of(io) & ~slice->access) == 0)) {
+		part = *slice;
+	} else {
+		rc = vmmem_slice_unasked(slice, offset, len, access_of(io),
+					 &part);
+		if (rc != 0)
+			return report(ret_done, 0, rc);
+	}
 	part.host = vmmem_slice_host(slice, offset);
 	part.len = len;
 	part.log_offset += offset;

@@ -116,6 +116,7 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 {
 	struct list list = { .iov = iov, .capacity = capacity };
 	size_t i;
+	int rc = 0;
 
 	if ((slices == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
@@ -124,7 +125,10 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 		if (slices[i].len == 0)
 			continue;
 		if ((access & ~slices[i].access) != 0)
-			return VMMEM_EDENIED;
+			rc = vmmem_slice_ask(&slices[i], 0, slices[i].len,
+					     access);
+		if (rc != 0)
+			return rc;
 		put(&list, &slices[i]);
 	}
 	return finish(&list, ret_count);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "dirty/bitmap_priv.h"
+#include "region/private_priv.h"
+#include "region/slice_priv.h"
 
 VMMEM_API int
 vmmem_collection_new_translated(struct vmmem_iommu *iommu,
@@ -137,6 +139,11 @@ place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
 		return VMMEM_EDENIED;
 	/* Fits: no region has 2^64 bytes. */
 	seen->reach = least(span, seen->entry->span - seen->offset) + 1;
+	if (access != 0)
+		seen->reach = vmmem_entry_shared(seen->entry, seen->offset,
+						 seen->reach);
+	if (seen->reach == 0)
+		return VMMEM_EPRIVATE;
 	seen->len = least(len, seen->reach);
 	return 0;
 }
@@ -297,15 +304,19 @@ vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
 	       uint32_t access, void **ret_host, uint64_t *ret_len)
 {
 	struct vmmem_seen seen;
+	uint64_t shared;
 	int rc;
 
 	rc = vmmem_see_one(collection, iova, access, &seen);
 	if (rc != 0)
 		return rc;
-	if (seen.entry->host == NULL)
+	if (vmmem_entry_host(seen.entry) == NULL)
 		return VMMEM_ENOHOST;
-	*ret_host = seen.entry->host + seen.offset;
-	*ret_len = seen.reach;
+	shared = vmmem_entry_shared(seen.entry, seen.offset, seen.reach);
+	if (shared == 0)
+		return VMMEM_EPRIVATE;
+	*ret_host = vmmem_entry_host(seen.entry) + seen.offset;
+	*ret_len = shared;
 	return 0;
 }
 
@@ -376,7 +387,7 @@ log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
 	uint64_t offset, covered;
 
 	/* One that is only read from is never marked. */
-	if ((slice->access & VMMEM_PROT_WRITE) == 0)
+	if ((vmmem_slice_permits(slice) & VMMEM_PROT_WRITE) == 0)
 		return 0;
 	covered = vmmem_iommu_logged(iommu, seen->iova, slice->len, &offset);
 	if (covered == 0 || (whole && covered != slice->len))
@@ -405,7 +416,8 @@ seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 	 * A slice that is acquired is given back as long as it was, so no log
 	 * may cut it short.
 	 */
-	if ((seen->log != NULL || !acquire) && seen->entry->host == NULL) {
+	if ((seen->log != NULL || !acquire) &&
+	    vmmem_entry_host(seen->entry) == NULL) {
 		vmmem_unsee(seen);
 		return VMMEM_ENOHOST;
 	}

@@ -9,8 +9,33 @@
 #include "map/atomic_priv.h"
 #include "guest/guest_atomic.h"
 #include "map/translate.h"
+#include "region/private_priv.h"
 
 #define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
+static void *
+host_of(const struct vmmem_seen *seen)
+{
+	return vmmem_entry_host(seen->entry) + seen->offset;
+}
+
+/*
+ * see_plain() is see() of a plain collection, where shared bytes are of a region
+ * that must be asked; all else is refused.
+ */
+static VMMEM_COLD int
+see_plain(const struct vmmem_collection *collection, uint64_t gpa,
+	  uint64_t size, uint32_t access, struct vmmem_seen *ret_seen)
+{
+	int rc;
+
+	rc = vmmem_atomic_refuse(collection, gpa, size, access);
+	if (rc != 0)
+		return rc;
+	*ret_seen = (struct vmmem_seen){ .map = collection, .iova = gpa };
+	ret_seen->entry = vmmem_find(collection, gpa, &ret_seen->offset);
+	return 0;
+}
 
 /*
  * see() finds the place of an atomic access of 'size' bytes, a power of two.
@@ -23,7 +48,7 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 	int rc;
 
 	if (collection->translation == NULL)
-		return vmmem_atomic_refuse(collection, gpa, size, access);
+		return see_plain(collection, gpa, size, access, ret_seen);
 	/* The order in which a plain collection finds what is wrong. */
 	if ((gpa & (size - 1)) != 0) {
 		rc = vmmem_see_all(collection, gpa, size, 0, ret_seen);
@@ -38,20 +63,13 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		rc = vmmem_see_all(collection, gpa, size, access, ret_seen);
 	if (rc != 0)
 		return rc;
-	if (ret_seen->entry->host == NULL)
+	if (vmmem_entry_host(ret_seen->entry) == NULL)
 		rc = VMMEM_ENOHOST;
-	else if (((uintptr_t)(ret_seen->entry->host + ret_seen->offset) &
-		  (size - 1)) != 0)
+	else if (((uintptr_t)host_of(ret_seen) & (size - 1)) != 0)
 		rc = VMMEM_ECONGRUENCE;
 	if (rc != 0)
 		vmmem_unsee(ret_seen);
 	return rc;
-}
-
-static void *
-host_of(const struct vmmem_seen *seen)
-{
-	return seen->entry->host + seen->offset;
 }
 
 #define LOAD(bits)                                                         \

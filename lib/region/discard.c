@@ -16,6 +16,7 @@
 #include "region/discard_priv.h"
 #include "region/pin_priv.h"
 #include "region/policy_priv.h"
+#include "region/private_priv.h"
 #include "base/range.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
@@ -231,6 +232,7 @@ vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
 		     uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
 	uint64_t unused, span;
+	int rc;
 
 	if (ret_discarded == NULL)
 		ret_discarded = &unused;
@@ -244,5 +246,8 @@ vmmem_region_discard(const struct vmmem_region *region, uint64_t offset,
 		return VMMEM_EOUTOFRANGE;
 	if ((region->protection & VMMEM_PROT_WRITE) == 0)
 		return VMMEM_EDENIED;
+	rc = vmmem_private_refuses(region, offset, len);
+	if (rc != 0)
+		return rc;
 	return vmmem_discard_checked(region, offset, len, flags, ret_discarded);
 }

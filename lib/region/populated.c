@@ -12,6 +12,7 @@
 #include "base/api.h"
 #include "region/mapping.h"
 #include "base/range.h"
+#include "region/private_priv.h"
 #include "region/replaced.h"
 #include "region/zeroes.h"
 
@@ -318,7 +319,9 @@ vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
 	base = region->target != NULL ? region->target_offset : 0;
 	from = base + offset;
 	end = from;
-	rc = len != 0 ? vmmem_populated_open(owner, &walk) : 0;
+	rc = len != 0 ? vmmem_private_refuses(region, offset, len) : 0;
+	if (rc == 0 && len != 0)
+		rc = vmmem_populated_open(owner, &walk);
 	if (rc != 0)
 		return rc;
 	if (len != 0) {

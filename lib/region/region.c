@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "guest/fault_log.h"
 #include "region/pin_priv.h"
+#include "region/private_priv.h"
 #include "region/region_priv.h"
 #include "region/replaced.h"
 #include "base/unmap.h"
@@ -147,6 +148,7 @@ undo(struct vmmem_region *region)
 		vmmem_file_unref(region->file);
 	else if (region->fd >= 0)
 		close(region->fd);
+	vmmem_private_free(region->secret);
 	vmmem_pin_set_free(region->pins);
 	vmmem_replaced_free(region->replaced);
 	vmmem_bitmap_unref(region->bitmap);

@@ -7,6 +7,7 @@
 #include "guest/copy.h"
 #include "base/range.h"
 #include "region/mark.h"
+#include "region/private_priv.h"
 #include "region/region_priv.h"
 
 /* check() is for [offset, offset + len), not empty. */
@@ -19,7 +20,10 @@ check(const struct vmmem_region *region, uint64_t offset, size_t len,
 	if (offset > entry->span ||
 	    !vmmem_range_within(entry->span, offset, len))
 		return VMMEM_EOUTOFRANGE;
-	return (access & ~entry->access) != 0 ? VMMEM_EDENIED : 0;
+	if ((access & ~entry->access) != 0)
+		return VMMEM_EDENIED;
+	return vmmem_entry_shared(entry, offset, len) != len ? VMMEM_EPRIVATE :
+							       0;
 }
 
 VMMEM_API int

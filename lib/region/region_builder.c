@@ -16,6 +16,7 @@
 #include "dirty/bitmap_priv.h"
 #include "base/cancel.h"
 #include "guest/fault_log.h"
+#include "region/private_priv.h"
 #include "region/region_priv.h"
 #include "base/struct_size.h"
 
@@ -243,6 +244,25 @@ vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 	vmmem_bitmap_unref(settings->bitmap);
 	settings->bitmap = bitmap;
 	settings->bitmap_offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_guest_memfd(struct vmmem_region_builder *builder,
+				     int fd, uint64_t offset)
+{
+	if (builder == NULL)
+		return;
+	builder->settings.has_guest_memfd = fd >= 0;
+	builder->settings.guest_memfd = fd;
+	builder->settings.guest_memfd_offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_private(struct vmmem_region_builder *builder,
+				 int is_private)
+{
+	if (builder != NULL)
+		builder->settings.begins_shared = is_private == 0;
 }
 
 VMMEM_API void
@@ -516,6 +536,17 @@ check_host(const struct vmmem_region *region,
 	return 0;
 }
 
+/* add_to() adds what a region has beside its backing, once that is good. */
+static int
+add_to(struct vmmem_region *region, struct vmmem_region_settings *settings)
+{
+	int rc = check_host(region, settings);
+
+	if (rc == 0)
+		rc = vmmem_private_make(region, settings);
+	return rc != 0 ? rc : track(region, settings);
+}
+
 /*
  * allocate() gives a region of zeros whose entry is in one cache line, with
  * room for its cookies.
@@ -536,13 +567,19 @@ allocate(size_t cookies)
 static void
 set_entry(struct vmmem_region *region)
 {
+	const bool asks = region->secret != NULL ||
+			  (region->target != NULL &&
+			   region->target->secret != NULL);
+	/* No fast path takes what must be asked about, page by page. */
+	unsigned char *host = asks ? NULL : region->host;
+
 	region->entry = (struct vmmem_entry){
 		.span = region->last - region->start,
-		.host = region->host,
+		.host = host,
 		.logging = region->bitmap != NULL ? &region->bitmap->logging :
 						    &vmmem_never_logging,
 		.access = region->protection,
-		.direct = region->host != NULL ? region->protection : 0,
+		.direct = host != NULL ? region->protection : 0,
 	};
 }
 
@@ -584,9 +621,7 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
-		rc = check_host(region, settings);
-	if (rc == 0)
-		rc = track(region, settings);
+		rc = add_to(region, settings);
 	if (rc == 0 && region->target != NULL)
 		region->faults = region->target->faults;
 	else if (rc == 0)

@@ -15,6 +15,7 @@
 #include "region/policy_priv.h"
 struct vmmem_fault_record;
 struct vmmem_pin_set;
+struct vmmem_private;
 struct vmmem_replaced;
 
 /*
@@ -29,7 +30,7 @@ struct vmmem_replaced;
  */
 struct vmmem_entry {
 	uint64_t span;		 /* length - 1 */
-	unsigned char *host;	 /* of the first byte, or NULL */
+	unsigned char *host;	 /* of the first byte, or NULL: ask first */
 	const uint32_t *logging; /* is not 0 while writes are marked */
 	uint32_t access;	 /* what the region permits */
 	uint32_t direct;	 /* the same, or 0 if host is NULL */
@@ -106,6 +107,12 @@ struct vmmem_region {
 	 */
 	struct vmmem_bitmap *bitmap;
 
+	/*
+	 * The guest_memfd and the private pages, or NULL.  An alias uses its
+	 * target's.
+	 */
+	struct vmmem_private *secret;
+
 	/* What must not be discarded, or NULL.  An alias uses its target's. */
 	struct vmmem_pin_set *pins;
 
@@ -165,6 +172,11 @@ struct vmmem_region_settings {
 	void (*release)(void *opaque);
 	void *opaque;
 	const struct vmmem_region_ops *ops;
+
+	bool has_guest_memfd;
+	bool begins_shared;
+	int guest_memfd;
+	uint64_t guest_memfd_offset;
 
 	uint64_t tracking; /* the page size of a new bitmap, or 0 */
 	struct vmmem_bitmap *bitmap;

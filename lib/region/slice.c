@@ -7,6 +7,7 @@
 #include "dirty/bitmap_priv.h"
 #include "dirty/logging.h"
 #include "base/range.h"
+#include "region/private_priv.h"
 #include "region/region_priv.h"
 #include "region/slice_priv.h"
 
@@ -24,6 +25,51 @@ _Static_assert(sizeof(struct vmmem_slice) == VMMEM_CACHE_LINE &&
 	       "compiled into programs");
 /* A slice knows its bitmap by this word alone. */
 _Static_assert(offsetof(struct vmmem_bitmap, logging) == 0, "first");
+
+/* asked_slice() makes a slice of bytes that are shared now. */
+static void
+asked_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
+	    uint32_t access, struct vmmem_slice *ret_slice)
+{
+	*ret_slice = (struct vmmem_slice){
+		.host = region->host + offset,
+		.len = len,
+		.logging = region->entry.logging,
+		.log_offset = region->bitmap_offset + offset,
+		.access = access << VMMEM_SLICE_ASK_SHIFT | VMMEM_SLICE_CALL,
+		.region = region,
+		.gpa = region->start + offset,
+	};
+}
+
+VMMEM_COLD int
+vmmem_slice_ask(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
+		uint32_t access)
+{
+	const struct vmmem_region *region = slice->region;
+
+	if ((access & ~vmmem_slice_permits(slice)) != 0)
+		return VMMEM_EDENIED;
+	/* What has bits of both kinds was made by nobody. */
+	if (region == NULL)
+		return 0;
+	return vmmem_private_refuses(
+		region, slice->gpa - region->start + offset, len);
+}
+
+VMMEM_COLD int
+vmmem_slice_unasked(const struct vmmem_slice *slice, uint64_t offset,
+		    uint64_t len, uint32_t access,
+		    struct vmmem_slice *ret_slice)
+{
+	int rc = vmmem_slice_ask(slice, offset, len, access);
+
+	if (rc != 0)
+		return rc;
+	*ret_slice = *slice;
+	ret_slice->access = vmmem_slice_permits(slice) | VMMEM_SLICE_CALL;
+	return 0;
+}
 
 VMMEM_API int
 vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
@@ -45,9 +91,15 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
 		return VMMEM_EOUTOFRANGE;
 	if ((access & ~region->protection) != 0)
 		return VMMEM_EDENIED;
-	if (region->host != NULL) {
+	if (region->entry.host != NULL) {
 		vmmem_slice_set_direct(ret_slice, region, offset, len, access);
 		return 0;
+	}
+	if (region->host != NULL) {
+		rc = vmmem_private_refuses(region, offset, len);
+		if (rc == 0)
+			asked_slice(region, offset, len, access, ret_slice);
+		return rc;
 	}
 	rc = vmmem_region_acquire(region, offset, len, access, &host);
 	if (rc != 0)

@@ -23,6 +23,13 @@ is_aligned(const struct vmmem_slice *slice, uint64_t offset, uint64_t size)
 	return ((uintptr_t)vmmem_slice_host(slice, offset) & (size - 1)) == 0;
 }
 
+/*
+ * What check() returns if the slice does not permit an access without asking:
+ * the twin of the function, with the same arguments, goes on.  So the good case
+ * has no call in it, and keeps nothing for after one.
+ */
+#define ASK 1
+
 /* check() tells whether an atomic of 'size' bytes may be done at 'offset'. */
 static VMMEM_ALWAYS_INLINE int
 check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
@@ -32,12 +39,27 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		return VMMEM_EOUTOFRANGE;
 	if (!is_aligned(slice, offset, size))
 		return VMMEM_EMISALIGNED;
-	if ((need & ~slice->access) != 0)
-		return VMMEM_EDENIED;
+	if (!likely((need & ~slice->access) == 0))
+		return ASK;
 	return 0;
 }
 
 #define LOAD(bits)                                                         \
+	static VMMEM_COLD int ask_load_u##bits(                            \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		int order, uint##bits##_t *ret_value)                      \
+	{                                                                  \
+		struct vmmem_slice plain;                                  \
+		int rc;                                                    \
+                                                                           \
+		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
+					 VMMEM_PROT_READ, &plain);         \
+		return rc != 0 ? rc :                                      \
+				 vmmem_slice_load_u##bits(&plain, offset,  \
+							  order,           \
+							  ret_value);      \
+	}                                                                  \
+                                                                           \
 	VMMEM_API int vmmem_slice_load_u##bits(                            \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		int order, uint##bits##_t *ret_value)                      \
@@ -50,6 +72,9 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))          \
 			return VMMEM_EORDER;                               \
 		rc = check(slice, offset, (bits) / 8, VMMEM_PROT_READ);    \
+		if (rc == ASK)                                             \
+			return ask_load_u##bits(slice, offset, order,      \
+						ret_value);                \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_load_u##bits(                            \
@@ -60,6 +85,20 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 	}
 
 #define STORE(bits)                                                        \
+	static VMMEM_COLD int ask_store_u##bits(                           \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t value, int order)                           \
+	{                                                                  \
+		struct vmmem_slice plain;                                  \
+		int rc;                                                    \
+                                                                           \
+		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
+					 VMMEM_PROT_WRITE, &plain);        \
+		return rc != 0 ? rc :                                      \
+				 vmmem_slice_store_u##bits(&plain, offset, \
+							   value, order);  \
+	}                                                                  \
+                                                                           \
 	VMMEM_API int vmmem_slice_store_u##bits(                           \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t value, int order)                           \
@@ -71,6 +110,9 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE))         \
 			return VMMEM_EORDER;                               \
 		rc = check(slice, offset, (bits) / 8, VMMEM_PROT_WRITE);   \
+		if (rc == ASK)                                             \
+			return ask_store_u##bits(slice, offset, value,     \
+						 order);                   \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_store_u##bits(                           \
@@ -81,6 +123,23 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 	}
 
 #define COMPARE_EXCHANGE(bits)                                             \
+	static VMMEM_COLD int ask_compare_exchange_u##bits(                \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int success, int failure, uint##bits##_t *ret_previous)    \
+	{                                                                  \
+		struct vmmem_slice plain;                                  \
+		int rc;                                                    \
+                                                                           \
+		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
+					 READ_WRITE, &plain);              \
+		return rc != 0 ? rc :                                      \
+				 vmmem_slice_compare_exchange_u##bits(     \
+					 &plain, offset, expected,         \
+					 desired, success, failure,        \
+					 ret_previous);                    \
+	}                                                                  \
+                                                                           \
 	VMMEM_API int vmmem_slice_compare_exchange_u##bits(                \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t expected, uint##bits##_t desired,           \
@@ -95,6 +154,10 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
 			return VMMEM_EORDER;                               \
 		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		if (rc == ASK)                                             \
+			return ask_compare_exchange_u##bits(               \
+				slice, offset, expected, desired, success, \
+				failure, ret_previous);                    \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
@@ -111,6 +174,22 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 	}
 
 #define MODIFY(name, bits)                                                 \
+	static VMMEM_COLD int ask_##name##_u##bits(                        \
+		const struct vmmem_slice *slice, uint64_t offset,          \
+		uint##bits##_t operand, int order,                         \
+		uint##bits##_t *ret_previous)                              \
+	{                                                                  \
+		struct vmmem_slice plain;                                  \
+		int rc;                                                    \
+                                                                           \
+		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
+					 READ_WRITE, &plain);              \
+		return rc != 0 ? rc :                                      \
+				 vmmem_slice_##name##_u##bits(             \
+					 &plain, offset, operand, order,   \
+					 ret_previous);                    \
+	}                                                                  \
+                                                                           \
 	VMMEM_API int vmmem_slice_##name##_u##bits(                        \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t operand, int order,                         \
@@ -124,6 +203,10 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
 			return VMMEM_EORDER;                               \
 		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		if (rc == ASK)                                             \
+			return ask_##name##_u##bits(slice, offset,         \
+						    operand, order,        \
+						    ret_previous);         \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_##name##_u##bits(                        \

@@ -14,8 +14,8 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 {
 	if (!vmmem_slice_holds(slice, offset, len))
 		return VMMEM_EOUTOFRANGE;
-	if ((access & ~slice->access) != 0)
-		return VMMEM_EDENIED;
+	if (!likely((access & ~slice->access) == 0))
+		return vmmem_slice_ask(slice, offset, len, access);
 	return 0;
 }
 

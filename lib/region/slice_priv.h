@@ -15,6 +15,38 @@
 /* What the access of a slice may be. */
 #define VMMEM_SLICE_ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
+/* How far VMMEM_SLICE_ASK_... is from VMMEM_PROT_.... */
+#define VMMEM_SLICE_ASK_SHIFT 8
+_Static_assert(VMMEM_SLICE_ASK_READ ==
+			       VMMEM_PROT_READ << VMMEM_SLICE_ASK_SHIFT &&
+		       VMMEM_SLICE_ASK_WRITE ==
+			       VMMEM_PROT_WRITE << VMMEM_SLICE_ASK_SHIFT,
+	       "a shift turns one into the other");
+
+/* vmmem_slice_permits() is what a slice permits, asking or not. */
+static inline uint32_t
+vmmem_slice_permits(const struct vmmem_slice *slice)
+{
+	return (slice->access | slice->access >> VMMEM_SLICE_ASK_SHIFT) &
+	       VMMEM_SLICE_ACCESS_KNOWN;
+}
+
+/*
+ * vmmem_slice_ask() is for an access to bytes of a slice, not empty, that lie
+ * within it, whose 'access' does not have the bits: either the slice does not
+ * permit it, or it is to be asked.  Returns 0, VMMEM_EDENIED or VMMEM_EPRIVATE.
+ */
+int vmmem_slice_ask(const struct vmmem_slice *slice, uint64_t offset,
+		    uint64_t len, uint32_t access);
+
+/*
+ * vmmem_slice_unasked() does so, and if it returns 0 stores a slice of the same
+ * bytes that need not be asked.
+ */
+int vmmem_slice_unasked(const struct vmmem_slice *slice, uint64_t offset,
+			uint64_t len, uint32_t access,
+			struct vmmem_slice *ret_slice);
+
 /*
  * vmmem_slice_call() is VMMEM_SLICE_CALL if slices that are made now are to
  * have it, else 0.

@@ -3,6 +3,7 @@
 #include <vmmem/error.h>
 #include <vmmem/fd.h>
 #include <vmmem/iommu.h>
+#include <vmmem/private.h>
 #include <vmmem/vhost.h>
 
 #include <stdbool.h>
@@ -15,7 +16,7 @@
 
 #define FLAGS                                                              \
 	(VMMEM_VHOST_EXPORT_HOST | VMMEM_VHOST_EXPORT_PRIVATE |            \
-	 VMMEM_VHOST_EXPORT_GUEST_MEMFD)
+	 VMMEM_VHOST_EXPORT_GUEST_MEMFD | VMMEM_VHOST_EXPORT_SHARED_SIDE)
 
 /* Private memory has nothing else to be found by than its host address. */
 static bool
@@ -85,6 +86,9 @@ look(const struct vmmem_region *region, uint32_t flags, struct known *known,
 	if (rc != 0 ||
 	    (row->fd < 0 && (flags & VMMEM_VHOST_EXPORT_PRIVATE) == 0))
 		return rc;
+	if ((flags & VMMEM_VHOST_EXPORT_SHARED_SIDE) == 0 &&
+	    vmmem_region_is_private(region, 0, rest))
+		return VMMEM_EPRIVATE;
 	*ret_has = true;
 	row->wire.gpa = vmmem_region_start(region);
 	row->wire.len = rest;

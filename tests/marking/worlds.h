@@ -6,6 +6,7 @@
 #ifndef WORLDS_H
 #define WORLDS_H
 
+#include "gmem.h"
 #include "iotlbs.h"
 #include "slices.h"
 
@@ -125,7 +126,17 @@ static const struct vmmem_region_ops acquire_ops = {
 	.acquire = world_acquire,
 };
 
-enum backing { ANONYMOUS, MEMFD, FILES, EXTERNAL, HOST, CALLS, ACQUIRE };
+enum backing {
+	ANONYMOUS,
+	MEMFD,
+	FILES,
+	EXTERNAL,
+	HOST,
+	CALLS,
+	ACQUIRE,
+	/* A memfd, with a guest_memfd in which there is nothing at first. */
+	TWO_SIDES
+};
 enum tracking { OWN, SHARED, BITS };
 
 static const struct kind {
@@ -149,6 +160,9 @@ static const struct kind {
 	{ MEMFD, SHARED, 1, "aliases, one bitmap for two", 0 },
 	{ CALLS, OWN, 1, "aliases of callbacks", 0 },
 	{ ACQUIRE, SHARED, 1, "aliases on demand, one bitmap", 0 },
+	{ TWO_SIDES, OWN, 0, "guest_memfd", 0 },
+	{ TWO_SIDES, SHARED, 1, "aliases of a guest_memfd, one bitmap", 0 },
+	{ TWO_SIDES, OWN, 0, "guest_memfd, through an iommu", 1 },
 	{ ANONYMOUS, OWN, 0, "anonymous, through an iommu", 1 },
 	{ CALLS, SHARED, 0, "one bitmap for two, callbacks, iommu", 1 },
 	{ ACQUIRE, OWN, 1, "aliases on demand, iommu", 1 },
@@ -182,7 +196,12 @@ world_back(const struct kind *kind, unsigned int i, uint64_t len,
 
 	ck_assert_ptr_nonnull(builder);
 	vmmem_region_builder_set_range(builder, GPA + i * LEN, len);
-	if (kind->backing == MEMFD) {
+	if (kind->backing == TWO_SIDES) {
+		fd = gmem_missing() == NULL ? gmem_new(len) : -1;
+		vmmem_region_builder_set_memfd(builder);
+		vmmem_region_builder_set_guest_memfd(builder, fd, 0);
+		vmmem_region_builder_set_private(builder, 0);
+	} else if (kind->backing == MEMFD) {
 		vmmem_region_builder_set_memfd(builder);
 	} else if (kind->backing == FILES) {
 		fd = file_of(LEN + len);

@@ -17,6 +17,7 @@ import threading
 import unittest
 
 from backing import Backing, ProvokedByBacking
+from confidential import Private
 from dirty import Bitmaps, DirtyLogs
 from faults import Faults, bury, in_child
 from machines import NO_KVM, Kvm, Slots
@@ -27,10 +28,10 @@ from transfers import Transfers
 from translated import Iommu, Iotlb
 from vhost import ProvokedByVhost, Vhost
 
-# Codes that are provoked elsewhere, in machines.py and translated.py, and those
-# that it takes another system to see.
+# Codes that are provoked elsewhere, in machines.py, translated.py and
+# confidential.py, and those that it takes another system to see.
 RESERVED = {"EFORKED", "EIOMMUMISS", "ENOBITMAP", "ENOSLOT",
-            "ENOSUPPORT", "ESLOTALIGN", "ESELFWAIT", "EUNLOGGED"}
+            "ENOSUPPORT", "EPRIVATE", "ESLOTALIGN", "ESELFWAIT", "EUNLOGGED"}
 
 
 class Interface(Case):
@@ -644,7 +645,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
 # Their tests are found here by name.
 TESTED_ELSEWHERE = (Backing, Bitmaps, DirtyLogs, Faults, Iommu, Iotlb, Kvm, OnDemand,
-                    ReaderAccess, Slices, Slots, Spaces, Transfers, Vhost)
+                    Private, ReaderAccess, Slices, Slots, Spaces, Transfers, Vhost)
 
 
 def main():

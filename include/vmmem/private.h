@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/*
+ * vmmem/private.h - memory of a guest that its hypervisor must not touch.
+ *
+ * A region of a confidential guest has two sides: bytes that the guest shares
+ * are in the region's ordinary backing, private ones are in a guest_memfd
+ * (vmmem_region_builder_set_guest_memfd()).  The region knows of each page which
+ * side counts.  An alias sees the state of its target.
+ *
+ * Every function that reads, writes, slices or discards refuses private bytes
+ * with VMMEM_EPRIVATE, and touches nothing: all or nothing, and the functions
+ * that do what they can stop before the first private byte.  A slice of such a
+ * region is of shared bytes, and looks at the state again at every access.
+ *
+ * An access and a conversion of the same bytes may run at once.  The shared
+ * backing stays mapped, so an access that has looked at the state before the
+ * conversion changes it does no harm: it reads or writes shared bytes that
+ * nobody sees any more.  Memory that others were handed, as an iovec or a host
+ * address, does not look at any state: see vmmem/pin.h.
+ *
+ * Since: 0.9, all of it.
+ */
+#ifndef VMMEM_PRIVATE_H
+#define VMMEM_PRIVATE_H
+
+#include <vmmem/base.h>
+#include <vmmem/region.h>
+
+VMMEM_BEGIN_DECLS
+
+/*
+ * vmmem_region_guest_memfd() stores the guest_memfd of a region, and where in it
+ * the region's first byte is.  The descriptor is the library's, and open as long
+ * as the region.  An alias answers for its target.  Any thread that holds a
+ * reference, also in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  an argument is NULL
+ *   VMMEM_ENOFILE    the region has no guest_memfd
+ */
+int vmmem_region_guest_memfd(const struct vmmem_region *region, int *ret_fd,
+			     uint64_t *ret_offset);
+
+/*
+ * vmmem_region_set_private() says that the bytes [offset, offset + len) of a
+ * region, whole pages, are private from now on, or shared if 'is_private' is 0.
+ * It changes what access functions refuse and nothing else: neither KVM nor a
+ * listener is told, and no memory is given back.  Zero bytes are nothing to do.
+ *
+ * Any thread, also in a signal handler; of two calls for one page the last
+ * counts.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT    'region' is NULL
+ *   VMMEM_EOUTOFRANGE  the range does not lie within the region
+ *   VMMEM_ENOFILE      the region has no guest_memfd
+ *   VMMEM_EMISALIGNED  the range is not of whole pages, of the region that has
+ *                      the bytes
+ */
+VMMEM_NODISCARD int
+vmmem_region_set_private(struct vmmem_region *region, uint64_t offset,
+			 uint64_t len, int is_private);
+
+/*
+ * vmmem_region_is_private() returns 1 if a byte of [offset, offset + len) of a
+ * region is private, else 0: also for NULL, for no bytes, for a range that does
+ * not lie within the region, and where there is no guest_memfd.  Any thread,
+ * also in a signal handler.
+ */
+int vmmem_region_is_private(const struct vmmem_region *region,
+			    uint64_t offset, uint64_t len);
+
+/*
+ * vmmem_region_next_private() finds the first private bytes of
+ * [offset, offset + len) of a region: it stores where they begin, and how many
+ * there are up to the next shared byte or the end of the range.  If there are
+ * none it stores the end of the range, and 0.  The pages between two answers
+ * are the shared ones.  Any thread, also in a signal handler.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT    an argument is NULL
+ *   VMMEM_EOUTOFRANGE  the range does not lie within the region
+ */
+int vmmem_region_next_private(const struct vmmem_region *region,
+			      uint64_t offset, uint64_t len,
+			      uint64_t *ret_offset, uint64_t *ret_len);
+
+VMMEM_END_DECLS
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
+/* Each call that is about a guest_memfd fails once. */
+#define GMEM_REAL(function) __real_##function
+#include <sys/stat.h>
+
+long __real_syscall(long number, ...);
+int __real_fstat(int fd, struct stat *ret_stat);
+
+#include "fault.h"
+#include "gmem.h"
+#include "suite.h"
+
+#define GPA UINT64_C(0x12340000)
+
+static int fd;
+static struct vmmem_region_builder *builder;
+
+const char *
+skip_reason(void)
+{
+	return gmem_missing();
+}
+
+static int
+build(void)
+{
+	struct vmmem_region *region = no_region;
+	int rc = vmmem_region_builder_build(builder, &region);
+
+	if (rc != 0)
+		return failed_region(rc, region);
+	vmmem_region_unref(region);
+	return 0;
+}
+
+START_TEST(building)
+{
+	fd = gmem_new(4 * page_size());
+	builder = gmem_builder(GPA, 4 * page_size(), fd, 0);
+	/* A log can do without a barrier. */
+	vmmem_region_builder_set_tracking(builder, 0);
+	fault_sweep(build, 0);
+	/* Where another region has the file already. */
+	vmmem_region_builder_set_file(builder, fault_file(), 0, 0);
+	vmmem_region_builder_set_range(builder, GPA, fault_page());
+	fault_sweep(build, 0);
+	vmmem_region_builder_free(builder);
+	close(fd);
+}
+END_TEST
+
+Suite *
+make_suite(void)
+{
+	Suite *suite = suite_create("fault_private");
+	TCase *tcase = tcase_create("private");
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, building);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
