@@ -279,6 +279,8 @@ MEMBER(struct vmmem_listener_ops, abort, 48, 8);
 MEMBER(struct vmmem_listener_ops, discarding, 56, 8);
 MEMBER(struct vmmem_listener_ops, discarded, 64, 8);
 MEMBER(struct vmmem_listener_ops, destroy, 72, 8);
+MEMBER(struct vmmem_listener_ops, converting, 80, 8);
+MEMBER(struct vmmem_listener_ops, converted, 88, 8);
 GROWS(struct vmmem_listener_options, 24, 8);
 MEMBER(struct vmmem_listener_options, size, 0, 8);
 MEMBER(struct vmmem_listener_options, name, 8, 8);

@@ -39,6 +39,17 @@
  * 0 then gets 'discarded' with the result, from the lowest priority to the
  * highest.  If the result is not 0, a part of the range may have been discarded.
  *
+ * Of vmmem_space_convert() (vmmem/private.h) a listener is told in the same way:
+ * 'converting' for each region's part of the range, from the highest priority to
+ * the lowest, which agrees with 0, or refuses with a negative code, and then
+ * nothing is converted.  The listener does now what can fail.  Of bytes that
+ * become private the region says already that they are; of bytes that become
+ * shared it says so when all listeners have agreed.  Each listener whose
+ * 'converting' returned 0 then gets 'converted' with the result, from the lowest
+ * priority to the highest.  If the result is not 0, the state of each page is as
+ * it was, and the listener takes back what it did.  With 0, the side that was
+ * left was given back: no 'discarding' is told of it.
+ *
  * Callbacks run on the thread of the writer, one at a time for each space.  A
  * callback may read, take references, make and free readers, call
  * vmmem_space_get() and vmmem_space_synchronize(), and free listeners, its own
@@ -90,6 +101,13 @@ struct vmmem_listener_ops {
 			  uint64_t offset, uint64_t len, int code);
 
 	void (*destroy)(void *opaque);
+
+	/* Bytes [offset, offset + len) of a region of the current map. */
+	int (*converting)(void *opaque, struct vmmem_region *region,
+			  uint64_t offset, uint64_t len, int to_private);
+	void (*converted)(void *opaque, struct vmmem_region *region,
+			  uint64_t offset, uint64_t len, int to_private,
+			  int code);
 };
 
 /*

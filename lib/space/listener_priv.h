@@ -48,4 +48,17 @@ void vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
 				    struct vmmem_region *region,
 				    uint64_t offset, uint64_t len, int code);
 
+/*
+ * vmmem_listeners_tell_converting() and vmmem_listeners_tell_converted() do the
+ * same of bytes that become private, or shared.
+ */
+int vmmem_listeners_tell_converting(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len,
+				    int to_private);
+void vmmem_listeners_tell_converted(struct vmmem_listener_list *list,
+				    struct vmmem_region *region,
+				    uint64_t offset, uint64_t len,
+				    int to_private, int code);
+
 #endif

@@ -33,6 +33,63 @@ build(void)
 	return 0;
 }
 
+static struct vmmem_space *space;
+
+/* What cannot be given back is counted, and is no failure. */
+static const char *const counted[] = { "fallocate", "madvise", NULL };
+
+static int
+convert(void)
+{
+	int rc = vmmem_space_convert(space, GPA, 2 * page_size(), 0, NULL);
+
+	if (rc == 0)
+		rc = vmmem_space_convert(space, GPA, 2 * page_size(), 1, NULL);
+	return rc;
+}
+
+/* A range whose state cannot be noted stays as it is. */
+START_TEST(converting)
+{
+	struct vmmem_region *region;
+	struct vmmem_collection *map;
+	uint64_t kept = 99;
+
+	fd = gmem_new(4 * page_size());
+	builder = gmem_builder(GPA, 4 * page_size(), fd, 0);
+	vmmem_region_builder_set_tracking(builder, 0);
+	ck_assert_int_eq(vmmem_region_builder_build(builder, &region), 0);
+	vmmem_region_builder_free(builder);
+	ck_assert_int_eq(vmmem_collection_new(&region, 1, &map), 0);
+	ck_assert_int_eq(vmmem_space_new(map, NULL, &space), 0);
+	vmmem_collection_unref(map);
+	fault_survived = counted;
+	fault_sweep(convert, 0);
+	fault_survived = NULL;
+
+	/* Each side's hole in turn. */
+	inject_start(3, EIO, false);
+	ck_assert_int_eq(vmmem_space_convert(space, GPA, page_size(), 0,
+					     &kept),
+			 0);
+	inject_stop();
+	ck_assert_str_eq(inject_fired(), "fallocate");
+	ck_assert_uint_eq(kept, page_size());
+	ck_assert_int_eq(vmmem_region_is_private(region, 0, page_size()), 0);
+	inject_start(3, EOPNOTSUPP, false);
+	ck_assert_int_eq(vmmem_space_convert(space, GPA, page_size(), 1,
+					     &kept),
+			 0);
+	inject_stop();
+	ck_assert_str_eq(inject_fired(), "fallocate");
+	ck_assert_uint_eq(kept, page_size());
+	ck_assert_int_eq(vmmem_region_is_private(region, 0, page_size()), 1);
+	vmmem_space_unref(space);
+	vmmem_region_unref(region);
+	close(fd);
+}
+END_TEST
+
 START_TEST(building)
 {
 	fd = gmem_new(4 * page_size());
@@ -57,6 +114,7 @@ make_suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, building);
+	tcase_add_test(tcase, converting);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -40,6 +40,10 @@ class Private(SpaceCase):
         self.assertEqual(lib.region_is_private(region, 0, PAGE), 0)
         self.assertEqual(lib.get("region_next_private", region, 0, PAGE),
                          [PAGE, 0])
+        space = lib.get("space_new", self.collection(region), None)
+        self.addCleanup(lib.space_unref, space)
+        self.assertEqual(lib.code("space_convert", space, 0, PAGE, 1),
+                         lib.ENOFILE)
 
     def two_sided(self, pages):
         builder = self.builder(0, pages * PAGE)
@@ -61,3 +65,16 @@ class Private(SpaceCase):
         self.assertEqual(self.read(memory, PAGE, 6), b"shared")
         self.assertEqual(lib.code("collection_read_u8", memory, 0),
                          lib.EPRIVATE)
+
+    def test_converting(self):
+        region = self.two_sided(4)
+        memory = self.collection(region)
+        space = lib.get("space_new", memory, None)
+        self.addCleanup(lib.space_unref, space)
+        self.assertEqual(lib.get("space_convert", space, 0, 2 * PAGE, 0), 0)
+        self.write(memory, 0, b"shared")
+        self.assertEqual(lib.get("space_convert", space, 0, PAGE, 1), 0)
+        self.assertEqual(lib.code("collection_read_u8", memory, 0),
+                         lib.EPRIVATE)
+        self.assertEqual(lib.get("space_convert", space, 0, PAGE, 0), 0)
+        self.assertEqual(self.read(memory, 0, 6), bytes(6))
