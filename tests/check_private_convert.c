@@ -31,6 +31,7 @@ static struct {
 	int refuses;	     /* with this */
 	unsigned int accepts; /* so many first */
 	int was_private;     /* the region said so while it was asked */
+	int is_private;	     /* and when it heard the end */
 } heard;
 
 static int
@@ -65,6 +66,7 @@ converted(void *opaque, struct vmmem_region *region, uint64_t offset,
 	ck_assert_int_eq(to_private, heard.to_private);
 	heard.told++;
 	heard.code = code;
+	heard.is_private = vmmem_region_is_private(region, offset, bytes);
 }
 
 const char *
@@ -265,10 +267,14 @@ START_TEST(several_listeners)
 
 	assert_ok(vmmem_listener_new(space, &refusing, &heard, &below,
 				     &lower));
+	assert_ok(vmmem_region_set_private(regions[0], 0, page, SHARED));
 	heard.refuses = VMMEM_EPINNED;
 	heard.accepts = 1; /* the higher one */
-	assert_code(vmmem_space_convert(space, GPA, page, SHARED, NULL),
+	assert_code(vmmem_space_convert(space, GPA, page, PRIVATE, NULL),
 		    VMMEM_EPINNED);
+	/* It is told when all is as it was. */
+	ck_assert_int_eq(heard.was_private, 1);
+	ck_assert_int_eq(heard.is_private, 0);
 	ck_assert_uint_eq(heard.asked, 1);
 	ck_assert_uint_eq(heard.told, 1);
 	ck_assert_int_eq(heard.code, VMMEM_EPINNED);

@@ -146,6 +146,11 @@ struct vmmem_kvm_options {
  *   -errno              what KVM_CHECK_EXTENSION and KVM_ENABLE_CAP said
  *   what an update can be refused with, see below, for the current map
  *
+ * The slot of a region with a guest_memfd (vmmem/private.h) has that too, if it
+ * permits writing.  Where the machine tells private pages from shared ones, KVM
+ * is told of each page of such a slot what the region says, also when the space
+ * converts it; what KVM says to that is the code of the conversion.
+ *
  * What an update is refused with:
  *   VMMEM_ENOSLOT     the new map needs more slots than there are
  *   VMMEM_ESLOTALIGN  a region's address, host address or length is not a

@@ -130,8 +130,9 @@ struct vmmem_slot_table_options {
 	 * Called for each region that has no slot of its own, for each plan,
 	 * and for all regions after vmmem_slot_table_redescribe().  'slot' says
 	 * what the table would do: the range, the host address or NULL,
-	 * VMMEM_SLOT_READ_ONLY or not, and VMMEM_SLOT_NONE where there would be
-	 * no slot.  The callback may change the host address, the flags,
+	 * VMMEM_SLOT_READ_ONLY or not, VMMEM_SLOT_NONE where there would be
+	 * no slot, and the guest_memfd of a region that has one and permits
+	 * writing (vmmem/private.h).  The callback may change the host address, the flags,
 	 * guest_memfd and its offset.  For a region that shares a slot it is
 	 * called for each plan, and has to give the same answer until
 	 * vmmem_slot_table_redescribe().  It returns 0, or a negative code,

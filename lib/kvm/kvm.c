@@ -210,7 +210,7 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 static int
 find_out(struct vmmem_kvm *kvm)
 {
-	uint32_t slots, read_only, memfd, memory2, spaces, left;
+	uint32_t slots, read_only, memfd, memory2, spaces, attributes, left;
 	const struct {
 		unsigned long which;
 		uint32_t *has;
@@ -219,6 +219,7 @@ find_out(struct vmmem_kvm *kvm)
 		{ KVM_CAP_READONLY_MEM, &read_only },
 		{ KVM_CAP_GUEST_MEMFD, &memfd },
 		{ KVM_CAP_USER_MEMORY2, &memory2 },
+		{ KVM_CAP_MEMORY_ATTRIBUTES, &attributes },
 		{ KVM_CAP_MULTI_ADDRESS_SPACE, &spaces },
 	};
 	size_t i;
@@ -234,6 +235,7 @@ find_out(struct vmmem_kvm *kvm)
 		slots = SLOTS_OF_OLD;
 	kvm->read_only = read_only != 0;
 	kvm->guest_memfd = memfd != 0 && memory2 != 0;
+	kvm->attributes = (attributes & VMMEM_KVM_ATTRIBUTE_PRIVATE) != 0;
 	/* Most KVMs have one address space, and answer 0. */
 	if (kvm->options.address_space != 0 &&
 	    kvm->options.address_space >= spaces)
@@ -305,6 +307,8 @@ vmmem_kvm_new(struct vmmem_space *space, int vm_fd,
 		.published = published,
 		.abort = abort_update,
 		.destroy = vmmem_kvm_listener_gone,
+		.converting = vmmem_kvm_converting,
+		.converted = vmmem_kvm_converted,
 	};
 	struct vmmem_listener_options listener = {
 		.size = sizeof(listener),

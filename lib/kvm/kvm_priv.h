@@ -29,6 +29,21 @@
 #define KVM_CAP_GUEST_MEMFD 234
 #endif
 
+#ifndef KVM_CAP_MEMORY_ATTRIBUTES
+#define KVM_CAP_MEMORY_ATTRIBUTES 233
+#endif
+
+/* struct kvm_memory_attributes, by whichever header. */
+struct vmmem_kvm_attributes {
+	uint64_t address;
+	uint64_t size;
+	uint64_t attributes;
+	uint64_t flags;
+};
+#define VMMEM_KVM_SET_ATTRIBUTES                                           \
+	_IOW(KVMIO, 0xd2, struct vmmem_kvm_attributes)
+#define VMMEM_KVM_ATTRIBUTE_PRIVATE (UINT64_C(1) << 3)
+
 /* struct kvm_userspace_memory_region2, by whichever header. */
 struct vmmem_kvm_region2 {
 	uint32_t slot;
@@ -77,6 +92,7 @@ struct vmmem_kvm {
 	uint64_t page_size;
 	bool read_only;	  /* what KVM has */
 	bool guest_memfd;
+	bool attributes; /* that tell private pages from shared ones */
 	struct vmmem_collection *empty; /* the map of an object that ends */
 
 	/* Guards what follows.  Taken after the space's locks. */
@@ -162,6 +178,15 @@ vmmem_kvm_unlock(const struct vmmem_kvm *kvm)
 /* These want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
 int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
+/*
+ * vmmem_kvm_show_private() tells KVM which pages of a slot are private, before
+ * there is the slot; vmmem_kvm_forget_private() takes it back when that is gone.
+ */
+int vmmem_kvm_show_private(const struct vmmem_kvm *kvm,
+			   const struct vmmem_slot *slot);
+void vmmem_kvm_forget_private(const struct vmmem_kvm *kvm,
+			      const struct vmmem_slot *slot);
+
 /* vmmem_kvm_run() makes the slots those of 'map', or as many as it can. */
 int vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map);
 
@@ -229,6 +254,13 @@ int vmmem_kvm_collect(struct vmmem_kvm *kvm,
  */
 void vmmem_kvm_destroy(struct vmmem_kvm *kvm);
 void vmmem_kvm_retry(void);
+
+/* These are callbacks of the listener. */
+int vmmem_kvm_converting(void *opaque, struct vmmem_region *region,
+			 uint64_t offset, uint64_t len, int to_private);
+void vmmem_kvm_converted(void *opaque, struct vmmem_region *region,
+			 uint64_t offset, uint64_t len, int to_private,
+			 int code);
 
 /* vmmem_kvm_listener_gone() is the listener's 'destroy'. */
 void vmmem_kvm_listener_gone(void *opaque);

@@ -37,6 +37,7 @@ vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		.userspace_addr = (uintptr_t)slot->host,
 	};
 	unsigned long request = KVM_SET_USER_MEMORY_REGION;
+	int rc;
 
 	if ((slot->flags & VMMEM_SLOT_READ_ONLY) != 0)
 		region.flags |= KVM_MEM_READONLY;
@@ -48,7 +49,13 @@ vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		region.guest_memfd_offset = slot->guest_memfd_offset;
 		request = VMMEM_KVM_SET_REGION2;
 	}
-	return vmmem_kvm_ioctl(kvm, request, &region);
+	/* First, so that the guest never finds the wrong side. */
+	rc = vmmem_kvm_show_private(kvm, slot);
+	if (rc == 0)
+		rc = vmmem_kvm_ioctl(kvm, request, &region);
+	if (rc != 0)
+		vmmem_kvm_forget_private(kvm, slot);
+	return rc;
 }
 
 /* unset() has KVM delete a slot. */
@@ -119,8 +126,12 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
 	int rc;
 
-	if ((slot->flags & VMMEM_SLOT_LOG) == 0)
-		return unset(kvm, slot);
+	if ((slot->flags & VMMEM_SLOT_LOG) == 0) {
+		rc = unset(kvm, slot);
+		if (rc == 0)
+			vmmem_kvm_forget_private(kvm, slot);
+		return rc;
+	}
 	if (vmmem_kvm_has_rings(kvm)) {
 		/* What is in the rings stays there when the slot goes. */
 		rc = unset(kvm, slot);

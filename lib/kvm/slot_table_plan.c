@@ -4,6 +4,7 @@
  * guest address, so what stays is found by walking over both at once.
  */
 #include <vmmem/error.h>
+#include <vmmem/private.h>
 #include <vmmem/slot_table.h>
 
 #include <errno.h>
@@ -136,6 +137,11 @@ propose(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	if ((note.flags & VMMEM_SLOT_GUEST_MEMFD) != 0) {
 		slot->guest_memfd = note.guest_memfd;
 		slot->guest_memfd_offset = note.offset;
+	} else if ((protection & VMMEM_PROT_WRITE) != 0 &&
+		   vmmem_region_guest_memfd(region, &slot->guest_memfd,
+					    &slot->guest_memfd_offset) == 0) {
+		/* A slot that is only read shows the shared side alone. */
+		slot->flags |= VMMEM_SLOT_GUEST_MEMFD;
 	}
 	if ((vmmem_region_host_address(region, 0, &slot->host, &len) != 0 &&
 	     (note.flags & VMMEM_SLOT_GUEST_MEMFD) == 0) ||

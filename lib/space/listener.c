@@ -325,22 +325,11 @@ vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
 	tell_discarded(first(list, false), region, offset, len, code);
 }
 
-/* From 'listener' on, towards the highest priority. */
-static void
-tell_converted(struct vmmem_listener *listener, struct vmmem_region *region,
-	       uint64_t offset, uint64_t len, int to_private, int code)
-{
-	for (; listener != NULL; listener = next(listener, false)) {
-		if (!listener->dead && listener->ops.converted != NULL)
-			listener->ops.converted(listener->opaque, region,
-						offset, len, to_private, code);
-	}
-}
-
 int
 vmmem_listeners_tell_converting(struct vmmem_listener_list *list,
 				struct vmmem_region *region, uint64_t offset,
-				uint64_t len, int to_private)
+				uint64_t len, int to_private,
+				struct vmmem_listener **ret_refuser)
 {
 	struct vmmem_listener *listener;
 	int rc;
@@ -353,22 +342,26 @@ vmmem_listeners_tell_converting(struct vmmem_listener_list *list,
 					      len, to_private);
 		if (rc == 0 || listener->dead)
 			continue;
-		if (rc > 0)
-			rc = VMMEM_ECALLBACK;
-		tell_converted(next(listener, false), region, offset, len,
-			       to_private, rc);
-		return rc;
+		*ret_refuser = listener;
+		return rc > 0 ? VMMEM_ECALLBACK : rc;
 	}
 	return 0;
 }
 
 void
 vmmem_listeners_tell_converted(struct vmmem_listener_list *list,
+			       struct vmmem_listener *refuser,
 			       struct vmmem_region *region, uint64_t offset,
 			       uint64_t len, int to_private, int code)
 {
-	tell_converted(first(list, false), region, offset, len, to_private,
-		       code);
+	struct vmmem_listener *listener;
+
+	listener = refuser != NULL ? next(refuser, false) : first(list, false);
+	for (; listener != NULL; listener = next(listener, false)) {
+		if (!listener->dead && listener->ops.converted != NULL)
+			listener->ops.converted(listener->opaque, region,
+						offset, len, to_private, code);
+	}
 }
 
 /* insert() puts a listener behind those of its priority. */

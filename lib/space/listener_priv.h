@@ -49,14 +49,19 @@ void vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
 				    uint64_t offset, uint64_t len, int code);
 
 /*
- * vmmem_listeners_tell_converting() and vmmem_listeners_tell_converted() do the
- * same of bytes that become private, or shared.
+ * vmmem_listeners_tell_converting() asks all of 'list' about bytes that are to
+ * become private, or shared.  If one refuses it stores which, and tells nobody:
+ * the state must be what it was before that.  vmmem_listeners_tell_converted()
+ * tells all what came of it, or those whom 'refuser' did not keep from being
+ * asked, if that is not NULL.
  */
 int vmmem_listeners_tell_converting(struct vmmem_listener_list *list,
 				    struct vmmem_region *region,
 				    uint64_t offset, uint64_t len,
-				    int to_private);
+				    int to_private,
+				    struct vmmem_listener **ret_refuser);
 void vmmem_listeners_tell_converted(struct vmmem_listener_list *list,
+				    struct vmmem_listener *refuser,
 				    struct vmmem_region *region,
 				    uint64_t offset, uint64_t len,
 				    int to_private, int code);

@@ -169,19 +169,29 @@ take_back(struct conversion *conversion)
 	}
 }
 
-/* tell() tells what became of the first parts. */
+/* tell() tells all listeners, or those before 'refuser', of a part. */
 static void
-tell(struct conversion *conversion, size_t count, int code)
+tell(struct conversion *conversion, const struct part *part,
+     struct vmmem_listener *refuser, int code)
 {
-	struct part *part;
+	vmmem_listeners_tell_converted(&conversion->space->listeners, refuser,
+				       part->region, part->offset, part->len,
+				       conversion->to_private, code);
+}
+
+/* give_up() undoes all of a conversion, of which a part was refused. */
+static void
+give_up(struct conversion *conversion, size_t refused,
+	struct vmmem_listener *refuser, int code)
+{
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		part = &conversion->parts[i];
-		vmmem_listeners_tell_converted(
-			&conversion->space->listeners, part->region,
-			part->offset, part->len, conversion->to_private, code);
-	}
+	/* First, as listeners look at what it is now. */
+	if (conversion->to_private)
+		take_back(conversion);
+	for (i = 0; i < refused; i++)
+		tell(conversion, &conversion->parts[i], NULL, code);
+	tell(conversion, &conversion->parts[refused], refuser, code);
 }
 
 /* drop() gives back the side that was left, and counts what it cannot. */
@@ -215,6 +225,7 @@ drop(struct conversion *conversion)
 static int
 convert(struct conversion *conversion, uint64_t *ret_kept)
 {
+	struct vmmem_listener *refuser = NULL;
 	struct part *part;
 	size_t i;
 	int rc;
@@ -225,18 +236,18 @@ convert(struct conversion *conversion, uint64_t *ret_kept)
 		part = &conversion->parts[i];
 		rc = vmmem_listeners_tell_converting(
 			&conversion->space->listeners, part->region,
-			part->offset, part->len, conversion->to_private);
+			part->offset, part->len, conversion->to_private,
+			&refuser);
 		if (rc == 0)
 			continue;
-		if (conversion->to_private)
-			take_back(conversion);
-		tell(conversion, i, rc);
+		give_up(conversion, i, refuser, rc);
 		return rc;
 	}
 	if (!conversion->to_private)
 		set_all(conversion);
 	*ret_kept = drop(conversion);
-	tell(conversion, conversion->count, 0);
+	for (i = 0; i < conversion->count; i++)
+		tell(conversion, &conversion->parts[i], NULL, 0);
 	return 0;
 }
 

@@ -40,6 +40,10 @@
 #define FAKE_SET_REGION2 _IOC(_IOC_WRITE, KVMIO, 0x49, 160)
 #define FAKE_CAP_USER_MEMORY2 231
 #define FAKE_CAP_GUEST_MEMFD 234
+#define FAKE_SET_ATTRIBUTES _IOC(_IOC_WRITE, KVMIO, 0xd2, 32)
+#define FAKE_CAP_MEMORY_ATTRIBUTES 233
+#define FAKE_ATTRIBUTE_PRIVATE 8U
+#define FAKE_ATTRIBUTE_PAGES 1024 /* from guest address 0 on */
 
 struct fake_region2 {
 	uint32_t slot, flags;
@@ -69,6 +73,11 @@ struct fake_kvm {
 		ring_acq_rel, address_spaces;
 	bool moves;
 	unsigned int address_bits;
+
+	/* What attributes there are: no real KVM that tests meet has any. */
+	uint32_t attributes;
+	uint8_t attribute[FAKE_ATTRIBUTE_PAGES]; /* of each page */
+	unsigned int attribute_calls;
 
 	uint64_t protect; /* what was enabled of MANUAL_DIRTY_LOG_PROTECT2 */
 	uint32_t ring_entries;
@@ -260,6 +269,25 @@ fake_set_region(const struct fake_region2 *new)
 }
 
 static inline int
+fake_set_attributes(const uint64_t *argument)
+{
+	const uint64_t first = argument[0] / FAKE_PAGE;
+	const uint64_t count = argument[1] / FAKE_PAGE;
+
+	if (fake.attributes == 0)
+		return fake_fails(ENOTTY);
+	if (argument[0] % FAKE_PAGE != 0 || argument[1] % FAKE_PAGE != 0 ||
+	    count == 0 || (argument[2] & ~(uint64_t)fake.attributes) != 0 ||
+	    argument[3] != 0)
+		return fake_fails(EINVAL);
+	if (first + count > FAKE_ATTRIBUTE_PAGES)
+		abort();
+	fake.attribute_calls++;
+	memset(&fake.attribute[first], (int)argument[2], count);
+	return 0;
+}
+
+static inline int
 fake_get_log(const struct kvm_dirty_log *log)
 {
 	struct fake_slot *slot = &fake.slots[log->slot % FAKE_SLOTS];
@@ -348,6 +376,8 @@ fake_extension(unsigned long which)
 		return fake.read_only;
 	case FAKE_CAP_GUEST_MEMFD:
 		return fake.guest_memfd;
+	case FAKE_CAP_MEMORY_ATTRIBUTES:
+		return (int)fake.attributes;
 	case FAKE_CAP_USER_MEMORY2:
 		return fake.user_memory2;
 	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
@@ -412,6 +442,8 @@ fake_answer(unsigned long request, void *argument)
 	case FAKE_SET_REGION2:
 		memcpy(&region, argument, sizeof(region));
 		return fake_set_region(&region);
+	case FAKE_SET_ATTRIBUTES:
+		return fake_set_attributes(argument);
 	case KVM_GET_DIRTY_LOG:
 		return fake_get_log(argument);
 	case KVM_CLEAR_DIRTY_LOG:
