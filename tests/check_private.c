@@ -256,6 +256,31 @@ no_read(void *opaque, uint64_t offset, void *buf, size_t bytes,
 	return 0;
 }
 
+/* Each of several ranges has its own place in one guest_memfd. */
+START_TEST(ranges)
+{
+	const struct vmmem_range two[] = { { GPA, page },
+					   { GPA + 4 * page, 2 * page } };
+	struct vmmem_region_builder *like = gmem_builder(0, 1, fd, 2 * page);
+	struct vmmem_collection *map = NULL;
+	uint64_t at = 99;
+	int own;
+
+	assert_ok(vmmem_collection_new_ranges(two, 2, like, &map));
+	assert_ok(vmmem_region_guest_memfd(vmmem_collection_region(map, 0),
+					   &own, &at));
+	ck_assert_uint_eq(at, 2 * page);
+	assert_ok(vmmem_region_guest_memfd(vmmem_collection_region(map, 1),
+					   &own, &at));
+	ck_assert_uint_eq(at, 6 * page);
+	map = vmmem_collection_unref(map);
+	vmmem_region_builder_set_guest_memfd(like, fd, len - 4 * page);
+	assert_code(vmmem_collection_new_ranges(two, 2, like, &map),
+		    VMMEM_EPASTEOF);
+	vmmem_region_builder_free(like);
+}
+END_TEST
+
 START_TEST(building_refuses)
 {
 	const struct vmmem_region_ops ops = { .size = sizeof(ops),
@@ -338,6 +363,7 @@ make_suite(void)
 	tcase_add_test(tcase, others_have_none);
 	tcase_add_test(tcase, descriptor_is_kept);
 	tcase_add_test(tcase, alias_sees_the_same);
+	tcase_add_test(tcase, ranges);
 	tcase_add_test(tcase, building_refuses);
 	tcase_add_test(tcase, of_kvm);
 	suite_add_tcase(suite, tcase);

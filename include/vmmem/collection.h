@@ -98,7 +98,8 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
  * 'like' is a builder whose settings each region gets, except the range: name,
  * protection, tracking, policy, huge pages, cookies, and a memfd of its own if
  * that is the backing.  With a bitmap each region begins in it at the builder's
- * offset plus its distance from the first range, so that one log covers all.
+ * offset plus its distance from the first range, so that one log covers all; and
+ * so it does in a guest_memfd, so that one file has all private bytes.
  * The builder stays the caller's, and vmmem_region_builder_why() tells what was
  * wrong with a setting.  NULL for the defaults.
  *

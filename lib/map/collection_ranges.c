@@ -56,6 +56,14 @@ make(const struct vmmem_file_range *range, uint64_t first,
 				      &settings.bitmap_offset) != 0)
 		return vmmem_refuse(like, VMMEM_EOUTOFRANGE,
 				    "A range reaches past the bitmap");
+	/* And one guest_memfd, in the same way: a hole in it costs nothing. */
+	if (settings.has_guest_memfd &&
+	    vmmem_address_checked_add(like->guest_memfd_offset,
+				      range->gpa - first,
+				      &settings.guest_memfd_offset) != 0)
+		return vmmem_refuse(like, VMMEM_EWRAPS,
+				    "A range is past the end of any "
+				    "guest_memfd");
 	rc = vmmem_region_make(&settings, ret_region);
 	like->why = settings.why;
 	return rc;
