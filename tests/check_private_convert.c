@@ -292,6 +292,13 @@ START_TEST(pins)
 	ck_assert_int_eq(vmmem_region_is_private(regions[0], 0, len), 0);
 	assert_ok(vmmem_space_convert(space, GPA, 7 * page, PRIVATE, NULL));
 	assert_ok(vmmem_region_unpin(regions[0], 7 * page + 5, 1));
+	/* What comes before it in the range can be pinned again. */
+	assert_ok(vmmem_region_pin(regions[1], 0, 1));
+	assert_code(vmmem_space_convert(space, GPA, 2 * len, SHARED, NULL),
+		    VMMEM_EPINNED);
+	assert_ok(vmmem_region_pin(regions[0], 0, 1));
+	assert_ok(vmmem_region_unpin(regions[0], 0, 1));
+	assert_ok(vmmem_region_unpin(regions[1], 0, 1));
 	assert_ok(vmmem_space_convert(space, GPA, 2 * len, PRIVATE, NULL));
 }
 END_TEST
