@@ -47,7 +47,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EORDER (-4109)
 /* The length is zero where a range must hold at least one byte. */
 #define VMMEM_EZEROLEN (-4110)
-/* What should be added is there already, and stays as it is. */
+/* The object to be added is there already, and stays as it is. */
 #define VMMEM_EEXISTS (-4111)
 /* The mapping would go past the end of its file. */
 #define VMMEM_EPASTEOF (-4112)

@@ -21,7 +21,7 @@ VMMEM_BEGIN_DECLS
 struct vmmem_collection;
 struct vmmem_region;
 
-/* What cannot be told. */
+/* A number that the system does not report. */
 #define VMMEM_RESIDENCY_UNKNOWN 0xffffffffffffffffULL
 
 /*
@@ -32,28 +32,30 @@ struct vmmem_region;
 struct vmmem_residency {
 	size_t size;
 	/*
-	 * In memory, whoever put them there: pages of a file count also if
-	 * only another process or the page cache has them.
+	 * In memory, for any reason: pages of a file count also if only
+	 * another process or the page cache has them.
 	 */
 	uint64_t resident;
 	/*
 	 * In huge pages, of the pool or transparent ones, that this process
-	 * has mapped as such.  Before Linux 6.7 the system tells the number of
-	 * transparent ones for whole mappings only: VMMEM_RESIDENCY_UNKNOWN if that is
-	 * more than the range.  With guard pages on both sides
-	 * (vmmem_policy_set_guard()) it can be told of a whole region.
+	 * has mapped as such.  Before Linux 6.7 the system reports the number
+	 * of transparent ones for whole mappings only: VMMEM_RESIDENCY_UNKNOWN
+	 * if the mapping is larger than the range.  Guard pages on both sides
+	 * (vmmem_policy_set_guard()) make a region a mapping of its own, so
+	 * that the number for the whole region is known.
 	 */
 	uint64_t huge;
-	/* That mlock(2) covers: what is resident of them stays so. */
+	/* Covered by mlock(2): those of them that are resident stay so. */
 	uint64_t locked;
 };
 
 /*
- * vmmem_region_residency() counts what is in memory of [offset, offset + len)
- * of 'region'.  A page that the range covers in part counts with that part.
+ * vmmem_region_residency() counts the bytes of [offset, offset + len) of
+ * 'region' that are in memory.  If the range covers a page in part, that part
+ * counts.
  *
- * It needs /proc/self for the number of transparent huge pages, and for that of
- * locked bytes where some of the range are: where the system has none, those
+ * It needs /proc/self for the number of transparent huge pages, and, if some of
+ * the range are locked, for that of locked bytes: without /proc/self these two
  * are VMMEM_RESIDENCY_UNKNOWN.
  *
  * Returns 0, or
@@ -73,7 +75,7 @@ vmmem_region_residency(const struct vmmem_region *region, uint64_t offset,
  * vmmem_region_nodes() stores how many bytes of [offset, offset + len) of
  * 'region' are on the NUMA node 0, 1, ... 'count' - 1, in an array of 'count',
  * and how many are on none of them in 'ret_rest': pages that this process has
- * not mapped, because nobody touched them, or that are on other nodes.
+ * not mapped, because it never touched them, or that are on other nodes.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT   'region' or 'ret_rest' is NULL, or 'ret_bytes' is and
@@ -91,22 +93,22 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 /*
  * vmmem_region_next_populated() finds the first bytes of [offset, offset + len)
  * of 'region' that have a page: in memory, swapped out, or on the file system of
- * a file.  All other bytes are zero, and to read them may make pages.  A page
- * that the range covers in part counts with that part.
+ * a file.  All other bytes are zero, and reading them may make pages.  If the
+ * range covers a page in part, that part counts.
  *
- * 'ret_offset' and 'ret_len' get the first such bytes; what follows them may be
- * there too.  'ret_len' is 0, and 'ret_offset' the end, if there are none.  To
- * visit all:
+ * 'ret_offset' and 'ret_len' get the first such bytes; the bytes after them may
+ * have pages too.  'ret_len' is 0, and 'ret_offset' the end, if there are none.
+ * To visit all:
  *
  *     for (at = 0; vmmem_region_next_populated(region, at, end - at, &start,
  *                                              &len) == 0 &&
  *                  len != 0; at = start + len)
  *
- * What it looks at:
+ * It looks at:
  *
  *   anonymous     this process' page tables
- *   memfd, file   the file's holes, whoever made its pages; of a private file
- *                 also the page tables
+ *   memfd, file   the file's holes, so also at pages that others made; of a
+ *                 private file also the page tables
  *   huge pages of the pool
  *                 this process' page tables; of pages of a memfd or file that
  *                 only others have mapped, whether they are zero.  Each call
@@ -114,7 +116,7 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
  *   external      the page tables, where it is private memory without a file
  *   alias         as its target
  *
- * Where the system does not tell, the whole range is said to be there: other
+ * Where the system does not tell, the whole range is taken to have pages: other
  * external memory, custom regions, devices, private mappings of huge pages of
  * the pool, and without /proc.  Pages that were only read may be left out.
  *
@@ -136,9 +138,8 @@ vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
 /*
  * vmmem_collection_next_populated() finds the first bytes of the guest's
  * [gpa, gpa + len) that have a page, in one region, as
- * vmmem_region_next_populated() does.  Where no region is there is nothing.  Of
- * a translated collection it is a range of guest physical addresses all the
- * same.
+ * vmmem_region_next_populated() does.  Addresses in no region have no page.
+ * For a translated collection, too, it is a range of guest physical addresses.
  *
  * Returns 0, what vmmem_region_next_populated() returned, or
  *   VMMEM_EARGUMENT  a pointer is NULL
