@@ -94,8 +94,12 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
  * of writable memory, and a custom region that has write() or acquire().  All
  * else that is read-only is VMMEM_EDENIED.  What is written is marked.
  *
- * VMMEM_ACCESS_RAM_ONLY: no callback is called, so that a search or a dump
- * changes no device.
+ * Of a translated collection the translation need not permit anything either:
+ * it must be there, and is asked for like that of an access that needs no
+ * permission.
+ *
+ * VMMEM_ACCESS_RAM_ONLY: no callback of a region is called, so that a search or a
+ * dump changes no device.  A translated collection's miss handler is asked.
  *
  * Returns what these return, and
  *   VMMEM_ENOHOST    VMMEM_ACCESS_RAM_ONLY, and a byte has no host address;
