@@ -239,6 +239,14 @@ int vmmem_region_call_write_with(const struct vmmem_region *region,
 				 const struct vmmem_access_info *info,
 				 uint64_t *done);
 
+/*
+ * vmmem_region_call_fill() sets the first of 'len' bytes, and stores how many
+ * those are or would have been.
+ */
+int vmmem_region_call_fill(const struct vmmem_region *region, uint64_t offset,
+			   uint64_t len, uint8_t value, uint64_t *ret_piece,
+			   uint64_t *done);
+
 /* What is said to callbacks of an access of which nothing was said. */
 extern const struct vmmem_access_info vmmem_plain_access;
 
