@@ -156,7 +156,7 @@ vmmem_slot_table_find(const struct vmmem_slot_table *slots, uint64_t gpa,
 	return 0;
 }
 
-/* grown() is how long an array gets that must hold 'want'. */
+/* grown() returns the new length of an array that must hold 'want'. */
 static size_t
 grown(size_t len, size_t want)
 {

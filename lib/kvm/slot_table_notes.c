@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What the caller has said about regions of its own accord, in place of a
- * callback.  Few regions have a note, so they are searched one by one.
+ * Notes: settings of the caller for single regions, in place of a callback.
+ * Few regions have a note, so they are searched one by one.
  */
 #include <vmmem/error.h>
 #include <vmmem/slot_table.h>

@@ -18,7 +18,7 @@ struct vmmem_prefault {
 
 /*
  * vmmem_prefault() makes all pages and stores how many threads did.  Returns
- * 0, what 'progress' returned, VMMEM_ESHORTAGE if a page cannot be had,
+ * 0, what 'progress' returned, VMMEM_ESHORTAGE if the system has no page,
  * VMMEM_ENOSUPPORT if the system cannot do it, or -errno.  No thread is left.
  */
 int vmmem_prefault(const struct vmmem_prefault *prefault,
