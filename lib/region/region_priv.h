@@ -161,6 +161,7 @@ struct vmmem_region_settings {
 	int rules_code;	 /* what is wrong with them */
 	struct vmmem_fd_rules rules;
 	struct vmmem_region *target;
+	struct vmmem_region *like; /* has 'fd', if that is not the caller's */
 	void *host;
 	void (*release)(void *opaque);
 	void *opaque;
@@ -169,6 +170,7 @@ struct vmmem_region_settings {
 	uint64_t tracking; /* the page size of a new bitmap, or 0 */
 	struct vmmem_bitmap *bitmap;
 	uint64_t bitmap_offset;
+	bool logging; /* on from the start */
 
 	/* One more than there may be: where they are too many, build says so. */
 	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];

@@ -76,8 +76,9 @@ vmmem_update_replace_region(struct vmmem_update *update,
 
 /*
  * make_piece() makes an alias of bytes [first, last] of 'region', in guest
- * addresses, which is what 'region' was there: its protection and its name.  An alias
- * has the log of its target as it is.
+ * addresses, which is what 'region' was there: its protection and its name.  An
+ * alias has the log, the role and the guest's node of its target as they are,
+ * and the target is 'region' itself, also where that is an alias.
  */
 static int
 make_piece(struct vmmem_region *region, uint64_t first, uint64_t last,
