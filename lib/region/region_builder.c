@@ -3,6 +3,7 @@
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/slice.h>
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -582,6 +583,10 @@ set_entry(struct vmmem_region *region)
 		.access = region->protection,
 		.direct = region->host != NULL ? region->protection : 0,
 	};
+	if (region->target != NULL)
+		region->can_shrink = region->target->can_shrink;
+	if (region->host != NULL && region->can_shrink)
+		region->entry.direct |= VMMEM_SLICE_CALL;
 }
 
 int

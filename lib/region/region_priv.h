@@ -32,7 +32,11 @@ struct vmmem_entry {
 	unsigned char *host;	 /* of the first byte, or NULL */
 	const uint32_t *logging; /* is not 0 while writes are marked */
 	uint32_t access;	 /* what the region permits */
-	uint32_t direct;	 /* the same, or 0 if host is NULL */
+	/*
+	 * The same, or 0 if host is NULL; and VMMEM_SLICE_CALL where a peer
+	 * can take the memory away: its slices are the library's.
+	 */
+	uint32_t direct;
 };
 
 /* 'logging' points to this word if there is no bitmap: it is always 0. */
@@ -60,6 +64,7 @@ struct vmmem_region {
 	uint32_t guest_node;
 	atomic_size_t refs;
 
+	bool can_shrink; /* another process may cut its file short */
 	uint32_t mapping_flags; /* the flags of mmap(2), except MAP_FIXED */
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */

@@ -543,11 +543,11 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
     def provoke_EPARTIAL(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
-                        self.file(5).fileno(), 2 ** 64 - 1, lib.IO_SOME)
+                        self.file(5).fileno(), 2 ** 63, lib.IO_SOME)
 
     def provoke_EEOF(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
-                        self.file(5).fileno(), 2 ** 64 - 1, 0)
+                        self.file(5).fileno(), 2 ** 63, 0)
 
     def provoke_EFILERANGE(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
