@@ -204,8 +204,8 @@ vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
  *                     without what was written.  The builder holds a reference
  *                     to 'region' until another backing is set or it is freed
  *   alias             of the same target; the log is the target's, if it has one
- *   external, custom  cannot be had again: the caller sets a backing afterwards,
- *                     or build returns VMMEM_EARGUMENT
+ *   external, custom  the library cannot make it again: the caller sets a backing
+ *                     afterwards, or build returns VMMEM_EARGUMENT
  *
  * Tracking is a new bitmap with the page size of the region's, also where that
  * one was the caller's; logging is off.  Of the policy the progress callback is

@@ -173,8 +173,8 @@ vmmem_collection_next_populated(const struct vmmem_collection *collection,
  *                      are
  *   VMMEM_ENOHOST      the region has no host address
  *   VMMEM_EDENIED      the memory may be neither read nor written
- *   VMMEM_ESHORTAGE    a page could not be had: the pool or the file system is
- *                      full, or the file was cut short
+ *   VMMEM_ESHORTAGE    the system had no page left: the pool or the file system
+ *                      is full, or the file was cut short
  *   VMMEM_ENOSUPPORT   the system cannot do it: it is older than Linux 5.14, or
  *                      the memory is a device's
  *   -errno             what madvise(2) or pthread_create(3) said; -ENOMEM also

@@ -47,8 +47,8 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * continues() tells whether 'next', which holds the guest address after 'len'
- * bytes from 'offset' on of another, goes on where these end: in the host and
- * in the log.
+ * bytes from 'offset' on of another, begins where these end: in the host and in
+ * the log.
  */
 static inline bool
 continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Building a region of settings, and all that can be wrong with them. */
+/* Region builders: settings, their checks, and building a region. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>
@@ -79,7 +79,7 @@ vmmem_region_builder_set_range(struct vmmem_region_builder *builder,
 	builder->settings.len = len;
 }
 
-/* The last backing counts: nothing of an earlier one may stay. */
+/* The last backing counts: no setting of an earlier one may stay. */
 static struct vmmem_region_settings *
 set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 {
@@ -166,7 +166,7 @@ vmmem_region_builder_set_alias(struct vmmem_region_builder *builder,
 {
 	struct vmmem_region_settings *settings;
 
-	/* First, as 'target' may be the very region that is let go. */
+	/* First, as 'target' may be the very region that is dropped. */
 	if (builder != NULL)
 		vmmem_region_ref(target);
 	settings = set_kind(builder, VMMEM_REGION_ALIAS);
@@ -241,7 +241,7 @@ vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 	if (builder == NULL)
 		return;
 	settings = &builder->settings;
-	/* First, as 'bitmap' may be the very one that is let go. */
+	/* First, as 'bitmap' may be the very one that is dropped. */
 	vmmem_bitmap_ref(bitmap);
 	vmmem_bitmap_unref(settings->bitmap);
 	settings->bitmap = bitmap;
@@ -311,7 +311,7 @@ vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 					   (struct vmmem_policy_settings){ 0 };
 }
 
-/* What can be told from the settings alone, whatever the backing. */
+/* check() makes the checks of the settings that need no backing. */
 static int
 check(struct vmmem_region_settings *settings)
 {
@@ -470,7 +470,7 @@ back(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	}
 }
 
-/* track() sees to where writes are marked. */
+/* track() gives the region its bitmap. */
 static int
 track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
@@ -480,7 +480,9 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 
 	if (settings->tracking == 0 && settings->bitmap == NULL)
 		return 0;
-	/* One log for each byte: an alias of what is tracked has its target's. */
+	/*
+	 * One log for each byte: an alias of a tracked region has its target's.
+	 */
 	if (region->bitmap != NULL)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The alias is tracked by its target, and "
@@ -507,7 +509,7 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	return 0;
 }
 
-/* Where the bytes are, whoever put them there, must agree with guarantee 1. */
+/* The host address must agree with the guest's, also if the caller chose it. */
 static int
 check_host(const struct vmmem_region *region,
 	   struct vmmem_region_settings *settings)
@@ -569,7 +571,7 @@ allocate(size_t cookies)
 	return memset(memory, 0, bytes);
 }
 
-/* set_entry() repeats, for accesses, what has been found out. */
+/* set_entry() copies the members that accesses need. */
 static void
 set_entry(struct vmmem_region *region)
 {
@@ -621,7 +623,7 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
-	/* What is half made is nobody's yet; and threads may make its pages. */
+	/* Not cancelled: no owner would free a region that is half made. */
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
@@ -654,7 +656,7 @@ vmmem_region_builder_build(struct vmmem_region_builder *builder,
 	if (builder == NULL)
 		return VMMEM_EARGUMENT;
 	rc = vmmem_region_make(&builder->settings, ret_region);
-	/* Where there is no more to be said, the code says it. */
+	/* If no reason was noted, the text of the code is the reason. */
 	if (rc != 0 && builder->settings.why == NULL)
 		builder->settings.why = vmmem_strerror(rc);
 	return rc;

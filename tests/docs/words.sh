@@ -11,7 +11,8 @@ export LC_ALL
 
 cd "$1"
 set -- lib/base/*.[ch] lib/guest/*.[ch] lib/dirty/*.[ch] \
-	lib/space/dirty_*.[ch] \
+	lib/kvm/*.[ch] lib/map/*.[ch] lib/region/*.[ch] \
+	lib/space/*.[ch] lib/vhost/*.[ch] \
 	include/vmmem/access.h include/vmmem/address.h \
 	include/vmmem/atomic.h include/vmmem/base.h include/vmmem/bitmap.h \
 	include/vmmem/chain.h include/vmmem/collection.h include/vmmem/diff.h \
