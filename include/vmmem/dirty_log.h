@@ -67,7 +67,7 @@ struct vmmem_dirty_log_options {
 	/*
 	 * Called by each vmmem_dirty_log_collect(), before it takes the marks:
 	 * brings marks from elsewhere into the bitmaps of the regions, as
-	 * vmmem_kvm_log_collect() does.  Returns 0, or a negative code, which
+	 * vmmem_kvm_log_collect_all() does.  Returns 0, or a negative code, which
 	 * becomes that of the collect.  On the thread of the collect, with no
 	 * lock held.
 	 */
