@@ -50,7 +50,7 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_iommu;
 
-/* What a miss handler may return beside 0 and negative codes. */
+/* A miss handler may return this beside 0 and negative codes. */
 #define VMMEM_IOMMU_LATER 1
 
 /* A flag of the options: misses are put into a queue, and nobody is called. */
@@ -60,7 +60,7 @@ struct vmmem_iommu;
 #define VMMEM_IOMMU_MISSES_MAX 4096
 #define VMMEM_IOMMU_MISSES_DEFAULT 256
 
-/* What an iommu does; zero and NULL are good for all that is not needed. */
+/* Options of an iommu; zero and NULL are good for all of them. */
 struct vmmem_iommu_options {
 	/* sizeof(struct vmmem_iommu_options) */
 	size_t size;

@@ -50,7 +50,7 @@ struct vmmem_vhost;
 #define VMMEM_VHOST_ADD_MEM_REG 37U
 #define VMMEM_VHOST_REM_MEM_REG 38U
 
-/* What an IOTLB message says: the protocol's numbers. */
+/* The types of an IOTLB message: the protocol's numbers. */
 #define VMMEM_VHOST_IOTLB_MISS 1U
 #define VMMEM_VHOST_IOTLB_UPDATE 2U
 #define VMMEM_VHOST_IOTLB_INVALIDATE 3U
