@@ -12,9 +12,17 @@ export LC_ALL
 
 cd "$1"
 set -- lib/*/*.[ch] include/vmmem/*.h \
-	docs/address.md docs/bitmap.md docs/dirty_log.md docs/endian.md \
-	docs/error.md docs/fault.md docs/harvester.md docs/marking.md \
-	docs/memory-model.md
+	docs/README.md docs/abi.md docs/access.md docs/address.md \
+	docs/architecture.md docs/atomic.md docs/bitmap.md docs/chain.md \
+	docs/collection.md docs/diff.md docs/dirty_log.md docs/discard.md \
+	docs/endian.md docs/error.md docs/fault.md docs/fd.md \
+	docs/harvester.md docs/inline.md docs/io.md docs/iommu.md \
+	docs/iotlb.md docs/iovec.md docs/kvm.md docs/listener.md \
+	docs/marking.md docs/memory-model.md docs/pin.md docs/policy.md \
+	docs/reader.md docs/reader_access.md docs/region.md \
+	docs/region_builder.md docs/residency.md docs/slice.md \
+	docs/slice_atomic.md docs/slot_table.md docs/space.md \
+	docs/threading.md docs/update.md docs/version.md docs/vhost.md
 
 # A question may begin with "Who"; a clause behind its noun may begin with
 # "who", and of these only people have one.
