@@ -263,7 +263,7 @@ struct vmmem_bitmap *vmmem_iommu_log(const struct vmmem_iommu *iommu,
  *                    as for accesses, if there is no handler, or if the
  *                    handler returned 0 many times and mapped nothing
  *   VMMEM_ECALLBACK  the handler returned a positive value of no meaning
- *   VMMEM_EWRAPS     all is there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EWRAPS     all is there up to 2^64 - 1, and the range is longer
  *   VMMEM_EARGUMENT  'iommu' is NULL, or 'access' has an unknown bit
  *   VMMEM_ETIMEOUT   an answer has not come in time
  *   -errno           what futex(2) said

@@ -184,8 +184,8 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * Returns 0 if all pieces are hits and are stored, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
  *   VMMEM_EDENIED     none is a miss, but one is denied
- *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
- *   VMMEM_ENOROOM     all pieces are hits, but there are more than 'capacity'
+ *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1; the range is longer
+ *   VMMEM_ENOROOM     all pieces are hits, and there are more than 'capacity'
  *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'ret_pieces' is NULL and
  *                     'capacity' is not 0, or 'access' has an unknown bit
  */
