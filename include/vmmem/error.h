@@ -8,8 +8,9 @@
  *                   gave it (-ENOMEM, -EMFILE, -EACCES, ...)
  *   below -4096     the library's own codes, all of them listed here
  *
- * The list is closed: no function returns a code below -4096 that is not in
- * it.  Numbers are never reused and new ones are only added at its end.
+ * No function returns a code below -4096 that is not in the list.  A later
+ * version may add codes at its end, so a program that tells codes apart has a
+ * default branch.  A number never gets another meaning.
  */
 #ifndef VMMEM_ERROR_H
 #define VMMEM_ERROR_H

@@ -20,10 +20,12 @@
  * peer may share: marks in memory that is gone are lost, there are none in it,
  * and the function that marks or looks does not fail.
  *
- * It holds for the accessors of <vmmem/inline.h> with slices that were made
- * after vmmem_fault_enable(): those have VMMEM_SLICE_CALL, and their accesses are
- * calls of the library.  An access to a slice that was made before is an
- * instruction of the caller's.  So enable first, and make slices then.
+ * It holds for the accessors of <vmmem/inline.h> with slices of a file that
+ * could be cut short when its region was built, and with all slices that were
+ * made after vmmem_fault_enable(): those have VMMEM_SLICE_CALL, and their
+ * accesses are calls of the library.  An access to another slice, that was made
+ * before, is an instruction of the caller's.  So enable first, and make slices
+ * then.
  *
  * It does not hold for accesses of the caller through a host address, nor for
  * faults of the caller's buffer.  Such a fault is handled as if the library

@@ -165,8 +165,12 @@ VMMEM_BEGIN_DECLS
  */
 #define VMMEM_IO_SPARSE 8U
 
-/* A file offset: the position of the file or stream, which then moves on. */
-#define VMMEM_IO_POSITION 0xffffffffffffffffULL
+/*
+ * A file offset: the position of the file or stream, which then moves on.  No
+ * offset of a file is as high, and no failed call returns it: the -1 of a
+ * lseek(2), and every negative errno, are VMMEM_EFILERANGE.
+ */
+#define VMMEM_IO_POSITION 0x8000000000000000ULL
 
 /* A length: to the end of the chain. */
 #define VMMEM_IO_REST 0xffffffffffffffffULL

@@ -394,8 +394,8 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  * collection or in any.  All or nothing, accesses, marks and 'ret_done' are
  * those of vmmem_collection_read() and vmmem_collection_write() (of
  * vmmem/access.h).  The guest address decides whether 1, 2, 4 or 8 bytes are
- * aligned, and so are one access.  'buf' may be NULL if 'len'
- * is 0.  For atomics and single values make a slice (vmmem/slice.h).
+ * aligned, and so are one access.  'buf' may be NULL if 'len' is 0.  For other
+ * atomics make a slice (vmmem/slice.h).
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region' is NULL, or 'buf' is and 'len' is not 0
@@ -410,6 +410,43 @@ VMMEM_NODISCARD int vmmem_region_read(const struct vmmem_region *region,
 VMMEM_NODISCARD int vmmem_region_write(struct vmmem_region *region,
 				       uint64_t offset, const void *buf,
 				       size_t len, size_t *ret_done);
+
+/*
+ * vmmem_region_fill() sets each byte of [offset, offset + len) of the region to
+ * 'value'.  Accesses, marks and 'ret_done' are those of vmmem_collection_fill().
+ *
+ * Returns what vmmem_region_write() does.
+ */
+VMMEM_NODISCARD int vmmem_region_fill(struct vmmem_region *region,
+				      uint64_t offset, uint64_t len,
+				      uint8_t value, uint64_t *ret_done);
+
+/*
+ * vmmem_region_load() loads the value of 'size' bytes, 1, 2, 4 or 8, at 'offset'
+ * of the region, and vmmem_region_store() stores the low 'size' bytes of 'value'
+ * there: as one access, in the processor's byte order, with 'order' as of
+ * vmmem/atomic.h.  The guest address is a multiple of 'size'.
+ *
+ * Where there is no host address it is one call of read() or write() with 'size'
+ * bytes, or of acquire(): whether that is one access is up to the callback.  The
+ * order holds between its accesses and the caller's all the same.
+ *
+ * Returns 0, or the first that applies of
+ *   VMMEM_EARGUMENT    'region' or 'ret_value' is NULL, or the size is another
+ *   VMMEM_EORDER       the order is unknown, or not one that a load or a store
+ *                      can have
+ *   VMMEM_EOUTOFRANGE  the value reaches past the region's end
+ *   VMMEM_EMISALIGNED  the guest address is not a multiple of 'size'
+ *   VMMEM_EDENIED      the region does not permit it
+ *   VMMEM_EGONE, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
+ *                      as of vmmem_region_read()
+ */
+VMMEM_NODISCARD int vmmem_region_load(const struct vmmem_region *region,
+				      uint64_t offset, uint32_t size,
+				      int order, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_region_store(struct vmmem_region *region,
+				       uint64_t offset, uint32_t size,
+				       int order, uint64_t value);
 
 /*
  * vmmem_region_file() stores a descriptor of the file behind the region, and

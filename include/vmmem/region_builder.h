@@ -180,6 +180,43 @@ void vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 				     uint64_t offset);
 
 /*
+ * vmmem_region_builder_set_logging() has logging switched on while a region is
+ * built, if 'logging' is not 0, so that no write to it is missed however early;
+ * 0 is the default.  It takes tracking or a bitmap, or the target's of an alias.
+ * Each region built is one vmmem_bitmap_start_logging() of
+ * vmmem_region_bitmap(), which the caller takes back with
+ * vmmem_bitmap_stop_logging(), or never: a bitmap of its own goes with the
+ * region.  If building fails, the log is as it was.
+ */
+void
+vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
+				 int logging);
+
+/*
+ * vmmem_region_builder_set_like() sets all that 'region' was built with, to
+ * make another one: range, backing, protection, role, guest's node, huge page
+ * size, policy, tracking and name.  What differs is set afterwards; the range
+ * at least if both are to be in one map.  Nothing is set if 'region' is NULL.
+ *
+ *   anonymous, memfd  new memory, zeroed
+ *   file              the same bytes of the file, by the library's descriptor; an
+ *                     untrusted one without its rules, and a private one
+ *                     without what was written.  The builder holds a reference
+ *                     to 'region' until another backing is set or it is freed
+ *   alias             of the same target; the log is the target's, if it has one
+ *   external, custom  the library cannot make it again: the caller sets a backing
+ *                     afterwards, or build returns VMMEM_EARGUMENT
+ *
+ * Tracking is a new bitmap with the page size of the region's, also where that
+ * one was the caller's; logging is off.  Of the policy the progress callback is
+ * not copied, and the threads are as many as prefaulted.  The builder's cookies
+ * stay as they are, and those of 'region' are not copied.
+ */
+void
+vmmem_region_builder_set_like(struct vmmem_region_builder *builder,
+			      struct vmmem_region *region);
+
+/*
  * vmmem_region_builder_set_policy() copies 'policy', which says how the library
  * gets the memory that it maps: see vmmem/policy.h.  NULL, the default, for
  * none.
@@ -235,7 +272,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                      one with a NULL key; a NULL target, host address or ops;
  *                      neither read
  *                      nor acquire callback; both tracking and a bitmap, or
- *                      either for an alias of a region that has one; a page
+ *                      either for an alias of a region that has one; logging
+ *                      without a bitmap; a page
  *                      size to track that is no power of two or below 64; a
  *                      policy for external memory, an alias or a custom region,
  *                      with seals for what is no memfd, with an unknown value,
@@ -264,7 +302,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *   what the policy's progress callback returned, if it canceled
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER, VMMEM_ECALLBACK
  *                       as vmmem_region_new_custom() says
- *   -errno              what the system said: see the vmmem_region_new_...()
+ *   -errno              what the system said: membarrier(2) where logging is
+ *                       switched on; and see the vmmem_region_new_...()
  *                       of the same kind; -ENOMEM also from the allocator, and
  *                       where the pool has too few free huge pages
  */

@@ -4,7 +4,8 @@
  *
  * These functions ask the system, page by page, so they take time in
  * proportion to the range, whatever else the process has mapped; and what they
- * say may be old when they return.  They change nothing.
+ * say may be old when they return.  They change nothing, except those that
+ * populate.
  *
  * Any thread that holds a reference; not in a signal handler.
  *
@@ -148,6 +149,55 @@ VMMEM_NODISCARD int
 vmmem_collection_next_populated(const struct vmmem_collection *collection,
 				uint64_t gpa, uint64_t len, uint64_t *ret_gpa,
 				uint64_t *ret_len);
+
+/*
+ * vmmem_region_populate() has all pages made that hold bytes of
+ * [offset, offset + len) of 'region', so that to touch them takes no time later
+ * and never fails for lack of memory: what a guest is about to get, by hotplug or
+ * out of a balloon.  No byte changes, and nothing is marked as dirty.
+ *
+ * Pages are made to be written where the memory was mapped for that
+ * (MADV_POPULATE_WRITE), else to be read; of an alias, whatever it permits
+ * itself, so that a read-only view of RAM does so too.  Where the region's policy
+ * prefaults, as many threads do it, which are as there; its progress callback is
+ * not called.  External memory and that of a custom region's host() are made in
+ * the system's pages, if the region permits what the owner's mapping does.
+ *
+ * A page that userfaultfd(2) has to deliver is waited for.  On failure some of
+ * the pages may have been made, and stay.  What is discarded meanwhile, or later,
+ * has no page again.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT    'region' is NULL
+ *   VMMEM_EOUTOFRANGE  the range is not within the region; zero bytes always
+ *                      are
+ *   VMMEM_ENOHOST      the region has no host address
+ *   VMMEM_EDENIED      the memory may be neither read nor written
+ *   VMMEM_ESHORTAGE    the system had no page left: the pool or the file system
+ *                      is full, or the file was cut short
+ *   VMMEM_ENOSUPPORT   the system cannot do it: it is older than Linux 5.14, or
+ *                      the memory is a device's
+ *   -errno             what madvise(2) or pthread_create(3) said; -ENOMEM also
+ *                      from the allocator
+ */
+VMMEM_NODISCARD int
+vmmem_region_populate(const struct vmmem_region *region, uint64_t offset,
+		      uint64_t len);
+
+/*
+ * vmmem_collection_populate() is vmmem_region_populate() for the guest's
+ * [gpa, gpa + len), region by region.  All of the range is checked before the
+ * first page is made.  Of a translated collection it is a range of guest physical
+ * addresses all the same.
+ *
+ * Returns 0, what vmmem_region_populate() returned, or
+ *   VMMEM_EARGUMENT  'collection' is NULL
+ *   VMMEM_EBADADDR   a byte of the range lies in no region
+ *   VMMEM_EWRAPS     the range passes 2^64 and is mapped up to there
+ */
+VMMEM_NODISCARD int
+vmmem_collection_populate(const struct vmmem_collection *collection,
+			  uint64_t gpa, uint64_t len);
 
 VMMEM_END_DECLS
 

@@ -49,7 +49,9 @@ VMMEM_BEGIN_DECLS
 /*
  * In 'access' of a slice: every access is a call of the library, from
  * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.  Slices
- * have it that are made while faults are caught (vmmem/fault.h).  Since: 0.9.
+ * have it that are made while faults are caught (vmmem/fault.h), and all slices
+ * of a regular file without F_SEAL_SHRINK, which somebody may cut short.
+ * Since: 0.9.
  */
 #define VMMEM_SLICE_CALL 0x40U
 

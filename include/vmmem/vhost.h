@@ -355,7 +355,7 @@ VMMEM_NODISCARD int vmmem_vhost_at(const struct vmmem_vhost *vhost,
  * Returns 0, or
  *   VMMEM_EUSERADDR  a byte is in no row
  *   VMMEM_ECROSS     all bytes are in rows, but not in one piece of the guest
- *   VMMEM_EWRAPS     all bytes are there up to 2^64 - 1, and the range is longer
+ *   VMMEM_EWRAPS     all bytes are there up to 2^64 - 1; the range is longer
  *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_vhost_user_to_gpa(const struct vmmem_vhost *vhost,

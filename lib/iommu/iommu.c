@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/api.h"
+#include "base/cancel.h"
 #include "dirty/bitmap_priv.h"
 #include "dirty/logging.h"
 #include "base/futex.h"
@@ -132,6 +133,8 @@ vmmem_iommu_ref(struct vmmem_iommu *iommu)
 VMMEM_API struct vmmem_iommu *
 vmmem_iommu_unref(struct vmmem_iommu *iommu)
 {
+	int cancel;
+
 	/*
 	 * Release: this thread's accesses come before the count drops.
 	 * Acquire, for the last one: all other threads' come before the end.
@@ -140,6 +143,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 	    atomic_fetch_sub_explicit(&iommu->refs, 1, memory_order_acq_rel) !=
 		    1)
 		return NULL;
+	cancel = vmmem_cancel_off();
 	vmmem_iotlb_unref(iommu->iotlb);
 	vmmem_bitmap_unref(iommu->log);
 	vmmem_iommu_queue_free(iommu->queue);
@@ -147,6 +151,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 	if (iommu->destroy != NULL)
 		iommu->destroy(iommu->opaque);
 	free(iommu);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 

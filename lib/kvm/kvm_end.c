@@ -172,10 +172,13 @@ void
 vmmem_kvm_retry(void)
 {
 	struct vmmem_kvm *kvm, *next;
+	int cancel;
 
 	/* Relaxed: usually there is none, and the exchange looks again. */
 	if (__atomic_load_n(&remains, __ATOMIC_RELAXED) == NULL)
 		return;
+	/* A thread that ended in close(2) would take the rest along. */
+	cancel = vmmem_cancel_off();
 	/* Acquire: the threads that put objects in have finished with them. */
 	kvm = __atomic_exchange_n(&remains, NULL, __ATOMIC_ACQUIRE);
 	for (; kvm != NULL; kvm = next) {
@@ -183,6 +186,7 @@ vmmem_kvm_retry(void)
 		if (!end(kvm))
 			keep(kvm, kvm);
 	}
+	vmmem_cancel_back(cancel);
 }
 
 VMMEM_API struct vmmem_kvm *

@@ -9,9 +9,6 @@
 #include "guest/copy.h"
 #include "map/translate.h"
 
-/* A region without a host address is filled from a buffer of this size. */
-#define BOUNCE 1024
-
 /*
  * walk_seen() is walk() for a translated collection, and if 'all' is set
  * walk_all(): a range that is one piece is looked up once.
@@ -162,9 +159,7 @@ static int
 step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
-	const struct vmmem_region *region;
 	const uint8_t *value = context;
-	unsigned char buf[BOUNCE];
 	uint64_t piece, at = 0;
 	size_t left;
 	int rc = 0;
@@ -176,15 +171,10 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		*done += len - left;
 		return left != 0 ? VMMEM_EGONE : 0;
 	}
-	region = vmmem_region_of(entry);
-	memset(buf, *value, sizeof(buf));
 	while (at < len && rc == 0) {
-		/* To where a group of 8 ends, so that none is cut in two. */
-		piece = sizeof(buf) - (region->start + offset + at) % 8;
-		if (piece > len - at)
-			piece = len - at;
-		rc = vmmem_region_call_write(region, offset + at, buf, piece,
-					     done);
+		rc = vmmem_region_call_fill(vmmem_region_of(entry),
+					    offset + at, len - at, *value,
+					    &piece, done);
 		vmmem_step_written(entry, offset, piece, seen, at);
 		at += piece;
 	}

@@ -110,6 +110,12 @@ access_of(const struct job *job)
 	return job->to != NULL ? VMMEM_PROT_READ : VMMEM_PROT_WRITE;
 }
 
+static bool
+is_fill(const struct job *job)
+{
+	return job->to == NULL && job->from == NULL;
+}
+
 /* move_piece() moves 'len' bytes, of which the first is byte 'done' of all. */
 static int
 move_piece(const struct vmmem_collection *collection, const struct job *job,
@@ -167,6 +173,9 @@ run(const struct vmmem_collection *collection, const struct job *job,
 	vmmem_chain_skip(&chain, skip);
 	short_of = vmmem_chain_check(collection, access_of(job), &chain, len,
 				     &good);
+	/* To a buffer it is a length like others, and no chain has it. */
+	if (short_of == 0 && good != len && !is_fill(job))
+		short_of = VMMEM_EOUTOFRANGE;
 	if (short_of == 0 || (flags & VMMEM_CHAIN_SOME) != 0)
 		rc = move(collection, job, chain, good, &done);
 	bad = rc != 0 ? done : good;

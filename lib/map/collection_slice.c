@@ -55,6 +55,8 @@ continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 	  const struct vmmem_region *next, uint32_t access)
 {
 	return vmmem_slice_is_direct(&next->entry, access) &&
+	       ((next->entry.direct ^ region->entry.direct) &
+		VMMEM_SLICE_CALL) == 0 &&
 	       next->entry.host == region->entry.host + offset + len &&
 	       next->entry.logging == region->entry.logging &&
 	       (next->bitmap == NULL ||

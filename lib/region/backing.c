@@ -441,6 +441,22 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 	return 0;
 }
 
+/* file_seals() finds out whether another process may cut the file short. */
+static int
+file_seals(struct vmmem_region *region, const struct stat *status)
+{
+	int seals;
+
+	if (!S_ISREG(status->st_mode))
+		return 0;
+	seals = fcntl(region->fd, F_GET_SEALS);
+	/* Only files in memory know of seals; all others answer EINVAL. */
+	if (seals < 0 && errno != EINVAL)
+		return -errno;
+	region->can_shrink = seals < 0 || (seals & F_SEAL_SHRINK) == 0;
+	return 0;
+}
+
 /* judge() checks whether an untrusted file may be mapped for the region. */
 static int
 judge(const struct vmmem_region *region,
@@ -581,6 +597,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	rc = file_pages(region, &status);
+	if (rc == 0)
+		rc = file_seals(region, &status);
 	if (rc != 0)
 		return rc;
 	if (!has_pages(region, settings))

@@ -17,12 +17,6 @@
 #include "region/region_priv.h"
 #include "base/struct_size.h"
 
-/* Linux 5.14; not every C library has them yet. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 _Static_assert(VMMEM_SEAL_SEAL == F_SEAL_SEAL &&
 		       VMMEM_SEAL_SHRINK == F_SEAL_SHRINK &&
 		       VMMEM_SEAL_GROW == F_SEAL_GROW &&

@@ -5,6 +5,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+
+/* Linux 5.14; not every C library has them yet. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct vmmem_prefault {
 	unsigned char *address; /* whole pages of 'page_size' */

@@ -3,6 +3,7 @@
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/slice.h>
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -61,6 +62,7 @@ vmmem_region_builder_free(struct vmmem_region_builder *builder)
 {
 	if (builder != NULL) {
 		vmmem_region_unref(builder->settings.target);
+		vmmem_region_unref(builder->settings.like);
 		vmmem_bitmap_unref(builder->settings.bitmap);
 	}
 	free(builder);
@@ -93,6 +95,7 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings->untrusted = false;
 	settings->rules_code = 0;
 	settings->target = vmmem_region_unref(settings->target);
+	settings->like = vmmem_region_unref(settings->like);
 	settings->host = NULL;
 	settings->release = NULL;
 	settings->opaque = NULL;
@@ -243,6 +246,14 @@ vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 	vmmem_bitmap_unref(settings->bitmap);
 	settings->bitmap = bitmap;
 	settings->bitmap_offset = offset;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
+				 int logging)
+{
+	if (builder != NULL)
+		builder->settings.logging = logging != 0;
 }
 
 VMMEM_API void
@@ -519,6 +530,32 @@ check_host(const struct vmmem_region *region,
 }
 
 /*
+ * finish() gives a region that has its bytes all else that can fail.  The log
+ * may be others', too, so it is started last: there is no failure after it.
+ */
+static int
+finish(struct vmmem_region *region, struct vmmem_region_settings *settings)
+{
+	int rc = check_host(region, settings);
+
+	if (rc == 0)
+		rc = track(region, settings);
+	if (rc == 0 && region->target != NULL)
+		region->faults = region->target->faults;
+	else if (rc == 0)
+		rc = vmmem_fault_record_new(region->host,
+					    region->last - region->start,
+					    &region->faults);
+	if (rc != 0 || !settings->logging)
+		return rc;
+	if (region->bitmap == NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "Logging is to be on, and there is neither "
+				    "tracking nor a bitmap");
+	return vmmem_bitmap_start_logging(region->bitmap);
+}
+
+/*
  * allocate() gives a region of zeros whose entry is in one cache line, with
  * room for its cookies.
  */
@@ -546,6 +583,10 @@ set_entry(struct vmmem_region *region)
 		.access = region->protection,
 		.direct = region->host != NULL ? region->protection : 0,
 	};
+	if (region->target != NULL)
+		region->can_shrink = region->target->can_shrink;
+	if (region->host != NULL && region->can_shrink)
+		region->entry.direct |= VMMEM_SLICE_CALL;
 }
 
 int
@@ -586,15 +627,7 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
-		rc = check_host(region, settings);
-	if (rc == 0)
-		rc = track(region, settings);
-	if (rc == 0 && region->target != NULL)
-		region->faults = region->target->faults;
-	else if (rc == 0)
-		rc = vmmem_fault_record_new(region->host,
-					    region->last - region->start,
-					    &region->faults);
+		rc = finish(region, settings);
 	if (rc != 0)
 		vmmem_region_free(region);
 	vmmem_cancel_back(cancel);

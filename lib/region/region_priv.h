@@ -32,7 +32,11 @@ struct vmmem_entry {
 	unsigned char *host;	 /* of the first byte, or NULL */
 	const uint32_t *logging; /* is not 0 while writes are marked */
 	uint32_t access;	 /* what the region permits */
-	uint32_t direct;	 /* the same, or 0 if host is NULL */
+	/*
+	 * The same, or 0 if host is NULL; and VMMEM_SLICE_CALL where a peer
+	 * can take the memory away: its slices are the library's.
+	 */
+	uint32_t direct;
 };
 
 /* 'logging' points to this word if there is no bitmap: it is always 0. */
@@ -60,6 +64,7 @@ struct vmmem_region {
 	uint32_t guest_node;
 	atomic_size_t refs;
 
+	bool can_shrink; /* another process may cut its file short */
 	uint32_t mapping_flags; /* the flags of mmap(2), except MAP_FIXED */
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */
@@ -161,6 +166,7 @@ struct vmmem_region_settings {
 	int rules_code;	 /* what is wrong with them */
 	struct vmmem_fd_rules rules;
 	struct vmmem_region *target;
+	struct vmmem_region *like; /* has 'fd', if that is not the caller's */
 	void *host;
 	void (*release)(void *opaque);
 	void *opaque;
@@ -169,6 +175,7 @@ struct vmmem_region_settings {
 	uint64_t tracking; /* the page size of a new bitmap, or 0 */
 	struct vmmem_bitmap *bitmap;
 	uint64_t bitmap_offset;
+	bool logging; /* on from the start */
 
 	/* One more than there may be: if there are too many, build fails. */
 	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
@@ -236,6 +243,14 @@ int vmmem_region_call_write_with(const struct vmmem_region *region,
 				 uint64_t offset, const void *buf, size_t len,
 				 const struct vmmem_access_info *info,
 				 uint64_t *done);
+
+/*
+ * vmmem_region_call_fill() sets the first of 'len' bytes, and stores how many
+ * those are or would have been.
+ */
+int vmmem_region_call_fill(const struct vmmem_region *region, uint64_t offset,
+			   uint64_t len, uint8_t value, uint64_t *ret_piece,
+			   uint64_t *done);
 
 /* The info that callbacks get for an access without info. */
 extern const struct vmmem_access_info vmmem_plain_access;

@@ -87,7 +87,8 @@ vmmem_slice_set_direct(struct vmmem_slice *slice, struct vmmem_region *region,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.access = access | vmmem_slice_call(),
+		.access = access | vmmem_slice_call() |
+			  (region->entry.direct & VMMEM_SLICE_CALL),
 		.region = region,
 		.gpa = region->start + offset,
 	};

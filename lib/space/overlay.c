@@ -80,7 +80,8 @@ vmmem_update_replace_region(struct vmmem_update *update,
 /*
  * make_piece() makes an alias of bytes [first, last] of 'region', in guest
  * addresses, with the protection and the name of 'region'.  An alias has the
- * log of its target as it is.
+ * log, the role and the guest's node of its target as they are, and the target
+ * is 'region' itself, also if 'region' is an alias.
  */
 static int
 make_piece(struct vmmem_region *region, uint64_t first, uint64_t last,

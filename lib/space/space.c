@@ -535,13 +535,17 @@ vmmem_space_before_fork(struct vmmem_space *space)
 VMMEM_API void
 vmmem_space_after_fork_parent(struct vmmem_space *space)
 {
+	struct vmmem_listener_list dead = TAILQ_HEAD_INITIALIZER(dead);
+
 	if (space == NULL)
 		return;
 	/* With several spaces, the first call does it for all. */
 	(void)vmmem_lineage_after_fork();
 	pthread_mutex_unlock(&space->epoch.lock);
-	vmmem_space_unlock_telling(space);
+	vmmem_space_stop_telling(space, &dead);
 	vmmem_writers_unlock(&space->writers);
+	/* Outside of both locks: an owner that is told may change the space. */
+	vmmem_listeners_bury(&dead);
 }
 
 VMMEM_API void
