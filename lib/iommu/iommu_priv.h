@@ -47,7 +47,7 @@ struct vmmem_iommu {
 	struct vmmem_iommu_queue *queue;
 
 	atomic_size_t refs;
-	/* Of threads that switch, and of the list. */
+	/* The lock of threads that switch, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iommu_word) words;
 };

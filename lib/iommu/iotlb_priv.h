@@ -43,7 +43,7 @@ struct vmmem_iotlb {
 	uint32_t maps;
 	uint32_t removals;
 	atomic_size_t refs;
-	/* Of those that change the table, and of the list. */
+	/* The lock of threads that change the table, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iotlb_waiter) waiters;
 	pid_t waiting_in; /* whose threads these are */

@@ -94,7 +94,7 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 		vmmem_futex_wake(&underway->counts[section.before]);
 }
 
-/* Of 'turn'. */
+/* The values of 'turn'. */
 enum { FREE, TAKEN, WANTED };
 
 /* take_turn() returns 0, or what vmmem_futex_wait() returns. */

@@ -6,7 +6,7 @@
 #include "base/api.h"
 #include "region/region_priv.h"
 
-/* back() sets what is behind the region, as far as that can be had again. */
+/* back() sets the backing of the region, as far as another can have it. */
 static void
 back(struct vmmem_region_builder *builder, struct vmmem_region *region)
 {
