@@ -64,7 +64,7 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 		maybe(32, 4, (head) & 3, (head) & 4);                      \
 	} while (0)
 
-/* Where there is nothing left but the tail. */
+/* Where only the tail is left. */
 #define MOVE_TAIL(maybe, tail)                                             \
 	do {                                                               \
 		maybe(32, 4, 0, (tail) & 4);                               \

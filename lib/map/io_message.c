@@ -119,7 +119,7 @@ call(struct vmmem_io *io, enum kind kind, struct iovec *iov, size_t count,
 	if (!io->to_fd)
 		iov[count++] = (struct iovec){ &more, 1 };
 	/*
-	 * The flag means nothing to a device, but the system refuses it where
+	 * A device ignores the flag, and the system refuses the flag where
 	 * it would call the device once for each piece.
 	 */
 	moved = vmmem_io_call_flags(io, number, iov, count,

@@ -25,8 +25,8 @@ void vmmem_file_data_close(const struct vmmem_file_data *data);
 
 /*
  * vmmem_file_data_next() finds the first data in [from, end) of the file.  Both
- * results are 'end' if there is none.  A file system without holes has nothing
- * but data.  Returns 0 or -errno.
+ * results are 'end' if there is none.  On a file system without holes all bytes
+ * are data.  Returns 0 or -errno.
  */
 int vmmem_file_data_next(const struct vmmem_file_data *data, uint64_t from,
 			 uint64_t end, uint64_t *ret_from, uint64_t *ret_end);

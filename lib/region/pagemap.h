@@ -32,7 +32,7 @@ enum vmmem_pages {
 	 * the system tells, those that were only read.
 	 */
 	VMMEM_PAGES_THERE,
-	/* The same, but none that are a file's or shared. */
+	/* The same, except those of a file or shared ones. */
 	VMMEM_PAGES_PRIVATE,
 	/* That are mapped as parts of huge ones; needs 'scans'. */
 	VMMEM_PAGES_HUGE,

@@ -6,7 +6,7 @@
 #include "base/api.h"
 #include "region/region_priv.h"
 
-/* back() sets what is behind the region, as far as that can be had again. */
+/* back() sets the backing of the region, as far as another can have it. */
 static void
 back(struct vmmem_region_builder *builder, struct vmmem_region *region)
 {
@@ -56,7 +56,7 @@ vmmem_region_builder_set_like(struct vmmem_region_builder *builder,
 
 	if (builder == NULL || region == NULL)
 		return;
-	/* What is set may be all that holds the region. */
+	/* The current settings may have the only reference to the region. */
 	vmmem_region_ref(region);
 	settings = vmmem_region_builder_settings(builder);
 	back(builder, region);

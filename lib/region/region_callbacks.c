@@ -9,7 +9,7 @@
 #include "guest/fault_log.h"
 #include "region/region_priv.h"
 
-/* What is filled without a host address comes from a buffer of this size. */
+/* A region without a host address is filled from a buffer of this size. */
 #define BOUNCE 1024
 
 const struct vmmem_access_info vmmem_plain_access = {

@@ -15,7 +15,7 @@
 
 /*
  * A mapping is a line "first-end ...", then lines "Key:   N kB", among others.
- * No line but the first, which ends with a path, is longer than this; of that
+ * Only the first line, which ends with a path, may be longer than this; of that
  * only the beginning counts.
  */
 #define LINE_MAX_LEN 256

@@ -30,7 +30,7 @@ copy_rules(const struct vmmem_fd_rules *rules,
 	*ret_rules = NULL;
 	if (rules == NULL)
 		return 0;
-	/* Rules come before the descriptor, and there is none. */
+	/* The rules are checked before the descriptor, and -1 is none. */
 	rc = vmmem_fd_check(-1, 0, 0, rules, NULL);
 	if (rc != -EBADF)
 		return rc;

@@ -24,9 +24,9 @@ struct vmmem_vhost_row {
 	/* The region of the file's pages, and the alias that the space has. */
 	struct vmmem_region *mapping;
 	struct vmmem_region *region;
-	/* Of the mapping, with all of its pages. */
+	/* The length of the mapping, with all of its pages. */
 	uint64_t bytes;
-	/* Of the row's first byte. */
+	/* The address of the row's first byte. */
 	void *host;
 };
 

@@ -3,31 +3,26 @@
 # words.sh TOP - comments and pages name the actor: the writer, the caller, the
 # thread.  "Who ..." in its place, and "but" for "except", are hard to read for
 # those whose first language is another; so are "not to be had" for "there is
-# none", and a comment that opens with "What is ..." and no noun.  Only files
-# that are listed here are looked at; a folder that has been gone over is added.
+# none", and a comment that opens with "What is ..." and no noun.  The library,
+# its headers, and the pages that are listed here are looked at; a page that has
+# been gone over is added.
 set -eu
 LC_ALL=C
 export LC_ALL
 
 cd "$1"
-set -- lib/base/*.[ch] lib/guest/*.[ch] lib/dirty/*.[ch] \
-	lib/kvm/*.[ch] lib/map/*.[ch] lib/region/*.[ch] \
-	lib/space/*.[ch] lib/vhost/*.[ch] \
-	include/vmmem/access.h include/vmmem/address.h \
-	include/vmmem/atomic.h include/vmmem/base.h include/vmmem/bitmap.h \
-	include/vmmem/chain.h include/vmmem/collection.h include/vmmem/diff.h \
-	include/vmmem/dirty_log.h include/vmmem/discard.h \
-	include/vmmem/endian.h include/vmmem/error.h include/vmmem/fault.h \
-	include/vmmem/fd.h include/vmmem/harvester.h include/vmmem/inline.h \
-	include/vmmem/io.h include/vmmem/iovec.h include/vmmem/listener.h \
-	include/vmmem/pin.h include/vmmem/policy.h include/vmmem/reader.h \
-	include/vmmem/reader_access.h include/vmmem/region.h \
-	include/vmmem/region_builder.h include/vmmem/residency.h \
-	include/vmmem/slice.h include/vmmem/slice_atomic.h \
-	include/vmmem/space.h include/vmmem/update.h include/vmmem/version.h \
-	docs/address.md docs/bitmap.md docs/dirty_log.md docs/endian.md \
-	docs/error.md docs/fault.md docs/harvester.md docs/marking.md \
-	docs/memory-model.md
+set -- lib/*/*.[ch] include/vmmem/*.h \
+	docs/README.md docs/abi.md docs/access.md docs/address.md \
+	docs/architecture.md docs/atomic.md docs/bitmap.md docs/chain.md \
+	docs/collection.md docs/diff.md docs/dirty_log.md docs/discard.md \
+	docs/endian.md docs/error.md docs/fault.md docs/fd.md \
+	docs/harvester.md docs/inline.md docs/io.md docs/iommu.md \
+	docs/iotlb.md docs/iovec.md docs/kvm.md docs/listener.md \
+	docs/marking.md docs/memory-model.md docs/pin.md docs/policy.md \
+	docs/reader.md docs/reader_access.md docs/region.md \
+	docs/region_builder.md docs/residency.md docs/slice.md \
+	docs/slice_atomic.md docs/slot_table.md docs/space.md \
+	docs/threading.md docs/update.md docs/version.md docs/vhost.md
 
 # A question may begin with "Who"; a clause behind its noun may begin with
 # "who", and of these only people have one.
