@@ -437,7 +437,7 @@ vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 {
 	struct vmmem_iommu_miss miss = { 0 };
 	struct vmmem_iotlb_entry entry;
-	struct vmmem_iommu_item item;
+	struct vmmem_iommu_item item, asked;
 	int rc;
 
 	if (iommu == NULL || ret_miss == NULL || iommu->queue == NULL)
@@ -449,9 +449,14 @@ vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 	while (vmmem_iommu_queue_take(iommu->queue, &item)) {
 		/* An answer to another question may have answered this one. */
 		vmmem_iotlb_find(&iommu->iotlb->table, item.iova, &entry);
+		asked = item;
 		item.reason = why(&entry, item.access);
-		if (item.reason == VMMEM_IOTLB_HIT)
+		if (item.reason == VMMEM_IOTLB_HIT) {
+			/* It may have come before the question, and may go. */
+			vmmem_iommu_queue_dropped(iommu->queue, &asked);
+			vmmem_iotlb_wake(iommu->iotlb);
 			continue;
+		}
 		miss.iova = item.iova;
 		miss.len = item.len;
 		miss.access = item.access;

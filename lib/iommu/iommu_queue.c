@@ -255,6 +255,21 @@ vmmem_iommu_queue_take(struct vmmem_iommu_queue *queue,
 }
 
 void
+vmmem_iommu_queue_dropped(struct vmmem_iommu_queue *queue,
+			  const struct vmmem_iommu_item *item)
+{
+	struct vmmem_iommu_question *question;
+
+	pthread_mutex_lock(&queue->lock);
+	forget_others(queue);
+	LIST_FOREACH(question, &queue->questions, link) {
+		if (covers(item, &question->item))
+			question->again = true;
+	}
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void
 vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 			 uint64_t last, int code)
 {

@@ -69,6 +69,13 @@ bool vmmem_iommu_queue_is_over(struct vmmem_iommu_queue *queue,
 bool vmmem_iommu_queue_take(struct vmmem_iommu_queue *queue,
 			    struct vmmem_iommu_item *ret_item);
 
+/*
+ * vmmem_iommu_queue_dropped() tells those that ask for what 'item', which the
+ * program never sees, asks for: they are to look again.
+ */
+void vmmem_iommu_queue_dropped(struct vmmem_iommu_queue *queue,
+			       const struct vmmem_iommu_item *item);
+
 /* vmmem_iommu_queue_refuse() ends the questions that begin in a range. */
 void vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 			      uint64_t last, int code);
