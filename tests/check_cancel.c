@@ -16,7 +16,9 @@
 #include <sys/resource.h>
 #include <linux/kvm.h>
 
+#include <vmmem/iommu.h>
 #include <vmmem/kvm.h>
+#include <vmmem/slot_table.h>
 
 #define LEN UINT64_C(0x4000)
 #define AT(n) ((n) * 2 * LEN)
@@ -397,6 +399,53 @@ done_limit(void)
 	note(sigismember(&mask, SIGXFSZ) != 0);
 }
 
+static struct vmmem_iommu *iommu;
+
+static void
+ready_iommu(void)
+{
+	const struct vmmem_iommu_options options = {
+		.size = sizeof(options),
+		.destroy = release,
+		.flags = VMMEM_IOMMU_QUEUE_MISSES,
+	};
+	struct vmmem_iotlb *iotlb;
+
+	assert_ok(vmmem_iotlb_new(NULL, &iotlb));
+	assert_ok(vmmem_iommu_new(iotlb, &options, &iommu));
+	vmmem_iotlb_unref(iotlb);
+}
+
+static void
+drop_iommu(void)
+{
+	iommu = vmmem_iommu_unref(iommu);
+}
+
+static struct vmmem_slot_table *slots;
+
+static void
+ready_slots(void)
+{
+	const struct vmmem_slot_table_options options = {
+		.size = sizeof(options),
+		.destroy = release,
+	};
+
+	assert_ok(vmmem_slot_table_new(&options, &slots));
+	region = owned_region(AT(1));
+	assert_ok(vmmem_slot_table_exclude(slots, region));
+	region = vmmem_region_unref(region);
+}
+
+static void
+drop_slots(void)
+{
+	slots = vmmem_slot_table_free(slots);
+	/* What the note had was the last reference, and then the table's. */
+	note(called != 2);
+}
+
 static int
 describe(void *opaque, const struct vmmem_region *of, struct vmmem_slot *slot)
 {
@@ -473,6 +522,8 @@ static const struct {
 	{ ready_private, discard_and_save, nothing, 0 },
 	{ ready_limit, pass_limit, done_limit, 0 },
 	{ ready_kvm, with_kvm, done_kvm, 1 },
+	{ ready_iommu, drop_iommu, nothing, 1 },
+	{ ready_slots, drop_slots, nothing, 2 },
 };
 
 /* ---- the thread --------------------------------------------------------- */

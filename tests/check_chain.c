@@ -117,6 +117,9 @@ START_TEST(too_short)
 		    VMMEM_EOUTOFRANGE);
 	ck_assert_uint_eq(done, 0);
 	assert_code(write_chain(NULL, 0, 0, 1, 0), VMMEM_EOUTOFRANGE);
+	/* What a difference below 0 becomes. */
+	assert_code(write_chain(good, 4, 0, SIZE_MAX, 0), VMMEM_EOUTOFRANGE);
+	ck_assert_uint_eq(done, 0);
 	assert_ok(write_chain(NULL, 0, 5, 0, 0));
 	ck_assert_uint_eq(done, 0);
 	assert_ok(vmmem_collection_ranges_fill(guest, good, 4, 20,

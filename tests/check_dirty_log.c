@@ -520,6 +520,48 @@ expect_unlogged(uint64_t gpa, uint64_t found, uint64_t len)
 		assert_ok(vmmem_dirty_log_confirm(dirty, &range));
 }
 
+/* Freed while a change is told that it has agreed to. */
+static int
+free_log(void *opaque, struct vmmem_collection *old_map,
+	 struct vmmem_collection *new_map)
+{
+	(void)opaque;
+	(void)old_map;
+	(void)new_map;
+	dirty = vmmem_dirty_log_free(dirty);
+	return refuses ? -EPERM : 0;
+}
+
+START_TEST(freed_within_a_change)
+{
+	const struct vmmem_listener_ops ops = {
+		.size = sizeof(ops),
+		.commit = free_log,
+	};
+	const struct vmmem_listener_options options = {
+		.size = sizeof(options),
+		.priority = 1,
+	};
+	struct vmmem_region *region = tracked(MIB, PAGE, PAGE);
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(region);
+	const int always = vmmem_bitmap_is_logging(bitmap);
+	struct vmmem_listener *listener;
+
+	refuses = 0;
+	assert_ok(vmmem_listener_new(space, &ops, NULL, &options, &listener));
+	start(0);
+	refuses = _i;
+	assert_code(vmmem_space_insert(space, region), _i != 0 ? -EPERM : 0);
+	ck_assert_ptr_null(dirty);
+	/* Nobody is left to look at what the new region has logged. */
+	ck_assert_int_eq(vmmem_bitmap_is_logging(bitmap), always);
+	ck_assert_int_eq(vmmem_bitmap_is_logging(vmmem_region_bitmap(ram)),
+			 always);
+	vmmem_listener_free(listener);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(without_a_bitmap)
 {
 	struct vmmem_region *region = region_of(MIB, PAGE);
@@ -687,6 +729,7 @@ make_suite(void)
 	tcase_add_test(tcase, parts_of_pages);
 	tcase_add_test(tcase, plugged_in_and_out);
 	tcase_add_test(tcase, a_change_is_undone);
+	tcase_add_loop_test(tcase, freed_within_a_change, 0, 2);
 	tcase_add_test(tcase, without_a_bitmap);
 	tcase_add_test(tcase, collects_from_elsewhere);
 	tcase_add_test(tcase, memory_twice);

@@ -2,11 +2,15 @@
 /*
  * Memory that is gone has one code, whether a program has included
  * vmmem/inline.h or not: slices that are made while faults are caught have the
- * accessors go through the library.  Slices made before do not.
+ * accessors go through the library, and so do all slices of a file that may be
+ * cut short.  Other slices that were made before do not.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <vmmem/inline.h>
 
@@ -217,37 +221,143 @@ END_TEST
 /* The bit comes with the first of the signals, and goes with the last. */
 START_TEST(while_enabled)
 {
+	struct vmmem_region *plain;
 	struct vmmem_slice made;
 
+	assert_ok(vmmem_region_new_anonymous(0, page, &plain));
 	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_SEGV));
 	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
-	assert_ok(vmmem_region_slice(region, 0, 8, READ_WRITE, &made));
+	assert_ok(vmmem_region_slice(plain, 0, 8, READ_WRITE, &made));
 	ck_assert_uint_eq(made.access, READ_WRITE | VMMEM_SLICE_CALL);
 	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_SEGV));
-	assert_ok(vmmem_region_slice(region, 0, 8, READ_WRITE, &made));
+	assert_ok(vmmem_region_slice(plain, 0, 8, READ_WRITE, &made));
 	ck_assert_uint_eq(made.access, READ_WRITE);
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+	vmmem_region_unref(plain);
+}
+END_TEST
+
+/* access_of() is that of a slice of a file that is sealed so, by an alias. */
+static uint32_t
+access_of(int seals, uint32_t flags, int by_alias)
+{
+	int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_region *file, *alias;
+	struct vmmem_slice made;
+
+	ck_assert_int_ge(sealed, 0);
+	ck_assert_int_eq(ftruncate(sealed, (off_t)page), 0);
+	ck_assert_int_eq(fcntl(sealed, F_ADD_SEALS, seals), 0);
+	vmmem_region_builder_set_range(builder, 0, page);
+	vmmem_region_builder_set_file(builder, sealed, 0, flags);
+	assert_ok(vmmem_region_builder_build(builder, &file));
+	assert_ok(vmmem_region_new_alias(page, page, file, 0, &alias));
+	assert_ok(vmmem_region_slice(by_alias ? alias : file, 0, 8, READ_WRITE,
+				     &made));
+	vmmem_region_builder_free(builder);
+	vmmem_region_unref(alias);
+	vmmem_region_unref(file);
+	close(sealed);
+	return made.access;
+}
+
+/* A file that may be cut short has the bit always, and no other memory. */
+START_TEST(files_that_shrink)
+{
+	const uint32_t with = READ_WRITE | VMMEM_SLICE_CALL;
+	struct vmmem_region *memfd;
+	struct vmmem_slice made;
+	int i;
+
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	for (i = 0; i < 2; i++) {
+		ck_assert_uint_eq(access_of(0, 0, i), with);
+		ck_assert_uint_eq(access_of(F_SEAL_GROW, 0, i), with);
+		ck_assert_uint_eq(access_of(0, VMMEM_FILE_PRIVATE, i), with);
+		ck_assert_uint_eq(access_of(F_SEAL_SHRINK, 0, i), READ_WRITE);
+	}
+	assert_ok(vmmem_region_new_memfd(0, page, &memfd));
+	assert_ok(vmmem_region_slice(memfd, 0, 8, READ_WRITE, &made));
+	ck_assert_uint_eq(made.access, READ_WRITE);
+	vmmem_region_unref(memfd);
 	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
 }
 END_TEST
 
-/* Which is why enabling comes first. */
+/*
+ * Neighbours in guest and host memory are no one slice if one of them needs the
+ * bit and the other does not.
+ */
+START_TEST(no_slice_of_both)
+{
+	struct vmmem_collection *both;
+	struct vmmem_region *parts[2];
+	struct vmmem_slice made;
+	unsigned char *host = before.host;
+	uint64_t i;
+
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_ok(vmmem_region_new_alias(page, page, region, 0, &parts[0]));
+	assert_ok(vmmem_region_new_external(2 * page, page, host + page,
+					    &parts[1]));
+	assert_ok(vmmem_collection_new(parts, 2, &both));
+	for (i = 0; i < 2; i++) {
+		assert_ok(vmmem_collection_next_slice(both, page + i * page,
+						      (2 - i) * page,
+						      READ_WRITE, &made));
+		ck_assert_uint_eq(made.len, page);
+		ck_assert_uint_eq(made.access,
+				  i == 0 ? READ_WRITE | VMMEM_SLICE_CALL :
+					   READ_WRITE);
+	}
+	vmmem_collection_unref(both);
+	vmmem_region_unref(parts[0]);
+	vmmem_region_unref(parts[1]);
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+}
+END_TEST
+
+/* The file may be cut short, so its slices need not be made after enabling. */
+START_TEST(of_a_file_made_before)
+{
+	uint64_t value = 42;
+
+	ck_assert_uint_eq(before.access, READ_WRITE | VMMEM_SLICE_CALL);
+	assert_code(vmmem_slice_load_u64(&before, page, VMMEM_ORDER_RELAXED,
+					 &value), VMMEM_EGONE);
+	assert_code(vmmem_slice_write_le32(&before, page, 1), VMMEM_EGONE);
+	ck_assert_uint_eq(value, 42);
+	ck_assert_uint_eq(calls, 0);
+}
+END_TEST
+
+/* What the library cannot know of: which is why enabling comes first. */
 START_TEST(made_before)
 {
 	volatile unsigned int caught = 0;
+	struct vmmem_region *external;
+	struct vmmem_slice early;
 	uint64_t value;
 
-	ck_assert_uint_eq(before.access, READ_WRITE);
+	assert_ok(vmmem_fault_disable(VMMEM_FAULT_SIGNAL_BUS));
+	assert_ok(vmmem_region_new_external(0, 2 * page, slice.host, &external));
+	assert_ok(vmmem_region_slice(external, 0, 2 * page, READ_WRITE,
+				     &early));
+	assert_ok(vmmem_fault_enable(VMMEM_FAULT_SIGNAL_BUS));
+	ck_assert_uint_eq(early.access, READ_WRITE);
 	if (sigsetjmp(out, 1) == 0 &&
-	    vmmem_slice_load_u64(&before, page, VMMEM_ORDER_RELAXED,
+	    vmmem_slice_load_u64(&early, page, VMMEM_ORDER_RELAXED,
 				 &value) == VMMEM_EGONE)
 		caught++;
 	if (sigsetjmp(out, 1) == 0 &&
-	    vmmem_slice_write_le32(&before, page, 1) == VMMEM_EGONE)
+	    vmmem_slice_write_le32(&early, page, 1) == VMMEM_EGONE)
 		caught++;
 	/* Where the compiler has made a call of it, the library catches it. */
 	printf("%u were inlined, %u were called\n", calls, caught);
 	ck_assert_uint_eq(calls + caught, 2);
-	ck_assert_uint_eq(vmmem_region_fault_count(region), caught);
+	ck_assert_uint_eq(vmmem_region_fault_count(external), caught);
+	vmmem_region_unref(external);
 }
 END_TEST
 
@@ -280,6 +390,9 @@ make_suite(void)
 	tcase_add_test(tcase, each_maker);
 	tcase_add_test(tcase, through_an_iommu);
 	tcase_add_test(tcase, while_enabled);
+	tcase_add_test(tcase, files_that_shrink);
+	tcase_add_test(tcase, no_slice_of_both);
+	tcase_add_test(tcase, of_a_file_made_before);
 	tcase_add_test(tcase, made_before);
 	tcase_add_test(tcase, called);
 	suite_add_tcase(suite, tcase);

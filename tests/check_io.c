@@ -316,10 +316,15 @@ START_TEST(end_of_all_files)
 		     VMMEM_EFILERANGE, 0);
 	assert_moved(form_call(form, guest, gpa, 1, fd, INT64_MAX, &done),
 		     VMMEM_EFILERANGE, 0);
-	assert_moved(form_call(form, guest, gpa, 1, fd, UINT64_C(1) << 63,
-			       &done), VMMEM_EFILERANGE, 0);
-	assert_moved(form_call(form, guest, gpa, 1, fd, TOP - 1, &done),
+	/* That is VMMEM_IO_POSITION, and this is no offset either. */
+	assert_moved(form_call(form, guest, gpa, 1, fd,
+			       (UINT64_C(1) << 63) + 1, &done),
 		     VMMEM_EFILERANGE, 0);
+	/* What lseek(2) returns when it fails is not where the file stands. */
+	assert_moved(form_call(form, guest, gpa, 1, fd, (uint64_t)(off_t)-1,
+			       &done), VMMEM_EFILERANGE, 0);
+	assert_moved(form_call(form, guest, gpa, 1, fd, (uint64_t)-ENXIO,
+			       &done), VMMEM_EFILERANGE, 0);
 	assert_moved(form_call(form, guest, gpa, 8, fd, TOP - 7, &done),
 		     VMMEM_EFILERANGE, 0);
 	close(fd);

@@ -382,6 +382,66 @@ START_TEST(off_and_retry)
 }
 END_TEST
 
+/*
+ * A program that answers, and soon takes all answers back.  A question whose
+ * answer came before it, and was gone after the program had passed over it, is
+ * not forgotten.
+ */
+#define TURNS 200000
+
+static atomic_uint turns;
+
+static void *
+take_turns(void *opaque)
+{
+	const uint64_t *first = opaque;
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < TURNS && rc == 0; i++)
+		rc = vmmem_iommu_resolve(see.iommu,
+					 IOVA + (*first + i) % 16 * PAGE,
+					 (1 + i % 2) * PAGE, R, VMMEM_FOREVER,
+					 NULL, NULL);
+	/* Relaxed: the main thread counts. */
+	atomic_fetch_add_explicit(&turns, 1, memory_order_relaxed);
+	return rc == 0 ? NULL : opaque;
+}
+
+START_TEST(answers_that_go_at_once)
+{
+	struct vmmem_iommu_miss miss = { .size = sizeof(miss) };
+	uint64_t first[READERS];
+	pthread_t threads[READERS];
+	void *failed;
+	size_t i;
+
+	open_with(0, VMMEM_FOREVER);
+	atomic_init(&turns, 0);
+	for (i = 0; i < READERS; i++) {
+		first[i] = i;
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_turns,
+						&first[i]),
+				 0);
+	}
+	while (atomic_load_explicit(&turns, memory_order_relaxed) != READERS) {
+		assert_ok(vmmem_iommu_next_miss(see.iommu, &miss));
+		if (miss.len != 0) {
+			assert_ok(vmmem_iotlb_map(see.iotlb, miss.iova, 0,
+						  miss.len, miss.access));
+			continue;
+		}
+		vmmem_iotlb_unmap_all(see.iotlb);
+		sched_yield();
+	}
+	for (i = 0; i < READERS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+		ck_assert_ptr_null(failed);
+	}
+	see_close();
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -400,6 +460,7 @@ make_suite(void)
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, the_one_behind);
 	tcase_add_test(tcase, off_and_retry);
+	tcase_add_test(tcase, answers_that_go_at_once);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

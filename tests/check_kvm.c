@@ -443,6 +443,33 @@ private_memory(void *opaque, const struct vmmem_region *region,
 	return 0;
 }
 
+/* The slots, and what is said of regions, are not what an iommu shows. */
+START_TEST(behind_an_iommu)
+{
+	struct vmmem_collection *empty, *translated;
+	struct vmmem_region *region = region_of(LEN, LEN);
+	struct vmmem_iotlb *iotlb;
+	struct vmmem_iommu *iommu;
+
+	assert_ok(vmmem_iotlb_new(NULL, &iotlb));
+	assert_ok(vmmem_iommu_new(iotlb, NULL, &iommu));
+	assert_ok(vmmem_collection_new_empty(&empty));
+	assert_ok(vmmem_collection_new_translated(iommu, empty, &translated));
+	assert_ok(vmmem_space_replace(space, translated));
+	assert_ok(vmmem_kvm_exclude(kvm, region));
+	assert_ok(vmmem_space_insert(space, region));
+	expect_none(LEN);
+	assert_ok(vmmem_space_remove(space, LEN, LEN, NULL));
+	assert_code(vmmem_kvm_unset(kvm, region), VMMEM_ENOREGION);
+	ck_assert_uint_eq(vmmem_iommu_misses(iommu), 0);
+	vmmem_collection_unref(translated);
+	vmmem_collection_unref(empty);
+	vmmem_iommu_unref(iommu);
+	vmmem_iotlb_unref(iotlb);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(regions_that_are_excluded)
 {
 	struct vmmem_region *region = region_of(LEN, LEN);
@@ -814,6 +841,7 @@ make_suite(void)
 	tcase_add_test(ready, region_that_is_not_of_pages_is_refused);
 	tcase_add_test(ready, slot_of_the_callers_own_is_in_the_way);
 	tcase_add_test(ready, memory_that_moves);
+	tcase_add_test(ready, behind_an_iommu);
 	tcase_add_test(ready, regions_that_are_excluded);
 	tcase_add_test(ready, segments_of_one_ram);
 	tcase_add_loop_test(ready, another_listener_refuses, -1, 2);

@@ -315,16 +315,15 @@ START_TEST(dirty_log_of_the_space)
 	assert_ok(vmmem_dirty_log_new(space, &options, &log));
 	assert_ok(vmmem_kvm_log_start(kvm, NULL));
 	assert_ok(vmmem_dirty_log_collect(log, &bytes));
-	/* All is to be sent once, and what KVM says at first may come after. */
+	/* All is to be sent once: what KVM says at first is in it. */
 	ck_assert_uint_eq(bytes, LEN);
-	while (bytes != 0) {
-		memset(&range, 0, sizeof(range));
-		do {
-			assert_ok(vmmem_dirty_log_next(log, &range));
-			assert_ok(vmmem_dirty_log_confirm(log, &range));
-		} while (range.len != 0);
-		assert_ok(vmmem_dirty_log_collect(log, &bytes));
-	}
+	memset(&range, 0, sizeof(range));
+	do {
+		assert_ok(vmmem_dirty_log_next(log, &range));
+		assert_ok(vmmem_dirty_log_confirm(log, &range));
+	} while (range.len != 0);
+	assert_ok(vmmem_dirty_log_collect(log, &bytes));
+	ck_assert_uint_eq(bytes, 0);
 	write_page(7);
 	assert_ok(vmmem_dirty_log_collect(log, &bytes));
 	ck_assert_uint_eq(bytes, PAGE);

@@ -617,6 +617,21 @@ START_TEST(freed_and_refused)
 }
 END_TEST
 
+/* Freed between the calls for a fork, whose locks the thread has. */
+START_TEST(freed_around_a_fork)
+{
+	struct dropper dropper = { .insert_at_the_end = true };
+
+	make_dropper(&dropper, 0);
+	assert_ok(vmmem_space_before_fork(space));
+	vmmem_listener_free(dropper.self);
+	vmmem_space_after_fork_parent(space);
+	ck_assert_int_eq(dropper.destroyed, 1);
+	/* What it inserted. */
+	assert_ok(vmmem_space_remove(space, 30 * PAGE, PAGE, NULL));
+}
+END_TEST
+
 /* A maker that fails has taken nothing over. */
 START_TEST(never_destroyed)
 {
@@ -744,6 +759,7 @@ make_suite(void)
 	tcase_add_test(tcase, freed_in_a_callback);
 	tcase_add_loop_test(tcase, freed_in_its_own_callback, -1, 2);
 	tcase_add_test(tcase, freed_and_refused);
+	tcase_add_test(tcase, freed_around_a_fork);
 	tcase_add_test(tcase, never_destroyed);
 	tcase_add_test(tcase, with_options);
 	tcase_add_test(tcase, the_last_listener_ends_the_space);

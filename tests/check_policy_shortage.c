@@ -3,6 +3,9 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include <vmmem/collection.h>
+#include <vmmem/residency.h>
+
 #include "policy.h"
 #include "suite.h"
 
@@ -71,6 +74,28 @@ START_TEST(prefault)
 }
 END_TEST
 
+/* Later, of a region that was built without. */
+START_TEST(populate)
+{
+	struct vmmem_region *region = NULL;
+	struct vmmem_collection *map = NULL;
+
+	use_file();
+	vmmem_region_builder_set_policy(builder, policy);
+	assert_ok(vmmem_region_builder_build(builder, &region));
+	assert_ok(vmmem_collection_new(&region, 1, &map));
+	assert_ok(vmmem_region_populate(region, 0, 32 * KIB));
+	assert_code(vmmem_region_populate(region, 0, SPARSE), VMMEM_ESHORTAGE);
+	assert_code(vmmem_collection_populate(map, 0, SPARSE),
+		    VMMEM_ESHORTAGE);
+	/* The memory that there is not may also be that of a shorter file. */
+	ck_assert_int_eq(ftruncate(file, 0), 0);
+	assert_code(vmmem_region_populate(region, 0, 1), VMMEM_ESHORTAGE);
+	vmmem_collection_unref(map);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 START_TEST(lock)
 {
 	struct vmmem_region *region = NO_REGION;
@@ -96,6 +121,7 @@ make_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, reserve);
 	tcase_add_test(tcase, prefault);
+	tcase_add_test(tcase, populate);
 	tcase_add_test(tcase, lock);
 	suite_add_tcase(suite, tcase);
 	return suite;

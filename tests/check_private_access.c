@@ -461,6 +461,11 @@ START_TEST(memory)
 	assert_code(vmmem_collection_next_populated(map, GPA + hidden, len, &at,
 						    &count),
 		    VMMEM_EPRIVATE);
+	assert_code(vmmem_region_populate(region, 0, hidden + 1),
+		    VMMEM_EPRIVATE);
+	assert_code(vmmem_collection_populate(map, GPA, len + page),
+		    VMMEM_EPRIVATE);
+	assert_ok(vmmem_collection_populate(map, GPA + back, len - back));
 	assert_ok(vmmem_region_next_populated(region, back, page, &at,
 					      &count));
 	ck_assert_uint_eq(count, page);

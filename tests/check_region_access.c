@@ -207,6 +207,159 @@ START_TEST(failing_callbacks)
 }
 END_TEST
 
+/* One value, in the host's order; of a device one call of that width. */
+START_TEST(values)
+{
+	static const uint32_t sizes[] = { 1, 2, 4, 8 };
+	const uint64_t value = UINT64_C(0x8877665544332211);
+	struct vmmem_region *alias = NULL;
+	uint64_t got, mask, at;
+	uint32_t size;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		size = sizes[i];
+		mask = UINT64_MAX >> (64 - 8 * size);
+		/* The guest address is aligned: the region begins at 3. */
+		at = 16 * size - GPA % size;
+		assert_ok(vmmem_region_store(region, at, size,
+					     VMMEM_ORDER_SEQ_CST, value));
+		ck_assert_mem_eq(expect_host(region) + at, &value, size);
+		ck_assert_uint_eq(expect_host(region)[at + size], 0);
+		assert_ok(vmmem_region_load(region, at, size,
+					    VMMEM_ORDER_ACQUIRE, &got));
+		ck_assert_uint_eq(got, value & mask);
+		assert_ok(vmmem_region_store(custom, at, size,
+					     VMMEM_ORDER_RELEASE, value));
+		ck_assert_uint_eq(device.writes, i + 1);
+		ck_assert_uint_eq(device.last_offset, at);
+		ck_assert_uint_eq(device.last_len, size);
+		ck_assert_mem_eq(device.bytes + at, &value, size);
+		assert_ok(vmmem_region_load(custom, at, size,
+					    VMMEM_ORDER_SEQ_CST, &got));
+		ck_assert_uint_eq(device.reads, i + 1);
+		ck_assert_uint_eq(device.last_len, size);
+		ck_assert_uint_eq(got, value & mask);
+	}
+	assert_ok(vmmem_region_new_alias(0x2000, 8, custom, 0x100, &alias));
+	assert_ok(vmmem_region_store(alias, 4, 4, VMMEM_ORDER_RELAXED, 1));
+	ck_assert_uint_eq(device.last_offset, 0x104);
+	assert_ok(vmmem_region_load(alias, 0, 8, VMMEM_ORDER_RELAXED, &got));
+	ck_assert_uint_eq(got, UINT64_C(1) << 32);
+	vmmem_region_unref(alias);
+}
+END_TEST
+
+static const struct {
+	uint64_t offset;
+	uint32_t size;
+	int order; /* bad for both */
+	int code;
+} values_refused_rows[] = {
+	{ 5, 0, 0, VMMEM_EARGUMENT },
+	{ 5, 3, 99, VMMEM_EARGUMENT },
+	{ 5, 16, 0, VMMEM_EARGUMENT },
+	{ 5, 0x80000008, 0, VMMEM_EARGUMENT },
+	{ LEN, 8, VMMEM_ORDER_ACQ_REL, VMMEM_EORDER },
+	{ 5, 8, 1, VMMEM_EORDER },
+	{ 5, 8, -1, VMMEM_EORDER },
+	{ LEN - 1, 2, 0, VMMEM_EOUTOFRANGE },
+	{ LEN, 1, 0, VMMEM_EOUTOFRANGE },
+	{ TOP, 8, 0, VMMEM_EOUTOFRANGE },
+	{ 0, 2, 0, VMMEM_EMISALIGNED },
+	{ 4, 8, 0, VMMEM_EMISALIGNED },
+	/* Of a region that permits nothing. */
+	{ 5, 8, 0, VMMEM_EDENIED },
+};
+
+START_TEST(values_refused)
+{
+	struct vmmem_region *none = region_with(GPA, LEN, 0);
+	struct vmmem_region *all[] = { none, region, custom };
+	const uint64_t offset = values_refused_rows[_i].offset;
+	const uint32_t size = values_refused_rows[_i].size;
+	const int order = values_refused_rows[_i].order;
+	const int code = values_refused_rows[_i].code;
+	uint64_t got = 77;
+	size_t i;
+
+	for (i = 0; i < (code == VMMEM_EDENIED ? 1 : ARRAY_LEN(all)); i++) {
+		assert_code(vmmem_region_load(all[i], offset, size, order,
+					      &got), code);
+		ck_assert_uint_eq(got, 77);
+		assert_code(vmmem_region_store(all[i], offset, size, order,
+					       ~UINT64_C(0)), code);
+	}
+	assert_code(vmmem_region_load(NULL, 5, 8, 0, &got), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_load(region, 5, 8, 0, NULL),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_region_load(region, 5, 8, VMMEM_ORDER_RELEASE, &got),
+		    VMMEM_EORDER);
+	assert_code(vmmem_region_store(NULL, 5, 8, 0, 1), VMMEM_EARGUMENT);
+	assert_code(vmmem_region_store(region, 5, 8, VMMEM_ORDER_ACQUIRE, 1),
+		    VMMEM_EORDER);
+	ck_assert(all_are(expect_host(region), 0, LEN));
+	ck_assert_uint_eq(device.reads + device.writes, 0);
+	vmmem_region_unref(none);
+}
+END_TEST
+
+START_TEST(values_of_failing_callbacks)
+{
+	struct vmmem_bitmap *bitmap = vmmem_region_bitmap(custom);
+	uint64_t got = 77;
+
+	assert_ok(vmmem_bitmap_start_logging(bitmap));
+	device.fail_from = 0;
+	assert_code(vmmem_region_load(custom, 5, 8, 0, &got), -EIO);
+	ck_assert_uint_eq(got, 77);
+	assert_code(vmmem_region_store(custom, 5, 8, 0, 1), -EIO);
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
+	device.fail_code = 1;
+	assert_code(vmmem_region_store(custom, 5, 8, 0, 1), VMMEM_ECALLBACK);
+}
+END_TEST
+
+START_TEST(filling)
+{
+	struct vmmem_region *both[] = { region, custom };
+	struct vmmem_bitmap *bitmap;
+	const uint8_t *bytes;
+	uint64_t done;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(both); i++) {
+		bitmap = vmmem_region_bitmap(both[i]);
+		bytes = i == 0 ? expect_host(region) : device.bytes;
+		done = 77;
+		assert_ok(vmmem_region_fill(both[i], 5, LEN - 6, 0xab, &done));
+		ck_assert_uint_eq(done, LEN - 6);
+		ck_assert(all_are(bytes, 0, 5));
+		ck_assert(all_are(bytes + 5, 0xab, LEN - 6));
+		ck_assert_uint_eq(bytes[LEN - 1], 0);
+		ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 0);
+		assert_ok(vmmem_bitmap_start_logging(bitmap));
+		assert_ok(vmmem_region_fill(both[i], PAGE - 1, 2, 1, NULL));
+		ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 2);
+		assert_ok(vmmem_region_fill(both[i], TOP, 0, 1, &done));
+		ck_assert_uint_eq(done, 0);
+		done = 77;
+		assert_code(vmmem_region_fill(both[i], LEN - 1, 2, 1, &done),
+			    VMMEM_EOUTOFRANGE);
+		ck_assert_uint_eq(done, 0);
+		assert_code(vmmem_region_fill(both[i], 1, TOP, 1, NULL),
+			    VMMEM_EOUTOFRANGE);
+	}
+	assert_code(vmmem_region_fill(NULL, 0, 1, 1, &done), VMMEM_EARGUMENT);
+	/* What a callback did before one failed is told. */
+	device.fail_from = 0x2000;
+	assert_code(vmmem_region_fill(custom, 0, LEN, 2, &done), -EIO);
+	ck_assert_uint_gt(done, 0x1800);
+	ck_assert_uint_le(done, 0x2000);
+	ck_assert(all_are(device.bytes, 2, done));
+}
+END_TEST
+
 START_TEST(exactly_what_is_written_is_marked)
 {
 	struct vmmem_region *both[] = { region, custom };
@@ -261,6 +414,11 @@ make_suite(void)
 	tcase_add_loop_test(tcase, out_of_range, 0, (int)ARRAY_LEN(rows));
 	tcase_add_test(tcase, not_permitted);
 	tcase_add_test(tcase, failing_callbacks);
+	tcase_add_test(tcase, values);
+	tcase_add_loop_test(tcase, values_refused, 0,
+			    (int)ARRAY_LEN(values_refused_rows));
+	tcase_add_test(tcase, values_of_failing_callbacks);
+	tcase_add_test(tcase, filling);
 	tcase_add_test(tcase, exactly_what_is_written_is_marked);
 	tcase_add_test(tcase, wrong_arguments);
 	suite_add_tcase(suite, tcase);

@@ -129,6 +129,12 @@ tracked_alias(void)
 }
 
 static void
+logging(void)
+{
+	vmmem_region_builder_set_logging(builder, 1);
+}
+
+static void
 policy_of_external(void)
 {
 	vmmem_policy_set_guard(policy, 1);
@@ -267,6 +273,7 @@ static const struct row rows[] = {
 	{ tracking, VMMEM_EARGUMENT, "page size to track" },
 	{ tracking_twice, VMMEM_EARGUMENT, "bitmap" },
 	{ tracked_alias, VMMEM_EARGUMENT, "alias" },
+	{ logging, VMMEM_EARGUMENT, "Logging" },
 	{ policy_of_external, VMMEM_EARGUMENT, "policy" },
 	{ policy_seals, VMMEM_EARGUMENT, "seals" },
 	{ policy_seal, VMMEM_EARGUMENT, "seal" },

@@ -388,6 +388,59 @@ START_TEST(walking)
 END_TEST
 
 /* release() is optional; so are read() and write() beside acquire(). */
+/* How often, and what its owner releases once more. */
+struct twice {
+	struct vmmem_slice slice;
+	unsigned int released;
+};
+
+static unsigned char bytes_of_twice[16] __attribute__((aligned(16)));
+
+static int
+acquire_twice(void *opaque, uint64_t offset, uint64_t len, uint32_t access,
+	      void **ret_host)
+{
+	(void)opaque;
+	(void)len;
+	(void)access;
+	*ret_host = bytes_of_twice + offset;
+	return 0;
+}
+
+static void
+release_twice(void *opaque, uint64_t offset, uint64_t len, uint32_t access,
+	      void *host)
+{
+	struct twice *twice = opaque;
+
+	ck_assert_uint_eq(len, 8);
+	ck_assert_uint_eq(access, READ_WRITE);
+	ck_assert_ptr_eq(host, bytes_of_twice + offset);
+	twice->released++;
+	/* Within its own release a slice is empty already. */
+	vmmem_slice_release(&twice->slice);
+}
+
+START_TEST(released_in_its_own_release)
+{
+	const struct vmmem_region_ops ops = { .size = sizeof(ops),
+					      .acquire = acquire_twice,
+					      .release = release_twice };
+	struct twice twice = { .released = 0 };
+	struct vmmem_region *custom;
+
+	assert_ok(vmmem_region_new_custom(0, sizeof(bytes_of_twice), &ops,
+					  &twice, &custom));
+	assert_ok(vmmem_region_slice(custom, 8, 8, READ_WRITE, &twice.slice));
+	vmmem_slice_release(&twice.slice);
+	ck_assert_uint_eq(twice.released, 1);
+	expect_released(&twice.slice);
+	vmmem_slice_release(&twice.slice);
+	ck_assert_uint_eq(twice.released, 1);
+	vmmem_region_unref(custom);
+}
+END_TEST
+
 START_TEST(without_release)
 {
 	struct vmmem_region_ops ops = grants_ops;
@@ -423,6 +476,7 @@ make_suite(void)
 	tcase_add_test(tcase, alias);
 	tcase_add_test(tcase, tracked);
 	tcase_add_test(tcase, walking);
+	tcase_add_test(tcase, released_in_its_own_release);
 	tcase_add_test(tcase, without_release);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -78,6 +78,42 @@ START_TEST(untracked)
 }
 END_TEST
 
+/* The first write of all is marked; a start is the caller's to take back. */
+START_TEST(logging_from_the_start)
+{
+	struct vmmem_region *region, *alias = NULL;
+	struct vmmem_bitmap *bitmap;
+
+	vmmem_region_builder_set_logging(builder, 1);
+	vmmem_region_builder_set_tracking(builder, 4096);
+	region = build();
+	bitmap = vmmem_region_bitmap(region);
+	assert_ok(vmmem_region_write(region, 5, "x", 1, NULL));
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 1);
+	/* An alias starts that of its target once more. */
+	vmmem_region_builder_set_tracking(builder, 0);
+	vmmem_region_builder_set_alias(builder, region, 0);
+	assert_ok(vmmem_region_builder_build(builder, &alias));
+	assert_ok(vmmem_bitmap_stop_logging(bitmap));
+	assert_ok(vmmem_region_write(region, LEN - 1, "x", 1, NULL));
+	ck_assert_uint_eq(vmmem_bitmap_count(bitmap), 2);
+	assert_ok(vmmem_bitmap_stop_logging(bitmap));
+	assert_code(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	vmmem_region_unref(alias);
+	/* Off is off again; and what failed has started nothing. */
+	vmmem_region_builder_set_logging(builder, 0);
+	assert_ok(vmmem_region_builder_build(builder, &alias));
+	assert_code(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	vmmem_region_builder_set_logging(builder, 2);
+	vmmem_region_builder_set_tracking(builder, 4096);
+	assert_code(vmmem_region_builder_build(builder, &alias),
+		    VMMEM_EARGUMENT);
+	assert_code(vmmem_bitmap_stop_logging(bitmap), VMMEM_EARGUMENT);
+	vmmem_region_unref(alias);
+	vmmem_region_unref(region);
+}
+END_TEST
+
 /* Its own bitmap: as long as the region, in pages as asked for, and off. */
 static const uint64_t page_sizes[] = { 64, 4096, 65536, UINT64_C(1) << 30 };
 
@@ -349,6 +385,7 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, untracked);
+	tcase_add_test(tcase, logging_from_the_start);
 	tcase_add_loop_test(tcase, own_bitmap, 0,
 			    (int)ARRAY_LEN(page_sizes));
 	tcase_add_test(tcase, page_size_refused);

@@ -529,6 +529,8 @@ START_TEST(overlays)
 
 	vmmem_region_builder_set_range(builder, 0, 16 * PAGE);
 	vmmem_region_builder_set_name(builder, "ram");
+	vmmem_region_builder_set_role(builder, VMMEM_ROLE_PMEM);
+	vmmem_region_builder_set_guest_node(builder, 3);
 	vmmem_region_builder_set_tracking(builder, PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &ram));
 	vmmem_region_builder_free(builder);
@@ -559,6 +561,8 @@ START_TEST(overlays)
 				  (i == 0 ? 12 : 16) * PAGE - 1);
 		ck_assert_str_eq(vmmem_region_name(piece), "ram");
 		ck_assert_uint_eq(vmmem_region_protection(piece), rw);
+		ck_assert_uint_eq(vmmem_region_role(piece), VMMEM_ROLE_PMEM);
+		ck_assert_uint_eq(vmmem_region_guest_node(piece), 3);
 		ck_assert_ptr_eq(vmmem_region_bitmap(piece),
 				 vmmem_region_bitmap(ram));
 		ck_assert_ptr_eq(vmmem_region_alias_target(piece), ram);
@@ -587,6 +591,9 @@ START_TEST(overlay_of_many)
 	vmmem_region_builder_set_range(builder, 3 * PAGE, 2 * PAGE);
 	vmmem_region_builder_set_alias(builder, bytes, 0);
 	vmmem_region_builder_set_protection(builder, VMMEM_PROT_READ);
+	/* Its own, and not those of the bytes behind it. */
+	vmmem_region_builder_set_role(builder, VMMEM_ROLE_ROM);
+	vmmem_region_builder_set_guest_node(builder, 1);
 	vmmem_region_builder_set_bitmap(builder, bitmap, 4 * PAGE);
 	assert_ok(vmmem_region_builder_build(builder, &logged));
 	vmmem_region_builder_free(builder);
@@ -606,6 +613,8 @@ START_TEST(overlay_of_many)
 	piece = vmmem_collection_find(map, 4 * PAGE);
 	ck_assert_uint_eq(vmmem_region_start(piece), 4 * PAGE);
 	ck_assert_uint_eq(vmmem_region_protection(piece), VMMEM_PROT_READ);
+	ck_assert_uint_eq(vmmem_region_role(piece), VMMEM_ROLE_ROM);
+	ck_assert_uint_eq(vmmem_region_guest_node(piece), 1);
 	ck_assert_ptr_eq(vmmem_region_bitmap(piece), bitmap);
 	ck_assert_uint_eq(vmmem_region_bitmap_offset(piece), 5 * PAGE);
 	ck_assert_uint_eq(vmmem_region_alias_offset(piece), PAGE);

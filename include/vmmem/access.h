@@ -6,8 +6,8 @@
  * Every function works on a range that may run from one region into the next.
  * The plain forms are all or nothing: the whole range is checked first, and if
  * a byte of it is not mapped or does not permit the access, no byte is moved.
- * The _some forms move bytes up to the first that cannot be.  Where the first
- * such byte lies, vmmem_collection_check() tells.
+ * The _some forms move bytes up to the first byte that cannot be moved.
+ * vmmem_collection_check() tells where that byte lies.
  *
  * Codes that all of them return:
  *   VMMEM_EBADADDR   a byte of the range lies in no region
@@ -23,12 +23,12 @@
  *                    a custom region's acquire() stored a host address that
  *                    differs from the guest address modulo 16, or NULL
  *   what a custom region's callback returned.  This and VMMEM_EGONE are the
- *   two ways in which a plain form can stop part-way.  Bytes before have then
- *   been moved, and 'ret_done' tells how many.
+ *   two ways in which a plain form can stop part-way.  The bytes before were
+ *   then moved, and 'ret_done' tells how many.
  *
- * 'ret_done', where there is one, is the number of bytes moved, with 0 and with
- * any code; only where an argument is NULL that must not be, it is not written.
- * It may be NULL.
+ * 'ret_done', where there is one, gets the number of bytes moved, with 0 and
+ * with any code, except if an argument is NULL that must not be.  It may be
+ * NULL.
  *
  * An access of 1, 2, 4 or 8 bytes at a guest address that is a multiple of its
  * size is one access to memory, which no other thread, vCPU or device ever
@@ -88,24 +88,29 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_read_with() and vmmem_collection_write_with() are
- * vmmem_collection_read() and vmmem_collection_write(), with more said of the
- * access; NULL if there is nothing.  Callbacks of custom regions get 'info'.
+ * vmmem_collection_read() and vmmem_collection_write(), with 'info' about the
+ * access, which may be NULL.  Callbacks of custom regions get 'info'.
  *
- * VMMEM_ACCESS_DEBUG: what is written may be read-only for the guest, as
- * breakpoints of a debugger are, if the memory itself can be written: an alias
- * of writable memory, and a custom region that has write() or acquire().  All
- * else that is read-only is VMMEM_EDENIED.  What is written is marked.
+ * VMMEM_ACCESS_DEBUG: the call also writes memory that is read-only for the
+ * guest, say for a debugger's breakpoint, if the memory itself can be written:
+ * an alias of writable memory, and a custom region that has write() or
+ * acquire().  Any other read-only memory is VMMEM_EDENIED.  Bytes that are
+ * written are marked.
  *
- * VMMEM_ACCESS_RAM_ONLY: no callback is called, so that a search or a dump
- * changes no device.
+ * Of a translated collection the translation need not permit anything either:
+ * it must be there, and is asked for like that of an access that needs no
+ * permission.
  *
- * Returns what these return, and
+ * VMMEM_ACCESS_RAM_ONLY: no callback of a region is called, so that a search or a
+ * dump changes no device.  A translated collection's miss handler is asked.
+ *
+ * Returns what these two functions return, and
  *   VMMEM_ENOHOST    VMMEM_ACCESS_RAM_ONLY, and a byte has no host address;
  *                    nothing was moved
  *   VMMEM_EARGUMENT  'info' has an unknown flag
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
- *                    its size is wrong, or it has members set that this library
- *                    does not know
+ *                    the size of 'info' is wrong, or it has members set that
+ *                    this library does not know
  * With these two and VMMEM_EARGUMENT 'ret_done' is not written.  Since: 0.9.
  */
 VMMEM_NODISCARD int
@@ -141,8 +146,8 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
  * vmmem_collection_copy() copies the guest's [source, source + len) to
  * [target, target + len), all of it or nothing.  The ranges may overlap: the
  * target ends up with what the source held before.  That holds for guest
- * addresses; where two ranges meet only through an alias, what is copied is
- * not defined (but never leaves the two ranges).
+ * addresses.  Where two ranges meet only through an alias, the bytes of the
+ * target are not defined; the copy never leaves the two ranges.
  *
  * When a callback or a fault stops it part-way, the '*ret_done' bytes that were
  * copied are the first ones, or the last ones if target > source and they

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * vmmem/atomic.h - atomic operations on guest memory, by guest physical
- * address: what publishes data to vCPUs and devices, and takes it from them.
+ * address.  They publish data to vCPUs and devices, and take it from them.
  *
- * Values are in the host's byte order, except of the loads and stores that have
- * one in their names; others convert with vmmem/endian.h.  Each function comes
- * for 8, 16, 32 and 64 bits.  The address must be a multiple of
- * the size, and the value must lie within one region that has a host address.
+ * Values are in the host's byte order, except for the loads and stores that
+ * have one in their names; callers of the others convert with vmmem/endian.h.
+ * Each function is there for 8, 16, 32 and 64 bits.  The address must be a
+ * multiple of the size, and the value must lie within one region that has a
+ * host address.
  *
  * Codes that all of them return:
  *   VMMEM_EBADADDR     a byte of the value lies in no region
  *   VMMEM_EMISALIGNED  'gpa' is not a multiple of the size
- *   VMMEM_ECROSS       the value is mapped, but not by one region alone
+ *   VMMEM_ECROSS       the value is mapped, by more than one region
  *   VMMEM_EDENIED      the region does not permit the access: loading needs
  *                      reading, storing needs writing, all others need both
  *   VMMEM_ENOHOST      a custom region without a host address
@@ -41,7 +42,7 @@ VMMEM_BEGIN_DECLS
 
 /*
  * Memory orders, with the meaning and the numbers that C11's memory_order has
- * in gcc and clang.  Consume, 1, is none: it is VMMEM_EORDER.
+ * in gcc and clang.  Consume, 1, is not among them: it is VMMEM_EORDER.
  */
 #define VMMEM_ORDER_RELAXED 0
 #define VMMEM_ORDER_ACQUIRE 2
@@ -129,8 +130,8 @@ vmmem_collection_store_be64(const struct vmmem_collection *collection,
 			    uint64_t gpa, uint64_t value, int order);
 
 /*
- * vmmem_collection_exchange_uN() stores 'value' at 'gpa' and gives back what
- * was there, as one step.  'ret_previous' may be NULL.  Any order.
+ * vmmem_collection_exchange_uN() stores 'value' at 'gpa' and gives back the
+ * value before, as one step.  'ret_previous' may be NULL.  Any order.
  */
 VMMEM_NODISCARD int
 vmmem_collection_exchange_u8(const struct vmmem_collection *collection,
@@ -151,9 +152,9 @@ vmmem_collection_exchange_u64(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_compare_exchange_uN() stores 'desired' at 'gpa' if
- * 'expected' is there, and gives back what was there, as one step: the
- * exchange was made exactly if *ret_previous == expected.  It never fails
- * without cause.  'success' is any order; 'failure', the order of the load
+ * 'expected' is there, and gives back the value before, as one step: the
+ * exchange was made exactly if *ret_previous == expected.  There are no
+ * spurious failures.  'success' is any order; 'failure', the order of the load
  * where nothing is stored, is RELAXED, ACQUIRE or SEQ_CST.  Memory
  * must permit writing even if nothing is stored.
  */
@@ -180,7 +181,7 @@ vmmem_collection_compare_exchange_u64(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_fetch_add_uN() adds 'operand' to the value at 'gpa', modulo
- * 2^N, and gives back what was there before, as one step.
+ * 2^N, and gives back the value before, as one step.
  * 'ret_previous' may be NULL.  Any order.
  */
 VMMEM_NODISCARD int
@@ -202,7 +203,7 @@ vmmem_collection_fetch_add_u64(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_fetch_or_uN() sets in the value at 'gpa' the bits of
- * 'operand' and gives back what was there before, as one step.
+ * 'operand' and gives back the value before, as one step.
  * 'ret_previous' may be NULL.  Any order.
  */
 VMMEM_NODISCARD int
@@ -224,7 +225,7 @@ vmmem_collection_fetch_or_u64(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_fetch_and_uN() clears in the value at 'gpa' the bits that
- * are not in 'operand' and gives back what was there before, as one step.
+ * are not in 'operand' and gives back the value before, as one step.
  * 'ret_previous' may be NULL.  Any order.
  */
 VMMEM_NODISCARD int
@@ -245,11 +246,11 @@ vmmem_collection_fetch_and_u64(const struct vmmem_collection *collection,
 			       uint64_t *ret_previous);
 
 /*
- * vmmem_fence() is a fence as C11's atomic_thread_fence() makes it: between what
- * the calling thread does to memory before it and after it, through the library
- * or not.  Programs in C may use C's own.  VMMEM_ORDER_RELAXED is none; an order
- * that is unknown is taken for VMMEM_ORDER_SEQ_CST, the strongest.  Any thread,
- * any time.  Since: 0.9.
+ * vmmem_fence() is a fence like C11's atomic_thread_fence(): it orders the
+ * calling thread's accesses to memory before it and after it, through the
+ * library or not.  Programs in C may use C's own.  VMMEM_ORDER_RELAXED is no
+ * fence; an unknown order counts as VMMEM_ORDER_SEQ_CST, the strongest.  Any
+ * thread, any time.  Since: 0.9.
  */
 void vmmem_fence(int order);
 

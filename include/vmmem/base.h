@@ -7,8 +7,8 @@
  * so what is not inlined calls the exported function of the same name.
  *
  * A program that defines VMMEM_NO_INLINE before it includes any header gets
- * declarations alone: every exported function, and no body.  That is for those
- * who read the headers for another language.  Every constant is a literal.
+ * declarations alone: every exported function, and no body.  That is for tools
+ * that read the headers for another language.  Every constant is a literal.
  */
 #ifndef VMMEM_BASE_H
 #define VMMEM_BASE_H

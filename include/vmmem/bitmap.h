@@ -33,12 +33,12 @@ struct vmmem_bitmap;
 /* The smallest page, in bytes. */
 #define VMMEM_BITMAP_PAGE_MIN 64
 
-/* What a bitmap may have beside; NULL and zero are good for all of it. */
+/* Options of a bitmap; NULL and zero are good for all of them. */
 struct vmmem_bitmap_options {
 	/* sizeof(struct vmmem_bitmap_options) */
 	size_t size;
 
-	/* What people call it; copied.  NULL: nothing. */
+	/* A name, for people; copied.  NULL: no name. */
 	const char *name;
 };
 

@@ -46,7 +46,7 @@
 
 VMMEM_BEGIN_DECLS
 
-/* Move what can be moved. */
+/* Move bytes up to the first that cannot be moved. */
 #define VMMEM_CHAIN_SOME 1U
 
 /* vmmem_collection_ranges_read() copies the bytes of the chain to 'buf'. */

@@ -116,8 +116,8 @@ vmmem_collection_new_ranges(const struct vmmem_range *ranges, size_t count,
 /*
  * vmmem_collection_new_file_ranges() is vmmem_collection_new_ranges() with a
  * part of a file behind each range that has one, mapped as its 'flags' say: see
- * vmmem_region_builder_set_file().  Descriptors stay the caller's, who may close
- * them.
+ * vmmem_region_builder_set_file().  Descriptors stay the caller's, which may
+ * close them.
  *
  * Returns 0, or what vmmem_collection_new_ranges() returns, and
  *   VMMEM_EARGUMENT  an 'fd' is -1 and its 'offset' or 'flags' are not 0, or
@@ -146,8 +146,8 @@ vmmem_collection_unref(struct vmmem_collection *collection);
 
 /*
  * vmmem_collection_set_cookie() leaves a pointer with the collection under
- * 'key', once: what a component knows of this map, say a table of its own for
- * each region.  'key' is an address that the component has for itself, such as
+ * 'key', once: data of a component about this map, say its table of the
+ * regions.  'key' is an address that the component has for itself, such as
  * that of a static variable.  Of several threads that set the same key, one
  * succeeds, and the others use its cookie.  A collection made of this one by
  * inserting or removing has none of its cookies; a translated one has its own.
@@ -155,8 +155,8 @@ vmmem_collection_unref(struct vmmem_collection *collection);
  * destroy(cookie), which may be NULL, is called once, when the last reference to
  * the collection is dropped, on that thread, and after the collection's
  * references to its regions are; several in the order in which they were set.
- * While a space has the map, that is a writer, or who calls
- * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader; it may
+ * While a space has the map, that is a writer, or a thread in
+ * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader.  It may
  * be in the middle of an update, so 'destroy' must not change that space's map.
  * On failure the caller still owns the cookie.
  *
@@ -184,8 +184,8 @@ void *vmmem_collection_cookie(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_insert() makes a new collection of the regions of
- * 'collection' and 'region'.  The old one is left as it was; both caller's
- * references stay the caller's.
+ * 'collection' and 'region'.  The old one is left as it was; the caller keeps
+ * its references to both.
  *
  * Returns 0, or
  *   VMMEM_EOVERLAP   'region' shares an address with a region that is there
@@ -215,7 +215,7 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 			struct vmmem_region **ret_region);
 
 /*
- * What follows only reads: any thread that holds a reference, also in a
+ * The functions below only read: any thread that holds a reference, also in a
  * signal handler.  No lock is taken and nothing is allocated.
  */
 
@@ -251,14 +251,14 @@ vmmem_collection_find(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_next() stores the region that holds 'gpa', or else the first
- * one above it.  A byte of [gpa, gpa + len), which is not empty, is mapped if
- * that region starts below its end:
+ * one above it.  A byte of a range [gpa, gpa + len) that is not empty is mapped
+ * if that region starts below the end of the range:
  *
  *     vmmem_collection_next(map, gpa, &region) == 0 &&
  *             (vmmem_region_start(region) <= gpa ||
  *              vmmem_region_start(region) - gpa < len)
  *
- * Of a translated collection it looks at the physical one.
+ * For a translated collection it looks at the physical one.
  *
  * Returns 0, or
  *   VMMEM_ENOREGION  there is no region at 'gpa' nor above
@@ -271,8 +271,8 @@ vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
 /*
  * vmmem_collection_index() returns the number of the region that
  * vmmem_collection_next() stores, for vmmem_collection_region(): a walk over
- * a part of the map begins there.  The count if there is no such region; 0 for
- * NULL.  Since: 0.9.
+ * a part of the map begins there.  It returns the count if there is no such
+ * region; 0 for NULL.  Since: 0.9.
  */
 size_t vmmem_collection_index(const struct vmmem_collection *collection,
 			      uint64_t gpa);
@@ -280,7 +280,7 @@ size_t vmmem_collection_index(const struct vmmem_collection *collection,
 /*
  * vmmem_collection_overlaps() returns 1 if a byte of [gpa, gpa + len) is
  * mapped, else 0, as for no bytes and for NULL.  A range that passes 2^64 ends
- * there.  Of a translated collection it looks at the physical one: it tells
+ * there.  For a translated collection it looks at the physical one: it tells
  * whether a region of that range could be inserted.  Since: 0.9.
  */
 int vmmem_collection_overlaps(const struct vmmem_collection *collection,
@@ -320,18 +320,18 @@ int vmmem_collection_contains(const struct vmmem_collection *collection,
 /*
  * vmmem_collection_check() tells whether all of [gpa, gpa + len) is mapped,
  * in one region or in several that touch, and permits 'access': a set of
- * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to ask only for mapped.
+ * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to check only the mapping.
  *
  * With VMMEM_EBADADDR, VMMEM_EDENIED and VMMEM_EPRIVATE it stores the address of
  * the first byte that fails.  So after any access function returned one of them,
- * the same range and access asked here tell where.  'ret_bad' may be NULL.
+ * a check of the same range and access tells where.  'ret_bad' may be NULL.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   a byte lies in no region
  *   VMMEM_EDENIED    a byte does not permit the access
  *   VMMEM_EPRIVATE   a byte is private to the guest (vmmem/private.h), and
  *                    'access' is not 0
- *   VMMEM_EWRAPS     all bytes up to 2^64 - 1 are good, but the range goes on
+ *   VMMEM_EWRAPS     all bytes up to 2^64 - 1 are good, and the range is longer
  *   VMMEM_EARGUMENT  'collection' is NULL, or 'access' has an unknown bit
  */
 VMMEM_NODISCARD int
@@ -341,7 +341,7 @@ vmmem_collection_check(const struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_address_add() stores gpa + offset if that address is mapped.
- * What lies between the two is not looked at.
+ * The addresses between the two are not looked at.
  *
  * Returns 0, or
  *   VMMEM_EWRAPS     gpa + offset passes 2^64
@@ -357,7 +357,7 @@ vmmem_collection_address_add(const struct vmmem_collection *collection,
  * 'gpa' and how many bytes from there to the end of its region lie there in
  * one piece, which is never 0.  'access' is what the caller means to do, as
  * for vmmem_collection_check().  The pointer is good as long as the caller's
- * reference to the collection; nothing written through it is noted as dirty.
+ * reference to the collection.  Writes through it are not marked in a bitmap.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   'gpa' lies in no region
@@ -377,22 +377,22 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
  * are: in which region, from which offset on, and how many of them lie there,
  * which is never 0 and at most 'len'.  Neighbours are not joined, and custom
  * regions that have only callbacks are pieces too.  So a caller walks over a
- * range region by region: it goes on at gpa + *ret_len until all is done.
+ * range region by region: it continues at gpa + *ret_len until all is done.
  * 'access' is what the caller means to do, as for vmmem_collection_check().
  *
  * 'ret_host' gets the host address of the first byte, or NULL if the region has
  * none; it may be NULL itself.  The region and the address are good as long as
  * the caller's reference to the collection.  Through an iommu the piece ends
  * where the translation does, and [gpa, gpa + len) leads there as long as the
- * caller is in a section of the iotlb (vmmem_iotlb_enter()).  Nothing that is
- * written through the address is noted as dirty.
+ * caller is in a section of the iotlb (vmmem_iotlb_enter()).  Writes through
+ * the address are not marked in a bitmap.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR    'gpa' lies in no region
  *   VMMEM_EDENIED     the region does not permit 'access'
  *   VMMEM_EPRIVATE    the first byte is private to the guest, and 'access' is not
  *                     0; with 0, 'ret_host' gets NULL if a byte of the piece is
- *   VMMEM_EWRAPS      the piece ends at 2^64 - 1, and the range goes on
+ *   VMMEM_EWRAPS      the piece ends at 2^64 - 1, and the range is longer
  *   VMMEM_EZEROLEN    'len' is 0
  *   VMMEM_EIOMMUMISS, and what the miss handler returned
  *                     the first byte has no translation
@@ -415,8 +415,8 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
  *     START-LAST alias PROTECTION LENGTH NAME of NAME+OFFSET
  *
  * Numbers are hexadecimal.  A region without a name is "-".  Bytes of a name
- * that are not printable, and spaces, are "?".  No host address is told.  Of a
- * translated collection it is the physical one.  Programs should not read the
+ * that are not printable, and spaces, are "?".  No host address is shown.  For
+ * a translated collection it is the physical one.  Programs should not read the
  * text: words may be added to a line.
  *
  * 'buf' gets as much as fits into 'capacity' bytes, always with a zero byte at
@@ -433,11 +433,11 @@ int vmmem_collection_describe(const struct vmmem_collection *collection,
 			      char *buf, size_t capacity, size_t *ret_len);
 
 /*
- * vmmem_collection_host_to_gpa() goes the other way: it stores the guest
+ * vmmem_collection_host_to_gpa() is the reverse: it stores the guest
  * address of the byte at the host address 'host', and how many bytes of its
- * region lie there from it on.  Of several regions that show the byte, the
- * lowest.  Of a translated collection it looks at the physical one.  Costs in
- * proportion to the number of regions.
+ * region lie there from it on.  If several regions show the byte, it takes the
+ * lowest one.  For a translated collection it looks at the physical one.  The
+ * call takes time in proportion to the number of regions.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   no region has that host address
@@ -452,8 +452,8 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
  * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the bitmap of
  * each region that has one, all at once: one membarrier(2) for all of them, as
  * for one.  A bitmap that several regions have is started for each.  Harvesters
- * that are made afterwards need no barrier of their own.  Takes the bitmaps'
- * locks, one by one: not in a signal handler.
+ * that are made afterwards need no barrier of their own.  The call takes the
+ * bitmaps' locks, one by one: not in a signal handler.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'collection' is NULL
@@ -463,7 +463,7 @@ VMMEM_NODISCARD int
 vmmem_collection_start_logging(const struct vmmem_collection *collection);
 
 /*
- * vmmem_collection_stop_logging() takes back one
+ * vmmem_collection_stop_logging() undoes one
  * vmmem_collection_start_logging() of a collection of the same regions.
  *
  * Returns 0, or

@@ -32,7 +32,7 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_diff;
 
-/* What a region is in the difference of two maps. */
+/* The kinds of a region in the difference of two maps. */
 #define VMMEM_DIFF_END 0
 #define VMMEM_DIFF_REMOVED 1
 #define VMMEM_DIFF_ADDED 2

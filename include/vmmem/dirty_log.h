@@ -51,23 +51,23 @@ VMMEM_BEGIN_DECLS
 struct vmmem_dirty_log;
 
 /* Flags of vmmem_dirty_log_options. */
-/* What is in the space when the log is made is not dirty. */
+/* Memory that is in the space when the log is made is not dirty. */
 #define VMMEM_DIRTY_LOG_CLEAN 1U
 /* Regions that are written without a bitmap are left out, not refused. */
 #define VMMEM_DIRTY_LOG_SKIP_UNLOGGED 2U
 
-/* What a log may have beside; NULL and zero are good for all of it. */
+/* Options of a log; NULL and zero are good for all of them. */
 struct vmmem_dirty_log_options {
 	/* sizeof(struct vmmem_dirty_log_options) */
 	size_t size;
 
-	/* What people call it; copied.  NULL: nothing. */
+	/* A name, for people; copied.  NULL: no name. */
 	const char *name;
 
 	/*
 	 * Called by each vmmem_dirty_log_collect(), before it takes the marks:
 	 * brings marks from elsewhere into the bitmaps of the regions, as
-	 * vmmem_kvm_log_collect() does.  Returns 0, or a negative code, which
+	 * vmmem_kvm_log_collect_all() does.  Returns 0, or a negative code, which
 	 * becomes that of the collect.  On the thread of the collect, with no
 	 * lock held.
 	 */

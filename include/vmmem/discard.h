@@ -3,17 +3,17 @@
  * vmmem/discard.h - giving memory back to the system: balloons, virtio-mem,
  * free page reporting.
  *
- * After a discard all bytes of the range read as zero, for everyone who sees
- * the memory.  The pages that lie wholly within the range are gone: they come
- * back, zeroed, when somebody touches them.  Of pages that the range covers in
- * part, the covered bytes become zero, and the page stays; where there is no
- * page none is made, as far as the system tells.  Pages are those of the
- * backing: huge pages of the pool go only as a whole.
+ * After a discard all bytes of the range read as zero, for all users of the
+ * memory.  The pages that lie wholly within the range are given back; the next
+ * access to one makes a zeroed page.  If the range covers a page in part, the
+ * covered bytes become zero, and the page stays; where there is no page none is
+ * made, as far as the system tells.  Pages are those of the backing: a huge
+ * page of the pool is given back only as a whole.
  *
  * Each backing has its own means:
  *
  *   anonymous            MADV_DONTNEED; of locked memory MADV_DONTNEED_LOCKED
- *   memfd, shared file   a hole in the file, for all who have it
+ *   memfd, shared file   a hole in the file, for all processes that have it
  *   private file         zeroed memory in place of the file's pages, which
  *                        the region sees no more
  *   external, device     MADV_REMOVE if it is a shared mapping of a file,
@@ -21,16 +21,16 @@
  *   custom               the callback 'discard'
  *   alias                as its target
  *
- * What has no means is VMMEM_ENODISCARD, and is left as it was.  Zeroes are
- * never written instead, except to the ends of a range.
+ * A region without such means is VMMEM_ENODISCARD, and is left as it was.
+ * Zeroes are never written instead, except to the ends of a range.
  *
  * Memory in place of a file's pages is a mapping of its own.  So that a guest
- * cannot use up those that a process may have, the discards of all regions
- * together take no more than half of vm.max_map_count; one that would take more
- * is VMMEM_ENODISCARD.  One that takes no more than it gives back, as that of
- * all of a region, is always done.
+ * cannot use up the mappings that a process may have, the discards of all
+ * regions together take no more than half of vm.max_map_count; a discard that
+ * would take more is VMMEM_ENODISCARD.  A discard that takes no more mappings
+ * than it gives back, such as one of a whole region, is always done.
  *
- * Accesses that run at the same time come before or after, page by page.
+ * An access that runs at the same time is before or after, page by page.
  * Devices and other processes that use the memory by other ways (VFIO, RDMA:
  * whatever pins pages) must be told beforehand: they would keep the old pages.
  * vmmem_space_discard() of vmmem/space.h does.
@@ -48,7 +48,7 @@ struct vmmem_collection;
 struct vmmem_range;
 struct vmmem_region;
 
-/* Leave bytes alone whose page the range covers only in part. */
+/* Leave the bytes of pages that the range covers only in part as they are. */
 #define VMMEM_DISCARD_WHOLE_PAGES 1U
 /* Do not mark the range as dirty, though its bytes change. */
 #define VMMEM_DISCARD_UNMARKED 2U
@@ -56,10 +56,10 @@ struct vmmem_region;
 /*
  * vmmem_region_discard() discards [offset, offset + len) of 'region'.  'flags'
  * is a set of VMMEM_DISCARD_....  The range is marked as dirty, as bytes that
- * were written are; also if the discard fails on the way.
+ * were written are; also if the discard fails part-way.
  *
  * How many bytes of whole pages were given back is stored in 'ret_discarded',
- * success or not; NULL if nobody wants to know.  Of a custom region it is
+ * success or not; it may be NULL.  Of a custom region it is
  * 'len', as soon as the callback has returned 0.
  *
  * Any thread that holds a reference; not in a signal handler.  In a child that
@@ -75,7 +75,7 @@ struct vmmem_region;
  *                      (vmmem/private.h); nothing was changed
  *   VMMEM_EPINNED      a byte of the range is pinned (vmmem/pin.h); nothing was
  *                      changed
- *   VMMEM_EGONE        a part of a page is gone; only after
+ *   VMMEM_EGONE        the memory of a page covered in part is gone; only after
  *                      vmmem_fault_enable()
  *   VMMEM_ENODISCARD   there is no means: external memory that is a private
  *                      mapping of a file, or locked, or not writable; a file
@@ -98,8 +98,8 @@ VMMEM_NODISCARD int vmmem_region_discard(const struct vmmem_region *region,
 /*
  * vmmem_collection_discard() discards [gpa, gpa + len), region by region, as
  * vmmem_region_discard() does.  The range is checked as a whole before the
- * first byte goes.  Of a translated collection it is a range of guest physical
- * addresses all the same: what is given back is memory, not a mapping.
+ * first byte is discarded.  For a translated collection, too, it is a range of
+ * guest physical addresses: the call gives back memory, not a mapping.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'collection' is NULL, or an unknown bit in 'flags'
@@ -117,8 +117,8 @@ vmmem_collection_discard(const struct vmmem_collection *collection,
 /*
  * vmmem_collection_discard_ranges() discards each of 'count' ranges, as
  * vmmem_collection_discard() does: free page reporting and balloons name a
- * chain of them.  All ranges are checked before the first byte goes.  They may be in
- * any order, and overlap.  'ret_discarded' gets the sum.
+ * chain of them.  All ranges are checked before the first byte is discarded.
+ * They may be in any order, and overlap.  'ret_discarded' gets the sum.
  *
  * 'ret_bad', which may be NULL, gets a guest address with each code except
  * VMMEM_EWRAPS and VMMEM_EARGUMENT: that of the byte that is not mapped or not

@@ -8,8 +8,9 @@
  *                   gave it (-ENOMEM, -EMFILE, -EACCES, ...)
  *   below -4096     the library's own codes, all of them listed here
  *
- * The list is closed: no function returns a code below -4096 that is not in
- * it.  Numbers are never reused and new ones are only added at its end.
+ * No function returns a code below -4096 that is not in the list.  A later
+ * version may add codes at its end, so a program that tells codes apart has a
+ * default branch.  A number never gets another meaning.
  */
 #ifndef VMMEM_ERROR_H
 #define VMMEM_ERROR_H
@@ -38,7 +39,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOHOST (-4105)
 /* The region does not permit this access. */
 #define VMMEM_EDENIED (-4106)
-/* The guest address is not a multiple of the size of an atomic access. */
+/* The guest address is not a multiple of the size of an access, or of a page. */
 #define VMMEM_EMISALIGNED (-4107)
 /* An access that must be one piece crosses from one region into the next. */
 #define VMMEM_ECROSS (-4108)
@@ -46,7 +47,7 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_EORDER (-4109)
 /* The length is zero where a range must hold at least one byte. */
 #define VMMEM_EZEROLEN (-4110)
-/* What should be added is there already, and stays as it is. */
+/* The object to be added is there already, and stays as it is. */
 #define VMMEM_EEXISTS (-4111)
 /* The mapping would go past the end of its file. */
 #define VMMEM_EPASTEOF (-4112)

@@ -2,8 +2,8 @@
 /*
  * vmmem/fault.h - surviving guest memory that goes away.
  *
- * A file behind a region may be cut short by somebody else, a huge page may
- * not be had when it is first touched, a cell of memory may break.  Touching
+ * Another process may cut the file behind a region short, the system may have
+ * no huge page when one is first touched, a cell of memory may break.  Touching
  * such memory raises SIGBUS, which kills the process.  A program that asks for
  * it with vmmem_fault_enable() survives: the function that touched the memory
  * returns VMMEM_EGONE, and the region tells what happened.
@@ -20,14 +20,16 @@
  * peer may share: marks in memory that is gone are lost, there are none in it,
  * and the function that marks or looks does not fail.
  *
- * It holds for the accessors of <vmmem/inline.h> with slices that were made
- * after vmmem_fault_enable(): those have VMMEM_SLICE_CALL, and their accesses are
- * calls of the library.  An access to a slice that was made before is an
- * instruction of the caller's.  So enable first, and make slices then.
+ * It holds for the accessors of <vmmem/inline.h> with slices of a file that
+ * could be cut short when its region was built, and with all slices that were
+ * made after vmmem_fault_enable(): those have VMMEM_SLICE_CALL, and their
+ * accesses are calls of the library.  An access to another slice, that was made
+ * before, is an instruction of the caller's.  So enable first, and make slices
+ * then.
  *
- * It does not hold for what the caller does through a host address, nor where
- * the buffer of the caller is what cannot be accessed.  Such a fault is handled
- * as if this were not there.
+ * It does not hold for accesses of the caller through a host address, nor for
+ * faults of the caller's buffer.  Such a fault is handled as if the library
+ * were not there.
  *
  * The kernel kills a thread that faults while it blocks the signal; nothing in
  * a process can change that.  So a thread that accesses guest memory must not
@@ -44,10 +46,10 @@
 VMMEM_BEGIN_DECLS
 
 /* Which signals are caught. */
-#define VMMEM_FAULT_SIGNAL_BUS 1U  /* SIGBUS: there is no memory to be had */
+#define VMMEM_FAULT_SIGNAL_BUS 1U  /* SIGBUS: there is no memory */
 #define VMMEM_FAULT_SIGNAL_SEGV 2U /* SIGSEGV: unmapped, or the access is denied */
 
-/* What happened to memory. */
+/* The kind of a fault. */
 #define VMMEM_FAULT_KIND_NONE 0	   /* nothing yet */
 #define VMMEM_FAULT_KIND_BACKING 1	   /* nothing behind it: file, huge page */
 #define VMMEM_FAULT_KIND_POISON 2	   /* touched, and the hardware had lost it */

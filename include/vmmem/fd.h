@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/fd.h - descriptors that come from somebody who is not trusted: a
- * vhost-user frontend, a vfio-user client, a sandboxed device.
+ * vmmem/fd.h - descriptors from a sender that is not trusted: a vhost-user
+ * frontend, a vfio-user client, a sandboxed device.
  *
  * Such a descriptor may be anything: a pipe, a device, a file of a file system
  * that its sender runs, a file that its sender cuts short while it is mapped.
- * These functions find out what it is, and refuse what the caller's rules do
- * not permit.  vmmem_region_builder_set_untrusted_file() makes a region of a
+ * These functions find out what it is, and refuse it if the caller's rules do
+ * not permit it.  vmmem_region_builder_set_untrusted_file() makes a region of a
  * descriptor under such rules.
  *
  * A descriptor's seals are looked at before its length, so that a length that
@@ -39,22 +39,23 @@ struct vmmem_region_builder;
 #define VMMEM_FD_TYPE_PIPE 64U	 /* a pipe or FIFO */
 #define VMMEM_FD_TYPE_SOCKET 128U	 /* a socket */
 /*
- * What is none of these: an eventfd and the like, and files of no file system
- * that can be mounted, such as those of memfd_secret(2).
+ * None of these: an eventfd and the like, and files of no file system that can
+ * be mounted, such as those of memfd_secret(2).
  */
 #define VMMEM_FD_TYPE_OTHER 256U
 /*
- * A guest_memfd of KVM.  Nobody can make it shorter.  But to touch a page of it
+ * A guest_memfd of KVM.  Nobody can make it shorter.  An access to a page of it
  * that is private to the guest raises SIGBUS, or is VMMEM_EGONE where faults are
- * survived (vmmem/fault.h): it is for those that know which pages are not.
+ * survived (vmmem/fault.h).  It is for a caller that knows which pages are
+ * private.
  */
 #define VMMEM_FD_TYPE_GUEST_MEMFD 512U
 
 /* Accept a file that could become shorter while it is mapped. */
 #define VMMEM_FD_MAY_SHRINK 1U
 /*
- * Accept a range that goes past the end of the file: what MAY_SHRINK accepts a
- * moment later.  Touching what is not there raises SIGBUS, or is VMMEM_EGONE
+ * Accept a range that reaches past the end of the file: MAY_SHRINK accepts the
+ * same a moment later.  An access past the end raises SIGBUS, or is VMMEM_EGONE
  * where faults are survived (vmmem/fault.h), until the file becomes longer.
  * Not for files of huge pages of the pool: mapping makes those longer.
  */
@@ -70,8 +71,8 @@ struct vmmem_fd_rules {
 	/* VMMEM_FD_TYPE_...; 0: MEMORY and HUGETLB */
 	uint32_t types;
 	/*
-	 * VMMEM_PROT_READ and VMMEM_PROT_WRITE, what the descriptor must be
-	 * open for; 0: both, or what a region that is built needs.
+	 * VMMEM_PROT_READ and VMMEM_PROT_WRITE: the descriptor must be open
+	 * for these; 0: both, or what a region that is built needs.
 	 */
 	uint32_t access;
 	/* VMMEM_SEAL_... of vmmem/policy.h: seals that it must have */
@@ -82,7 +83,7 @@ struct vmmem_fd_rules {
 	uint32_t warn;
 	/* VMMEM_FD_... */
 	uint32_t flags;
-	/* what its pages must be; 0: any */
+	/* the size of its pages must be this; 0: any */
 	uint64_t page_size;
 };
 
@@ -98,7 +99,7 @@ struct vmmem_fd_report {
 	uint64_t inode;
 	uint64_t len;	    /* of the file in bytes */
 	uint64_t allocated; /* how many bytes of storage it has */
-	uint64_t page_size; /* what it is mapped in; 0 if nobody knows */
+	uint64_t page_size; /* of a mapping of it; 0 if not known */
 	uint64_t fs_type;   /* the file system's number in <linux/magic.h> */
 	uint32_t type;	    /* one of VMMEM_FD_TYPE_... */
 	uint32_t access;    /* what it is open for; 0 if O_PATH */
@@ -125,13 +126,13 @@ vmmem_fd_examine(int fd, struct vmmem_fd_report *ret_report);
 
 /*
  * vmmem_fd_check() checks whether [offset, offset + len) of 'fd' may be
- * mapped under 'rules', NULL for the strictest; adds the seals that these say;
- * and stores what it found, NULL if nobody wants to know.  Zero bytes are
- * within any file.
+ * mapped under 'rules', NULL for the strictest; adds the seals that the rules
+ * ask for; and stores what it found in 'ret_report', which may be NULL.  Zero
+ * bytes are within any file.
  *
- * Checks are made in the order of the codes, but that O_PATH comes before the
- * type, and seals against writing after those that are missing.  Seals that
- * were added stay, also if a later check fails.
+ * The checks are made in the order of the codes, with two exceptions: O_PATH is
+ * checked before the type, and seals against writing after those that are
+ * missing.  Seals that were added stay, also if a later check fails.
  *
  * Returns 0, or
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER
@@ -148,7 +149,7 @@ vmmem_fd_examine(int fd, struct vmmem_fd_report *ret_report);
  *   VMMEM_ESHRINKABLE  the file lacks VMMEM_SEAL_SHRINK and the rules do not
  *                      say VMMEM_FD_MAY_SHRINK; a device has no end and is not
  *                      asked
- *   VMMEM_EHUGEPAGE    its pages are not those of the rules
+ *   VMMEM_EHUGEPAGE    its page size is not that of the rules
  *   VMMEM_EFILEOFFSET  'offset' is not a multiple of its page size, which is
  *                      what mmap(2) wants
  *   VMMEM_EWRAPS       offset + len passes 2^63 - 1
@@ -165,10 +166,10 @@ vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
 /*
  * vmmem_fd_same_file() stores 1 if two descriptors are known to be of one
  * file, else 0.  A device and an inode say so for files of tmpfs, hugetlbfs,
- * ext4, XFS and btrfs.  All else may have an inode in common with other files:
+ * ext4, XFS and btrfs.  Any other may have an inode in common with other files:
  * devices, files of no file system, and files whose numbers a server makes up.
- * Of these two descriptors must have been made one of the other, by dup(2) or
- * by sending it, on Linux 6.10 or later.
+ * For these it stores 1 only if one descriptor was made of the other, by dup(2)
+ * or by sending it, on Linux 6.10 or later.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'ret_same' is NULL
@@ -182,9 +183,9 @@ VMMEM_NODISCARD int vmmem_fd_same_file(int fd, int other, int *ret_same);
  * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
  * also returns what vmmem_fd_check() does, except VMMEM_EFILEOFFSET.
  *
- * No page of a file that is mapped shared is made by mapping it, also after
+ * Mapping a file shared makes none of its pages, also after
  * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.
- * A policy does what it says all the same.
+ * The settings of a policy are followed all the same.
  */
 void
 vmmem_region_builder_set_untrusted_file(struct vmmem_region_builder *builder,

@@ -29,12 +29,12 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_harvester;
 
-/* What a harvester may have beside; NULL and zero are good for all of it. */
+/* Options of a harvester; NULL and zero are good for all of them. */
 struct vmmem_harvester_options {
 	/* sizeof(struct vmmem_harvester_options) */
 	size_t size;
 
-	/* What people call it; copied.  NULL: nothing. */
+	/* A name, for people; copied.  NULL: no name. */
 	const char *name;
 };
 

@@ -3,15 +3,15 @@
  * vmmem/inline.h - the accessors of a slice, and a reader's sections, compiled
  * into the caller.
  *
- * Include this where a call per access is too much.  Nothing else changes: the
- * functions are those of vmmem/slice.h, vmmem/slice_atomic.h and
- * vmmem/reader.h, by the same names, with the same checks and codes.
+ * Include this where a call per access is too much.  The functions are those of
+ * vmmem/slice.h, vmmem/slice_atomic.h and vmmem/reader.h, by the same names,
+ * with the same checks and codes.
  *
- * Only the good case is here: a good access to a slice that does not ask for
- * the library.  A body that finds anything else calls the library, which does
+ * Only the good case is here: a good access to a slice that does not have
+ * VMMEM_SLICE_CALL.  In any other case a body calls the library, which does
  * what the exported function of the same name does, and returns what that
- * returns.  So which code an access gets is the library's to say, and a slice
- * with VMMEM_SLICE_CALL in 'access' is the library's altogether: with
+ * returns.  So the library alone decides which code an access gets, and makes
+ * each access to a slice with VMMEM_SLICE_CALL in 'access' itself: with
  * vmmem/fault.h, every access to memory that is gone returns VMMEM_EGONE.
  *
  * A program that includes this header reads struct vmmem_slice and struct
@@ -94,7 +94,7 @@ vmmem_inline_is_good(const struct vmmem_slice *slice, uint64_t offset,
 	       (slice->access & (need | VMMEM_SLICE_CALL)) == need;
 }
 
-/* After a write: marks it if somebody wants to know. */
+/* After a write: marks it if logging is on. */
 VMMEM_INLINE_PART void
 vmmem_inline_written(const struct vmmem_slice *slice, uint64_t offset,
 		     uint64_t size)
@@ -133,7 +133,7 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
  * Operations on one value.  The built-ins take an order that is not a constant
  * for the strongest one, so each order that processors tell apart is written
  * out; for a constant one, a single instruction is left.  Each stands for the
- * order its caller asked for: who races with whom is the caller's protocol.
+ * order its caller asked for: the caller's protocol says which threads race.
  */
 #define VMMEM_INLINE_OPERATIONS(bits)                                      \
 	VMMEM_INLINE_PART uint##bits##_t vmmem_inline_load_u##bits(        \
@@ -307,7 +307,7 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 		return 0;                                                  \
 	}
 
-/* What the good case of each body is not; 'others' is about its arguments. */
+/* True outside the good case of a body; 'others' is about its arguments. */
 #define VMMEM_INLINE_IS_BAD(others, bits, need)                            \
 	__builtin_expect(slice == NULL || !(others) ||                     \
 				 !vmmem_inline_is_good(slice, offset,      \
@@ -430,7 +430,7 @@ vmmem_reader_enter(struct vmmem_reader *reader)
 	/*
 	 * Relaxed, and no instruction for the fence, which only keeps the
 	 * compiler from loading first.  The processor may; a writer makes every
-	 * thread pass a barrier before it asks who is in a section.
+	 * thread pass a barrier before it looks which are in a section.
 	 */
 	__atomic_store_n(&reader->section, 1, __ATOMIC_RELAXED);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -456,7 +456,7 @@ vmmem_reader_leave(struct vmmem_reader *reader)
 		vmmem_inline_call_leave(reader);
 		return;
 	}
-	/* Release: what the section saw comes before its end. */
+	/* Release: the accesses of the section are before its end. */
 	__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
 }
 

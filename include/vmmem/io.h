@@ -14,13 +14,13 @@
  * goes on after transfers that were short until all is moved, the descriptor
  * ends, or something fails.  A descriptor that blocks is waited for.
  *
- * With VMMEM_IO_SOME it takes what comes: it moves bytes up to the first that
- * the guest's memory, the slice or the file cannot have, and ends with the
- * first transfer that is short.  It waits for the first bytes, as read(2) and
- * write(2) do, and for no more once some were moved.
+ * With VMMEM_IO_SOME it moves bytes up to the first that does not lie in the
+ * guest's memory, the slice or the range of a file, and ends with the first
+ * transfer that is short.  It waits for the first bytes, as read(2) and
+ * write(2) do, and not for further bytes once some were moved.
  *
- * Neither is for descriptors that keep messages apart: one message may become
- * several, or lose its end.  For those there is VMMEM_IO_MESSAGE.
+ * Neither form is for descriptors that keep messages apart: one message may
+ * become several, or lose its end.  For those there is VMMEM_IO_MESSAGE.
  *
  * In both cases it returns 0 only if all bytes were moved.  'ret_done', which
  * may be NULL, gets the number of bytes that were, with 0 and with any code
@@ -38,9 +38,9 @@
  *                     that a file can have
  *   VMMEM_EGONE       the memory of a region is gone, for example because its
  *                     file was cut short.  The kernel finds it out, also
- *                     without vmmem_fault_enable(); but not where bytes go
- *                     through a buffer of the library: what that copies is as
- *                     what vmmem/access.h does
+ *                     without vmmem_fault_enable(), except where the library
+ *                     copies bytes through a buffer of its own: such a copy
+ *                     is an access as vmmem/access.h says
  *   any other -errno  from read(2), write(2), their kin, or ppoll(2); never
  *                     -EINTR, as the call is repeated
  *   VMMEM_EARGUMENT   the collection or slice is NULL, or 'flags' has an
@@ -72,12 +72,12 @@
  * iotlb: a thread that synchronizes waits for it.  Translations are asked for
  * before.
  *
- * What the kernel has written is marked in the region's bitmap while logging
- * is on, after the transfer and before the return: exactly the bytes that were
- * moved; after a call that failed, or was short with O_DIRECT, all that it was
- * given, as it may have written any of them.  The kernel moves bytes in no
- * particular order and in pieces of its own: what vmmem/access.h says of
- * tearing does not hold.
+ * Bytes that the kernel has written are marked in the region's bitmap while
+ * logging is on, after the transfer and before the return: exactly the bytes
+ * that were moved.  After a system call that failed, or was short with
+ * O_DIRECT, all bytes that it was given are marked, as it may have written any
+ * of them.  The kernel moves bytes in no particular order and in pieces of its
+ * own: what vmmem/access.h says of tearing does not hold.
  *
  * Writing to a pipe or socket that nobody reads raises SIGPIPE, and writing to
  * a file beyond RLIMIT_FSIZE raises SIGXFSZ, as write(2) does: unless they are
@@ -102,7 +102,7 @@
 
 VMMEM_BEGIN_DECLS
 
-/* Take what comes, and do not wait for more. */
+/* Move bytes up to the first that cannot be moved, and do not wait for more. */
 #define VMMEM_IO_SOME 1U
 
 /*
@@ -111,11 +111,12 @@ VMMEM_BEGIN_DECLS
  *
  * A _to_fd function writes all bytes as one message, or none.  A _from_fd
  * function reads one message; it returns 0 if the message was no longer than
- * 'len', and 'ret_done' gets its length.  What one system call cannot take as
- * it lies in memory goes through a buffer that the library maps (mmap(2)): more
- * than 1024 pieces, regions that have only callbacks, more than 16 pieces that
- * are mapped on demand, what an iotlb has no room for, and several pieces for a
- * device that would make each of them a message.
+ * 'len', and 'ret_done' gets its length.  A message that one system call cannot
+ * move to or from its place in memory is copied through a buffer that the
+ * library maps (mmap(2)): one of more than 1024 pieces, of regions that have
+ * only callbacks, of more than 16 pieces that are mapped on demand, of
+ * translations that an iotlb has no room for, or of several pieces for a device
+ * that would make each of them a message.
  *
  * More codes:
  *   VMMEM_ENOROOM   the message was longer than 'len'.  'ret_done' is 'len';
@@ -127,9 +128,9 @@ VMMEM_BEGIN_DECLS
  *   VMMEM_EPARTIAL  the descriptor took only a part of the message
  *   -errno          also from fstat(2), getsockopt(2) or mmap(2)
  *
- * If memory cannot be had after a message was read - a callback's write()
- * failed, a translation went - what came before it is counted and the rest of
- * the message is lost.
+ * If a part of the memory cannot be written after a message was read - a
+ * callback's write() failed, a translation was removed - the bytes before it
+ * are counted and the rest of the message is lost.
  */
 #define VMMEM_IO_MESSAGE 2U
 
@@ -142,30 +143,34 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_IO_NO_SIGNAL 4U
 
 /*
- * Leave out what is not there.  Not together with VMMEM_IO_MESSAGE, not for
- * slices, and not in a signal handler.
+ * Leave out memory that has no page.  Not together with VMMEM_IO_MESSAGE, not
+ * for slices, and not in a signal handler.
  *
  * A _to_fd function reads only memory that has a page, as
  * vmmem_collection_next_populated() of vmmem/residency.h finds it, so that it
- * makes none.  The rest is zero: a regular file gets holes there, in place of
- * whatever it had; where there are no holes - a pipe, a device, a file opened
+ * makes no page.  The rest is zero: a regular file gets holes there, in place
+ * of its bytes; where there are no holes - a pipe, a device, a file opened
  * with O_APPEND, a file system without them - zeroes are written.  The file
  * then has all 'len' bytes, also if they end in a hole.  With VMMEM_IO_SOME a
  * transfer to anything else than a file, or to one with O_APPEND, ends with
  * VMMEM_EPARTIAL where data ends and zeroes begin, or the other way round.
  *
- * A _from_fd function makes no memory for the holes of a regular file: what has
- * a page there is zeroed, and what has none is zero.  From anything else all is
- * read.
+ * A _from_fd function makes no memory for the holes of a regular file: memory
+ * that has a page there is zeroed, and memory without a page is zero.  From any
+ * other descriptor all bytes are read.
  *
- * 'ret_done' counts what was left out.  Through an iommu nothing is.  More
+ * 'ret_done' also counts the bytes left out.  Through an iommu none are.  More
  * codes: what vmmem_collection_next_populated() returned, and -errno from
  * fstat(2), fcntl(2), lseek(2) or fallocate(2).
  */
 #define VMMEM_IO_SPARSE 8U
 
-/* A file offset: where the file or stream stands, which then moves on. */
-#define VMMEM_IO_POSITION 0xffffffffffffffffULL
+/*
+ * A file offset: the position of the file or stream, which then moves on.  No
+ * offset of a file is as high, and no failed call returns it: the -1 of a
+ * lseek(2), and every negative errno, are VMMEM_EFILERANGE.
+ */
+#define VMMEM_IO_POSITION 0x8000000000000000ULL
 
 /* A length: to the end of the chain. */
 #define VMMEM_IO_REST 0xffffffffffffffffULL
@@ -189,13 +194,13 @@ vmmem_collection_to_fd(const struct vmmem_collection *collection, uint64_t gpa,
 /*
  * vmmem_collection_ranges_from_fd() reads to the bytes [skip, skip + len) of a
  * chain of 'count' ranges, filling each range before the next; for example the
- * buffers of a virtqueue's descriptors.  With VMMEM_IO_REST it is all that
- * follows 'skip'.  Ranges of no bytes, and the bytes before and behind, are not
+ * buffers of a virtqueue's descriptors.  With VMMEM_IO_REST it is all bytes
+ * after 'skip'.  Ranges of no bytes, and the bytes before and behind, are not
  * looked at.
  *
  * 'ret_bad', which may be NULL, gets the guest address of the first byte that
- * was not moved, with a code that is about the guest's memory.  Codes about the
- * descriptor may write it too; then it means nothing.
+ * was not moved, with a code that is about the guest's memory.  With a code
+ * about the descriptor it may be written too, and then means nothing.
  *
  * More codes:
  *   VMMEM_EOUTOFRANGE  the chain has less than 'skip', or 'skip' + 'len', bytes

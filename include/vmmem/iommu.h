@@ -50,7 +50,7 @@ VMMEM_BEGIN_DECLS
 
 struct vmmem_iommu;
 
-/* What a miss handler may return beside 0 and negative codes. */
+/* A miss handler may return this beside 0 and negative codes. */
 #define VMMEM_IOMMU_LATER 1
 
 /* A flag of the options: misses are put into a queue, and nobody is called. */
@@ -60,7 +60,7 @@ struct vmmem_iommu;
 #define VMMEM_IOMMU_MISSES_MAX 4096
 #define VMMEM_IOMMU_MISSES_DEFAULT 256
 
-/* What an iommu does; zero and NULL are good for all that is not needed. */
+/* Options of an iommu; zero and NULL are good for all of them. */
 struct vmmem_iommu_options {
 	/* sizeof(struct vmmem_iommu_options) */
 	size_t size;
@@ -263,7 +263,7 @@ struct vmmem_bitmap *vmmem_iommu_log(const struct vmmem_iommu *iommu,
  *                    as for accesses, if there is no handler, or if the
  *                    handler returned 0 many times and mapped nothing
  *   VMMEM_ECALLBACK  the handler returned a positive value of no meaning
- *   VMMEM_EWRAPS     all is there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EWRAPS     all is there up to 2^64 - 1, and the range is longer
  *   VMMEM_EARGUMENT  'iommu' is NULL, or 'access' has an unknown bit
  *   VMMEM_ETIMEOUT   an answer has not come in time
  *   -errno           what futex(2) said

@@ -46,7 +46,7 @@ struct vmmem_iotlb;
 /* The greatest capacity: above that, what is mapped is no cache's work. */
 #define VMMEM_IOTLB_CAPACITY_MAX 1048576
 
-/* What a piece of a look-up is. */
+/* The kinds of a piece of a look-up. */
 #define VMMEM_IOTLB_HIT 0    /* mapped, and permits the access */
 #define VMMEM_IOTLB_MISS 1   /* not mapped */
 #define VMMEM_IOTLB_DENIED 2 /* mapped, but does not permit the access */
@@ -66,7 +66,7 @@ struct vmmem_iotlb_piece {
 	uint64_t reserved[3];
 };
 
-/* What an iotlb has as many entries as, unless the options say otherwise. */
+/* The most entries of an iotlb, unless the options say otherwise. */
 #define VMMEM_IOTLB_CAPACITY_DEFAULT 4096
 
 /* No entry is evicted: a change that needs more room is VMMEM_ENOROOM. */
@@ -184,8 +184,8 @@ void vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb);
  * Returns 0 if all pieces are hits and are stored, or
  *   VMMEM_EIOMMUMISS  a piece is a miss
  *   VMMEM_EDENIED     none is a miss, but one is denied
- *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1, but the range goes on
- *   VMMEM_ENOROOM     all pieces are hits, but there are more than 'capacity'
+ *   VMMEM_EWRAPS      all pieces are hits up to 2^64 - 1; the range is longer
+ *   VMMEM_ENOROOM     all pieces are hits, and there are more than 'capacity'
  *   VMMEM_EARGUMENT   'iotlb' or 'ret_count' is NULL, 'ret_pieces' is NULL and
  *                     'capacity' is not 0, or 'access' has an unknown bit
  */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * vmmem/iovec.h - guest memory as struct iovec, for readv(2), sendmsg(2),
- * io_uring and whatever else takes host addresses, without a copy.
+ * io_uring and other interfaces that take host addresses, without a copy.
  *
  * A chain is an array of ranges, such as the buffers of a virtqueue's
  * descriptors.  Members of no bytes are skipped and their addresses not looked
  * at.  Pieces that follow one another in the host are joined, also where they
  * come from different regions or members of the chain; so the array may be
- * much shorter than the chain, but a range that runs through several regions
- * may also take more than one element.
+ * much shorter than the chain.  A range that runs through several regions may
+ * also take more than one element.
  *
  * The addresses are good as long as the caller's reference to the collection,
- * or the slices: whoever lets the kernel or a device use them keeps that
- * reference until it is done.  Nothing that is written through them is marked
- * as dirty: afterwards, and before anybody is told of the data, one call of a
- * _mark function marks the chain.
+ * or the slices.  A caller that lets the kernel or a device use them keeps that
+ * reference until the kernel or the device is done.  Writes through them are
+ * not marked as dirty: afterwards, and before it tells anybody of the data, the
+ * caller marks the chain by one call of a _mark function.
  *
  * There are two ways.  Where a collection is translated (vmmem/iommu.h), or has
  * memory that is mapped on demand, only the second one is right:
@@ -22,8 +22,8 @@
  *               vmmem_collection_mark_ranges()
  *   by slices   vmmem_collection_slice_list(), vmmem_slice_list_iovec(), then
  *               vmmem_slice_list_mark() and vmmem_slice_list_release()
- * A translation may go before the transfer ends.  A slice keeps the place in
- * the log of what it leads to, so its bytes are marked where they were written.
+ * A translation may be removed before the transfer ends.  A slice keeps the
+ * place of its bytes in the log, so they are marked where they were written.
  * Memory that is mapped on demand has no address that could be handed out
  * without acquiring it: vmmem_collection_iovec() returns VMMEM_ENOHOST.
  *
@@ -41,7 +41,7 @@
 
 VMMEM_BEGIN_DECLS
 
-/* That of <sys/uio.h>, which the caller includes. */
+/* The struct of <sys/uio.h>, which the caller includes. */
 struct iovec;
 
 /*
@@ -124,7 +124,7 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 void vmmem_slice_list_release(struct vmmem_slice *slices, size_t count);
 
 /*
- * vmmem_slice_list_iovec() is the same for a chain of 'count' slices.
+ * vmmem_slice_list_iovec() is vmmem_collection_iovec() for 'count' slices.
  *
  * Returns 0, or
  *   VMMEM_ENOROOM    more than 'capacity' elements are needed
@@ -140,12 +140,13 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 /*
  * vmmem_collection_mark() marks the guest's [gpa, gpa + len) as written, in
  * each region that logs writes: for callers that write through host addresses,
- * after they have written.  What is mapped is marked, also if some of it is not.
- * Permissions are not looked at.
+ * after they have written.  It marks every mapped byte of the range, also if
+ * other bytes of it are not mapped.  Permissions are not looked at.
  *
  * Through an iommu, [gpa, gpa + len) leads where it leads now, which need not
- * be where the caller has written; so callers mark slices instead.  Nobody is
- * asked for a translation that is gone.  A log by iova needs none.
+ * be where the caller has written; so callers mark slices instead.  The miss
+ * handler is not asked for a translation that is gone.  A log by iova needs no
+ * translation.
  *
  * Returns 0, or
  *   VMMEM_EIOMMUMISS  a byte of the range has no translation: it is not marked
@@ -157,9 +158,9 @@ int vmmem_collection_mark(const struct vmmem_collection *collection,
 			  uint64_t gpa, uint64_t len);
 
 /*
- * vmmem_collection_mark_ranges() marks the first 'len' bytes of a chain: as
- * many as a device has said that it has written, or all if it failed and may
- * have written any.
+ * vmmem_collection_mark_ranges() marks the first 'len' bytes of a chain: the
+ * number that a device says it has written, or all if it failed and may have
+ * written any.
  *
  * Returns 0, what vmmem_collection_mark() returns for the first member where
  * that fails, or
@@ -171,7 +172,7 @@ int vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
 				 size_t count, uint64_t len);
 
 /*
- * vmmem_slice_list_mark() is the same for a chain of 'count' slices.
+ * vmmem_slice_list_mark() marks the first 'len' bytes of a chain of slices.
  *
  * Returns 0, or
  *   VMMEM_EOUTOFRANGE  the chain has less than 'len' bytes; all are marked

@@ -327,9 +327,11 @@ VMMEM_NODISCARD int vmmem_kvm_log_stop(struct vmmem_kvm *kvm,
  * vmmem_kvm_log_collect() marks in the regions' bitmaps what vCPUs wrote since
  * the last time to 'region', through whichever alias; NULL for all regions.
  * With rings it is always all.  A mark may be one page too many, and with
- * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  If KVM lost what
- * was in a ring, which it should not, all pages are marked, this time and from
- * then on.  Allocates nothing.
+ * VMMEM_KVM_LOG_ALL_SET the first ones are; none is missing.  Until the first
+ * collect KVM does not watch those pages, so all that was read before it counts
+ * as written since: collect once before the first page is sent, not after, or
+ * all is sent twice.  If KVM lost what was in a ring, which it should not, all
+ * pages are marked, this time and from then on.  Allocates nothing.
  *
  * With rings, also call it when a vCPU ends with KVM_EXIT_DIRTY_RING_FULL; and
  * for the last time after all vCPUs have left KVM_RUN.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/listener.h - being told what changes in a space, and having a say.
+ * vmmem/listener.h - callbacks that are told each change of a space's map, and
+ * may refuse it.
  *
  * A listener keeps something in step with a space's map: the memory slots of a
- * virtual machine, what an IOMMU may reach, what a device process was sent.  A
+ * virtual machine, the mappings of an IOMMU, the table of a device process.  A
  * writer tells it the difference between two maps, before the new map is
  * published:
  *
@@ -32,12 +33,13 @@
  *
  * Beside changes of the map, a listener is told what vmmem_space_discard()
  * gives back to the system, so that a listener whose device has pinned those
- * pages can let go of them or object.  'discarding' comes before the bytes go,
- * for each region's part of the range, from the highest priority to the lowest.
- * discarding returns 0, or refuses with a negative code, which becomes the code
- * of the discard; then no byte goes.  Each listener whose 'discarding' returned
- * 0 then gets 'discarded' with the result, from the lowest priority to the
- * highest.  If the result is not 0, a part of the range may have been discarded.
+ * pages can unpin them or refuse.  'discarding' is called before the bytes are
+ * discarded, for each region's part of the range, from the highest priority to
+ * the lowest.  It returns 0, or refuses with a negative code, which becomes the
+ * code of the discard; then no byte is discarded.  Each listener whose
+ * 'discarding' returned 0 then gets 'discarded' with the result, from the
+ * lowest priority to the highest.  If the result is not 0, a part of the range
+ * may have been discarded.
  *
  * Of vmmem_space_convert() (vmmem/private.h) a listener is told in the same way:
  * 'converting' for each region's part of the range, from the highest priority to

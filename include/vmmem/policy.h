@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/policy.h - how the memory of a region is to be had, and what the
+ * vmmem/policy.h - how the library gets the memory of a region, and what the
  * system really gave.
  *
  * A policy gathers settings for memory that the library maps: anonymous,
  * memfd and file regions.  vmmem_region_builder_set_policy() copies them to a
  * builder, so one policy serves any number of regions.  Setters never fail,
  * and do nothing on a NULL policy; vmmem_region_builder_build() checks all of
- * it.  What cannot be had is a code of build, and then nothing stays mapped:
- * never a region with less than was asked for.
+ * it.  If the system does not give what a setting asks for, build returns a
+ * code and nothing stays mapped: no region has less than was asked for.
  *
  * A policy belongs to one thread at a time.
  *
@@ -29,7 +29,7 @@ struct vmmem_region;
 #define VMMEM_SEAL_SHRINK 2U	    /* it does not get shorter */
 #define VMMEM_SEAL_GROW 4U	    /* it does not get longer */
 #define VMMEM_SEAL_WRITE 8U	    /* its bytes do not change */
-#define VMMEM_SEAL_FUTURE_WRITE 16U /* only who mapped it before may write */
+#define VMMEM_SEAL_FUTURE_WRITE 16U /* only older mappings may write */
 #define VMMEM_SEAL_EXEC 32U	    /* its executable bits do not change */
 
 /* Transparent huge pages: vmmem_policy_set_thp(). */
@@ -37,7 +37,7 @@ struct vmmem_region;
 #define VMMEM_THP_YES 1	    /* wanted: MADV_HUGEPAGE */
 #define VMMEM_THP_NO 2	    /* not wanted: MADV_NOHUGEPAGE */
 
-/* Where pages are taken from: vmmem_policy_set_numa(). */
+/* The nodes that pages are taken from: vmmem_policy_set_numa(). */
 #define VMMEM_NUMA_DEFAULT 0	/* as the thread does that touches them */
 #define VMMEM_NUMA_BIND 1	/* from these nodes only */
 #define VMMEM_NUMA_PREFERRED 2	/* from these nodes while they have any */
@@ -46,7 +46,7 @@ struct vmmem_region;
 /* A node's number is below this. */
 #define VMMEM_NUMA_NODES_MAX 1024
 
-/* Whether memory is put by beforehand: vmmem_policy_set_reserve(). */
+/* Whether the build reserves memory: vmmem_policy_set_reserve(). */
 #define VMMEM_RESERVE_DEFAULT 0 /* of the huge page pool yes, else no */
 #define VMMEM_RESERVE_NO 1
 #define VMMEM_RESERVE_YES 2
@@ -74,8 +74,8 @@ struct vmmem_policy *vmmem_policy_free(struct vmmem_policy *policy);
 /*
  * vmmem_policy_set_seals() sets the seals of a memfd, a set of VMMEM_SEAL_...
  * without VMMEM_SEAL_WRITE, which no memory of a guest can have.  Default:
- * SHRINK, GROW and SEAL.  With FUTURE_WRITE whoever gets the descriptor can
- * read only; but then nothing can be discarded either.
+ * SHRINK, GROW and SEAL.  With FUTURE_WRITE a process that gets the descriptor
+ * can read only; nothing can be discarded then, either.
  *
  * On Linux 6.3 and later a memfd has EXEC in any case, and no executable bits.
  * To ask for it makes an older system refuse (VMMEM_ENOSUPPORT).
@@ -83,9 +83,10 @@ struct vmmem_policy *vmmem_policy_free(struct vmmem_policy *policy);
 void vmmem_policy_set_seals(struct vmmem_policy *policy, uint32_t seals);
 
 /*
- * vmmem_policy_set_thp() sets one of VMMEM_THP_....  YES is advice: which pages
- * became huge, vmmem_region_residency() tells.  Except with NO, the addresses
- * agree as huge pages need it: see vmmem_policy_set_alignment().
+ * vmmem_policy_set_thp() sets one of VMMEM_THP_....  YES is advice:
+ * vmmem_region_residency() tells how many bytes became huge pages.  Except with
+ * NO, the addresses agree as huge pages need it: see
+ * vmmem_policy_set_alignment().
  */
 void vmmem_policy_set_thp(struct vmmem_policy *policy, uint32_t thp);
 
@@ -100,11 +101,11 @@ void vmmem_policy_set_numa(struct vmmem_policy *policy, uint32_t mode,
 			   const uint32_t *nodes, size_t count);
 
 /*
- * vmmem_policy_set_reserve() sets one of VMMEM_RESERVE_....  YES puts by: huge
- * pages of the pool; blocks of a memfd, or of a regular file that is mapped
- * shared (fallocate(2)); for private memory, what the system's overcommit
- * accounting counts.  NO leaves a shortage to when the page is touched: then it
- * is a signal.
+ * vmmem_policy_set_reserve() sets one of VMMEM_RESERVE_....  YES reserves
+ * memory when the region is built: huge pages of the pool; blocks of a memfd,
+ * or of a regular file that is mapped shared (fallocate(2)); for private
+ * memory, what the system's overcommit accounting counts.  With NO a shortage
+ * is found when a page is touched: then it is a signal.
  */
 void vmmem_policy_set_reserve(struct vmmem_policy *policy, uint32_t reserve);
 
@@ -114,21 +115,22 @@ void vmmem_policy_set_lock(struct vmmem_policy *policy, uint32_t lock);
 /*
  * vmmem_policy_set_guard() puts at least 'bytes' bytes that nobody can access
  * before and after the region's pages; 0, the default, for none.  Rounded up
- * to whole pages.  What lies between a region's last byte and the end of its
- * last page is no guard.
+ * to whole pages.  The bytes between a region's last byte and the end of its
+ * last page are no guard.
  */
 void vmmem_policy_set_guard(struct vmmem_policy *policy, uint64_t bytes);
 
 /*
- * vmmem_policy_set_alignment() has guest and host address agree modulo
- * 'bytes', a power of two; 0, the default, for the usual.  A hypervisor maps
- * huge pages to the guest only where they agree modulo that page size.
+ * vmmem_policy_set_alignment() makes guest and host address agree modulo
+ * 'bytes', a power of two; 0 for the default.  A hypervisor maps huge pages to
+ * the guest only where the two agree modulo that page size.
  *
- * The usual is 16; and, without a policy too, the size of transparent huge pages
- * (2 MiB where pages have 4 KiB) if one fits the region, the region begins with
- * a page, and neither huge pages of the pool nor VMMEM_THP_NO are asked for.  In
- * a memfd of the library's the offsets then agree as well, so that the file may
- * be longer than the region, by less than a huge page that is never touched.
+ * The default is 16; and, without a policy too, the size of transparent huge
+ * pages (2 MiB where pages have 4 KiB) if one fits the region, the region
+ * begins with a page, and neither huge pages of the pool nor VMMEM_THP_NO are
+ * asked for.  In a memfd of the library's the offsets then agree as well, so
+ * that the file may be longer than the region, by less than a huge page that is
+ * never touched.
  */
 void vmmem_policy_set_alignment(struct vmmem_policy *policy, uint64_t bytes);
 
@@ -140,16 +142,17 @@ void vmmem_policy_set_dont_dump(struct vmmem_policy *policy, int dont_dump);
 
 /*
  * vmmem_policy_set_dont_fork() keeps the memory from children if 'dont_fork'
- * is not 0.  A child must not access the region; it may unref it, and what it
- * has mapped in that place stays.
+ * is not 0.  A child must not access the region; it may unref it, and its own
+ * mappings in that place stay.
  */
 void vmmem_policy_set_dont_fork(struct vmmem_policy *policy, int dont_fork);
 
 /*
- * vmmem_policy_set_prefault() has all pages made while the region is built, by
- * 'threads' threads of which the caller's is one; 0, the default, for none.  A
- * page that cannot be had is a code of build.  The threads run nothing of the
- * caller's, have all signals blocked, and are gone when build returns.
+ * vmmem_policy_set_prefault() makes all pages while the region is built, by
+ * 'threads' threads of which the caller's is one; 0, the default, for none.  If
+ * the system has no page to give, build returns a code.  The threads run no
+ * code of the caller's, have all signals blocked, and are gone when build
+ * returns.
  */
 void vmmem_policy_set_prefault(struct vmmem_policy *policy, uint32_t threads);
 
@@ -192,10 +195,10 @@ struct vmmem_policy_report {
 
 /*
  * vmmem_region_policy_report() stores what 'region' was given.  An alias answers for
- * its target, but for the alignment.  Of external memory and custom regions
+ * its target, except for the alignment.  Of external memory and custom regions
  * only 'page_size', 'alignment', 'nodes' and 'numa' are known.  Without a host
- * address 'alignment' is 0; where they agree in all 64 bits it is 2^63.  A
- * system without NUMA says VMMEM_NUMA_DEFAULT.
+ * address 'alignment' is 0; where guest and host address agree in all 64 bits
+ * it is 2^63.  On a system without NUMA 'numa' is VMMEM_NUMA_DEFAULT.
  *
  * Any thread that holds a reference.  Makes system calls.
  *

@@ -2,14 +2,14 @@
 /*
  * vmmem/reader_access.h - an access to a space's current map in one call.
  *
- * Each function is the one of vmmem/access.h or vmmem/atomic.h with
- * vmmem_collection_ in the place of vmmem_reader_, made on the map that
- * vmmem_reader_enter() gives, between that and vmmem_reader_leave(): see
- * there for what it does and returns.  Within a section of the reader it is
- * made on the section's map.  A NULL reader is VMMEM_EARGUMENT.
+ * Each function vmmem_reader_X() does what vmmem_collection_X() of
+ * vmmem/access.h or vmmem/atomic.h does, on the space's current map: it is a
+ * section of its own, from vmmem_reader_enter() to vmmem_reader_leave().
+ * Within a section of the reader it uses the section's map.  A NULL reader is
+ * VMMEM_EARGUMENT.
  *
- * As a section of its own each call sees the current map, old or new.  What
- * takes several accesses to make sense takes the map once for all of them.
+ * Two calls outside of a section may see two different maps.  A caller whose
+ * accesses belong together makes one section around all of them.
  *
  * The thread that uses the reader.  No lock is taken, nothing is allocated and
  * nobody is waited for.
@@ -26,7 +26,7 @@ VMMEM_BEGIN_DECLS
 
 /*
  * vmmem_reader_read() and the others of this group move bytes, as the functions
- * of vmmem/access.h do that are called so.
+ * of vmmem/access.h with the same endings do.
  */
 VMMEM_NODISCARD int vmmem_reader_read(struct vmmem_reader *reader, uint64_t gpa,
 				      void *buf, size_t len, size_t *ret_done);

@@ -32,7 +32,7 @@ VMMEM_BEGIN_DECLS
 struct vmmem_bitmap;
 struct vmmem_region;
 
-/* What backs a region: vmmem_region_kind(). */
+/* The backing of a region: vmmem_region_kind(). */
 #define VMMEM_REGION_ANONYMOUS 1 /* private zeroed memory of this process */
 #define VMMEM_REGION_MEMFD 2	 /* zeroed memory shared by a sealed memfd */
 #define VMMEM_REGION_FILE 3	 /* part of a file or memfd of the caller */
@@ -48,22 +48,22 @@ struct vmmem_region;
 #define VMMEM_PROT_WRITE 2U
 #define VMMEM_PROT_EXEC 4U
 
-/* What a region is to the guest: vmmem_region_builder_set_role(). */
+/* The role of a region for the guest: vmmem_region_builder_set_role(). */
 #define VMMEM_ROLE_RAM 1U
 #define VMMEM_ROLE_ROM 2U
 #define VMMEM_ROLE_DEVICE 3U
 #define VMMEM_ROLE_PMEM 4U     /* persistent memory: an NVDIMM */
-#define VMMEM_ROLE_RESERVED 5U /* for nobody: firmware's, or a hole's */
+#define VMMEM_ROLE_RESERVED 5U /* not usable: a hole, or the firmware's */
 
-/* The guest node of what belongs to none. */
+/* The guest node of a region that belongs to no node. */
 #define VMMEM_GUEST_NODE_NONE 0xffffffffU
 
 /* How a file is mapped: vmmem_region_builder_set_file(). */
-#define VMMEM_FILE_PRIVATE 1U /* what is written stays in this process */
-#define VMMEM_FILE_SYNC 2U    /* of persistent memory: MAP_SYNC, or refused */
+#define VMMEM_FILE_PRIVATE 1U /* writes stay in this process */
+#define VMMEM_FILE_SYNC 2U    /* MAP_SYNC: only for persistent memory */
 
 /* Whether huge pages back a region: vmmem_region_huge_pages(). */
-#define VMMEM_HUGE_PAGES_UNKNOWN 0 /* nobody said, and it cannot be found out */
+#define VMMEM_HUGE_PAGES_UNKNOWN 0 /* not stated, and cannot be found out */
 #define VMMEM_HUGE_PAGES_NO 1
 #define VMMEM_HUGE_PAGES_YES 2
 
@@ -73,12 +73,12 @@ struct vmmem_region;
 /* The longest name of a region, in bytes, without the final zero byte. */
 #define VMMEM_REGION_NAME_MAX 63
 
-/* What is special about an access: struct vmmem_access_info. */
+/* Properties of an access: struct vmmem_access_info. */
 #define VMMEM_ACCESS_DEBUG 1U	 /* of a debugger: read-only memory, too */
 #define VMMEM_ACCESS_RAM_ONLY 2U /* no callback is ever called for it */
 
 /*
- * struct vmmem_access_info says of an access what its range does not.  The
+ * struct vmmem_access_info describes an access beyond its range.  The
  * caller sets 'size' to sizeof(struct vmmem_access_info); in a callback it is
  * that of the library.  Members are only ever added at the end.  Since: 0.9.
  */
@@ -86,9 +86,9 @@ struct vmmem_access_info {
 	size_t size;
 	uint32_t flags; /* VMMEM_ACCESS_... */
 	/*
-	 * Who asks, for the region's callbacks alone: a number that the caller
-	 * and they agree on, say of a vCPU or of a PCI function.  0 if nothing
-	 * was said.
+	 * The requester: a number for the region's callbacks alone.  The
+	 * caller and the callbacks agree on its meaning, say a vCPU or a PCI
+	 * function.  0: not stated.
 	 */
 	uint32_t requester;
 };
@@ -112,7 +112,7 @@ struct vmmem_region_ops {
 	 * accessible there until destroy(), and then every access goes there
 	 * and read() and write() are never called.  Returns VMMEM_ENOHOST if
 	 * there is no such address; the region is then reached by read() and
-	 * write().  Any other failure is that of making the region.
+	 * write().  With any other code, making the region fails with it.
 	 */
 	int (*host)(void *opaque, void **ret_host);
 
@@ -121,8 +121,8 @@ struct vmmem_region_ops {
 	 * another domain, encrypted or remote memory.  Makes the bytes
 	 * [offset, offset + len) of the region accessible for 'access', a set
 	 * of VMMEM_PROT_READ and VMMEM_PROT_WRITE, and stores the host address
-	 * of the first.  It agrees with its guest address modulo 16.  'len' is
-	 * not 0 and the range lies within the region.  The bytes stay
+	 * of the first, which agrees with its guest address modulo 16.  'len'
+	 * is not 0 and the range lies within the region.  The bytes stay
 	 * accessible until release().
 	 */
 	int (*acquire)(void *opaque, uint64_t offset, uint64_t len,
@@ -195,8 +195,8 @@ vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,
  * with other processes, readable and writable.  It is backed by a new memfd
  * that is sealed against shrinking and growing, so no peer that gets the
  * descriptor (vmmem_region_file()) can take the memory away; and on Linux 6.3
- * and later against being executed as a file.  Its bytes begin at the offset
- * that vmmem_region_file() tells.
+ * and later against being executed as a file.  The region begins at the file
+ * offset that vmmem_region_file() stores.
  *
  * Ownership, threads and codes as for vmmem_region_new_anonymous(), and
  *   -errno  what memfd_create(2), ftruncate(2) or fcntl(2) said: -EFBIG if
@@ -217,7 +217,7 @@ vmmem_region_new_memfd(uint64_t gpa, uint64_t len,
  *
  * A file that is cut short later takes the memory away from under the region,
  * and touching it raises SIGBUS (vmmem/fault.h is about surviving that);
- * a memfd with F_SEAL_SHRINK cannot be.
+ * a memfd with F_SEAL_SHRINK cannot be cut short.
  *
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
@@ -239,7 +239,7 @@ vmmem_region_new_file(uint64_t gpa, uint64_t len, int fd, uint64_t offset,
  * vmmem_region_new_external() makes a region of memory that the caller has:
  * 'len' bytes at 'host', readable and writable, which must stay so until the
  * region's last reference is gone.  The library never unmaps them.
- * vmmem_region_builder_set_external() can have the owner told of that moment.
+ * vmmem_region_builder_set_external() takes a callback for that moment.
  *
  * Ownership and threads as for vmmem_region_new_anonymous().
  *
@@ -258,7 +258,7 @@ vmmem_region_new_external(uint64_t gpa, uint64_t len, void *host,
  * vmmem_region_new_alias() makes a region whose bytes are those of 'target',
  * [offset, offset + len) of it, at another guest address.  It permits what
  * 'target' permits, and holds a reference to the region that has the bytes:
- * an alias of an alias is an alias of what stands behind both.
+ * an alias of an alias is an alias of the region that is behind both.
  *
  * Ownership and threads as for vmmem_region_new_anonymous(); the caller keeps
  * its reference to 'target'.
@@ -309,15 +309,16 @@ struct vmmem_region *vmmem_region_ref(struct vmmem_region *region);
 
 /*
  * vmmem_region_unref() drops one reference and returns NULL.  With the last
- * one the memory is unmapped, the file closed, and the owners of the memory and
- * of the cookies are told.  NULL is a no-op.  Any thread; the last drop makes
- * system calls and may call back.
+ * one the memory is unmapped, the file closed, and the callbacks of the owners
+ * of the memory and of the cookies are called.  NULL is a no-op.  Any thread;
+ * the last drop makes system calls.
  */
 struct vmmem_region *vmmem_region_unref(struct vmmem_region *region);
 
 /*
- * The queries below only read what never changes: any thread that holds a
- * reference, also in a signal handler.  A NULL region answers 0 or NULL.
+ * The queries below only read members that never change: any thread that holds
+ * a reference, also in a signal handler.  For a NULL region they return 0 or
+ * NULL.
  */
 
 /* vmmem_region_start() returns the guest address of the first byte. */
@@ -333,8 +334,8 @@ uint64_t vmmem_region_len(const struct vmmem_region *region);
 uint32_t vmmem_region_kind(const struct vmmem_region *region);
 
 /*
- * vmmem_region_role() returns one of VMMEM_ROLE_...: what the region is to the
- * guest, where the kind is what backs it.  0 for NULL.  Since: 0.9.
+ * vmmem_region_role() returns one of VMMEM_ROLE_...: the region's role for the
+ * guest; its kind is the backing.  0 for NULL.  Since: 0.9.
  */
 uint32_t vmmem_region_role(const struct vmmem_region *region);
 
@@ -352,17 +353,16 @@ uint32_t vmmem_region_protection(const struct vmmem_region *region);
 
 /*
  * vmmem_region_file_flags() returns how the region's file is mapped, a set of
- * VMMEM_FILE_...; 0 for every kind except a file.  An alias answers for its
- * target.  Since: 0.9.
+ * VMMEM_FILE_...; 0 for every kind except a file.  For an alias it returns the
+ * flags of its target.  Since: 0.9.
  */
 uint32_t vmmem_region_file_flags(const struct vmmem_region *region);
 
 /*
  * vmmem_region_huge_pages() returns VMMEM_HUGE_PAGES_YES if the memory is mapped
  * from the huge page pool (hugetlb), VMMEM_HUGE_PAGES_NO if it is known not to be,
- * else VMMEM_HUGE_PAGES_UNKNOWN: external memory whose owner said nothing, files
- * that are devices, custom regions.  Transparent huge pages are not told by
- * this.
+ * else VMMEM_HUGE_PAGES_UNKNOWN: external memory whose owner did not state it,
+ * files that are devices, custom regions.  Transparent huge pages do not count.
  */
 uint32_t vmmem_region_huge_pages(const struct vmmem_region *region);
 
@@ -376,9 +376,9 @@ uint64_t vmmem_region_page_size(const struct vmmem_region *region);
  * vmmem_region_host_address() stores the host address of the byte at
  * 'offset', and how many bytes of the region lie there from 'offset' on,
  * which is never 0.  The pointer is good while the caller holds a reference.
- * It may be written through only if the region permits writing; and nothing
- * that is written through it is noted as dirty.  Of a region with a guest_memfd
- * (vmmem/private.h) it is that of the shared side, whichever side counts.
+ * The caller may write through it only if the region permits writing.  Writes
+ * through it are not marked in the bitmap.  Of a region with a guest_memfd
+ * (vmmem/private.h) it is the address of the shared side, whichever side counts.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region', 'ret_host' or 'ret_len' is NULL
@@ -394,9 +394,9 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  * 'buf', and vmmem_region_write() from 'buf', with callbacks or without, in no
  * collection or in any.  All or nothing, accesses, marks and 'ret_done' are
  * those of vmmem_collection_read() and vmmem_collection_write() (of
- * vmmem/access.h); where there is one access for an aligned 1, 2, 4 or 8
- * bytes, it is the guest address that is aligned.  'buf' may be NULL if 'len'
- * is 0.  For atomics and single values make a slice (vmmem/slice.h).
+ * vmmem/access.h).  The guest address decides whether 1, 2, 4 or 8 bytes are
+ * aligned, and so are one access.  'buf' may be NULL if 'len' is 0.  For other
+ * atomics make a slice (vmmem/slice.h).
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region' is NULL, or 'buf' is and 'len' is not 0
@@ -404,7 +404,7 @@ vmmem_region_host_address(const struct vmmem_region *region, uint64_t offset,
  *   VMMEM_EDENIED      the region does not permit it
  *   VMMEM_EPRIVATE     a byte of the range is private to the guest
  *   VMMEM_EGONE, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
- *                      as of the functions of a collection
+ *                      as vmmem/access.h says
  */
 VMMEM_NODISCARD int vmmem_region_read(const struct vmmem_region *region,
 				      uint64_t offset, void *buf, size_t len,
@@ -412,6 +412,44 @@ VMMEM_NODISCARD int vmmem_region_read(const struct vmmem_region *region,
 VMMEM_NODISCARD int vmmem_region_write(struct vmmem_region *region,
 				       uint64_t offset, const void *buf,
 				       size_t len, size_t *ret_done);
+
+/*
+ * vmmem_region_fill() sets each byte of [offset, offset + len) of the region to
+ * 'value'.  Accesses, marks and 'ret_done' are those of vmmem_collection_fill().
+ *
+ * Returns what vmmem_region_write() does.
+ */
+VMMEM_NODISCARD int vmmem_region_fill(struct vmmem_region *region,
+				      uint64_t offset, uint64_t len,
+				      uint8_t value, uint64_t *ret_done);
+
+/*
+ * vmmem_region_load() loads the value of 'size' bytes, 1, 2, 4 or 8, at 'offset'
+ * of the region, and vmmem_region_store() stores the low 'size' bytes of 'value'
+ * there: as one access, in the processor's byte order, with 'order' as of
+ * vmmem/atomic.h.  The guest address is a multiple of 'size'.
+ *
+ * Where there is no host address it is one call of read() or write() with 'size'
+ * bytes, or of acquire(): whether that is one access is up to the callback.  The
+ * order holds between its accesses and the caller's all the same.
+ *
+ * Returns 0, or the first that applies of
+ *   VMMEM_EARGUMENT    'region' or 'ret_value' is NULL, or the size is another
+ *   VMMEM_EORDER       the order is unknown, or not one that a load or a store
+ *                      can have
+ *   VMMEM_EOUTOFRANGE  the value reaches past the region's end
+ *   VMMEM_EMISALIGNED  the guest address is not a multiple of 'size'
+ *   VMMEM_EDENIED      the region does not permit it
+ *   VMMEM_EPRIVATE     a byte of the value is private to the guest
+ *   VMMEM_EGONE, VMMEM_ECALLBACK, VMMEM_ECONGRUENCE, what a callback returned
+ *                      as of vmmem_region_read()
+ */
+VMMEM_NODISCARD int vmmem_region_load(const struct vmmem_region *region,
+				      uint64_t offset, uint32_t size,
+				      int order, uint64_t *ret_value);
+VMMEM_NODISCARD int vmmem_region_store(struct vmmem_region *region,
+				       uint64_t offset, uint32_t size,
+				       int order, uint64_t value);
 
 /*
  * vmmem_region_file() stores a descriptor of the file behind the region, and
@@ -443,9 +481,9 @@ uint64_t vmmem_region_alias_offset(const struct vmmem_region *region);
 
 /*
  * vmmem_region_bitmap() returns the bitmap in which writes to the region are
- * marked; NULL if there is none.  An alias has its target's, or where that has
- * none may have its own.  The bitmap lives as long as the region: take a
- * reference to keep it.
+ * marked; NULL if there is none.  An alias has its target's bitmap; if the
+ * target has none, it may have its own.  The bitmap lives as long as the
+ * region: take a reference to keep it.
  */
 struct vmmem_bitmap *vmmem_region_bitmap(const struct vmmem_region *region);
 

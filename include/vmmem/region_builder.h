@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * vmmem/region_builder.h - everything that can be said of a region before it
+ * vmmem/region_builder.h - every setting of a region, given before the region
  * is made.
  *
  * A builder gathers settings; vmmem_region_builder_build() checks them as a
@@ -68,11 +68,11 @@ void vmmem_region_builder_set_memfd(struct vmmem_region_builder *builder);
  * the byte 'offset' on, which may be within a page: whole pages are mapped, and
  * the region shows its own bytes of them.  'flags' is 0, for a shared mapping,
  * or one of
- *   VMMEM_FILE_PRIVATE  what is written stays in this process, and the file is
- *                       as it was (MAP_PRIVATE)
- *   VMMEM_FILE_SYNC     what is written and flushed by the processor is in the
- *                       file, and survives: persistent memory (MAP_SYNC); a file
- *                       of anything else is -EOPNOTSUPP
+ *   VMMEM_FILE_PRIVATE  writes stay in this process, and the file does not
+ *                       change (MAP_PRIVATE)
+ *   VMMEM_FILE_SYNC     bytes that the processor has written and flushed are in
+ *                       the file, and survive (MAP_SYNC): for a file of
+ *                       persistent memory; for any other it is -EOPNOTSUPP
  *
  * 'fd' stays the caller's and must be open while building.  The library keeps a
  * descriptor of its own, one for all regions of a file that were built with
@@ -86,7 +86,7 @@ void vmmem_region_builder_set_file(struct vmmem_region_builder *builder,
  * vmmem_region_builder_set_external() backs the region with memory of the
  * caller, which begins at 'host', holds the region's length, and stays so
  * until the last reference is dropped.  Then release(opaque) is called once
- * for each region built, on the thread that drops; NULL if nobody need know.
+ * for each region built, on the thread that drops; NULL for no callback.
  * If building fails, 'release' is not called.
  */
 void vmmem_region_builder_set_external(struct vmmem_region_builder *builder,
@@ -113,31 +113,32 @@ void vmmem_region_builder_set_custom(struct vmmem_region_builder *builder,
 
 /*
  * vmmem_region_builder_set_protection() sets what the region permits, a set
- * of VMMEM_PROT_....  Default: read and write.  Memory that the library maps
- * is mapped so; of external memory, an alias or a custom region nothing is
- * changed except what access functions permit.
+ * of VMMEM_PROT_....  Default: read and write.  The library maps its own memory
+ * with this protection.  For external memory, an alias or a custom region the
+ * setting changes only what access functions permit.
  *
- * An alias permits what both this and its target do; where this is never set,
- * what its target does.  So to fill a ROM, build it writable and show the guest
- * an alias with VMMEM_PROT_READ, which is read-only whatever the target permits.
+ * An alias permits an access if this setting and its target both permit it;
+ * without this setting, it permits what its target permits.  So to fill a ROM,
+ * build it writable and show the guest an alias with VMMEM_PROT_READ, which is
+ * read-only whatever the target permits.
  */
 void vmmem_region_builder_set_protection(struct vmmem_region_builder *builder,
 					 uint32_t protection);
 
 /*
- * vmmem_region_builder_set_role() says what the region is to the guest, one of
- * VMMEM_ROLE_..., for those who make the guest's memory map, dump it or send it.
- * The library does nothing else with it.  Where it was never set, or is 0, an
- * alias has its target's, and all else is RAM.  Since: 0.9.
+ * vmmem_region_builder_set_role() sets the region's role for the guest, one of
+ * VMMEM_ROLE_..., for code that makes the guest's memory map, dumps the guest
+ * or sends it.  The library only keeps the role.  If it was never set, or is 0,
+ * an alias has its target's role, and any other region is RAM.  Since: 0.9.
  */
 void vmmem_region_builder_set_role(struct vmmem_region_builder *builder,
 				   uint32_t role);
 
 /*
  * vmmem_region_builder_set_guest_node() says to which NUMA node of the guest the
- * region belongs.  Where it was never set, or is VMMEM_GUEST_NODE_NONE, an alias
- * belongs where its target does.  The nodes of the host, from which memory is
- * had, are the policy's.  Since: 0.9.
+ * region belongs.  If it was never set, or is VMMEM_GUEST_NODE_NONE, an alias
+ * belongs where its target does.  The nodes of the host that memory is taken
+ * from are a setting of the policy.  Since: 0.9.
  */
 void vmmem_region_builder_set_guest_node(struct vmmem_region_builder *builder,
 					 uint32_t node);
@@ -148,9 +149,9 @@ void vmmem_region_builder_set_guest_node(struct vmmem_region_builder *builder,
  * of two above the page size that the system has; 0 for none, the default.
  * Memory is then mapped in whole huge pages, at a host address aligned to
  * them, and guest address modulo 'bytes' is up to the caller.  A file must be
- * on a hugetlbfs of that page size.  For external memory it is a statement of
- * its owner, taken as it is; an alias answers for its target and custom
- * regions have none.
+ * on a hugetlbfs of that page size.  For external memory the caller states the
+ * page size, and the library does not check it.  For an alias or a custom
+ * region a valid size has no effect.
  */
 void
 vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
@@ -159,9 +160,10 @@ vmmem_region_builder_set_huge_page_size(struct vmmem_region_builder *builder,
 /*
  * vmmem_region_builder_set_tracking() gives the region a bitmap of its own, in
  * pages of 'page_size' bytes, a power of two from 64 on; 0, the default, for
- * none.  Logging is off until somebody starts it: see vmmem/bitmap.h.  An alias
- * of a tracked region is tracked where that is, and takes no setting of its own;
- * one of an untracked region takes it, for what is written by this alias.
+ * none.  Logging is off until a caller starts it: see vmmem/bitmap.h.  An alias
+ * of a tracked region is tracked in its target's bitmap, and takes no setting
+ * of its own.  An alias of an untracked region takes one, for writes by this
+ * alias.
  */
 void
 vmmem_region_builder_set_tracking(struct vmmem_region_builder *builder,
@@ -202,32 +204,72 @@ void vmmem_region_builder_set_private(struct vmmem_region_builder *builder,
 				      int is_private);
 
 /*
- * vmmem_region_builder_set_policy() copies 'policy', which says how memory
- * that the library maps is to be had: see vmmem/policy.h.  NULL, the default,
- * for none.
+ * vmmem_region_builder_set_logging() has logging switched on while a region is
+ * built, if 'logging' is not 0, so that no write to it is missed however early;
+ * 0 is the default.  It takes tracking or a bitmap, or the target's of an alias.
+ * Each region built is one vmmem_bitmap_start_logging() of
+ * vmmem_region_bitmap(), which the caller takes back with
+ * vmmem_bitmap_stop_logging(), or never: a bitmap of its own goes with the
+ * region.  If building fails, the log is as it was.
+ */
+void
+vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
+				 int logging);
+
+/*
+ * vmmem_region_builder_set_like() sets all that 'region' was built with, to
+ * make another one: range, backing, protection, role, guest's node, huge page
+ * size, policy, tracking and name.  What differs is set afterwards; the range
+ * at least if both are to be in one map.  Nothing is set if 'region' is NULL.
+ *
+ *   anonymous, memfd  new memory, zeroed
+ *   file              the same bytes of the file, by the library's descriptor; an
+ *                     untrusted one without its rules, and a private one
+ *                     without what was written.  The builder holds a reference
+ *                     to 'region' until another backing is set or it is freed
+ *   alias             of the same target; the log is the target's, if it has one
+ *   external, custom  the library cannot make it again: the caller sets a backing
+ *                     afterwards, or build returns VMMEM_EARGUMENT
+ *
+ * A guest_memfd is not taken over, as its bytes are those of one region.
+ * Tracking is a new bitmap with the page size of the region's, also where that
+ * one was the caller's; logging is off.  Of the policy the progress callback is
+ * not copied, and the threads are as many as prefaulted.  The builder's cookies
+ * stay as they are, and those of 'region' are not copied.
+ */
+void
+vmmem_region_builder_set_like(struct vmmem_region_builder *builder,
+			      struct vmmem_region *region);
+
+/*
+ * vmmem_region_builder_set_policy() copies 'policy', which says how the library
+ * gets the memory that it maps: see vmmem/policy.h.  NULL, the default, for
+ * none.
  */
 void vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 				     const struct vmmem_policy *policy);
 
 /*
- * vmmem_region_builder_set_cookie() leaves a pointer with the region, to be had
- * by vmmem_region_cookie() with the same key.  'key' is an address that the
+ * vmmem_region_builder_set_cookie() leaves a pointer with the region, which
+ * vmmem_region_cookie() returns for the same key.  'key' is an address that the
  * caller's component has for itself, say of a static variable, so that several
- * components hang something on one region and none follows another's pointer.
- * The library never follows either.  A key that is set again has the new cookie;
- * with a NULL 'cookie' it has none.  At most VMMEM_REGION_COOKIES_MAX keys.
+ * components leave pointers with one region and none follows another's pointer.
+ * The library follows neither pointer.  A key that is set again has the new
+ * cookie; with a NULL 'cookie' it has none.  At most VMMEM_REGION_COOKIES_MAX
+ * keys.
  *
  * destroy(cookie), which may be NULL, is called once for each region built, when
- * nothing of that is left, whatever its kind: after the memory is unmapped, the
- * references to target and bitmap are dropped, and the owner of external memory
- * or of a custom region is told; in the order in which the keys were set.  So a
- * cookie that goes with several regions counts them.  If building fails, or
- * nothing is built, 'destroy' is not called: the caller still owns the cookie.
+ * nothing of the region is left, whatever its kind: after the memory is
+ * unmapped, the references to target and bitmap are dropped, and the callback
+ * of the owner of external memory or of a custom region has returned; in the
+ * order in which the keys were set.  So the owner of a cookie that several
+ * regions have counts the regions.  If building fails, or nothing is built,
+ * 'destroy' is not called: the caller still owns the cookie.
  *
  * It runs on the thread that drops the last reference.  While a space's maps hold
- * the region, that is a writer, or who calls vmmem_space_synchronize() or
- * vmmem_space_unref(), and never a reader.  It may be in the middle of an
- * update: 'destroy' must not call functions of that space.  Since: 0.9.
+ * the region, that is a writer, or a thread in vmmem_space_synchronize() or
+ * vmmem_space_unref(), and never a reader.  The thread may be in the middle of
+ * an update: 'destroy' must not call functions of that space.  Since: 0.9.
  */
 void vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
 				     const void *key, void *cookie,
@@ -255,7 +297,8 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                      one with a NULL key; a NULL target, host address or ops;
  *                      neither read
  *                      nor acquire callback; both tracking and a bitmap, or
- *                      either for an alias of a region that has one; a page
+ *                      either for an alias of a region that has one; logging
+ *                      without a bitmap; a page
  *                      size to track that is no power of two or below 64; a
  *                      policy for external memory, an alias or a custom region,
  *                      with seals for what is no memfd, with an unknown value,
@@ -286,11 +329,12 @@ void vmmem_region_builder_set_name(struct vmmem_region_builder *builder,
  *                      prefaulting (Linux 5.14), or allocation in that file
  *   VMMEM_ENONODE      the policy's nodes are not all there, or not for this
  *                      process
- *   VMMEM_ESHORTAGE    a page could not be had while prefaulting
+ *   VMMEM_ESHORTAGE    the system had no page to give while prefaulting
  *   what the policy's progress callback returned, if it canceled
  *   VMMEM_ESTRUCTSIZE, VMMEM_ESTRUCTNEWER, VMMEM_ECALLBACK
  *                       as vmmem_region_new_custom() says
- *   -errno              what the system said: see the vmmem_region_new_...()
+ *   -errno              what the system said: membarrier(2) where logging is
+ *                       switched on; and see the vmmem_region_new_...()
  *                       of the same kind; -ENOMEM also from the allocator, and
  *                       where the pool has too few free huge pages
  */

@@ -21,12 +21,12 @@
  *   VMMEM_EPRIVATE     a byte of the range is private to the guest by now
  *                      (vmmem/private.h)
  *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
- * On failure nothing is moved and no output is written; but VMMEM_EGONE may
- * come after bytes before were moved.
+ * On failure nothing is moved and no output is written, except with
+ * VMMEM_EGONE: bytes before the failure may have been moved.
  *
  * No access tears, as vmmem/access.h says: an aligned group of 1, 2, 4 or 8
- * bytes is one access, whatever function moves it.  Whatever is written is
- * marked in the region's bitmap while logging is on.  No function takes a lock
+ * bytes is one access, whatever function moves it.  Every write is marked in
+ * the region's bitmap while logging is on.  No function takes a lock
  * or allocates; all may run in a signal handler.
  *
  * <vmmem/inline.h> compiles the integer and atomic functions, and
@@ -51,7 +51,9 @@ VMMEM_BEGIN_DECLS
 /*
  * In 'access' of a slice: every access is a call of the library, from
  * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.  Slices
- * have it that are made while faults are caught (vmmem/fault.h).  Since: 0.9.
+ * have it that are made while faults are caught (vmmem/fault.h), and all slices
+ * of a regular file without F_SEAL_SHRINK, which somebody may cut short.
+ * Since: 0.9.
  */
 #define VMMEM_SLICE_CALL 0x40U
 
@@ -118,10 +120,10 @@ vmmem_region_slice(struct vmmem_region *region, uint64_t offset, uint64_t len,
  * vmmem_collection_slice() gives the slice of the guest's [gpa, gpa + len),
  * which must lie within one region.
  *
- * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
+ * Returns 0, what vmmem_region_slice() returns except VMMEM_EOUTOFRANGE, or
  *   VMMEM_EBADADDR  a byte of the range lies in no region
  *   VMMEM_EWRAPS    the range passes 2^64 and is mapped up to there
- *   VMMEM_ECROSS    the range is mapped, but not by one region alone
+ *   VMMEM_ECROSS    the range is mapped, by more than one region
  */
 VMMEM_NODISCARD int
 vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
@@ -143,7 +145,7 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
  *             vmmem_slice_release(&slice);
  *     }
  *
- * Returns 0, what vmmem_region_slice() returns but VMMEM_EOUTOFRANGE, or
+ * Returns 0, what vmmem_region_slice() returns except VMMEM_EOUTOFRANGE, or
  *   VMMEM_EBADADDR  the byte at 'gpa' lies in no region
  *   VMMEM_EWRAPS    the range passes 2^64 and is mapped up to there
  */
@@ -156,8 +158,8 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
  * vmmem_slice_from_host() gives a slice of the caller's own 'len' bytes at
  * 'host', for 'access': for a test of a device, or a bounce buffer that is to be
  * used as guest memory is.  It has no region and its 'gpa' is 0, which the caller
- * may change; nothing is ever logged.  Whether a value is aligned is told by its
- * host address.  The memory stays the caller's, and needs no release.
+ * may change; nothing is ever logged.  The host address of a value decides
+ * whether it is aligned.  The memory stays the caller's, and needs no release.
  *
  * Returns 0, or
  *   VMMEM_EWRAPS     the bytes pass the end of the address space
@@ -215,8 +217,8 @@ VMMEM_NODISCARD int vmmem_slice_split(const struct vmmem_slice *slice,
 				      struct vmmem_slice *ret_second);
 
 /*
- * vmmem_slice_mark() marks [offset, offset + len) as written if logging is on:
- * for those who write through 'host', after they have.
+ * vmmem_slice_mark() marks [offset, offset + len) as written if logging is on.
+ * A caller that writes through 'host' calls it after the write.
  */
 int vmmem_slice_mark(const struct vmmem_slice *slice, uint64_t offset,
 		     uint64_t len);
@@ -231,9 +233,10 @@ VMMEM_NODISCARD int vmmem_slice_write(const struct vmmem_slice *slice,
 				      size_t len);
 
 /*
- * vmmem_slice_read_some() copies what there is from 'offset' on, up to 'len'
- * bytes.  'ret_done', which may be NULL, gets the count with each code
- * except VMMEM_EARGUMENT.  VMMEM_EOUTOFRANGE says that less than 'len' was there.
+ * vmmem_slice_read_some() copies the bytes from 'offset' on, up to 'len' and
+ * to the slice's end.  'ret_done', which may be NULL, gets the count with each
+ * code except VMMEM_EARGUMENT.  VMMEM_EOUTOFRANGE: the slice had less than
+ * 'len'.
  */
 VMMEM_NODISCARD int vmmem_slice_read_some(const struct vmmem_slice *slice,
 					  uint64_t offset, void *buf,
@@ -252,8 +255,8 @@ VMMEM_NODISCARD int vmmem_slice_fill(const struct vmmem_slice *slice,
 /*
  * vmmem_slice_copy() copies 'len' bytes from one slice to another, or within
  * one.  They may overlap: the target ends up with what the source held before.
- * Two mappings of the same bytes at different host addresses are not known to
- * overlap; what is copied between those is not defined, within the target.
+ * The library does not know that two mappings of the same bytes at different
+ * host addresses overlap: the bytes of the target are then not defined.
  */
 VMMEM_NODISCARD int vmmem_slice_copy(const struct vmmem_slice *target,
 				     uint64_t target_offset,

@@ -2,8 +2,9 @@
 /*
  * vmmem/slice_atomic.h - atomic operations on a slice.
  *
- * They are those of vmmem/atomic.h, with an offset into the slice in place of
- * a guest address: see there for what each does and which orders it takes.
+ * They are the operations of vmmem/atomic.h, with an offset into the slice in
+ * place of a guest address.  That header says what each does and which orders
+ * it takes.
  * <vmmem/inline.h> compiles them into the caller.
  *
  * Codes that all of them return:
@@ -196,8 +197,8 @@ vmmem_slice_fetch_and_u64(const struct vmmem_slice *slice, uint64_t offset,
 			  uint64_t operand, int order, uint64_t *ret_previous);
 
 /*
- * What the bodies of <vmmem/inline.h> call where they do not find the good
- * case.  They are for that header, and not for use.  Each does what the exported
+ * The functions below are for the bodies of <vmmem/inline.h>, which call them
+ * outside the good case, and for no other use.  Each does what the exported
  * function does that 'code' stands for: the size in bytes, with 0x10 if it is
  * little-endian, 0x20 if big-endian, 0x40 if it is one of vmmem/slice.h that
  * reads or writes; 0x100 for an exchange, 0x200 for fetch_add, 0x300 for

@@ -56,7 +56,7 @@ VMMEM_BEGIN_DECLS
 struct vmmem_slot_table;
 struct vmmem_slot_plan;
 
-/* What a slot is like: struct vmmem_slot's flags. */
+/* The flags of struct vmmem_slot. */
 #define VMMEM_SLOT_READ_ONLY 1U	  /* what the guest writes is an exit */
 #define VMMEM_SLOT_LOG 2U	  /* the hypervisor logs what is written */
 #define VMMEM_SLOT_GUEST_MEMFD 4U /* guest_memfd and its offset are set */

@@ -96,7 +96,7 @@ struct vmmem_space *vmmem_space_unref(struct vmmem_space *space);
 
 /*
  * vmmem_space_get() returns the current map with a reference for the caller,
- * who drops it with vmmem_collection_unref() at any time and on any thread:
+ * which drops it with vmmem_collection_unref() at any time and on any thread:
  * that never unmaps anything as long as the space is there.  NULL for NULL.
  *
  * Takes no lock and waits for nobody; may run in a signal handler.  It costs
@@ -111,7 +111,7 @@ struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
  * the value that was returned.  It is for callers that have no place to keep a
  * reader: a library whose functions are called on any thread, a task that moves
  * between threads.  Another thread may leave, so a goroutine, a virtual thread of
- * Java or an async task of Rust may keep a section, but keep it short: it holds
+ * Java or an async task of Rust may keep a section.  Keep it short: it holds
  * every map that is replaced meanwhile.
  *
  * Sections may be nested and may overlap; each may see another map.  Neither
@@ -152,8 +152,8 @@ VMMEM_NODISCARD int vmmem_space_insert(struct vmmem_space *space,
  * vmmem_space_remove() takes the region that is exactly [gpa, gpa + len) out of
  * the map: vmmem_collection_remove(), as an update of one step.  'ret_region',
  * if it is not NULL, gets the region with a reference for the caller.  The
- * memory stays mapped while anybody sees or holds an older map;
- * vmmem_space_synchronize() waits for those who see one.
+ * memory stays mapped while a reader sees, or a caller holds, an older map;
+ * vmmem_space_synchronize() waits for readers that see one.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
@@ -180,8 +180,8 @@ VMMEM_NODISCARD int vmmem_space_replace(struct vmmem_space *space,
  * vmmem_space_discard() gives [gpa, gpa + len) of the current map back to the
  * system, as vmmem_collection_discard() does, after all listeners were asked:
  * see vmmem/listener.h and vmmem/discard.h.  The map does not change meanwhile;
- * readers are not kept from reading.  The range is checked as a whole, and
- * everybody has agreed, before the first byte goes.
+ * readers are not kept from reading.  The range is checked as a whole, and all
+ * listeners have agreed, before the first byte is discarded.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL
@@ -199,8 +199,8 @@ VMMEM_NODISCARD int vmmem_space_discard(struct vmmem_space *space,
  * vmmem_space_discard_ranges() does the same for 'count' ranges, as
  * vmmem_collection_discard_ranges() (vmmem/discard.h): it takes the writers'
  * lock once.  Listeners are asked about each region's part of all ranges before
- * the first byte goes.  If a listener refuses, 'ret_bad' gets the start of the
- * range that it was asked about.
+ * the first byte is discarded.  If a listener refuses, 'ret_bad' gets the start
+ * of the range that it was asked about.
  *
  * Returns 0, or what vmmem_space_discard() and
  * vmmem_collection_discard_ranges() return.
@@ -241,8 +241,8 @@ VMMEM_NODISCARD int vmmem_space_synchronize(struct vmmem_space *space,
 
 /*
  * vmmem_space_retired() returns how many maps were replaced and are not dropped
- * yet, because a reader may see them or somebody holds a reference, or because
- * nobody has looked since.  0 for NULL.
+ * yet, because a reader may see them or a caller holds a reference, or because
+ * no writer has looked since.  0 for NULL.
  */
 size_t vmmem_space_retired(const struct vmmem_space *space);
 
@@ -278,8 +278,8 @@ VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
 					 size_t capacity, size_t *ret_len);
 
 /*
- * A process that forks while other threads use a space, and whose child goes on
- * to use it other than by reading, calls vmmem_space_before_fork() and then
+ * A process that forks while other threads use a space, and whose child then
+ * uses it for more than reading, calls vmmem_space_before_fork() and then
  * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
  * child vmmem_space_after_fork_child().  In between, other threads wait if they
  * change or drop a map, discard a part of a private file, or ask which parts of
@@ -290,7 +290,7 @@ VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
  * The child's space is a copy of its own: the sections of all readers are over
  * in it, as the threads that were in them are not there, and its changes are
  * not the parent's.  Its listeners are told of them, so one that holds what the
- * two processes share, such as a virtual machine, must know who it is.
+ * two processes share, such as a virtual machine, must know in which it runs.
  *
  * Not from within a section of the calling thread, and not with an open update of
  * the caller, which the call would wait for.  after_fork_... of a NULL space are

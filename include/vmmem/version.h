@@ -39,8 +39,8 @@ uint32_t vmmem_version(void);
 const char *vmmem_version_string(void);
 
 /*
- * What vmmem_supports() may be asked.  A later version of the library has more;
- * no number gets another meaning.
+ * The features that vmmem_supports() knows.  A later version of the library has
+ * more; no number gets another meaning.
  */
 #define VMMEM_FEATURE_FAULT_SURVIVAL 1 /* vmmem_fault_enable() */
 #define VMMEM_FEATURE_MEMBARRIER 2     /* membarrier(2), which spares barriers */
@@ -58,7 +58,7 @@ const char *vmmem_version_string(void);
  *
  * Any thread; not in a signal handler.
  *
- * Returns 1 if it can, else 0.  Nothing can fail.  Since: 0.9.
+ * Returns 1 if the library can, else 0; it never fails.  Since: 0.9.
  */
 int vmmem_supports(uint32_t feature);
 

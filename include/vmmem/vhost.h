@@ -50,7 +50,7 @@ struct vmmem_vhost;
 #define VMMEM_VHOST_ADD_MEM_REG 37U
 #define VMMEM_VHOST_REM_MEM_REG 38U
 
-/* What an IOTLB message says: the protocol's numbers. */
+/* The types of an IOTLB message: the protocol's numbers. */
 #define VMMEM_VHOST_IOTLB_MISS 1U
 #define VMMEM_VHOST_IOTLB_UPDATE 2U
 #define VMMEM_VHOST_IOTLB_INVALIDATE 3U
@@ -315,9 +315,10 @@ vmmem_vhost_iotlb_message(struct vmmem_vhost *vhost,
  * ints, in no particular alignment either, so that both may point into a packed
  * struct.  A removal may come with descriptors, which are not looked at.
  *
- * 'ret_due', which may be NULL, gets what has to come before the reply, a set of
- * VMMEM_VHOST_DUE_SPACE and VMMEM_VHOST_DUE_IOTLB, or 0.  The message is done
- * already; but until that has returned 0, devices may use what it took away.
+ * 'ret_due', which may be NULL, gets the steps that are due before the reply, a
+ * set of VMMEM_VHOST_DUE_SPACE and VMMEM_VHOST_DUE_IOTLB, or 0.  The message is
+ * done already.  Until the due steps have returned 0, devices may use memory
+ * that it took away.
  *
  * Returns what the function of that message returns, or
  *   VMMEM_EMESSAGE      another request; or the payload's length is not what
@@ -360,7 +361,7 @@ VMMEM_NODISCARD int vmmem_vhost_at(const struct vmmem_vhost *vhost,
  * Returns 0, or
  *   VMMEM_EUSERADDR  a byte is in no row
  *   VMMEM_ECROSS     all bytes are in rows, but not in one piece of the guest
- *   VMMEM_EWRAPS     all bytes are there up to 2^64 - 1, but the range goes on
+ *   VMMEM_EWRAPS     all bytes are there up to 2^64 - 1; the range is longer
  *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_vhost_user_to_gpa(const struct vmmem_vhost *vhost,

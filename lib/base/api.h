@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What every file of the library shares. */
+/* Macros that every file of the library shares. */
 #ifndef API_H
 #define API_H
 

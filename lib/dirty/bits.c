@@ -143,7 +143,7 @@ vmmem_bits_set(struct vmmem_bits *bits, uint64_t first, uint64_t last)
 		vmmem_bits_set_in_word(bits, end, vmmem_bits_mask(0, to + 1));
 	else
 		end++;
-	/* What is left are whole words [i, end). */
+	/* The rest are whole words [i, end). */
 	if (i == end)
 		return 0;
 	if (bits->external) {

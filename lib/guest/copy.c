@@ -64,7 +64,7 @@ vmmem_to_guest_wide(void *guest, const void *buf)
 		maybe(32, 4, (head) & 3, (head) & 4);                      \
 	} while (0)
 
-/* Where there is nothing left but the tail. */
+/* Where only the tail is left. */
 #define MOVE_TAIL(maybe, tail)                                             \
 	do {                                                               \
 		maybe(32, 4, 0, (tail) & 4);                               \
@@ -189,7 +189,7 @@ vmmem_copy_from_guest_any(void *to, const void *from, size_t len)
 			goto gone;                                         \
 		ADVANCE(size);                                             \
 	} while (0)
-/* What was read for nothing is in the buffer until the rest is. */
+/* Bytes that a dummy read stored stay in the buffer until the rest is read. */
 #define MAYBE(type, size, offset, yes)                                     \
 	do {                                                               \
 		if (!vmmem_from_guest_##type(                              \

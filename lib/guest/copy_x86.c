@@ -298,7 +298,7 @@ vmmem_copy_apart(void *to, const void *from, size_t len)
 	for (; len >= 8; len -= 8)
 		SHIFT_ONE();
 
-	/* What is left to be read, low; in two steps, as it may be 0. */
+	/* The bytes left to be read, low; in two steps, as it may be 0. */
 	group = last >> 8 >> (56 - 8 * len);
 	len += bytes;
 	whole = carry | group << 8 * bytes;

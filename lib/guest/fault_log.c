@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What was lost of each region, written by a signal handler. */
+/* The faults of each region, written by a signal handler. */
 #include "guest/fault_log.h"
 
 #include <errno.h>

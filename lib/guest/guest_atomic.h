@@ -77,7 +77,7 @@
 			host, operand, ret_previous));                     \
 	}
 
-/* What has no instruction is tried until nobody came in between. */
+/* An operation without an instruction is tried until no write interfered. */
 #define VMMEM_GUEST_LOOP(name, operator, bits)                             \
 	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(               \
 		void *host, uint##bits##_t operand, int order,             \

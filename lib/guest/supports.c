@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What the loaded library can do here, and how large it knows structs. */
+/* The features of the loaded library, and the sizes of the structs it knows. */
 #include <vmmem/bitmap.h>
 #include <vmmem/dirty_log.h>
 #include <vmmem/fault.h>

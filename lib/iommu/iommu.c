@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The iommu over an iotlb: misses, and those that wait for an answer. */
+/* The iommu over an iotlb: misses, and accesses that wait for an answer. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/iommu.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/api.h"
+#include "base/cancel.h"
 #include "dirty/bitmap_priv.h"
 #include "dirty/logging.h"
 #include "base/futex.h"
@@ -20,12 +21,13 @@
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
 /*
- * A handler says that it has mapped what then is not there: another thread may
- * have removed it, or many others needed the room.  So often it is believed.
+ * How often in a row a handler may return 0 while the translation is still
+ * missing, before the access fails: another thread may have removed it, or it
+ * was evicted.
  */
 #define ANSWERS_MAX 64
 
-/* check() says what can be said of options alone. */
+/* check() makes the checks that need the options alone. */
 static int
 check(const struct vmmem_iommu_options *options)
 {
@@ -46,7 +48,7 @@ check(const struct vmmem_iommu_options *options)
 	return 0;
 }
 
-/* allocate() makes what is to be made; all else is set by the caller. */
+/* allocate() makes the objects of an iommu; the caller sets all else. */
 static int
 allocate(const struct vmmem_iommu_options *options,
 	 struct vmmem_iommu **ret_iommu)
@@ -131,6 +133,8 @@ vmmem_iommu_ref(struct vmmem_iommu *iommu)
 VMMEM_API struct vmmem_iommu *
 vmmem_iommu_unref(struct vmmem_iommu *iommu)
 {
+	int cancel;
+
 	/*
 	 * Release: this thread's accesses come before the count drops.
 	 * Acquire, for the last one: all other threads' come before the end.
@@ -139,6 +143,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 	    atomic_fetch_sub_explicit(&iommu->refs, 1, memory_order_acq_rel) !=
 		    1)
 		return NULL;
+	cancel = vmmem_cancel_off();
 	vmmem_iotlb_unref(iommu->iotlb);
 	vmmem_bitmap_unref(iommu->log);
 	vmmem_iommu_queue_free(iommu->queue);
@@ -146,6 +151,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 	if (iommu->destroy != NULL)
 		iommu->destroy(iommu->opaque);
 	free(iommu);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 
@@ -174,7 +180,7 @@ vmmem_iommu_set_enabled(struct vmmem_iommu *iommu, int enabled)
 	if (iommu == NULL)
 		return VMMEM_EARGUMENT;
 	pthread_mutex_lock(&iommu->lock);
-	/* Release: an access that finds it on finds what was mapped before. */
+	/* Release: an access that finds it on finds earlier translations. */
 	__atomic_store_n(&iommu->enabled, enabled != 0, __ATOMIC_RELEASE);
 	LIST_FOREACH(word, &iommu->words, link)
 		set_word(iommu, word);
@@ -246,7 +252,7 @@ vmmem_iommu_retry(struct vmmem_iommu *iommu)
 {
 	if (iommu == NULL)
 		return;
-	/* Release: what the handler will say comes before. */
+	/* Release: the changes that the handler uses are before. */
 	__atomic_fetch_add(&iommu->retries, 1, __ATOMIC_RELEASE);
 	vmmem_iotlb_wake(iommu->iotlb);
 }
@@ -269,7 +275,7 @@ begin_to_wait(const struct vmmem_iommu *iommu, struct vmmem_iommu_wait *wait)
 		wait->deadline = vmmem_futex_deadline(timeout_ns);
 }
 
-/* why() is why an entry, or a gap, does not do; or VMMEM_IOTLB_HIT: it does. */
+/* why() returns why an entry, or a gap, does not do; or VMMEM_IOTLB_HIT. */
 static uint32_t
 why(const struct vmmem_iotlb_entry *entry, uint32_t access)
 {
@@ -308,7 +314,9 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 		if (retries !=
 		    __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE))
 			break;
-		/* What came and still denies is an answer, too. */
+		/*
+		 * A translation that still denies the access is an answer, too.
+		 */
 		if (reason == VMMEM_IOTLB_MISS &&
 		    vmmem_iotlb_was_answered(iotlb, waiter))
 			break;
@@ -322,7 +330,7 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 	return rc;
 }
 
-/* put_question() asks the handler, or has the question in the queue. */
+/* put_question() asks the handler, or puts the question into the queue. */
 static int
 put_question(struct vmmem_iommu *iommu, struct vmmem_iommu_question *question)
 {
@@ -368,10 +376,10 @@ ask(struct vmmem_iommu *iommu, const struct vmmem_iommu_item *item,
 		wait->reason = reason;
 		wait->answers = 0;
 	}
-	/* Answers that come and go again and again are no reason to stay. */
+	/* The deadline holds also if answers are removed again and again. */
 	if (wait->begun && !wait->ever && vmmem_futex_is_past(&wait->deadline))
 		return VMMEM_ETIMEOUT;
-	/* Acquire: what vmmem_iommu_retry() was called for is seen. */
+	/* Acquire: the changes before vmmem_iommu_retry() are seen. */
 	retries = __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE);
 	vmmem_iotlb_before_asking(iommu->iotlb, &waiter);
 	rc = put_question(iommu, &question);
@@ -406,8 +414,8 @@ vmmem_iommu_miss(struct vmmem_iommu *iommu,
 		return item.reason == VMMEM_IOTLB_MISS ? VMMEM_EIOMMUMISS :
 							 VMMEM_EDENIED;
 	/*
-	 * No more of the access than is all missing, or all of one entry; which
-	 * ends at 2^64 - 1 at the latest.
+	 * Only the part of the access that is all missing, or all of one entry;
+	 * it ends at 2^64 - 1 at the latest.
 	 */
 	if (len - 1 > entry->last - iova)
 		item.len = entry->last - iova + 1;
@@ -429,21 +437,26 @@ vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 {
 	struct vmmem_iommu_miss miss = { 0 };
 	struct vmmem_iotlb_entry entry;
-	struct vmmem_iommu_item item;
+	struct vmmem_iommu_item item, asked;
 	int rc;
 
 	if (iommu == NULL || ret_miss == NULL || iommu->queue == NULL)
 		return VMMEM_EARGUMENT;
-	/* Before anything is taken that would be lost. */
+	/* Before the first item is taken: it would be lost. */
 	rc = vmmem_struct_check(ret_miss, VMMEM_IOMMU_MISS_SIZE_0_9);
 	if (rc != 0)
 		return rc;
 	while (vmmem_iommu_queue_take(iommu->queue, &item)) {
-		/* It may have got what it needs by an answer to another. */
+		/* An answer to another question may have answered this one. */
 		vmmem_iotlb_find(&iommu->iotlb->table, item.iova, &entry);
+		asked = item;
 		item.reason = why(&entry, item.access);
-		if (item.reason == VMMEM_IOTLB_HIT)
+		if (item.reason == VMMEM_IOTLB_HIT) {
+			/* It may have come before the question, and may go. */
+			vmmem_iommu_queue_dropped(iommu->queue, &asked);
+			vmmem_iotlb_wake(iommu->iotlb);
 			continue;
+		}
 		miss.iova = item.iova;
 		miss.len = item.len;
 		miss.access = item.access;
@@ -470,7 +483,7 @@ vmmem_iommu_refuse(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 	return 0;
 }
 
-/* tell_bad() stores what of [iova, iova + len) an access cannot have. */
+/* tell_bad() stores the part of [iova, iova + len) that an access lacks. */
 static void
 tell_bad(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t len,
 	 uint64_t *ret_bad, uint64_t *ret_bad_len)
@@ -555,7 +568,7 @@ vmmem_iommu_logged(const struct vmmem_iommu *iommu, uint64_t iova,
 	return len < size - offset ? len : size - offset;
 }
 
-/* lose() counts bytes that are not in the log, and tells. */
+/* lose() counts bytes that are not in the log, and calls back. */
 static VMMEM_COLD void
 lose(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len)
 {

@@ -31,7 +31,7 @@ struct vmmem_iommu {
 	uint64_t log_start;
 	uint32_t enabled;
 	uint32_t flags;
-	/* Goes on when accesses that wait should ask again. */
+	/* Changes when accesses that wait should ask again. */
 	uint32_t retries;
 	uint64_t timeout_ns;
 	uint64_t misses;
@@ -43,11 +43,11 @@ struct vmmem_iommu {
 	void (*tell_unlogged)(void *opaque, uint64_t iova, uint64_t len);
 	void (*destroy)(void *opaque);
 	void *opaque;
-	/* Where misses go if there is no handler; NULL: they are refused. */
+	/* The queue for misses without a handler; NULL: they are refused. */
 	struct vmmem_iommu_queue *queue;
 
 	atomic_size_t refs;
-	/* Of threads that switch, and of the list. */
+	/* The lock of threads that switch, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iommu_word) words;
 };
@@ -57,7 +57,7 @@ struct vmmem_iommu_wait {
 	bool begun;
 	bool ever; /* there is no deadline */
 	struct timespec deadline;
-	/* What was asked last. */
+	/* The last question. */
 	uint64_t iova;
 	uint32_t reason;
 	/* How often the handler said 0 for it. */
@@ -70,14 +70,14 @@ struct vmmem_iommu_wait {
 static inline bool
 vmmem_iommu_is_on(const struct vmmem_iommu *iommu)
 {
-	/* Acquire: what was mapped before it was switched on is found. */
+	/* Acquire: translations made before it was switched on are found. */
 	return __atomic_load_n(&iommu->enabled, __ATOMIC_ACQUIRE) != 0;
 }
 
 /*
- * vmmem_iommu_miss() does what is to be done if 'entry' is what the iotlb has
- * for the byte at 'iova', and that does not do for [iova, iova + len) and
- * 'access'.  Not in a section.
+ * vmmem_iommu_miss() handles a miss: 'entry' is the iotlb's for the byte at
+ * 'iova', and is not enough for [iova, iova + len) and 'access'.  Not in a
+ * section.
  *
  * Returns 0: look again; or what the access returns.
  */
@@ -97,8 +97,8 @@ uint64_t vmmem_iommu_logged(const struct vmmem_iommu *iommu, uint64_t iova,
 			    uint64_t len, uint64_t *ret_offset);
 
 /*
- * vmmem_iommu_attach() has 'word' follow the switch, and vmmem_iommu_detach()
- * lets go of it.
+ * vmmem_iommu_attach() makes 'word' follow the switch, and vmmem_iommu_detach()
+ * ends that.
  */
 void vmmem_iommu_attach(struct vmmem_iommu *iommu,
 			struct vmmem_iommu_word *word);

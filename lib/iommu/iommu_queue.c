@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* A bounded queue of misses, with a descriptor that tells of them. */
+/*
+ * A bounded queue of misses, with a descriptor that is readable while it has
+ * any.
+ */
 #include "iommu/iommu_queue.h"
 
 #include <vmmem/error.h>
@@ -73,7 +76,7 @@ vmmem_iommu_queue_free(struct vmmem_iommu_queue *queue)
 	if (queue == NULL)
 		return;
 	state = vmmem_cancel_off();
-	/* Nothing was written that could be lost. */
+	/* Nothing was written to it, so closing loses nothing. */
 	(void)close(queue->fd);
 	vmmem_cancel_back(state);
 	pthread_mutex_destroy(&queue->lock);
@@ -136,7 +139,7 @@ covers(const struct vmmem_iommu_item *item,
 
 /*
  * forget_others() empties a list that a child has got by fork(): those threads
- * are the parent's, and what their stacks were may be others' here.
+ * are the parent's, and the child may use their stacks for something else.
  */
 static void
 forget_others(struct vmmem_iommu_queue *queue)
@@ -187,7 +190,7 @@ vmmem_iommu_queue_ask(struct vmmem_iommu_queue *queue,
 	forget_others(queue);
 	queue->asked_in = getpid();
 	LIST_FOREACH(other, &queue->questions, link) {
-		/* One that is behind another asks for nothing itself. */
+		/* A question that another stands for has no item itself. */
 		if (other->behind == NULL && !other->again &&
 		    other->refused == 0 &&
 		    covers(&other->item, &question->item))
@@ -252,6 +255,21 @@ vmmem_iommu_queue_take(struct vmmem_iommu_queue *queue,
 }
 
 void
+vmmem_iommu_queue_dropped(struct vmmem_iommu_queue *queue,
+			  const struct vmmem_iommu_item *item)
+{
+	struct vmmem_iommu_question *question;
+
+	pthread_mutex_lock(&queue->lock);
+	forget_others(queue);
+	LIST_FOREACH(question, &queue->questions, link) {
+		if (covers(item, &question->item))
+			question->again = true;
+	}
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void
 vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 			 uint64_t last, int code)
 {
@@ -260,7 +278,7 @@ vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 
 	pthread_mutex_lock(&queue->lock);
 	forget_others(queue);
-	/* What an access needs begins with the byte that it cannot have. */
+	/* The bytes of a question begin with the one that the access lacks. */
 	LIST_FOREACH(question, &queue->questions, link) {
 		if (first <= question->item.iova && question->item.iova <= last)
 			question->refused = code;

@@ -3,10 +3,10 @@
  * The misses of an iommu, for a program that asks for them instead of being
  * called.
  *
- * A question is on the stack of the access that waits.  What is asked is an
- * item, in a queue of a fixed size, until the program takes it: it outlives an
- * access that waits for no time at all.  So a question whose item was taken
- * still keeps others from asking the same.
+ * A question is on the stack of the access that waits.  Its item is in a queue
+ * of a fixed size, until the program takes it: it outlives an access that does
+ * not wait.  A question whose item was taken still keeps others from asking the
+ * same.
  */
 #ifndef IOMMU_QUEUE_H
 #define IOMMU_QUEUE_H
@@ -18,7 +18,7 @@
 
 struct vmmem_iommu_queue;
 
-/* What an access, or the program, asks: all bytes of it for one reason. */
+/* A miss, of an access or the program: all its bytes miss for one reason. */
 struct vmmem_iommu_item {
 	uint64_t iova;
 	uint64_t len; /* never 0, and it does not wrap */
@@ -45,7 +45,7 @@ void vmmem_iommu_queue_free(struct vmmem_iommu_queue *queue);
 int vmmem_iommu_queue_fd(const struct vmmem_iommu_queue *queue);
 
 /*
- * vmmem_iommu_queue_ask() has a question be asked, unless it is already.
+ * vmmem_iommu_queue_ask() asks a question, unless another stands for it.
  *
  * Returns 0, and then vmmem_iommu_queue_end() is to be called; or VMMEM_ENOROOM,
  * or what write(2) said.
@@ -61,7 +61,7 @@ int vmmem_iommu_queue_end(struct vmmem_iommu_queue *queue,
 			  struct vmmem_iommu_question *question,
 			  bool *ret_wake);
 
-/* vmmem_iommu_queue_is_over() tells whether waiting longer is of no use. */
+/* vmmem_iommu_queue_is_over() tells whether the question has ended. */
 bool vmmem_iommu_queue_is_over(struct vmmem_iommu_queue *queue,
 			       const struct vmmem_iommu_question *question);
 
@@ -69,7 +69,14 @@ bool vmmem_iommu_queue_is_over(struct vmmem_iommu_queue *queue,
 bool vmmem_iommu_queue_take(struct vmmem_iommu_queue *queue,
 			    struct vmmem_iommu_item *ret_item);
 
-/* vmmem_iommu_queue_refuse() ends what is asked of what begins in a range. */
+/*
+ * vmmem_iommu_queue_dropped() tells those that ask for what 'item', which the
+ * program never sees, asks for: they are to look again.
+ */
+void vmmem_iommu_queue_dropped(struct vmmem_iommu_queue *queue,
+			       const struct vmmem_iommu_item *item);
+
+/* vmmem_iommu_queue_refuse() ends the questions that begin in a range. */
 void vmmem_iommu_queue_refuse(struct vmmem_iommu_queue *queue, uint64_t first,
 			      uint64_t last, int code);
 

@@ -107,9 +107,9 @@ vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
 	int rc;
 
 	/*
-	 * Sequentially consistent, as is what wake() does: it counts a change
-	 * before it looks whether anybody sleeps, so either that change is
-	 * found here, by the kernel, or it finds this.
+	 * Sequentially consistent, as in wake(): that counts a change before it
+	 * looks whether a thread sleeps, so either the kernel finds that change
+	 * here, or wake() finds this.
 	 */
 	__atomic_fetch_add(&iotlb->asleep, 1, __ATOMIC_SEQ_CST);
 	rc = vmmem_futex_wait(&iotlb->changes, changes, deadline);
@@ -121,7 +121,7 @@ vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
 void
 vmmem_iotlb_wake(struct vmmem_iotlb *iotlb)
 {
-	/* What was changed comes before it; and see wait(). */
+	/* The change of the table is before this; and see wait(). */
 	__atomic_fetch_add(&iotlb->changes, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&iotlb->asleep, __ATOMIC_SEQ_CST) != 0)
 		vmmem_futex_wake(&iotlb->changes);
@@ -129,8 +129,8 @@ vmmem_iotlb_wake(struct vmmem_iotlb *iotlb)
 
 /*
  * forget_others() empties a list that a child has got by fork(): those threads
- * are the parent's, and what their stacks were may be others' here.  Under the
- * lock.
+ * are the parent's, and the child may use their stacks for something else.
+ * Under the lock.
  */
 static void
 forget_others(struct vmmem_iotlb *iotlb)
@@ -207,7 +207,7 @@ has_room(const struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
 		       iotlb->table.capacity;
 }
 
-/* map() has 'entry' be there, whatever was there before.  Under the lock. */
+/* map() puts 'entry' in place of all entries there.  Under the lock. */
 static void
 map(struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
 {
@@ -292,7 +292,7 @@ vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb)
 	pthread_mutex_unlock(&iotlb->lock);
 }
 
-/* make_piece() is what an entry, or a gap, has of [iova, last]. */
+/* make_piece() makes the piece of [iova, last] in an entry or a gap. */
 static void
 make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 	   uint32_t access, struct vmmem_iotlb_piece *ret_piece)
@@ -356,7 +356,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	return rc == 0 && found > capacity ? VMMEM_ENOROOM : rc;
 }
 
-/* A section as one number: which slot, from 1 on, or 0; and what it said. */
+/* A section as one number: its slot + 1, or 0; and the slot's last state. */
 VMMEM_API uint64_t
 vmmem_iotlb_enter(struct vmmem_iotlb *iotlb)
 {

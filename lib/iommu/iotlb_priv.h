@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The inside of an iotlb, for what translates by it. */
+/* The inside of an iotlb, for the code that translates by it. */
 #ifndef IOTLB_PRIV_H
 #define IOTLB_PRIV_H
 
@@ -21,7 +21,7 @@ struct vmmem_iotlb_waiter {
 	uint64_t iova;
 	/* A translation of 'iova' has come since, or may have. */
 	bool answered;
-	/* What was counted when the question was about to be asked. */
+	/* The two counts just before the question was asked. */
 	uint32_t maps;
 	uint32_t removals;
 };
@@ -31,19 +31,19 @@ struct vmmem_iotlb {
 	struct vmmem_underway underway;
 	uint32_t flags; /* VMMEM_IOTLB_NO_EVICT */
 	/*
-	 * Goes on whenever an access that waits should look again; it sleeps
-	 * there.  'asleep' is how many do, or are about to.
+	 * Changes whenever an access that waits should look again; it sleeps
+	 * there.  'asleep' is how many sleep, or are about to.
 	 */
 	uint32_t changes;
 	uint32_t asleep;
 	/*
-	 * Go on with each map and each removal: an answer that comes and goes
-	 * while its question is still being asked leaves a trace in both.
+	 * Counts of maps and removals: an answer that is removed again while
+	 * its question is still being asked changes both.
 	 */
 	uint32_t maps;
 	uint32_t removals;
 	atomic_size_t refs;
-	/* Of those that change the table, and of the list. */
+	/* The lock of threads that change the table, and of the list. */
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_iotlb_waiter) waiters;
 	pid_t waiting_in; /* whose threads these are */
@@ -94,7 +94,7 @@ bool vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
 int vmmem_iotlb_wait(struct vmmem_iotlb *iotlb, uint32_t changes,
 		     const struct timespec *deadline);
 
-/* vmmem_iotlb_wake() has all that wait look again. */
+/* vmmem_iotlb_wake() makes all accesses that wait look again. */
 void vmmem_iotlb_wake(struct vmmem_iotlb *iotlb);
 
 #endif

@@ -186,7 +186,7 @@ drop_chunk(struct vmmem_iotlb_table *table, size_t index)
 	}
 	PUT(order->count, (uint64_t)count);
 	table->order_touched = true;
-	/* What is the last one now has no end. */
+	/* The chunk that is now the last one has no end. */
 	set_order_last(table, count - 1);
 }
 
@@ -351,7 +351,7 @@ clear(struct vmmem_iotlb_table *table, uint64_t first, uint64_t last)
 			place.at++;
 			if (entry.last <= last)
 				continue;
-			/* What was cut out lies in the middle. */
+			/* The part to remove lies in the middle. */
 			entry.start = last + 1;
 			insert(table, place, &entry, used);
 			return;
@@ -385,7 +385,7 @@ goes_on(const struct vmmem_iotlb_entry *low,
 	       high->start + high->delta != 0;
 }
 
-/* What is added is younger than whatever was used before. */
+/* An added entry is younger than all that were used before. */
 static uint64_t
 youngest(const struct vmmem_iotlb_table *table)
 {
@@ -420,7 +420,7 @@ add(struct vmmem_iotlb_table *table, const struct vmmem_iotlb_entry *entry)
 			 &used);
 		joins_left = goes_on(&left, entry);
 	}
-	/* What is behind the last entry of a chunk begins the next one. */
+	/* The entry behind the last one of a chunk begins the next chunk. */
 	if (place.at < chunk->count) {
 		get_slot(chunk, place.at, &right, &used);
 		joins_right = goes_on(entry, &right);
@@ -562,7 +562,7 @@ vmmem_iotlb_table_clear(struct vmmem_iotlb_table *table, uint64_t first,
 {
 	begin(table);
 	clear(table, first, last);
-	/* What was cut in two may be one too many. */
+	/* An entry that was cut in two may be one too many. */
 	while (table->count > table->capacity)
 		evict(table);
 	finish(table);
@@ -623,7 +623,7 @@ vmmem_iotlb_table_count_with(const struct vmmem_iotlb_table *table,
 	size_t count = table->count - count_between(table, from, to);
 	bool has_low, has_high;
 
-	/* What begins below the range keeps that part, and is next to it. */
+	/* An entry that begins below the range keeps its part below. */
 	has_low = get_at(table, from, &low) && low.start < entry->start;
 	if (has_low) {
 		low.last = entry->start - 1;
@@ -777,7 +777,7 @@ vmmem_iotlb_search(const struct vmmem_iotlb_table *table, uint64_t iova,
 				 __ATOMIC_RELAXED);
 		return;
 	}
-	/* What follows the gap is what was found, or there is nothing. */
+	/* The entry that was found follows the gap, or there is none. */
 	ret_entry->last = ret_entry->flags != 0 && ret_entry->start > iova ?
 				  ret_entry->start - 1 :
 				  UINT64_MAX;

@@ -60,7 +60,7 @@ struct vmmem_iotlb_chunk {
 	 * for a neighbour.
 	 */
 	uint64_t used[VMMEM_IOTLB_CHUNK];
-	/* What the caller has to say of each: not for accesses, so apart. */
+	/* The caller's cookie of each: not for accesses, so apart. */
 	uint64_t cookies[2][VMMEM_IOTLB_CHUNK];
 	/* The writer's own. */
 	uint32_t count;
@@ -98,7 +98,7 @@ struct vmmem_iotlb_table {
 	/* From here on the writer's own. */
 	size_t capacity;
 	size_t count;
-	/* What 'count' was after the last change, and how many had to go. */
+	/* 'count' after the last change, and how many were evicted. */
 	size_t settled;
 	uint64_t evicted;
 	/* By chunk: none of its entries was last used before that. */

@@ -79,12 +79,12 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 			  struct vmmem_section section)
 {
 	if (section.slot != NULL) {
-		/* The state is stored already; somebody may sleep there. */
+		/* The state is stored already; a waiter may sleep there. */
 		vmmem_futex_wake(&section.slot->state);
 		return;
 	}
 	/*
-	 * Release: what was done in the section comes before.  Sequentially
+	 * Release: the accesses of the section are before.  Sequentially
 	 * consistent, and so the look: a waiter has set 'waiting' before it
 	 * looked at the count.
 	 */
@@ -94,7 +94,7 @@ vmmem_underway_leave_slow(struct vmmem_underway *underway,
 		vmmem_futex_wake(&underway->counts[section.before]);
 }
 
-/* Of 'turn'. */
+/* The values of 'turn'. */
 enum { FREE, TAKEN, WANTED };
 
 /* take_turn() returns 0, or what vmmem_futex_wait() returns. */
@@ -160,10 +160,10 @@ wait_for_slots(struct vmmem_underway *underway, uint32_t generation,
 }
 
 /*
- * wait_for_counts() waits for those that are counted.  Those that come
- * meanwhile count in the other phase, so that this comes to an end; a section
- * that was late to count in the old one is waited for too, by the second turn.
- * A wait that gives up leaves nothing undone: the next one waits for both.
+ * wait_for_counts() waits for the sections that are counted.  Sections that
+ * begin meanwhile count in the other phase, so that this ends; the second turn
+ * also waits for a section that was late to count in the old phase.  A wait
+ * that gives up leaves nothing undone: the next one waits for both.
  */
 static int
 wait_for_counts(struct vmmem_underway *underway,
@@ -207,8 +207,8 @@ wait_in_turn(struct vmmem_underway *underway, const struct timespec *deadline)
 	if (generation == 0)
 		generation = 1;
 	/*
-	 * Release: a section that has this generation finds all that was done
-	 * before, and need not be waited for.
+	 * Release: a section that has this generation sees all changes before
+	 * it, and the wait need not wait for it.
 	 */
 	__atomic_store_n(&underway->generation, generation, __ATOMIC_RELEASE);
 	/* See leave_slow(), and the barrier for those with slots. */
@@ -224,7 +224,7 @@ wait_in_turn(struct vmmem_underway *underway, const struct timespec *deadline)
 		rc = wait_for_slots(underway, generation, deadline);
 	if (rc == 0)
 		rc = wait_for_counts(underway, deadline);
-	/* Relaxed: a thread that wakes nobody harms nobody. */
+	/* Relaxed: a wake without a sleeper does no harm. */
 	__atomic_store_n(&underway->waiting, 0, __ATOMIC_RELAXED);
 	return rc;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Which threads are within a section, so that another thread can wait until all
- * of them have left it.
+ * Sections of threads: another thread, the waiter, can wait until all threads
+ * that are in one have left it.
  *
  * Entering and leaving take a plain store each.  A thread has a slot of its
  * own, which it finds by its thread pointer: no thread-local variable, nothing
  * to register and nothing to clean up, as a thread that has ended leaves its
- * slot free for the next one with the same pointer.  The order that entering
- * needs is paid for by the waiter, with vmmem_barrier().  A thread that finds no
- * slot, or a system without membarrier(2), counts in shared counters instead.
+ * slot free for the next one with the same pointer.  The waiter pays for the
+ * order that entering needs, with vmmem_barrier().  A thread that finds no
+ * slot, or any thread without membarrier(2), counts in shared counters instead.
  *
  * docs/models/underway.pml is a model of it.
  */
@@ -39,7 +39,7 @@ struct vmmem_underway {
 	/* Sections that have no slot, by the phase in which they began. */
 	uint32_t phase;
 	uint32_t counts[2];
-	/* There is a barrier for waiters, so that slots may be used. */
+	/* Waiters have a barrier, so that sections may use slots. */
 	bool barrier;
 	/*
 	 * Waits come one after the other: 0, or 1 while there is one, or 2 while
@@ -53,7 +53,7 @@ struct vmmem_underway {
 /* A section that was entered, to leave it by; on the stack of its thread. */
 struct vmmem_section {
 	struct vmmem_underway_slot *slot; /* NULL: counted */
-	uint64_t before; /* what the slot said, or the phase */
+	uint64_t before; /* the slot's state before, or the phase */
 };
 
 /* vmmem_underway_init() is called when all bytes are zero. */
@@ -71,7 +71,7 @@ vmmem_underway_self(void)
 #endif
 }
 
-/* Where a thread looks for its slot first. */
+/* The slot that a thread tries first. */
 static inline struct vmmem_underway_slot *
 vmmem_underway_first(struct vmmem_underway *underway, uintptr_t self)
 {
@@ -82,10 +82,10 @@ vmmem_underway_first(struct vmmem_underway *underway, uintptr_t self)
 }
 _Static_assert(VMMEM_UNDERWAY_SLOTS == 1 << (64 - 57), "the top 7 bits");
 
-/* The way in of a thread whose slot is not where it looks first. */
+/* Entering, for a thread whose slot is not the first that it tries. */
 struct vmmem_section vmmem_underway_enter_slow(struct vmmem_underway *underway);
 
-/* The way out of a section that is counted, or that somebody waits for. */
+/* Leaving a section that is counted, or that a waiter waits for. */
 void vmmem_underway_leave_slow(struct vmmem_underway *underway,
 			       struct vmmem_section section);
 
@@ -102,8 +102,8 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 	const uint32_t before = __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
 
 	/*
-	 * Acquire: a section with the generation of a wait finds what was
-	 * done before that wait, which will not wait for this section.
+	 * Acquire: a section with the generation of a wait sees the changes
+	 * before that wait, which will not wait for this section.
 	 */
 	if (likely(before == 0))
 		__atomic_store_n(&slot->state,
@@ -111,7 +111,7 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 						 __ATOMIC_ACQUIRE),
 				 __ATOMIC_RELAXED);
 	/*
-	 * No instruction: the compiler keeps the store before what is done in
+	 * No instruction: the compiler keeps the store before the accesses of
 	 * the section.  The waiter's barrier keeps the processor to it.
 	 */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -140,7 +140,7 @@ vmmem_underway_leave(struct vmmem_underway *underway,
 		vmmem_underway_leave_slow(underway, section);
 		return;
 	}
-	/* Release: what was done in the section comes before. */
+	/* Release: the accesses of the section are before. */
 	__atomic_store_n(&section.slot->state, (uint32_t)section.before,
 			 __ATOMIC_RELEASE);
 	/* As on the way in: the store before the look, by their barrier. */

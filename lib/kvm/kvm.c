@@ -17,7 +17,7 @@
 	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
 	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
 
-/* As many as KVM had before it could be asked. */
+/* The number of slots of a KVM that is too old to tell it. */
 #define SLOTS_OF_OLD 32
 
 /* KVM takes one page less than twice as many in a slot; huge ones fit. */
@@ -29,7 +29,7 @@ vmmem_kvm_is_child(const struct vmmem_kvm *kvm)
 	return getpid() != kvm->pid;
 }
 
-/* describe() is how the slot of 'region' should be. */
+/* describe() describes the slot that 'region' should have. */
 static int
 describe(void *opaque, const struct vmmem_region *region,
 	 struct vmmem_slot *slot)
@@ -42,7 +42,7 @@ describe(void *opaque, const struct vmmem_region *region,
 	if (rc != 0 || (slot->flags & VMMEM_SLOT_NONE) != 0)
 		return rc;
 	if ((slot->flags & VMMEM_SLOT_READ_ONLY) != 0) {
-		/* Nothing is written there that could be logged. */
+		/* Nobody writes there, so there is nothing to log. */
 		slot->flags &= ~VMMEM_SLOT_LOG;
 		if (!kvm->read_only)
 			return VMMEM_ENOSUPPORT;
@@ -59,7 +59,7 @@ describe(void *opaque, const struct vmmem_region *region,
 	return 0;
 }
 
-/* reserve() makes room to collect whatever slot of the plan logs. */
+/* reserve() makes room to collect the longest slot of the plan that logs. */
 static int
 reserve(struct vmmem_kvm *kvm, const struct vmmem_slot_plan *plan)
 {
@@ -77,7 +77,7 @@ reserve(struct vmmem_kvm *kvm, const struct vmmem_slot_plan *plan)
 	return 0;
 }
 
-/* carry_out() has KVM do what the plan says. */
+/* carry_out() makes KVM do the operations of the plan. */
 static int
 carry_out(struct vmmem_kvm *kvm, const struct vmmem_slot_op *op)
 {
@@ -89,7 +89,7 @@ carry_out(struct vmmem_kvm *kvm, const struct vmmem_slot_op *op)
 	case VMMEM_SLOT_OP_DELETE:
 		return vmmem_kvm_delete(kvm, &op->slot);
 	default:
-		/* With the flag goes what was logged. */
+		/* KVM drops the log together with the flag. */
 		if ((op->old_flags & ~op->slot.flags & VMMEM_SLOT_LOG) != 0)
 			rc = vmmem_kvm_fetch(kvm, &op->slot, false);
 		return rc != 0 ? rc : vmmem_kvm_set(kvm, &op->slot);
@@ -129,7 +129,7 @@ vmmem_kvm_settle(struct vmmem_kvm *kvm)
 	int rc = vmmem_kvm_run(kvm, kvm->map);
 
 	kvm->pending = rc != 0;
-	/* What had a slot until now only because something had failed. */
+	/* Regions that had a slot until now only because a run had failed. */
 	if (rc == 0)
 		vmmem_kvm_forget_starts(kvm);
 	return rc;
@@ -138,7 +138,7 @@ vmmem_kvm_settle(struct vmmem_kvm *kvm)
 void
 vmmem_kvm_undo(struct vmmem_kvm *kvm)
 {
-	/* If this fails too it is left over, which is noted. */
+	/* If this fails too, that is noted, and done later. */
 	if (kvm->touched || kvm->pending)
 		(void)vmmem_kvm_settle(kvm);
 }
@@ -206,7 +206,7 @@ abort_update(void *opaque, struct vmmem_collection *old_map,
 	vmmem_kvm_unlock(kvm);
 }
 
-/* find_out() asks KVM what it has, and limits what was asked for. */
+/* find_out() asks KVM what it has, and limits the options to that. */
 static int
 find_out(struct vmmem_kvm *kvm)
 {
@@ -429,7 +429,7 @@ vmmem_kvm_slot_find(const struct vmmem_kvm *kvm, uint64_t gpa,
 	return rc;
 }
 
-/* put_note() sets what a region is to have, and makes the slots so. */
+/* put_note() sets a region's note, and makes the slots follow it. */
 static int
 put_note(struct vmmem_kvm *kvm, struct vmmem_region *region,
 	 struct vmmem_slot_note note)

@@ -27,7 +27,7 @@ vmmem_kvm_destroy(struct vmmem_kvm *kvm)
 	vmmem_collection_unref(kvm->empty);
 	/*
 	 * Slots that could not be deleted keep their regions for ever.  If the
-	 * memory went, the machine would see what is mapped there next.
+	 * memory were unmapped, the machine would see the next mapping there.
 	 */
 	if (vmmem_slot_table_count(kvm->slots) == 0 || vmmem_kvm_is_child(kvm))
 		vmmem_slot_table_free(kvm->slots);
@@ -44,7 +44,10 @@ vmmem_kvm_listener_gone(void *opaque)
 {
 	struct vmmem_kvm *kvm = opaque;
 
-	/* Freed in a callback, on this thread: only this was missing. */
+	/*
+	 * Freed in a callback, on this thread: the end had only to wait for
+	 * this.
+	 */
 	if (kvm->freed) {
 		vmmem_kvm_destroy(kvm);
 		return;
@@ -85,7 +88,7 @@ in_callback(const struct vmmem_kvm *kvm)
 	return rc == VMMEM_ESELFWAIT;
 }
 
-/* let_go() deletes all slots, as far as KVM does.  Under the lock. */
+/* let_go() deletes all slots that KVM lets it delete.  Under the lock. */
 static int
 let_go(struct vmmem_kvm *kvm)
 {
@@ -95,7 +98,7 @@ let_go(struct vmmem_kvm *kvm)
 		       0;
 }
 
-/* set_closing() has the listener let go of slots, whatever KVM says. */
+/* set_closing() makes the listener drop slots, whatever KVM says. */
 static void
 set_closing(struct vmmem_kvm *kvm)
 {
@@ -169,17 +172,21 @@ void
 vmmem_kvm_retry(void)
 {
 	struct vmmem_kvm *kvm, *next;
+	int cancel;
 
 	/* Relaxed: usually there is none, and the exchange looks again. */
 	if (__atomic_load_n(&remains, __ATOMIC_RELAXED) == NULL)
 		return;
-	/* Acquire: what the threads that put objects in have done to them. */
+	/* A thread that ended in close(2) would take the rest along. */
+	cancel = vmmem_cancel_off();
+	/* Acquire: the threads that put objects in have finished with them. */
 	kvm = __atomic_exchange_n(&remains, NULL, __ATOMIC_ACQUIRE);
 	for (; kvm != NULL; kvm = next) {
 		next = kvm->next;
 		if (!end(kvm))
 			keep(kvm, kvm);
 	}
+	vmmem_cancel_back(cancel);
 }
 
 VMMEM_API struct vmmem_kvm *

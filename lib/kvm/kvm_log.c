@@ -116,7 +116,7 @@ vmmem_kvm_log_reserve(struct vmmem_kvm *kvm, uint64_t len)
 	words = reallocarray(kvm->words, count, sizeof(*words));
 	if (words == NULL)
 		return -ENOMEM;
-	/* KVM sets them all.  Not every tool that looks on knows that. */
+	/* KVM sets them all.  Not every analyser knows that. */
 	memset(&words[kvm->word_count], 0,
 	       (count - kvm->word_count) * sizeof(*words));
 	kvm->words = words;
@@ -150,7 +150,7 @@ mark_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 					  sizeof(kvm->words[0]));
 }
 
-/* clear_words() has KVM watch the pages again that it said were dirty. */
+/* clear_words() makes KVM watch the pages again that it said were dirty. */
 static int
 clear_words(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
@@ -201,9 +201,9 @@ vmmem_kvm_fetch(struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
 	if (rc < 0)
 		return rc;
 	/*
-	 * The marks come last: a thread that finds one may read the page at
-	 * once, and what a vCPU writes after that must be logged.  The library
-	 * makes them in any case, as KVM does not say again what was cleared.
+	 * The marks are made last: a thread that finds one may read the page at
+	 * once, and a later write of a vCPU must be logged.  The library makes
+	 * them in any case, as KVM does not say again what was cleared.
 	 */
 	if (goes_on && kvm->options.log != VMMEM_KVM_LOG_GET)
 		rc = clear_words(kvm, slot);

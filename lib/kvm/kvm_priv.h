@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The inside of a kvm object, and what the headers of older kernels lack of
- * KVM's interface.
+ * The inside of a kvm object, and the parts of KVM's interface that the headers
+ * of older kernels lack.
  */
 #ifndef KVM_PRIV_H
 #define KVM_PRIV_H
@@ -95,13 +95,13 @@ struct vmmem_kvm {
 	bool attributes; /* that tell private pages from shared ones */
 	struct vmmem_collection *empty; /* the map of an object that ends */
 
-	/* Guards what follows.  Taken after the space's locks. */
+	/* Guards the members below.  Taken after the space's locks. */
 	pthread_mutex_t lock;
 	int cancel; /* of the thread that holds it */
 	struct vmmem_collection *map; /* the map that the slots should show */
 	bool pending;		      /* they do not yet: a run failed */
 	bool touched;		      /* the last run has changed something */
-	bool closing;		      /* commit() lets go, whatever KVM says */
+	bool closing;		      /* commit() ignores KVM's codes */
 	bool freed;		      /* ends when its listener does */
 	struct vmmem_kvm *next;	      /* of those in the list of remains */
 
@@ -140,9 +140,9 @@ vmmem_kvm_slot_id(const struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 bool vmmem_kvm_is_child(const struct vmmem_kvm *kvm);
 
 /*
- * vmmem_kvm_lock() is how every function begins.  Under the lock the library
- * calls the program back, so the thread is not cancelled until the end of it.
- * Queries lock too, so what the lock guards may change in a const object.
+ * vmmem_kvm_lock() begins every function.  Under the lock the library calls the
+ * program back, so the thread is not cancelled until it unlocks.  Queries lock
+ * too, so the guarded members may change in a const object.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'kvm' is NULL
@@ -175,7 +175,7 @@ vmmem_kvm_unlock(const struct vmmem_kvm *kvm)
 	vmmem_cancel_back(cancel);
 }
 
-/* These want the lock.  vmmem_kvm_set() has KVM make or change a slot. */
+/* These need the lock.  vmmem_kvm_set() makes KVM make or change a slot. */
 int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
 /*
@@ -190,7 +190,7 @@ void vmmem_kvm_forget_private(const struct vmmem_kvm *kvm,
 /* vmmem_kvm_run() makes the slots those of 'map', or as many as it can. */
 int vmmem_kvm_run(struct vmmem_kvm *kvm, struct vmmem_collection *map);
 
-/* vmmem_kvm_settle() does what is left over for the map there is. */
+/* vmmem_kvm_settle() completes the slots of the current map. */
 int vmmem_kvm_settle(struct vmmem_kvm *kvm);
 
 /* vmmem_kvm_undo() does, if a run that failed has left anything. */
@@ -213,16 +213,16 @@ int vmmem_kvm_log_enable(struct vmmem_kvm *kvm);
 int vmmem_kvm_log_reserve(struct vmmem_kvm *kvm, uint64_t len);
 
 /*
- * vmmem_kvm_fetch() marks what a slot has logged; what it logs from then on
- * will be logged again if it goes on.
+ * vmmem_kvm_fetch() marks the pages that a slot has logged; a later write to
+ * one is logged again if the slot still logs.
  */
 int vmmem_kvm_fetch(struct vmmem_kvm *kvm, const struct vmmem_slot *slot,
 		    bool goes_on);
 
-/* vmmem_kvm_delete() deletes a slot and loses nothing that it logged. */
+/* vmmem_kvm_delete() deletes a slot and loses no page that it logged. */
 int vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
-/* vmmem_kvm_mark() marks bytes of what a slot shows. */
+/* vmmem_kvm_mark() marks bytes that a slot shows. */
 int vmmem_kvm_mark(const struct vmmem_slot *slot, uint64_t offset,
 		   uint64_t len);
 
@@ -232,7 +232,7 @@ vmmem_kvm_has_rings(const struct vmmem_kvm *kvm)
 	return kvm->options.log == VMMEM_KVM_LOG_RING;
 }
 
-/* vmmem_kvm_harvest() marks what is in the rings and gives them back. */
+/* vmmem_kvm_harvest() marks the entries of the rings and gives them back. */
 int vmmem_kvm_harvest(struct vmmem_kvm *kvm);
 
 void vmmem_kvm_drop_rings(struct vmmem_kvm *kvm);
@@ -248,7 +248,7 @@ int vmmem_kvm_collect(struct vmmem_kvm *kvm,
 		      const struct vmmem_region *region);
 
 /*
- * These two want no lock.  vmmem_kvm_destroy() frees an object, and the slots
+ * These two need no lock.  vmmem_kvm_destroy() frees an object, and the slots
  * of it that are left for ever with their regions.  vmmem_kvm_retry() deletes
  * slots that KVM has kept from freed objects.
  */

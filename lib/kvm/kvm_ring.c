@@ -79,7 +79,7 @@ is_dirty(const struct vmmem_kvm *kvm, const struct vmmem_kvm_ring *ring,
 	return (flags_at(kvm, ring, index) & VMMEM_KVM_GFN_DIRTY) != 0;
 }
 
-/* fetch_next() copies the next entry, and has KVM take it back. */
+/* fetch_next() copies the next entry, and lets KVM take it back. */
 static void
 fetch_next(const struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 {
@@ -101,7 +101,7 @@ fetch_ring(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 	const uint32_t end = ring->reset + kvm->ring_entries;
 	uint32_t next = ring->fetch;
 
-	/* No more than there are, whatever the flags say. */
+	/* No more than the ring has, whatever the flags say. */
 	while (next != end) {
 		if (is_dirty(kvm, ring, next++)) {
 			/*
@@ -119,7 +119,7 @@ fetch_ring(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 }
 
 /*
- * give_back() has KVM watch the pages of 'count' entries again.  Since Linux
+ * give_back() makes KVM watch the pages of 'count' entries again.  Since Linux
  * 6.16 a signal that is pending ends the call early, and KVM may have taken
  * entries back then whose pages it does not watch.  So none is let through; and
  * if KVM took back less for another reason, that is a loss.
@@ -140,8 +140,8 @@ give_back(struct vmmem_kvm *kvm, uint64_t count)
 }
 
 /*
- * resume() makes KVM go on taking entries back, if KVM waits at an entry that
- * nobody will give back.  If KVM writes over an entry that was given back,
+ * resume() makes KVM continue to take entries back, if KVM waits at an entry
+ * that nobody will give back.  If KVM writes over an entry that was given back,
  * before KVM has taken it, KVM comes to it twice.  The second time KVM finds no
  * flags, and stops there.  All entries behind it stay given, in the end the
  * ring is full for ever, and the vCPU stands still.
@@ -174,7 +174,7 @@ resume(struct vmmem_kvm *kvm, struct vmmem_kvm_ring *ring)
 	}
 }
 
-/* mark_all() marks all that is logged. */
+/* mark_all() marks all bytes of all slots that log. */
 static void
 mark_all(const struct vmmem_kvm *kvm)
 {
@@ -188,7 +188,7 @@ mark_all(const struct vmmem_kvm *kvm)
 }
 
 /*
- * mark_ring() marks what was fetched.  If giving back failed, these entries
+ * mark_ring() marks the fetched entries.  If giving back failed, these entries
  * stay: their pages may be written without a new entry, and are marked again
  * when it succeeds.
  */

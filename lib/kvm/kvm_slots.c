@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What KVM is told of one slot. */
+/* Slots of KVM: making, changing and deleting one. */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>
 
@@ -62,7 +62,7 @@ vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 static int
 unset(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 {
-	/* To KVM a length of 0 means that. */
+	/* A length of 0 tells KVM to delete. */
 	struct kvm_userspace_memory_region region = {
 		.slot = vmmem_kvm_slot_id(kvm, slot),
 	};
@@ -70,7 +70,7 @@ unset(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	return vmmem_kvm_ioctl(kvm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-/* Too far up, taken, or nothing that this KVM does. */
+/* Too far up, taken, or a move, which this KVM cannot do. */
 static bool
 is_no_place(int rc)
 {
@@ -99,7 +99,7 @@ park(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		if (slot->len > end)
 			break;
 		away.gpa = end - slot->len;
-		/* Where it is the guest would find it again. */
+		/* At its own address the guest would still reach it. */
 		if (away.gpa <= slot->gpa + (slot->len - 1) &&
 		    slot->gpa <= end - 1)
 			continue;
@@ -133,7 +133,7 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 		return rc;
 	}
 	if (vmmem_kvm_has_rings(kvm)) {
-		/* What is in the rings stays there when the slot goes. */
+		/* Entries stay in the rings when the slot is deleted. */
 		rc = unset(kvm, slot);
 		/* If they cannot be given back now, they will be later. */
 		if (rc == 0)
@@ -149,7 +149,7 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	if (vmmem_kvm_fetch(kvm, slot, false) != 0)
 		(void)vmmem_kvm_mark(slot, 0, slot->len);
 	rc = unset(kvm, slot);
-	/* Back, and if that fails too, it is not what the table says. */
+	/* Back; if that fails too, KVM's slot differs from the table. */
 	if (rc != 0 && vmmem_kvm_set(kvm, slot) != 0) {
 		(void)vmmem_slot_table_spoil(kvm->slots, slot->number);
 		kvm->touched = true;

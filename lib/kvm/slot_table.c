@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/api.h"
+#include "base/cancel.h"
 #include "kvm/slot_table_priv.h"
 #include "base/struct_size.h"
 
@@ -54,9 +55,11 @@ VMMEM_API struct vmmem_slot_table *
 vmmem_slot_table_free(struct vmmem_slot_table *slots)
 {
 	size_t i;
+	int cancel;
 
 	if (slots == NULL)
 		return NULL;
+	cancel = vmmem_cancel_off();
 	for (i = 0; i < slots->count; i++)
 		vmmem_region_unref(vmmem_slot_table_entry_at(slots,
 							     i)->slot.region);
@@ -68,6 +71,7 @@ vmmem_slot_table_free(struct vmmem_slot_table *slots)
 	free(slots->order);
 	free(slots->pool);
 	free(slots);
+	vmmem_cancel_back(cancel);
 	return NULL;
 }
 
@@ -152,7 +156,7 @@ vmmem_slot_table_find(const struct vmmem_slot_table *slots, uint64_t gpa,
 	return 0;
 }
 
-/* grown() is how long an array gets that must hold 'want'. */
+/* grown() returns the new length of an array that must hold 'want'. */
 static size_t
 grown(size_t len, size_t want)
 {

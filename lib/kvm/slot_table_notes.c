@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What the caller has said about regions of its own accord, in place of a
- * callback.  Few regions have a note, so they are searched one by one.
+ * Notes: settings of the caller for single regions, in place of a callback.
+ * Few regions have a note, so they are searched one by one.
  */
 #include <vmmem/error.h>
 #include <vmmem/slot_table.h>
@@ -73,6 +73,16 @@ vmmem_slot_table_put_note(struct vmmem_slot_table *slots,
 	return 0;
 }
 
+/* has() tells whether a map has a region, whatever translates the map. */
+static bool
+has(const struct vmmem_collection *map, const struct vmmem_region *region)
+{
+	const size_t index =
+		vmmem_collection_index(map, vmmem_region_start(region));
+
+	return vmmem_collection_region(map, index) == region;
+}
+
 void
 vmmem_slot_table_drop_notes(struct vmmem_slot_table *slots,
 			    struct vmmem_collection *old_map,
@@ -81,11 +91,9 @@ vmmem_slot_table_drop_notes(struct vmmem_slot_table *slots,
 	size_t i = slots->note_count;
 
 	while (i-- > 0) {
-		struct vmmem_region *region = slots->notes[i].region;
-		const uint64_t gpa = vmmem_region_start(region);
+		const struct vmmem_region *region = slots->notes[i].region;
 
-		if (vmmem_collection_find(old_map, gpa) == region &&
-		    vmmem_collection_find(new_map, gpa) != region)
+		if (has(old_map, region) && !has(new_map, region))
 			take_off(slots, i);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * From the slots that are there to those that a map wants.  Both are sorted by
- * guest address, so what stays is found by walking over both at once.
+ * Plans: the operations that lead from the slots of a table to those of a map.
+ * Both are sorted by guest address, so one walk over both finds what stays.
  */
 #include <vmmem/error.h>
 #include <vmmem/private.h>
@@ -26,7 +26,7 @@
 /* There is none on the other side. */
 #define NO_MATE SIZE_MAX
 
-/* One that is there, or one that is wanted, and which of the others it is. */
+/* A slot that is there, or one that the map wants; 'mate' is its peer. */
 struct side {
 	struct vmmem_slot slot;
 	size_t position; /* of one that is there, in the table's order */
@@ -34,8 +34,8 @@ struct side {
 };
 
 /*
- * What a plan is made in.  Most slots stay as they are, and are in neither
- * list: a plan takes memory for what changes only.
+ * The work space of a plan.  Most slots stay as they are, and are in neither
+ * list: a plan takes memory only for slots that change.
  */
 struct list {
 	struct side *sides;
@@ -83,8 +83,8 @@ push(struct list *list, const struct vmmem_slot *slot, size_t position)
 }
 
 /*
- * part() makes a slot that is described for all of a run one for what begins at
- * 'offset' in it, and ends at 'end' at the latest.
+ * part() makes of a slot that is described for all of a run the slot of a part,
+ * which begins at 'offset' in it, and ends at 'end' at the latest.
  */
 static struct vmmem_slot
 part(const struct vmmem_slot_table *slots, const struct vmmem_slot *whole,
@@ -116,7 +116,7 @@ has_reserved(const struct vmmem_slot *slot)
 	return all != 0;
 }
 
-/* propose() fills in what describe() is asked about. */
+/* propose() fills in the slot that describe() may change. */
 static void
 propose(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	struct vmmem_slot *slot)
@@ -151,7 +151,7 @@ propose(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 		slot->flags |= VMMEM_SLOT_READ_ONLY;
 }
 
-/* describe() fills in how the slot of all of 'region' should be. */
+/* describe() fills in the slot that all of 'region' should have. */
 static int
 describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	 struct vmmem_slot *slot)
@@ -203,8 +203,8 @@ log_at(const struct vmmem_slot *slot)
 
 /*
  * shows() tells whether 'slot' begins with the byte that is at 'offset' from
- * the beginning of 'other', and is of the same kind: what the guest writes
- * there is marked in one place, if at all.
+ * the beginning of 'other', and is of the same kind: a write of the guest there
+ * is marked in one place, if at all.
  */
 static bool
 shows(const struct vmmem_slot *slot, const struct vmmem_slot *other,
@@ -223,7 +223,7 @@ shows(const struct vmmem_slot *slot, const struct vmmem_slot *other,
 	       (bitmap == NULL || log_at(slot) == log_at(other) + offset);
 }
 
-/* Memory that is the same, except where the guest sees it. */
+/* The same memory, perhaps at another guest address. */
 static bool
 same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 {
@@ -231,8 +231,8 @@ same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 }
 
 /*
- * Slots with a guest_memfd can be made and deleted, and nothing else; and what
- * is spoilt is the same as nothing.
+ * Slots with a guest_memfd can only be made and deleted; and a slot that is
+ * spoilt is the same as no other.
  */
 static bool
 may_become(const struct work *work, const struct side *have,
@@ -247,7 +247,7 @@ may_become(const struct work *work, const struct side *have,
 		 (is->flags == should->flags && is->gpa == should->gpa));
 }
 
-/* is_same() tells whether nothing at all is to be done. */
+/* is_same() tells whether a slot needs no operation. */
 static bool
 is_same(const struct vmmem_slot_table_entry *entry,
 	const struct vmmem_slot *slot)
@@ -259,8 +259,8 @@ is_same(const struct vmmem_slot_table_entry *entry,
 }
 
 /*
- * gather_slot() finds whether one slot changes.  All that are there and begin
- * below it are wanted by nobody.
+ * gather_slot() finds whether one slot changes.  The map wants no slot of the
+ * table that begins below it and was not passed yet.
  */
 static int
 gather_slot(struct work *work, const struct vmmem_slot *slot, size_t *at)
@@ -304,7 +304,7 @@ gather_part(struct work *work, uint64_t from, uint64_t to, size_t *at)
 		while (vmmem_region_last(vmmem_collection_region(map, last)) <
 		       vmmem_slot_last(&slot))
 			last++;
-		/* What follows begins there or later. */
+		/* The slots that follow begin there or later. */
 		work->run.first = last;
 		slot.region = vmmem_collection_region(map, first);
 		slot.region_count = (uint32_t)(last - first + 1);
@@ -338,7 +338,7 @@ next_keeper(const struct work *work, size_t *i)
 	return NULL;
 }
 
-/* gather_run() does so for a run, and ends it: what is long stays in it. */
+/* gather_run() does so for a run, and ends it: long slots stay in it. */
 static int
 gather_run(struct work *work, size_t *at)
 {
@@ -366,7 +366,7 @@ gather_run(struct work *work, size_t *at)
 	return rc;
 }
 
-/* is_next() tells whether 'slot' is one piece with the run, and goes on. */
+/* is_next() tells whether 'slot' is one piece with the run, and follows it. */
 static bool
 is_next(const struct work *work, const struct vmmem_slot *slot)
 {
@@ -466,7 +466,7 @@ passes_over(struct work *work, size_t index, size_t *at, int *rc)
 	if (!has_slots(work, index, &next))
 		return false;
 	*rc = gather_run(work, at);
-	/* What is between is wanted by nobody, and found by the next slot. */
+	/* The map wants no slot between; the next slot finds those. */
 	if (*rc == 0 && *at != first)
 		return false;
 	*at = next;
@@ -530,7 +530,7 @@ pair(struct work *work, size_t have, size_t want)
 	work->want.sides[want].mate = have;
 }
 
-/* What has its place already. */
+/* Slots that have their place already. */
 static void
 find_stayers(struct work *work)
 {
@@ -614,7 +614,7 @@ loners(const struct list *list, struct side **found)
 	return count;
 }
 
-/* pair_movers() pairs what shows the same memory. */
+/* pair_movers() pairs slots that show the same memory. */
 static void
 pair_movers(struct work *work, struct side **have, size_t have_count,
 	    struct side **want, size_t want_count)
@@ -656,7 +656,7 @@ find_movers(struct work *work)
 	want = have + have_count;
 	want_count = loners(&work->want, want);
 	pair_movers(work, have, have_count, want, want_count);
-	/* Those whose place is taken are deleted and made again. */
+	/* A slot whose place is taken is deleted and made again. */
 	for (i = 0; i < have_count; i++) {
 		struct side *mate;
 
@@ -754,7 +754,7 @@ emit_all(const struct work *work, struct vmmem_slot_plan *plan)
 	}
 }
 
-/* make() makes the plan of what was found out. */
+/* make() makes the plan of the lists. */
 static int
 make(const struct work *work, struct vmmem_collection *map,
      struct vmmem_slot_plan **ret_plan)
@@ -763,7 +763,7 @@ make(const struct work *work, struct vmmem_collection *map,
 
 	if (plan == NULL)
 		return -ENOMEM;
-	/* No more than one for each that goes or comes. */
+	/* At most one operation for each slot that is deleted or made. */
 	plan->ops = calloc(work->have.count + work->want.count + 1,
 			   sizeof(*plan->ops));
 	if (plan->ops == NULL) {
@@ -793,7 +793,10 @@ vmmem_slot_plan_new(struct vmmem_slot_table *slots,
 		return VMMEM_EARGUMENT;
 	rc = gather(&work);
 	if (rc == VMMEM_ENOSLOT) {
-		/* The guest may miss some memory for a moment, to have all. */
+		/*
+		 * Joining: the guest may miss some memory for a moment, to have
+		 * all.
+		 */
 		work.have.count = work.want.count = 0;
 		work.join_all = true;
 		rc = gather(&work);

@@ -13,7 +13,7 @@ struct vmmem_slot_table_entry {
 	bool doomed;		/* while planning: will be deleted */
 };
 
-/* What the caller has set for a region, without a callback. */
+/* The caller's settings for a region, without a callback. */
 struct vmmem_slot_note {
 	struct vmmem_region *region; /* NULL: there is none */
 	uint32_t flags;		     /* VMMEM_SLOT_NONE or _GUEST_MEMFD */
@@ -57,21 +57,21 @@ struct vmmem_slot_plan {
 	size_t next; /* the first that was not done yet */
 };
 
-/* vmmem_slot_table_note() returns that of a region, or one without a region. */
+/* vmmem_slot_table_note() returns a region's note, or one without a region. */
 struct vmmem_slot_note
 vmmem_slot_table_note(const struct vmmem_slot_table *slots,
 		      const struct vmmem_region *region);
 
 /*
- * vmmem_slot_table_put_note() sets that of a region; without flags it takes it
- * away, after which one can be set again without fail.  Returns 0,
+ * vmmem_slot_table_put_note() sets a region's note; without flags it takes it
+ * away, after which setting one again cannot fail.  Returns 0,
  * VMMEM_ENOREGION or -ENOMEM.
  */
 int vmmem_slot_table_put_note(struct vmmem_slot_table *slots,
 			      struct vmmem_region *region,
 			      struct vmmem_slot_note note);
 
-/* vmmem_slot_table_drop_notes() drops those of regions that are gone. */
+/* vmmem_slot_table_drop_notes() drops the notes of regions that are gone. */
 void vmmem_slot_table_drop_notes(struct vmmem_slot_table *slots,
 				 struct vmmem_collection *old_map,
 				 struct vmmem_collection *new_map);
@@ -96,7 +96,7 @@ vmmem_slot_offset(const struct vmmem_slot *slot)
 	return slot->gpa - vmmem_region_start(slot->region);
 }
 
-/* What stands behind a region and all of its aliases. */
+/* The region that a region and all of its aliases show. */
 static inline const struct vmmem_region *
 vmmem_slot_root(const struct vmmem_region *region)
 {

@@ -10,12 +10,9 @@
 #include "map/translate.h"
 #include "region/private_priv.h"
 
-/* What is filled without a host address comes from a buffer of this size. */
-#define BOUNCE 1024
-
 /*
  * walk_seen() is walk() for a translated collection, and if 'all' is set
- * walk_all(): what is one piece is looked up once.
+ * walk_all(): a range that is one piece is looked up once.
  */
 static int
 walk_seen(const struct vmmem_collection *collection, uint64_t iova,
@@ -37,7 +34,7 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 		if (rc != 0)
 			break;
 		if (all && seen.len != len) {
-			/* Several pieces: all of them must be there. */
+			/* Several pieces: all of them must be mapped. */
 			vmmem_unsee(&seen);
 			rc = vmmem_see_check(collection, iova, len, access,
 					     &wait, &bad);
@@ -59,7 +56,7 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 
 /*
  * walk() makes one step for each region of [gpa, gpa + len), in ascending
- * order, until a byte is not there, is not permitted, or a step fails.
+ * order, until a byte is not mapped, is not permitted, or a step fails.
  */
 static int
 walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
@@ -173,10 +170,8 @@ static int
 step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	  uint64_t *done, void *context, const struct vmmem_seen *seen)
 {
-	const struct vmmem_region *region;
 	const uint8_t *value = context;
 	unsigned char *host = vmmem_entry_host(entry);
-	unsigned char buf[BOUNCE];
 	uint64_t piece, at = 0;
 	size_t left;
 	int rc = 0;
@@ -188,15 +183,10 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		*done += len - left;
 		return left != 0 ? VMMEM_EGONE : 0;
 	}
-	region = vmmem_region_of(entry);
-	memset(buf, *value, sizeof(buf));
 	while (at < len && rc == 0) {
-		/* To where a group of 8 ends, so that none is cut in two. */
-		piece = sizeof(buf) - (region->start + offset + at) % 8;
-		if (piece > len - at)
-			piece = len - at;
-		rc = vmmem_region_call_write(region, offset + at, buf, piece,
-					     done);
+		rc = vmmem_region_call_fill(vmmem_region_of(entry),
+					    offset + at, len - at, *value,
+					    &piece, done);
 		vmmem_step_written(entry, offset, piece, seen, at);
 		at += piece;
 	}
@@ -259,7 +249,7 @@ report(size_t *ret_done, uint64_t done)
 		*ret_done = done;
 }
 
-/* What runs from one region into the next, and no further. */
+/* A range that runs from one region into the next, and no further. */
 struct crossing {
 	const struct vmmem_entry *from, *into;
 	uint64_t offset; /* in 'from' */
@@ -267,9 +257,9 @@ struct crossing {
 };
 
 /*
- * crosses() tells whether [gpa, gpa + len) is such a range, which is the most
- * common of those that are not within one region, and is all permitted and has
- * host addresses.
+ * crosses() tells whether [gpa, gpa + len) is such a range, and all of it is
+ * permitted and has host addresses.  Of the ranges that are not within one
+ * region these are the most common.
  */
 static inline bool
 crosses(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,

@@ -28,9 +28,8 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
 }
 
 /*
- * write_entry_downwards() writes to bytes of one entry; what it moved are the
- * last of them.  'seen' is how they were found in a translated collection, or
- * NULL.
+ * write_entry_downwards() writes to bytes of one entry, the last ones first.
+ * 'seen' is how they were found in a translated collection, or NULL.
  */
 static int
 write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
@@ -100,7 +99,7 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 	if (ranges->collection->translation != NULL)
 		return write_seen_downwards(ranges, gpa, buf, len, done);
 	while (rc == 0 && len > 0) {
-		/* It is there: the whole range was checked. */
+		/* The region is there: the whole range was checked. */
 		entry = vmmem_find(ranges->collection, gpa + (len - 1),
 				   &offset);
 		if (entry == NULL)

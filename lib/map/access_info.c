@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Reads and writes of which more is said than the range. */
+/* Reads and writes with a struct vmmem_access_info. */
 #include <vmmem/access.h>
 #include <vmmem/error.h>
 
@@ -18,7 +18,7 @@ struct access {
 	const unsigned char *from; /* of a write */
 };
 
-/* What the region, or the one whose bytes it shows, can be asked to do. */
+/* Whether the region, or the one whose bytes it shows, can be written. */
 static bool
 can_be_written(const struct vmmem_region *region)
 {
@@ -82,7 +82,7 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 	size_t left;
 	int rc;
 
-	/* Of a translated collection another map may be seen than before. */
+	/* In a translated collection the translation may have changed. */
 	rc = step_check(entry, offset, 0, done, context, seen);
 	if (rc != 0)
 		return rc;
@@ -127,7 +127,7 @@ move(const struct vmmem_collection *collection, uint64_t gpa, size_t len,
 	uint64_t done = 0;
 	int rc;
 
-	/* A debugger asks what can be done, not what the guest may do. */
+	/* A debugger may write memory that the guest may not. */
 	if ((access->info.flags & VMMEM_ACCESS_DEBUG) != 0 &&
 	    needed == VMMEM_PROT_WRITE)
 		needed = 0;

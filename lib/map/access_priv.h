@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The way of an access that the fast path of its caller did not take. */
+/* The slow path of an access. */
 #ifndef ACCESS_PRIV_H
 #define ACCESS_PRIV_H
 
@@ -19,9 +19,8 @@ int vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 		     const void *buf, size_t len, uint64_t *ret_done);
 
 /*
- * vmmem_read_pieces(), vmmem_write_pieces() and vmmem_fill_pieces() do what they
- * can, up to the
- * first byte that is not there, not permitted or gone.
+ * vmmem_read_pieces(), vmmem_write_pieces() and vmmem_fill_pieces() move bytes
+ * up to the first byte that is not mapped, not permitted or gone.
  */
 int vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		      void *buf, size_t len, uint64_t *ret_done);

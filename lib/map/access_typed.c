@@ -12,8 +12,8 @@
 #include "map/translate.h"
 
 /*
- * The fast path has no call in it, so that it needs no stack; what else there
- * is goes on in a function of its own.
+ * The fast path has no call in it, so that it needs no stack; all other cases
+ * are in a function of their own.
  */
 #define READ(name, type, native, from)                                     \
 	static VMMEM_HOT int see_##name(                                   \

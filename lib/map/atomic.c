@@ -172,7 +172,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			vmmem_order_join(success, failure), &previous);   \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		/* What was not stored need not be sent. */                \
+		/* A value that was not stored is not marked. */           \
 		if (previous == expected)                                  \
 			vmmem_written(entry, offset,                       \
 				      (bits) / 8);                         \
@@ -199,7 +199,10 @@ VMMEM_ORDERED(collection, const struct vmmem_collection *collection, gpa)
 VMMEM_API void
 vmmem_fence(int order)
 {
-	/* Each stands for what its caller asked for; they race by protocol. */
+	/*
+	 * Each is the fence that its caller asked for; the protocol says who
+	 * races.
+	 */
 	if (order == VMMEM_ORDER_ACQUIRE)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	else if (order == VMMEM_ORDER_RELEASE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The ways of the atomics that their fast paths did not take: refusing, and
- * translating.  Arguments are checked; a compare-exchange has one order.
+ * The slow paths of the atomics: refusing, and translating.  Arguments are
+ * checked; a compare-exchange has one order.
  */
 #ifndef ATOMIC_PRIV_H
 #define ATOMIC_PRIV_H

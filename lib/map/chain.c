@@ -97,7 +97,7 @@ vmmem_chain_tell(const struct vmmem_chain *chain, uint64_t at,
 		*ret_bad = behind.range->gpa + behind.at;
 }
 
-/* What is done with a chain's bytes: they go to 'to', or come from 'from'. */
+/* The job: a chain's bytes are copied to 'to', or from 'from', or filled. */
 struct job {
 	unsigned char *to;	   /* or NULL */
 	const unsigned char *from; /* or NULL: all become 'value' */
@@ -110,7 +110,13 @@ access_of(const struct job *job)
 	return job->to != NULL ? VMMEM_PROT_READ : VMMEM_PROT_WRITE;
 }
 
-/* move_piece() moves what is byte 'done' of all, and 'len' more from it on. */
+static bool
+is_fill(const struct job *job)
+{
+	return job->to == NULL && job->from == NULL;
+}
+
+/* move_piece() moves 'len' bytes, of which the first is byte 'done' of all. */
 static int
 move_piece(const struct vmmem_collection *collection, const struct job *job,
 	   uint64_t gpa, uint64_t done, uint64_t len, uint64_t *ret_moved)
@@ -124,7 +130,7 @@ move_piece(const struct vmmem_collection *collection, const struct job *job,
 	return vmmem_fill_pieces(collection, gpa, len, job->value, ret_moved);
 }
 
-/* move() moves the next 'len' bytes, which were seen to be there. */
+/* move() moves the next 'len' bytes, which were checked. */
 static int
 move(const struct vmmem_collection *collection, const struct job *job,
      struct vmmem_chain chain, uint64_t len, uint64_t *ret_done)
@@ -167,6 +173,9 @@ run(const struct vmmem_collection *collection, const struct job *job,
 	vmmem_chain_skip(&chain, skip);
 	short_of = vmmem_chain_check(collection, access_of(job), &chain, len,
 				     &good);
+	/* To a buffer it is a length like others, and no chain has it. */
+	if (short_of == 0 && good != len && !is_fill(job))
+		short_of = VMMEM_EOUTOFRANGE;
 	if (short_of == 0 || (flags & VMMEM_CHAIN_SOME) != 0)
 		rc = move(collection, job, chain, good, &done);
 	bad = rc != 0 ? done : good;

@@ -5,7 +5,7 @@
 
 #include <vmmem/collection.h>
 
-/* What is left of a chain. */
+/* The rest of a chain. */
 struct vmmem_chain {
 	const struct vmmem_range *range;
 	size_t count;
@@ -16,8 +16,8 @@ struct vmmem_chain {
 #define VMMEM_CHAIN_REST UINT64_MAX
 
 /*
- * vmmem_chain_skip() moves over the next 'len' bytes.  Of a chain that has less
- * no range is left, and 'at' is by how much it is too short.
+ * vmmem_chain_skip() moves over the next 'len' bytes.  If the chain has less,
+ * no range is left, and 'at' is by how many bytes it is too short.
  */
 void vmmem_chain_skip(struct vmmem_chain *chain, uint64_t len);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Collections: making and searching them, and what is where. */
+/* Collections: making them, and finding regions in them. */
 #include <vmmem/address.h>
 #include <vmmem/collection.h>
 #include <vmmem/error.h>
@@ -18,9 +18,9 @@
 
 /*
  * room() rounds a size up to the next eighth.  A map that grows region by
- * region asks for a little more each time.  If that is always a little more
- * than what malloc() takes from mmap(), and the threshold is what was freed
- * last, each map is faulted in and unmapped again.
+ * region asks for a little more each time.  malloc() takes from mmap() what is
+ * larger than the block that was freed last: without the rounding the memory of
+ * each map would be mapped, faulted in and unmapped again.
  */
 static size_t
 room(size_t bytes)
@@ -40,7 +40,7 @@ vmmem_collection_allocate(size_t count, size_t changes)
 		2 * sizeof(uint64_t) + sizeof(struct vmmem_region *);
 	struct vmmem_collection *collection;
 
-	/* They are pointers that somebody has: their size fits. */
+	/* The caller has the array of pointers: its size fits. */
 	if (changes <= 1)
 		changes = 0;
 	if (count > (SIZE_MAX - sizeof(*collection) -
@@ -73,7 +73,7 @@ vmmem_collection_finish(struct vmmem_collection *collection,
 {
 	int rc;
 
-	/* Const is for users: what links the two is the lineage's. */
+	/* Const is for users: the lineage links the two. */
 	if (older != NULL &&
 	    vmmem_lineage_join(collection,
 			       (struct vmmem_collection *)(uintptr_t)older))
@@ -187,7 +187,7 @@ VMMEM_API struct vmmem_collection *
 vmmem_collection_ref(struct vmmem_collection *collection)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (collection != NULL)
@@ -244,9 +244,10 @@ void
 vmmem_collection_unkeep(struct vmmem_collection *collection)
 {
 	/*
-	 * Before the reference goes: at no time may 'kept' count one that is
-	 * gone, as it would hide somebody else's.  Release, and the unref after
-	 * it releases too, keep that order for those who look.
+	 * Before the reference is dropped: at no time may 'kept' count a
+	 * reference that is gone, as it would hide another holder's.  Release,
+	 * and the unref after it releases too, keep that order for a thread in
+	 * vmmem_collection_is_held().
 	 */
 	atomic_fetch_sub_explicit(&collection->kept, 1, memory_order_release);
 	vmmem_collection_unref(collection);
@@ -258,10 +259,10 @@ vmmem_collection_is_held(const struct vmmem_collection *collection)
 	size_t refs, kept;
 
 	/*
-	 * Acquire: who let go did so after the last use, which comes before
-	 * what is done about it; and the second look comes after the first.
-	 * References first: if a space drops its own in between, 'kept' is too
-	 * small, and the answer only cautious.
+	 * Acquire: a holder dropped its reference after its last use, which is
+	 * so before the caller's next step; and the second load is after the
+	 * first.  References first: if a space drops its own in between, 'kept'
+	 * is too small, and the answer only cautious.
 	 */
 	refs = atomic_load_explicit(&collection->refs, memory_order_acquire);
 	kept = atomic_load_explicit(&collection->kept, memory_order_acquire);
@@ -312,7 +313,7 @@ vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 	if (!likely(count != 0))
 		return vmmem_see_region(collection, gpa);
 	at = vmmem_search(collection, gpa);
-	/* As in vmmem_find(), but that the region is not looked at. */
+	/* As in vmmem_find(), except that the region is not looked at. */
 	if (!likely(gpa - collection->starts[at] <=
 		    collection->starts[count + at])) {
 		__asm__ volatile("");

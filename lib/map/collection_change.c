@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Making a collection of another one. */
+/* Collections that are made of another one. */
 #include <vmmem/collection.h>
 #include <vmmem/error.h>
 
@@ -34,7 +34,7 @@ copy(struct vmmem_collection *collection, size_t to,
 		collection->starts[to + i] = other->starts[from + i];
 		spans[to + i] = vmmem_spans(other)[from + i];
 		collection->regions[to + i] = other->regions[from + i];
-		/* Else the compiler sees what this is, and calls memcpy(). */
+		/* Without this the compiler makes the loop a memcpy(). */
 		__asm__ volatile("");
 	}
 }
@@ -170,7 +170,7 @@ fill(struct vmmem_collection *result, const struct vmmem_collection *older,
 
 		at = out ? vmmem_search(older, removed[j]->start) :
 			   vmmem_first_after(older, added[i]->start);
-		/* What is below was copied, or is one that was removed. */
+		/* The regions below were copied, or removed. */
 		if (at > from) {
 			copy(result, to, older, from, at - from);
 			to += at - from;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What components hang on a collection, at any time once. */
+/* Cookies: pointers that components leave with a collection, once each. */
 #include <vmmem/collection.h>
 #include <vmmem/error.h>
 
@@ -40,9 +40,9 @@ vmmem_collection_set_cookie(struct vmmem_collection *collection,
 		return -ENOMEM;
 	entry->own = (struct vmmem_cookie){ key, cookie, destroy };
 	/*
-	 * Acquire: the entries of those who came before are looked at.
-	 * Release: so is this one by those who find it.  A thread that was
-	 * faster may have set the same key, so all is looked at again then.
+	 * Acquire: this thread looks at the entries of other threads.
+	 * Release: other threads look at this one.  A thread that was faster
+	 * may have set the same key, so all entries are looked at again then.
 	 */
 	head = atomic_load_explicit(&collection->cookies,
 				    memory_order_acquire);
@@ -83,12 +83,14 @@ vmmem_collection_end_cookies(struct vmmem_collection *collection)
 	struct vmmem_collection_cookie *entry, *next, *first = NULL;
 	int cancel;
 
-	/* Relaxed: whoever drops the last reference has synchronized. */
+	/*
+	 * Relaxed: the thread that drops the last reference has synchronized.
+	 */
 	entry = atomic_load_explicit(&collection->cookies,
 				     memory_order_relaxed);
 	if (entry == NULL)
 		return;
-	/* The first that was set is the first whose owner is told. */
+	/* Destroyed in the order in which they were set. */
 	for (; entry != NULL; entry = next) {
 		next = entry->next;
 		entry->next = first;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Giving back memory of a range, region by region. */
+/* Discards of a range, region by region. */
 #include <vmmem/discard.h>
 #include <vmmem/error.h>
 
@@ -50,7 +50,7 @@ vmmem_collection_discard_ranges(const struct vmmem_collection *collection,
 	if (collection == NULL || (ranges == NULL && count != 0) ||
 	    (flags & ~VMMEM_DISCARD_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
-	/* It is memory that is given back, however devices see it. */
+	/* A discard is of memory, whatever the translation is. */
 	collection = vmmem_physical(collection);
 	for (i = 0; i < count; i++) {
 		rc = vmmem_check(collection, ranges[i].gpa, ranges[i].len,

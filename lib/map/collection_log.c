@@ -33,7 +33,7 @@ vmmem_collection_start_logging(const struct vmmem_collection *collection)
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
 	collection = vmmem_physical(collection);
-	/* All of them, then one barrier, and only then is it so. */
+	/* All words are set, then one barrier: only then is logging on. */
 	for (i = 0; i < collection->count; i++) {
 		bitmap = collection->regions[i]->bitmap;
 		if (bitmap != NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Marking what was written, by guest address. */
+/* Marking written bytes, by guest address. */
 #include "map/collection_priv.h"
 #include "map/translate.h"
 

@@ -38,7 +38,7 @@ vmmem_collection_overlaps(const struct vmmem_collection *collection,
 	       collection->starts[at] - gpa < len;
 }
 
-/* What is stored of a piece. */
+/* The results for a piece. */
 struct piece {
 	const struct vmmem_entry *entry;
 	uint64_t offset;

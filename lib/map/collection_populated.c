@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Which memory there is, by guest address. */
+/* Which memory has pages, by guest address. */
 #include <vmmem/error.h>
 #include <vmmem/residency.h>
 
@@ -21,7 +21,7 @@ vmmem_collection_next_populated(const struct vmmem_collection *collection,
 	if (len != 0 && len - 1 > UINT64_MAX - gpa)
 		return VMMEM_EWRAPS;
 	last = gpa + (len - 1);
-	/* It is memory that is asked about, however devices see it. */
+	/* The question is about memory, whatever the translation is. */
 	collection = vmmem_physical(collection);
 	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
 	for (; len != 0 && at < collection->count &&

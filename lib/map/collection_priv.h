@@ -27,19 +27,19 @@ struct vmmem_collection_cookie;
 
 /*
  * The start addresses stand in an array of their own: a search touches
- * nothing else.  So do the lengths: to find a region, it need not be looked
- * at.  What an access needs of a region stands in the region, so that a copy of
- * a collection is three words for each.
+ * nothing else.  So do the lengths: a search does not look at the region.  The
+ * members that an access needs stand in the region, so that a copy of a
+ * collection is three words for each region.
  */
 struct vmmem_collection {
 	/*
-	 * Of a translated collection this is 0 while its iommu is on: see
-	 * translate.h.  Nothing else of what is not locked ever changes.
+	 * 0 in a translated collection while its iommu is on: see translate.h.
+	 * No other member that needs no lock ever changes.
 	 */
 	size_t count;
 	/*
-	 * What a search begins with: two to the 'levels' is the greatest power
-	 * of two below 'count', and that many starts, the last, begin at
+	 * The first step of a search: two to the 'levels' is the greatest power
+	 * of two below 'count', and that many starts, the last ones, begin at
 	 * 'upper'.  Both are 0 if there is nothing to search.
 	 */
 	size_t levels;
@@ -55,7 +55,7 @@ struct vmmem_collection {
 	struct vmmem_collection *older, *newer;
 	/*
 	 * The regions in which it differs from 'older': the first 'inserted' of
-	 * them are in this one, the others in 'older'.  NULL: who knows.
+	 * them are in this one, the others in 'older'.  NULL: not known.
 	 */
 	struct vmmem_region **changed;
 	size_t changes;
@@ -91,16 +91,16 @@ vmmem_collection_put(struct vmmem_collection *collection, size_t index,
 }
 
 /*
- * vmmem_collection_finish() sees to who holds the regions of a new collection,
- * which differs from 'older', if that is not NULL, in 'changed'.  Returns 0, or
- * -ENOMEM: the collection is gone.
+ * vmmem_collection_finish() makes a lineage hold the regions of a new
+ * collection, which differs from 'older', if that is not NULL, in 'changed'.
+ * Returns 0, or -ENOMEM: the collection was freed.
  */
 int vmmem_collection_finish(struct vmmem_collection *collection,
 			    const struct vmmem_collection *older);
 
 /*
- * vmmem_collection_end_cookies() tells the owners of all cookies, of which
- * nobody has the collection any more.
+ * vmmem_collection_end_cookies() destroys the cookies of a collection that
+ * nobody refers to any more.
  */
 void vmmem_collection_end_cookies(struct vmmem_collection *collection);
 
@@ -131,17 +131,17 @@ void vmmem_collection_keep(struct vmmem_collection *collection);
 void vmmem_collection_unkeep(struct vmmem_collection *collection);
 
 /*
- * vmmem_collection_is_held() tells whether anybody but spaces may hold a
- * reference.  Once that is false, and nobody can see the collection through
- * this space, it stays false but through another space that keeps it.
+ * vmmem_collection_is_held() tells whether a holder other than spaces may have
+ * a reference.  Once it is false, and no reader can see the collection through
+ * this space, it stays false unless another space keeps the collection.
  */
 bool vmmem_collection_is_held(const struct vmmem_collection *collection);
 
 /*
- * A step goes on at 'step' after 'at' if that is not above 'gpa'.  Guests'
- * addresses cannot be predicted, and a branch that misses costs more than the
- * search: so this is to be a conditional move.  The statement without an
- * instruction keeps compilers from making branches of a row of them.
+ * A step moves 'at' on by 'step' if the start there is not above 'gpa'.
+ * Guests' addresses cannot be predicted, and a branch that misses costs more
+ * than the search: so this is to be a conditional move.  The statement without
+ * an instruction keeps compilers from making branches of a row of them.
  */
 #define VMMEM_SEARCH_STEP(step)                                            \
 	do {                                                               \
@@ -228,8 +228,8 @@ vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
 	 * Below the first start this wraps to at least 2^64 - start, which is
 	 * more than the span of any region that begins at start.
 	 *
-	 * A branch, and no conditional move: what is done with the entry need
-	 * not wait for its span.
+	 * A branch, and no conditional move: the use of the entry need not wait
+	 * for its span.
 	 */
 	*ret_offset = gpa - collection->starts[at];
 	if (!likely(*ret_offset <= entry->span)) {
@@ -239,7 +239,7 @@ vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
 	return entry;
 }
 
-/* vmmem_find() is that, for those who do not go on from there. */
+/* vmmem_find() is the same without the number. */
 static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
 vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t *ret_offset)
@@ -287,8 +287,8 @@ vmmem_next(const struct vmmem_collection *collection,
 /*
  * vmmem_find_direct() returns the entry that holds 'gpa', and how far into it
  * 'gpa' lies, if it holds all of [gpa, gpa + len), permits 'access' and has
- * host addresses: the case that is worth being fast.  NULL says nothing about
- * why.  'len' is not 0.
+ * host addresses: the case that is worth being fast.  NULL does not tell the
+ * reason.  'len' is not 0.
  */
 static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
 vmmem_find_direct(const struct vmmem_collection *collection, uint64_t gpa,
@@ -320,9 +320,9 @@ int vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * vmmem_next_piece() is vmmem_collection_next_slice() without the checks of
- * its arguments; 'len' is not 0.  Whoever hands host addresses on, to the
- * kernel or in an iovec, gets them here, piece by piece.  Without 'acquire'
- * memory that is mapped on demand is VMMEM_ENOHOST.
+ * its arguments; 'len' is not 0.  All code that hands host addresses to the
+ * kernel, or stores them in an iovec, gets them here, piece by piece.  Without
+ * 'acquire' memory that is mapped on demand is VMMEM_ENOHOST.
  */
 int vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 		     uint64_t len, uint32_t access, bool acquire,

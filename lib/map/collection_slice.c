@@ -48,14 +48,16 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * continues() tells whether 'next', which holds the guest address after 'len'
- * bytes from 'offset' on of another, goes on where these end: in the host and
- * in the log.
+ * bytes from 'offset' on of another, begins where these end: in the host and in
+ * the log.
  */
 static inline bool
 continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 	  const struct vmmem_region *next, uint32_t access)
 {
 	return vmmem_slice_is_direct(&next->entry, access) &&
+	       ((next->entry.direct ^ region->entry.direct) &
+		VMMEM_SLICE_CALL) == 0 &&
 	       next->entry.host == region->entry.host + offset + len &&
 	       next->entry.logging == region->entry.logging &&
 	       (next->bitmap == NULL ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The difference of two maps, without callbacks. */
+/* Diffs: the difference of two maps, without callbacks. */
 #include <vmmem/diff.h>
 #include <vmmem/error.h>
 

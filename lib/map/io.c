@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Moving bytes between a descriptor and guest memory: the calls. */
+/* Transfers between a descriptor and guest memory: the public functions. */
 #include <vmmem/error.h>
 #include <vmmem/io.h>
 
@@ -10,7 +10,7 @@
 #include "region/quiet.h"
 #include "region/slice_priv.h"
 
-/* So that each public function is one. */
+/* So that each public function is one function in the object code. */
 #define INLINE inline __attribute__((__always_inline__))
 
 #define FLAGS_KNOWN                                                        \
@@ -104,7 +104,7 @@ several(const struct vmmem_collection *collection,
 	return report(ret_done, done, rc);
 }
 
-/* flat() moves all of a slice, which permits it and is not empty. */
+/* flat() moves all of a slice, which permits the access and is not empty. */
 static INLINE int
 flat(struct vmmem_io *io, struct vmmem_slice *slice, uint64_t *ret_done)
 {
@@ -162,7 +162,7 @@ part_of_slice(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	return rc != 0 ? rc : beyond;
 }
 
-/* move() moves what is not empty. */
+/* move() makes a transfer that is not empty. */
 static int
 move(struct guest *guest, struct vmmem_io *io, uint64_t *ret_done)
 {
@@ -174,7 +174,7 @@ move(struct guest *guest, struct vmmem_io *io, uint64_t *ret_done)
 		       ret_done, guest->ret_bad);
 }
 
-/* any() moves what is no range, or has more flags than one. */
+/* any() makes a transfer of no single range, or with more flags than one. */
 static __attribute__((__noinline__)) int
 any(struct guest *guest, struct vmmem_io *io, uint32_t flags,
     uint64_t *ret_done)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The guest's memory, as pieces that a system call takes. */
+/* Batches: the guest's memory as pieces that a system call takes. */
 #include <vmmem/error.h>
 
 #include "dirty/logging.h"
@@ -57,13 +57,13 @@ leave(struct vmmem_io_batch *batch)
 	batch->iotlb = NULL;
 }
 
-/* What piece_of() returns if the batch is to end before the piece. */
+/* A result of piece_of(): the batch ends before the piece. */
 #define NOT_YET 1
 
 /*
- * seen_piece() is piece_of() of a translated collection.  Nobody is asked for a
- * translation, and no callback is called, within the section: what needs that
- * is the first of its batch, or waits for the next one.
+ * seen_piece() is piece_of() of a translated collection.  Within the section it
+ * asks no miss handler for a translation, and calls no callback: a piece that
+ * needs that is the first of its batch, or waits for the next batch.
  */
 static int
 seen_piece(struct vmmem_io_batch *batch, const struct vmmem_io *io,
@@ -78,7 +78,7 @@ seen_piece(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 		enter(batch, cursor->collection);
 		rc = vmmem_see_piece(cursor->collection, gpa, len, access,
 				     ret_piece);
-		/* What the log does not cover is counted where it bounces. */
+		/* Bytes that the log does not cover are counted in bounce(). */
 		if (rc != VMMEM_EIOMMUMISS && rc != VMMEM_ENOHOST &&
 		    rc != VMMEM_EUNLOGGED)
 			return rc;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Bytes that do not go straight between a descriptor and guest memory. */
+/* Buffers for bytes that a system call cannot move to or from the guest. */
 #include <sys/mman.h>
 
 #include "map/access_priv.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Descriptors that do not come through the page cache (O_DIRECT), and guest
- * buffers that do not lie as those want it.
+ * Descriptors that bypass the page cache (O_DIRECT), and guest buffers that are
+ * not aligned for them.
  */
 #include <fcntl.h>
 
 #include "guest/copy.h"
 #include "map/io_priv.h"
 
-/* No disk wants more than this to be aligned, and a page is. */
+/* The largest alignment that a disk needs; a page has it. */
 #define BLOCK UINT64_C(4096)
 
 /* The most bytes that go through the buffer at once. */
@@ -36,8 +36,8 @@ vmmem_io_may_be_direct(const struct vmmem_io *io)
 }
 
 /*
- * is_aligned() is whether pieces lie so that they cannot be what is wrong; nor
- * can where they are read from.
+ * is_aligned() tells whether the pieces, and the offset that they are read
+ * from, are aligned, so that neither is the reason for -EINVAL.
  */
 static bool
 is_aligned(uint64_t offset, const struct iovec *iov, size_t count)
@@ -50,7 +50,7 @@ is_aligned(uint64_t offset, const struct iovec *iov, size_t count)
 	return bits % BLOCK == 0;
 }
 
-/* take() copies 'len' bytes from the pieces, and returns how many it could. */
+/* take() copies 'len' bytes from the pieces, and returns how many it copied. */
 static uint64_t
 take(unsigned char *bytes, const struct iovec *iov, uint64_t len)
 {
@@ -65,7 +65,7 @@ take(unsigned char *bytes, const struct iovec *iov, uint64_t len)
 	return done;
 }
 
-/* give() copies 'len' bytes to the pieces, and returns how many it could. */
+/* give() copies 'len' bytes to the pieces, and returns how many it copied. */
 static uint64_t
 give(const unsigned char *bytes, const struct iovec *iov, uint64_t len)
 {
@@ -97,7 +97,7 @@ write_aligned(struct vmmem_io *io, const struct iovec *iov, uint64_t wanted)
 	return moved;
 }
 
-/* read_aligned() reads whole blocks, and gives away those that are wanted. */
+/* read_aligned() reads whole blocks, and copies the wanted bytes out. */
 static int64_t
 read_aligned(const struct vmmem_io *io, const struct iovec *iov,
 	     uint64_t wanted)
@@ -117,7 +117,7 @@ read_aligned(const struct vmmem_io *io, const struct iovec *iov,
 		return rc;
 	blocks.offset -= head;
 	moved = vmmem_io_once(&blocks, buffer.bytes, buffer.len);
-	/* The file may end before those that are wanted. */
+	/* The file may end before the wanted bytes. */
 	if (moved > 0 && (uint64_t)moved > head)
 		came = (uint64_t)moved - head;
 	if (came > wanted)
@@ -129,7 +129,7 @@ read_aligned(const struct vmmem_io *io, const struct iovec *iov,
 	return given == 0 && came != 0 ? -EFAULT : (int64_t)given;
 }
 
-/* stands() finds where a file stands; it must be one that can tell. */
+/* stands() finds the position of a file, which must have one. */
 static int64_t
 stands(const struct vmmem_io *io)
 {
@@ -142,7 +142,7 @@ stands(const struct vmmem_io *io)
 	return offset;
 }
 
-/* move_on() is what read(2) does after it has read 'moved' bytes. */
+/* move_on() moves the position of a file, as read(2) does, by 'moved'. */
 static int64_t
 move_on(struct vmmem_io *io, int64_t moved)
 {

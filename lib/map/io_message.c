@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * One message, one system call.  What a call cannot take as it lies in the
- * guest's memory is gathered in a buffer.
+ * Messages: one message, one system call.  A message that a call cannot take
+ * as it lies in the guest's memory is gathered in a buffer.
  */
 #include <vmmem/error.h>
 
@@ -13,31 +13,31 @@
 #include "map/io_priv.h"
 #include "region/slice_priv.h"
 
-/* The longest message that is gathered: no peer decides to take more. */
+/* The longest message that is gathered, so that no peer decides on more. */
 #define GATHERED_MAX ((uint64_t)16 << 20)
 
 /* As <linux/fs.h> has it, which older headers do not. */
 #define FLAG_DSYNC 2
 
 /*
- * What a descriptor is, as far as it matters here.  A socket tells that a
- * message was longer than the room for it.  A stream may keep no messages, so
- * that nothing must be taken from it that is not asked for.  Of all others,
- * mostly devices, one more byte of room tells that a message was longer.
+ * The kinds of a descriptor that matter here.  A socket tells that a message
+ * was longer than the room for it.  A stream may keep no messages, so a call
+ * must take no more bytes from it than the caller wants.  With all others,
+ * mostly devices, one more byte of room shows that a message was longer.
  */
 enum kind { SOCKET, STREAM, DEVICE };
 
 /* Neither 0 nor a code: a call cannot take the pieces as they lie. */
 #define NOT_AT_ONCE 1
 
-/* What came of a call, or of several if signals interrupted some. */
+/* The result of a call, or of several if signals interrupted some. */
 struct outcome {
 	int64_t moved; /* or -errno */
 	bool cut;      /* the message was longer */
 	bool failed;   /* some call did, and may have written any of it */
 };
 
-/* find_kind() finds out what a message of 'count' pieces needs to know. */
+/* find_kind() finds the kind of a descriptor, for 'count' pieces. */
 static int
 find_kind(const struct vmmem_io *io, size_t count, enum kind *ret_kind)
 {
@@ -61,8 +61,8 @@ find_kind(const struct vmmem_io *io, size_t count, enum kind *ret_kind)
 }
 
 /*
- * judge_nothing() tells what no bytes are: a message, of a socket without a
- * connection, which has no end; else the end, as for read(2).
+ * judge_nothing() tells what a result of no bytes means: a message, from a
+ * socket without a connection, which has no end; else the end, as for read(2).
  */
 static int
 judge_nothing(const struct vmmem_io *io, enum kind kind)
@@ -119,7 +119,7 @@ call(struct vmmem_io *io, enum kind kind, struct iovec *iov, size_t count,
 	if (!io->to_fd)
 		iov[count++] = (struct iovec){ &more, 1 };
 	/*
-	 * The flag means nothing to a device, but the system refuses it where
+	 * A device ignores the flag, and the system refuses the flag where
 	 * it would call the device once for each piece.
 	 */
 	moved = vmmem_io_call_flags(io, number, iov, count,
@@ -133,7 +133,7 @@ call(struct vmmem_io *io, enum kind kind, struct iovec *iov, size_t count,
 	return (int64_t)len;
 }
 
-/* call_whole() is call() for bytes that lie in one, and with one more. */
+/* call_whole() is call() for one piece, with room for one more byte. */
 static int64_t
 call_whole(struct vmmem_io *io, enum kind kind, unsigned char *bytes,
 	   uint64_t len, bool *ret_cut)
@@ -151,7 +151,7 @@ call_whole(struct vmmem_io *io, enum kind kind, unsigned char *bytes,
 	return *ret_cut ? (int64_t)len : moved;
 }
 
-/* judge() tells what became of a message. */
+/* judge() returns the code for the result of a message. */
 static int
 judge(const struct vmmem_io *io, enum kind kind, const struct outcome *outcome,
       uint64_t len)
@@ -267,8 +267,8 @@ gather(struct vmmem_io *io, enum kind kind, const struct guest *guest,
 }
 
 /*
- * clip() shortens the room for a message to what one call can move: none is
- * longer.  Returns 0, or a code if there is a message and it is.
+ * clip() shortens the room for a message to what one call can move: no message
+ * is longer.  Returns 0, or a code if a message to write is longer.
  */
 static int
 clip(const struct vmmem_io *io, uint64_t *len)
@@ -308,8 +308,8 @@ vmmem_io_message_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 
 /*
  * at_once() moves a message by the pieces of a batch.  Returns NOT_AT_ONCE if
- * they are not all of it, or the descriptor takes only one; then nothing was
- * moved.
+ * the batch has not all of it, or the descriptor takes only one piece; then
+ * nothing was moved.
  */
 static int
 at_once(struct vmmem_io *io, enum kind kind, struct vmmem_io_batch *batch,
@@ -354,7 +354,7 @@ vmmem_io_message(struct vmmem_io *io,
 	guest.cursor.left = guest.len;
 	cursor = guest.cursor;
 	vmmem_io_fill(&batch, io, &cursor);
-	/* Before a message is lost for memory that cannot be had. */
+	/* First, so that no message is lost for lack of memory. */
 	rc = batch.rc;
 	if (rc == 0)
 		rc = find_kind(io, batch.count, &kind);

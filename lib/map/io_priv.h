@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Moving bytes between a descriptor and guest memory. */
+/* Transfers between a descriptor and guest memory: the inside. */
 #ifndef IO_PRIV_H
 #define IO_PRIV_H
 
@@ -40,8 +40,8 @@ struct vmmem_io {
 };
 
 /*
- * vmmem_io_clip() shortens '*len', which is not 0, to what the file can have
- * from io->offset on.  Returns 0, or VMMEM_EFILERANGE if that is less.
+ * vmmem_io_clip() shortens '*len', which is not 0, to the bytes that a file can
+ * have from io->offset on.  Returns 0, or VMMEM_EFILERANGE if these are fewer.
  */
 int vmmem_io_clip(const struct vmmem_io *io, uint64_t *len);
 
@@ -50,9 +50,9 @@ int vmmem_io_clip(const struct vmmem_io *io, uint64_t *len);
  * count or -errno; errno stays as it was.
  *
  * It is syscall() because read() and its kin can be cancelled, also after the
- * kernel has written: nobody would mark that, nor release what was acquired.
- * And ThreadSanitizer takes what they write for accesses of the thread, which
- * race with those of everybody who, rightly, uses guest memory meanwhile.
+ * kernel has written: then no code would mark those bytes, nor release acquired
+ * memory.  And ThreadSanitizer takes their writes for accesses of the thread,
+ * which race with the rightful accesses of others to guest memory.
  */
 static inline int64_t
 vmmem_io_call_flags(struct vmmem_io *io, long number, const void *what,
@@ -82,8 +82,8 @@ vmmem_io_call(struct vmmem_io *io, long number, const void *what, size_t count,
 
 /*
  * vmmem_io_once() makes one system call for one piece, by the calls that cost
- * the system least.  Part of its caller, because what returns after a system
- * call is slow.
+ * the system least.  Part of its caller, because returning from a function is
+ * slow after a system call.
  */
 static inline int64_t
 vmmem_io_once(struct vmmem_io *io, const void *host, size_t len)
@@ -101,20 +101,21 @@ int64_t vmmem_io_pieces(struct vmmem_io *io, const struct iovec *iov,
 			size_t count);
 
 /*
- * vmmem_io_code() is the library's code for -errno of a call that failed: that
- * memory is gone is the same condition as where an access finds it out.
+ * vmmem_io_code() is the library's code for -errno of a call that failed: if
+ * memory is gone, that of an access that finds it gone.
  */
 int vmmem_io_code(int64_t moved);
 
 /*
- * vmmem_io_flat() goes on with a slice, which permits it, after a first call
- * for its first 'wanted' bytes that returned 'moved'.  Returns 0 if all of it
- * was moved, or what ended it before; in any case how far it came.
+ * vmmem_io_flat() continues with a slice, which permits the access, after a
+ * first call for its first 'wanted' bytes that returned 'moved'.  Returns 0 if
+ * all of the slice was moved, or the code that ended it before; stores in any
+ * case how many bytes were moved.
  */
 int vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		  uint64_t wanted, int64_t moved, uint64_t *ret_done);
 
-/* What is left of the ranges. */
+/* The rest of the ranges. */
 struct vmmem_io_cursor {
 	const struct vmmem_collection *collection;
 	const struct vmmem_range *range;
@@ -137,14 +138,14 @@ struct vmmem_io_batch {
 	int rc; /* why there is no piece after these; 0: there is */
 
 	/*
-	 * Bytes without a host address: the last piece if there is one, so
-	 * that nothing has been read behind bytes that a callback refuses.
+	 * Bytes without a host address: always the last piece, so that no byte
+	 * has been read behind bytes that a callback refuses.
 	 */
 	uint64_t bounce_gpa;
 	uint64_t bounce_len;
 
 	/*
-	 * Of a translated collection: the section that is open while its pieces
+	 * In a translated collection: the section that is open while its pieces
 	 * are used, so that a thread that synchronizes waits for the system
 	 * call.
 	 */
@@ -175,9 +176,9 @@ void vmmem_io_mark(const struct vmmem_io_batch *batch, uint64_t len);
 void vmmem_io_advance(struct vmmem_io_batch *batch, uint64_t len);
 
 /*
- * vmmem_io_settle() ends the use of the pieces: it gives what came for memory
- * without a host address to its owner, and releases what was mapped on demand.
- * Returns 0, or what the owner said.
+ * vmmem_io_settle() ends the use of the pieces: it passes the bytes for memory
+ * without a host address to the callback, and releases memory that was mapped
+ * on demand.  Returns 0, or what the callback returned.
  */
 int vmmem_io_settle(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 		    const struct vmmem_collection *collection);
@@ -206,8 +207,8 @@ int vmmem_io_message_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 			  uint64_t *ret_done);
 
 /*
- * vmmem_io_sparse() is vmmem_io_ranges() that leaves out what is not there, as
- * io.h says of VMMEM_IO_SPARSE.
+ * vmmem_io_sparse() is vmmem_io_ranges() that leaves out memory without pages,
+ * as io.h says of VMMEM_IO_SPARSE.
  */
 int vmmem_io_sparse(struct vmmem_io *io,
 		    const struct vmmem_collection *collection,
@@ -230,8 +231,8 @@ int vmmem_io_buffer_get(struct vmmem_io_buffer *buffer, size_t len,
 void vmmem_io_buffer_put(struct vmmem_io_buffer *buffer);
 
 /*
- * vmmem_io_may_be_direct() is whether bytes do not come through the page cache;
- * also if nobody can tell.
+ * vmmem_io_may_be_direct() tells whether bytes bypass the page cache; true also
+ * if that is not known.
  */
 bool vmmem_io_may_be_direct(const struct vmmem_io *io);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Transfers that leave out what is not there: no pages, and holes of files. */
+/* Sparse transfers: they leave out memory without pages, and holes of files. */
 #include <vmmem/error.h>
 #include <vmmem/residency.h>
 
@@ -113,7 +113,7 @@ leave_hole(struct sparse *sparse, uint64_t len)
 	struct vmmem_io *io = &sparse->io;
 	int rc;
 
-	/* Nothing of the file was there before. */
+	/* The file had no bytes there before. */
 	if (io->offset < sparse->size) {
 		do
 			rc = fallocate(io->fd,
@@ -165,8 +165,8 @@ write_all(struct sparse *sparse)
 }
 
 /*
- * lengthen() has a file end no sooner than where the transfer does.  Not by
- * ftruncate(): if somebody makes it longer meanwhile, it stays so.
+ * lengthen() makes a file end no sooner than the transfer does.  Not by
+ * ftruncate(): if another process makes it longer meanwhile, it stays so.
  */
 static int
 lengthen(const struct sparse *sparse)
@@ -192,7 +192,7 @@ lengthen(const struct sparse *sparse)
 			    0;
 }
 
-/* finish() sees to a hole at the end, which has to be in the file to count. */
+/* finish() adds a hole at the end, which has to be in the file to count. */
 static int
 finish(struct sparse *sparse)
 {
@@ -209,7 +209,7 @@ finish(struct sparse *sparse)
 
 /* ---- from a descriptor --------------------------------------------------- */
 
-/* zero() zeroes what is there of the next 'len' bytes, in one range. */
+/* zero() zeroes the pages of the next 'len' bytes, in one range. */
 static int
 zero(struct sparse *sparse, uint64_t gpa, uint64_t len)
 {
@@ -313,7 +313,7 @@ run(struct sparse *sparse, bool has_position)
 	rc = look_at(sparse);
 	if (rc != 0)
 		return rc;
-	/* What else there is has no holes, and is read as it comes. */
+	/* Any other descriptor has no holes, and is read as usual. */
 	if (!sparse->io.to_fd && !sparse->is_file)
 		return vmmem_io_ranges(&sparse->io, sparse->cursor.collection,
 				       sparse->cursor.range, sparse->cursor.at,
@@ -327,7 +327,7 @@ run(struct sparse *sparse, bool has_position)
 	} else {
 		rc = read_all(sparse);
 	}
-	/* One that came with a signal is told, so that this is taken back. */
+	/* If a signal came with it, vmmem_quiet_end() must know the code. */
 	if (rc == 0 || finished == -EFBIG)
 		rc = finished;
 	if (sparse->is_file && has_position && sparse->done != 0 &&
@@ -349,11 +349,11 @@ vmmem_io_sparse(struct vmmem_io *io, const struct vmmem_collection *collection,
 	const int error = errno;
 	int cancel, rc;
 
-	/* What devices see is not where it is. */
+	/* Through an iommu, addresses are not those of memory. */
 	if (collection->translation != NULL)
 		return vmmem_io_ranges(io, collection, ranges, at, len,
 				       ret_done);
-	/* No transfer ends a thread, and fallocate(2) may. */
+	/* fallocate(2) is a cancellation point, and no transfer is one. */
 	cancel = vmmem_cancel_off();
 	rc = run(&sparse, !io->at);
 	vmmem_cancel_back(cancel);

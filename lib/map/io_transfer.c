@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The system calls, and what is done with what they return. */
+/* Transfers: the system calls, and how each result is handled. */
 #include <vmmem/error.h>
 
 #include <errno.h>
@@ -15,8 +15,8 @@
 
 /*
  * The kernel moves at most INT_MAX bytes, less a page, in one call and is then
- * short without a reason.  Calls that ask for less than that, whatever its
- * page size, keep such a transfer apart from those that are short for one.
+ * short without a reason.  This is less, whatever the page size, so that each
+ * call that is short is short for a reason.
  */
 _Static_assert(VMMEM_IO_CALL_MAX <= INT_MAX - (1 << 20), "one call");
 
@@ -46,7 +46,7 @@ vmmem_io_pieces(struct vmmem_io *io, const struct iovec *iov, size_t count)
 			      count, io->at ? (int64_t)io->offset : -1);
 	if (moved != -ENOSYS)
 		return moved;
-	/* An older system, or an emulator; these two are as good. */
+	/* An older system, or an emulator: these two calls are as good. */
 	if (io->at)
 		return vmmem_io_call(io, io->to_fd ? SYS_pwritev : SYS_preadv,
 				     iov, count, (int64_t)io->offset);
@@ -93,7 +93,7 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 		return 0;
 	if (moved < 0)
 		return vmmem_io_code(moved);
-	/* A descriptor that takes no bytes may do so for ever. */
+	/* A descriptor that takes no bytes may take none for ever. */
 	if (moved == 0)
 		return io->to_fd ? VMMEM_EPARTIAL : VMMEM_EEOF;
 	if (!io->some)
@@ -105,10 +105,10 @@ judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 }
 
 /*
- * written_by() is how many bytes a call may have written.  One that failed: any
- * of them, also where it is repeated.  One that was short: those it counted.
- * But a direct one writes whole blocks, and what else the disk has for the
- * file, and counts no further than the file's end.
+ * written_by() is how many bytes a call may have written.  A call that failed:
+ * all of them, also if it is repeated.  A call that was short: those it
+ * counted.  With O_DIRECT a call writes whole blocks, with bytes of the disk
+ * past the file's end, and counts no further than the file's end.
  */
 static uint64_t
 written_by(const struct vmmem_io *io, int64_t moved, uint64_t wanted)

@@ -11,7 +11,7 @@
 
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
-/* The array that is filled, and what has been put into it or would have. */
+/* The array to fill, and how many elements it has or would need. */
 struct list {
 	struct iovec *iov;
 	size_t capacity;
@@ -19,7 +19,7 @@ struct list {
 	struct iovec last; /* which may not have fitted */
 };
 
-/* put() adds host memory: to the last element if it goes on there. */
+/* put() adds host memory: to the last element if the memory follows it. */
 static void
 put(struct list *list, const struct vmmem_slice *piece)
 {
@@ -46,7 +46,7 @@ finish(const struct list *list, size_t *ret_count)
 	return list->count <= list->capacity ? 0 : VMMEM_ENOROOM;
 }
 
-/* failed() returns the code that came at 'gpa', and stores that address. */
+/* failed() returns the code of a failure at 'gpa', and stores 'gpa'. */
 static int
 failed(int rc, uint64_t gpa, uint64_t *ret_bad)
 {
@@ -135,8 +135,8 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 }
 
 /*
- * add_slices() adds the slices of one range, from '*count' on; what there is no
- * room for is counted, and given back at once.
+ * add_slices() adds the slices of one range, from '*count' on; a slice without
+ * room is counted, and released at once.
  */
 static int
 add_slices(const struct vmmem_collection *collection, uint64_t gpa,
@@ -218,7 +218,7 @@ vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
 
 	if (collection == NULL || (ranges == NULL && count != 0))
 		return VMMEM_EARGUMENT;
-	/* All the rest is marked too: better a page too many than lost. */
+	/* All the rest is marked too: better a page too many than one lost. */
 	for (i = 0; i < count && len != 0; i++) {
 		piece = ranges[i].len < len ? ranges[i].len : len;
 		failed = vmmem_mark_guest(collection, ranges[i].gpa, piece);

@@ -3,13 +3,12 @@
  * The collections of a lineage stand in a list, by age, and the lineage holds
  * their regions: as many references to a region as there are runs of
  * neighbours in the list that have it.  So a collection that joins takes a
- * reference to what it alone has, the inserted regions.  One that leaves ends
- * the runs of which it was the last, and makes one run of two where both its
- * neighbours have what it has not.
+ * reference to each region that it alone has, the inserted ones.  A collection
+ * that leaves ends the runs of which it was the last, and makes one run of two
+ * for each region that both its neighbours have and itself has not.
  *
- * It need not look for these among all regions where it knows in which ones it
- * differs from a neighbour: what it has in common with that neighbour is in a
- * run that goes on.
+ * It need not compare all regions if it knows in which ones it differs from a
+ * neighbour: a region that both have is in a run that continues.
  */
 #include "map/lineage.h"
 
@@ -31,7 +30,7 @@ struct vmmem_lineage {
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Who holds it to fork; 0 is nobody. */
+/* The thread that holds it to fork, or 0. */
 static pthread_t forker;
 
 void
@@ -41,7 +40,7 @@ vmmem_lineage_before_fork(void)
 	vmmem_files_before_fork();
 	vmmem_pin_before_fork();
 	vmmem_replaced_before_fork();
-	/* Relaxed: only its own thread asks, whether it is that one. */
+	/* Relaxed: a thread only compares it with its own number. */
 	__atomic_store_n(&forker, pthread_self(), __ATOMIC_RELAXED);
 }
 
@@ -176,7 +175,7 @@ vmmem_lineage_leave(struct vmmem_collection *collection)
 	if (older == NULL && newer == NULL)
 		left = collection->count;
 	else if (newer != NULL && newer->changed != NULL)
-		/* What the newer one has not, this one has. */
+		/* This one has each region that the newer one has not. */
 		left = leave_quickly(collection, newer, newer->inserted,
 				     newer->changes, older);
 	else if (older != NULL && collection->changed != NULL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Who holds the regions of collections that were made one of the other.  If
- * each collection held its own, a change of one region of thousands would
- * count up and down all the others, and that is what it would cost.
+ * Lineages hold the regions of collections that were made one of the other.  If
+ * each collection held its own, a change of one region of thousands would count
+ * references to all the others, and take as long as that.
  */
 #ifndef LINEAGE_H
 #define LINEAGE_H
@@ -22,7 +22,7 @@ int vmmem_lineage_found(struct vmmem_collection *collection);
 /*
  * vmmem_lineage_join() makes 'collection', which says in which regions it
  * differs from 'older', the newest of the lineage of 'older', and takes a
- * reference to each that was inserted.  The caller holds these.  Returns false
+ * reference to each inserted region.  The caller holds these.  Returns false
  * if 'older' is not the newest.
  */
 bool vmmem_lineage_join(struct vmmem_collection *collection,
@@ -36,10 +36,11 @@ bool vmmem_lineage_join(struct vmmem_collection *collection,
 size_t vmmem_lineage_leave(struct vmmem_collection *collection);
 
 /*
- * vmmem_lineage_before_fork() sees to it that no other thread is in the middle
- * of the above, nor of what file.h and replaced.h do, until
- * vmmem_lineage_after_fork() by the same thread, in the parent and in the child.  That does nothing, and
- * returns false, if the thread has not called the first.
+ * vmmem_lineage_before_fork() keeps all other threads out of the functions
+ * above, and of those of file.h and replaced.h, until
+ * vmmem_lineage_after_fork() by the same thread, in the parent and in the
+ * child.  That does nothing, and returns false, if the thread has not called
+ * the first.
  */
 void vmmem_lineage_before_fork(void);
 bool vmmem_lineage_after_fork(void);

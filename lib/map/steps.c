@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What an update adds and removes, before a map is made of it. */
+/* Steps: the regions that an update adds and removes. */
 #include "map/steps.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ count_of(struct vmmem_steps *steps, const struct vmmem_step_tree *tree)
 				       &steps->removed_count;
 }
 
-/* drop() takes a step back. */
+/* drop() undoes a step. */
 static void
 drop(struct vmmem_steps *steps, struct vmmem_step_tree *tree,
      struct vmmem_step *step)
@@ -101,7 +101,7 @@ at(struct vmmem_step_tree *tree, uint64_t start)
 	return RB_FIND(vmmem_step_tree, tree, &step);
 }
 
-/* Whether 'region', which is in the map, is to be removed. */
+/* Whether a step removes 'region', which is in the map. */
 static bool
 is_removed(struct vmmem_steps *steps, const struct vmmem_region *region)
 {
@@ -109,7 +109,7 @@ is_removed(struct vmmem_steps *steps, const struct vmmem_region *region)
 	       at(&steps->removed, region->start) != NULL;
 }
 
-/* Whether 'region' shares an address with what was added. */
+/* Whether 'region' shares an address with an added region. */
 static bool
 overlaps_added(struct vmmem_steps *steps, const struct vmmem_region *region)
 {
@@ -125,7 +125,7 @@ overlaps_added(struct vmmem_steps *steps, const struct vmmem_region *region)
 	return last != NULL && last->region->last >= region->start;
 }
 
-/* Whether it shares one with what stays of the map. */
+/* Whether it shares one with a region that stays in the map. */
 static bool
 overlaps_map(struct vmmem_steps *steps, const struct vmmem_region *region)
 {
@@ -151,7 +151,7 @@ vmmem_steps_insert(struct vmmem_steps *steps, struct vmmem_region *region)
 		return VMMEM_EARGUMENT;
 	if (overlaps_added(steps, region) || overlaps_map(steps, region))
 		return VMMEM_EOVERLAP;
-	/* What was taken out and comes back has never gone. */
+	/* A region that is removed and added again stays. */
 	step = at(&steps->removed, region->start);
 	if (step != NULL && step->region == region) {
 		drop(steps, &steps->removed, step);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The steps of an update: what is to be added to a collection and removed from
- * it.  The collection is made of them once, however many there are: a step
- * costs the logarithm of their number, and not a copy of the collection.
+ * The steps of an update: regions to add to a collection and to remove from it.
+ * The collection is made of all steps at once: a step costs the logarithm of
+ * their number, and not a copy of the collection.
  */
 #ifndef STEPS_H
 #define STEPS_H
@@ -23,14 +23,14 @@ struct vmmem_step {
 RB_HEAD(vmmem_step_tree, vmmem_step);
 
 struct vmmem_steps {
-	/* What is changed; a reference is held. */
+	/* The map that is changed; a reference is held. */
 	struct vmmem_collection *map;
-	/* By address.  What is removed is in 'map', and what is added not. */
+	/* By address.  Removed regions are in 'map', added ones are not. */
 	struct vmmem_step_tree added;
 	struct vmmem_step_tree removed;
 	size_t added_count;
 	size_t removed_count;
-	/* For the next one, so that a change of one region allocates none. */
+	/* For the next step, so that a change of one region allocates none. */
 	struct vmmem_step *spare;
 };
 
@@ -53,7 +53,7 @@ int vmmem_steps_insert(struct vmmem_steps *steps, struct vmmem_region *region);
 int vmmem_steps_remove(struct vmmem_steps *steps, uint64_t gpa, uint64_t len,
 		       struct vmmem_region **ret_region);
 
-/* vmmem_steps_has() tells whether this very region is in what the steps lead to. */
+/* vmmem_steps_has() tells whether this very region is in the resulting map. */
 bool vmmem_steps_has(struct vmmem_steps *steps,
 		     const struct vmmem_region *region);
 
@@ -61,8 +61,8 @@ bool vmmem_steps_has(struct vmmem_steps *steps,
 void vmmem_steps_undo(struct vmmem_steps *steps);
 
 /*
- * vmmem_steps_settle() makes the collection that the steps lead to 'map', from
- * which the next ones go on.  Returns 0, or -ENOMEM: nothing has changed.
+ * vmmem_steps_settle() makes the collection of 'map' and the steps, which is
+ * 'map' for the next ones.  Returns 0, or -ENOMEM: nothing has changed.
  */
 int vmmem_steps_settle(struct vmmem_steps *steps);
 

@@ -184,7 +184,7 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 		if (rc != 0)
 			return rc;
 	}
-	/* It is off: what is not fast is as in the physical map. */
+	/* It is off: the slow path is as in the physical map. */
 	rc = place(translation->physical, iova, UINT64_MAX - iova, len, access,
 		   ret_seen);
 	if (rc != 0)
@@ -221,9 +221,9 @@ vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
 }
 
 /*
- * skip() is how many of [iova, iova + len) have no memory for the reason for
- * which the first has none: no translation, or one that leads nowhere.  0: it
- * has some by now.
+ * skip() returns how many bytes of [iova, iova + len) have no memory for the
+ * same reason as the first: no translation, or one to no region.  0: the first
+ * has memory by now.
  */
 static uint64_t
 skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
@@ -273,9 +273,11 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 		vmmem_iommu_mark(translation->log, UINT64_MAX, 1);
 		return VMMEM_EWRAPS;
 	}
-	/* What comes behind bytes that have no memory is marked, too. */
+	/* Bytes behind others that have no memory are marked, too. */
 	while (vmmem_iommu_is_on(translation->iommu)) {
-		/* The guest may have the page back: nobody is asked for it. */
+		/*
+		 * The guest may have the page back: the handler is not asked.
+		 */
 		failed = vmmem_see(collection, iova, len, 0, NULL, &seen);
 		if (failed == 0) {
 			vmmem_seen_written(&seen, 0, seen.len);
@@ -379,14 +381,14 @@ vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
 	return VMMEM_ECROSS;
 }
 
-/* log_slice() has a slice mark by iova what is written through it. */
+/* log_slice() makes a slice mark by iova the writes through it. */
 static int
 log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
 {
 	const struct vmmem_iommu *iommu = seen->log;
 	uint64_t offset, covered;
 
-	/* One that is only read from is never marked. */
+	/* A slice that is only read from is never marked. */
 	if ((vmmem_slice_permits(slice) & VMMEM_PROT_WRITE) == 0)
 		return 0;
 	covered = vmmem_iommu_logged(iommu, seen->iova, slice->len, &offset);
@@ -398,7 +400,7 @@ log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
 	return 0;
 }
 
-/* seen_slice() makes a slice of what is seen, and ends its section. */
+/* seen_slice() makes a slice of a place that was seen, and ends its section. */
 static int
 seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
 	   bool whole, bool acquire, struct vmmem_slice *ret_slice)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What makes a collection a translated one, and how its addresses are seen.
+ * Translated collections, and how their addresses lead to memory.
  *
- * A translated collection has the entries of the physical one, but its count
- * is 0 while the iommu is on.  So whatever looks for an entry finds none and
- * comes to its slow way, where 'translation' is looked at; a plain collection
- * pays nothing.  While the iommu is off the count is that of the entries, and
- * the fast ways are those of a plain collection.
+ * A translated collection has the entries of the physical one, and its count is
+ * 0 while the iommu is on.  So each search for an entry finds none and takes
+ * its slow path, which looks at 'translation'; a plain collection pays nothing.
+ * While the iommu is off the count is that of the entries, and the fast paths
+ * are those of a plain collection.
  */
 #ifndef TRANSLATE_H
 #define TRANSLATE_H
@@ -25,8 +25,8 @@ struct vmmem_translation {
 };
 
 /*
- * Where an address leads: bytes [offset, offset + len) of one entry of 'map',
- * which is plain.  While it is used, its section is open.
+ * The place that an address leads to: bytes [offset, offset + len) of one entry
+ * of 'map', which is plain.  While it is used, its section is open.
  */
 struct vmmem_seen {
 	const struct vmmem_collection *map;
@@ -42,10 +42,10 @@ struct vmmem_seen {
 };
 
 /*
- * vmmem_see() finds where [iova, iova + len) leads, or the first of it: 'len'
- * is not 0, and 'collection' is translated.  Asks for what has no translation,
- * and waits; without 'wait' it asks nobody, and returns VMMEM_EIOMMUMISS.  If it
- * returns 0, vmmem_unsee() is due.
+ * vmmem_see() finds the place of [iova, iova + len), or of its first bytes:
+ * 'len' is not 0, and 'collection' is translated.  If there is no translation
+ * it asks the miss handler and waits; without 'wait' it returns
+ * VMMEM_EIOMMUMISS.  If it returns 0, the caller must call vmmem_unsee().
  *
  * Returns 0, or what an access returns.
  */
@@ -79,7 +79,7 @@ vmmem_see_permits(const struct vmmem_iotlb_entry *entry, uint32_t access)
 
 /*
  * vmmem_see_place() is vmmem_find() of 'gpa' in the physical map.  The region
- * that the entry led to last is tried first, and what is found is noted.
+ * that the entry led to last is tried first, and the one found is noted.
  */
 static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
 vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
@@ -104,8 +104,8 @@ vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
 	if (*ret_offset > entry->span)
 		return NULL;
 	/*
-	 * Relaxed: a hint.  A number with more bits leads to some other
-	 * region, which is seen to be the wrong one.
+	 * Relaxed: a hint.  A number that does not fit leads to another region,
+	 * which the check above refuses.
 	 */
 	__atomic_store_n(found->used,
 			 (found->use & ~VMMEM_IOTLB_REGION_MASK) |
@@ -116,9 +116,9 @@ vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
 
 /*
  * vmmem_see_direct() is vmmem_find_direct() for a translated collection: it
- * finds what is there, in one piece, with a host address and without asking
- * anybody.  If it returns true, vmmem_unsee() is due; false says nothing about
- * why.
+ * finds a place that is one piece, with a host address, without asking the miss
+ * handler.  If it returns true, the caller must call vmmem_unsee(); false does
+ * not tell the reason.
  */
 static VMMEM_ALWAYS_INLINE bool
 vmmem_see_direct(const struct vmmem_collection *collection, uint64_t iova,
@@ -170,8 +170,8 @@ vmmem_seen_written(const struct vmmem_seen *seen, uint64_t at, uint64_t len)
 }
 
 /*
- * vmmem_see_one() finds where one byte leads, for those who only want to know:
- * no section is open when it returns.
+ * vmmem_see_one() finds the place of one byte, for a caller that does not
+ * access it: no section is open when it returns.
  */
 int vmmem_see_one(const struct vmmem_collection *collection, uint64_t iova,
 		  uint32_t access, struct vmmem_seen *ret_seen);
@@ -206,8 +206,9 @@ int vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
 		    struct vmmem_slice *ret_slice);
 
 /*
- * vmmem_see_piece() is vmmem_next_piece(), with 'acquire', that asks nobody and
- * so may be called in a section: VMMEM_EIOMMUMISS where it would have to.
+ * vmmem_see_piece() is vmmem_next_piece(), with 'acquire', except that it never
+ * asks the miss handler and so may be called in a section: VMMEM_EIOMMUMISS
+ * where it would have to ask.
  */
 int vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
 		    uint64_t len, uint32_t access,
@@ -242,7 +243,7 @@ int vmmem_translate_like(const struct vmmem_collection *collection,
 			 struct vmmem_collection *physical,
 			 struct vmmem_collection **ret_collection);
 
-/* vmmem_translation_free() undoes what made its collection translated. */
+/* vmmem_translation_free() frees the translation of a collection. */
 void vmmem_translation_free(struct vmmem_translation *translation);
 
 #endif

@@ -49,7 +49,7 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 
 	if (collection->translation == NULL)
 		return see_plain(collection, gpa, size, access, ret_seen);
-	/* The order in which a plain collection finds what is wrong. */
+	/* The order of codes is that of a plain collection. */
 	if ((gpa & (size - 1)) != 0) {
 		rc = vmmem_see_all(collection, gpa, size, 0, ret_seen);
 		if (rc != 0)
@@ -149,7 +149,7 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
 			host_of(&seen), expected, desired, order,          \
 			&previous);                                        \
-		/* What was not stored need not be sent. */                \
+		/* A value that was not stored is not marked. */           \
 		if (likely(rc == 0) && previous == expected)               \
 			vmmem_seen_written(&seen, 0, (bits) / 8);          \
 		vmmem_unsee(&seen);                                        \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The memory behind regions: mapping it, and where. */
+/* Backings: the memory behind regions, and where it is mapped. */
 #include "region/backing.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ _Static_assert(MAP_HUGE_SHIFT == HUGE_SHIFT && MFD_HUGE_SHIFT == HUGE_SHIFT,
 /* A name to look for in /proc/PID/maps where the caller gave none. */
 #define MEMFD_NAME "vmmem"
 
-/* All that a memfd has by itself, but for the executable bits. */
+/* The seals of a new memfd, except that of the executable bits. */
 #define MEMFD_MODE 0666
 
 static const char no_such_pages[] =
@@ -43,8 +43,8 @@ huge_bits(uint64_t page_size)
 }
 
 /*
- * agreed() is what guest and host address agree by, as far as that is within a
- * page; pages are placed by place().
+ * agreed() returns the offset within a page by which guest and host address
+ * agree; place() places the pages.
  */
 static uint64_t
 agreed(const struct vmmem_region *region)
@@ -76,7 +76,7 @@ plan(const struct vmmem_region *region, uint64_t page_size, uint64_t shift,
 	return 0;
 }
 
-/* What one entry of the second level of page tables spans: 2 MiB for 4 KiB. */
+/* The span of one entry of the second level of page tables: 2 MiB for 4 KiB. */
 static uint64_t
 large_page(void)
 {
@@ -86,10 +86,10 @@ large_page(void)
 }
 
 /*
- * alignment() is what guest and host address are to agree by: what was asked
- * for, or else large pages wherever one fits, so that the system can give some
- * to the region, and a hypervisor to the guest.  Not where a file's offset has
- * them differ within a page already.
+ * alignment() returns the modulus by which guest and host address must agree:
+ * the one of the policy, or else a large page if one fits, so that the system
+ * can give some to the region, and a hypervisor to the guest.  Not if a file's
+ * offset makes them differ within a page already.
  */
 static uint64_t
 alignment(const struct vmmem_region *region, size_t shift)
@@ -115,9 +115,9 @@ alignment(const struct vmmem_region *region, size_t shift)
 
 /*
  * place() finds room for 'len' bytes, which are not yet mapped, with guards on
- * both sides and at an address that agrees with the guest's.  What is left
- * over of the room stays as it is, inaccessible, and costs nothing but
- * addresses.  Sets 'pages' to NULL if it may be anywhere.
+ * both sides and at an address that agrees with the guest's.  The rest of the
+ * room stays as it is, inaccessible, and costs only addresses.  Sets 'pages' to
+ * NULL if it may be anywhere.
  */
 static int
 place(struct vmmem_region *region, size_t len, size_t shift)
@@ -164,9 +164,9 @@ place(struct vmmem_region *region, size_t len, size_t shift)
 }
 
 /*
- * make_accessible() is for what was mapped without access.  After
- * mlockall(MCL_FUTURE), mmap(2) makes all pages of what may be accessed, and
- * mprotect(2) none of what is shared.
+ * make_accessible() is for memory that was mapped without access.  After
+ * mlockall(MCL_FUTURE), mmap(2) makes all pages of an accessible mapping, and
+ * mprotect(2) none of a shared one.
  */
 static int
 make_accessible(const struct vmmem_region *region, void *address, size_t len)
@@ -177,8 +177,8 @@ make_accessible(const struct vmmem_region *region, void *address, size_t len)
 
 /*
  * map() maps 'len' bytes; the region begins 'shift' bytes into them.  If it is
- * to be 'empty', no page of a shared file is made by that, as those are not
- * ours to make: somebody may bring them later (userfaultfd(2)).
+ * to be 'empty', that makes no page of a shared file: another process may bring
+ * the pages later (userfaultfd(2)).
  */
 static int
 map(struct vmmem_region *region, size_t len, size_t shift, uint32_t flags,
@@ -269,7 +269,7 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 			 huge_bits(settings->huge_page_size);
 
 	rc = map(region, len, shift, flags, -1, 0, false);
-	/* All else is valid, so it is the page size that the system lacks. */
+	/* All other arguments are valid, so the system lacks the page size. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
 		return vmmem_refuse(settings, VMMEM_EHUGEPAGE, no_such_pages);
 	return rc;
@@ -277,8 +277,8 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 
 /*
  * keep_off_streams() moves a new descriptor up if it is below 3: standard
- * streams that somebody closed stay closed, or what is printed would go into
- * the guest's memory.  Returns what it is then, or -errno.
+ * streams that the program closed stay closed, or printed text would go into
+ * the guest's memory.  Returns the descriptor, or -errno.
  */
 static int
 keep_off_streams(int fd)
@@ -295,15 +295,15 @@ keep_off_streams(int fd)
 }
 
 /*
- * share() has the region use what other regions have of its file, now that all
- * is done that is done with its own descriptor.
+ * share() makes the region use the descriptor that other regions of its file
+ * share, once its own descriptor is no longer needed.
  */
 static int
 share(struct vmmem_region *region)
 {
 	int fd = region->fd, rc;
 
-	/* It is the file's from here on, whatever becomes of that. */
+	/* From here on the file owns the descriptor, also on failure. */
 	region->fd = -1;
 	rc = vmmem_file_share(fd, &region->file);
 	if (rc == 0)
@@ -311,7 +311,7 @@ share(struct vmmem_region *region)
 	return rc;
 }
 
-/* Nobody else has the descriptor yet, so it is never seen without. */
+/* Nobody else has the descriptor yet, so nobody sees it without seals. */
 static int
 seal(const struct vmmem_region *region)
 {
@@ -326,7 +326,7 @@ seal(const struct vmmem_region *region)
 		return -errno;
 	if (seals == 0 || fcntl(region->fd, F_ADD_SEALS, seals) == 0)
 		return 0;
-	/* Seals are known, so it is the system that does not know one. */
+	/* The seals were checked, so the system does not know one. */
 	if (errno == EINVAL && region->policy.seals_set)
 		return VMMEM_ENOSUPPORT;
 	return -errno;
@@ -394,7 +394,7 @@ vmmem_backing_memfd(struct vmmem_region *region,
 
 	fd = new_file(region, how);
 	if (fd < 0) {
-		/* The page size is all that can be wrong about 'how'. */
+		/* Only the page size can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
 			return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
@@ -411,15 +411,15 @@ vmmem_backing_memfd(struct vmmem_region *region,
 	if (rc == 0)
 		rc = map(region, len, shift, flags, region->fd, hole,
 			 false);
-	/* Last: F_SEAL_FUTURE_WRITE would be in the way of all this. */
+	/* Last: F_SEAL_FUTURE_WRITE would forbid all of this. */
 	if (rc == 0)
 		rc = seal(region);
 	return rc != 0 ? rc : share(region);
 }
 
 /*
- * file_pages() finds out what the file's pages are: on hugetlbfs the file
- * system knows, a device may do as it likes, and all else has the system's.
+ * file_pages() finds the size of the file's pages: hugetlbfs tells it, a device
+ * may have any, and all other files have the system's.
  */
 static int
 file_pages(struct vmmem_region *region, const struct stat *status)
@@ -441,7 +441,23 @@ file_pages(struct vmmem_region *region, const struct stat *status)
 	return 0;
 }
 
-/* judge() sees whether an untrusted file may be mapped as it is to be. */
+/* file_seals() finds out whether another process may cut the file short. */
+static int
+file_seals(struct vmmem_region *region, const struct stat *status)
+{
+	int seals;
+
+	if (!S_ISREG(status->st_mode))
+		return 0;
+	seals = fcntl(region->fd, F_GET_SEALS);
+	/* Only files in memory know of seals; all others answer EINVAL. */
+	if (seals < 0 && errno != EINVAL)
+		return -errno;
+	region->can_shrink = seals < 0 || (seals & F_SEAL_SHRINK) == 0;
+	return 0;
+}
+
+/* judge() checks whether an untrusted file may be mapped for the region. */
 static int
 judge(const struct vmmem_region *region,
       const struct vmmem_region_settings *settings)
@@ -451,7 +467,7 @@ judge(const struct vmmem_region *region,
 	uint32_t access = settings->rules.access | VMMEM_PROT_READ;
 	int rc;
 
-	/* Of a file that is mapped privately only copies are written. */
+	/* Writes to a private mapping only change copies. */
 	if (shared)
 		access |= region->protection & VMMEM_PROT_WRITE;
 	rc = vmmem_fd_judge(settings->fd, &settings->rules, access, &report);
@@ -461,7 +477,7 @@ judge(const struct vmmem_region *region,
 	return rc;
 }
 
-/* may_end_early() tells whether rules have let a file pass that does. */
+/* may_end_early() tells whether the rules permit a file that ends early. */
 static bool
 may_end_early(const struct vmmem_region_settings *settings)
 {
@@ -469,7 +485,7 @@ may_end_early(const struct vmmem_region_settings *settings)
 				     VMMEM_FD_MAY_END_EARLY) != 0;
 }
 
-/* keep_replaced() prepares for pages that are discarded, and then no file's. */
+/* keep_replaced() prepares for discards, after which pages have no file. */
 static int
 keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 {
@@ -482,13 +498,13 @@ keep_replaced(struct vmmem_region *region, size_t len, uint32_t flags)
 
 /*
  * comes_empty() tells whether pages of a file are only made when they are
- * touched, or by what a policy asks for.
+ * touched, or by a policy.
  */
 static bool
 comes_empty(const struct vmmem_region *region,
 	    const struct vmmem_region_settings *settings, uint32_t flags)
 {
-	/* What a device maps it may want to know the access of. */
+	/* A device may check the access of a new mapping. */
 	return settings->untrusted &&
 	       (flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE &&
 	       region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN;
@@ -500,7 +516,7 @@ file_type(uint32_t flags)
 {
 	if ((flags & VMMEM_FILE_PRIVATE) != 0)
 		return MAP_PRIVATE;
-	/* Only the validating type has the system heed or refuse MAP_SYNC. */
+	/* Only the validating type makes the system heed or refuse MAP_SYNC. */
 	return (flags & VMMEM_FILE_SYNC) != 0 ?
 		       MAP_SHARED_VALIDATE | MAP_SYNC :
 		       MAP_SHARED;
@@ -517,7 +533,7 @@ has_pages(const struct vmmem_region *region,
 		settings->len % region->page_size == 0);
 }
 
-/* map_file() maps a file that may be, of which the descriptor is there. */
+/* map_file() maps a checked file, whose descriptor the region has. */
 static int
 map_file(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
@@ -542,7 +558,7 @@ map_file(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	if (rc == 0)
 		rc = map(region, len, (size_t)shift, flags, region->fd,
 			 offset - shift, comes_empty(region, settings, flags));
-	/* What a device maps with is its own affair. */
+	/* The page size of a device's mapping is not known. */
 	if (region->huge_pages == VMMEM_HUGE_PAGES_UNKNOWN)
 		region->page_size = 0;
 	return rc != 0 ? rc : share(region);
@@ -564,15 +580,16 @@ vmmem_backing_file(struct vmmem_region *region,
 				    "last offset that a file can have");
 
 	/*
-	 * Before there is one of our own, that would have to be closed: then a
-	 * file system is asked, and one that a peer runs need not answer.
+	 * Before the library has a descriptor of its own, which it would have
+	 * to close: closing asks a file system, and one that a peer runs need
+	 * not answer.
 	 */
 	if (settings->untrusted) {
 		rc = judge(region, settings);
 		if (rc != 0)
 			return rc;
 	}
-	/* As keep_off_streams() would have it. */
+	/* Above the standard streams, as keep_off_streams() does. */
 	region->fd = fcntl(settings->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (region->fd < 0)
 		return -errno;
@@ -580,6 +597,8 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (fstat(region->fd, &status) != 0)
 		return -errno;
 	rc = file_pages(region, &status);
+	if (rc == 0)
+		rc = file_seals(region, &status);
 	if (rc != 0)
 		return rc;
 	if (!has_pages(region, settings))

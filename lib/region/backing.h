@@ -2,8 +2,7 @@
 /*
  * The backings that the library maps itself.  Each fills in the mapping, the
  * host address, the file, the flags and the page size of a region whose range
- * and protection are set; what it leaves in the region on failure is undone by
- * vmmem_region_free().
+ * and protection are set; on failure vmmem_region_free() undoes the rest.
  */
 #ifndef BACKING_H
 #define BACKING_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Giving back memory of a region, so that it reads as zero. */
+/* Discards: giving back memory of a region, so that it reads as zero. */
 #include <vmmem/discard.h>
 #include <vmmem/error.h>
 
@@ -27,7 +27,7 @@ drop_private(unsigned char *address, size_t len)
 {
 	if (madvise(address, len, MADV_DONTNEED) == 0)
 		return 0;
-	/* It does not do so to locked pages, unless it is told to. */
+	/* MADV_DONTNEED refuses locked pages; this one does not. */
 	if (errno == EINVAL && madvise(address, len, MADV_DONTNEED_LOCKED) == 0)
 		return 0;
 	return errno == EINVAL ? VMMEM_ENODISCARD : -errno;
@@ -52,8 +52,8 @@ punch_hole(const struct vmmem_region *region, const unsigned char *address,
 
 /*
  * replace() puts zeroed memory where private pages of a file are: without
- * them the file's own bytes would show.  What was asked for of the old pages
- * is asked for of the new ones.
+ * them the file's own bytes would show.  The new pages get the settings of the
+ * old ones.
  */
 static int
 replace(const struct vmmem_region *region, unsigned char *address, size_t len)
@@ -67,7 +67,7 @@ replace(const struct vmmem_region *region, unsigned char *address, size_t len)
 	rc = vmmem_replaced_begin(region->replaced, first, count);
 	if (rc != 0)
 		return rc;
-	/* Not reserved: what fails for lack of that might leave a gap. */
+	/* Not reserved: a failure for lack of memory might leave a gap. */
 	if (mmap(address, len, (int)region->protection,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
@@ -75,18 +75,18 @@ replace(const struct vmmem_region *region, unsigned char *address, size_t len)
 	vmmem_replaced_end(region->replaced, first, count, rc == 0);
 	if (rc == 0)
 		rc = vmmem_policy_advise(policy, address, len);
-	/* On fault, or all would come back at once. */
+	/* On fault, or the lock would make all pages again. */
 	if (rc == 0 && policy->lock != VMMEM_LOCK_NO)
 		rc = vmmem_policy_lock(address, len, VMMEM_LOCK_ON_FAULT);
 	return rc;
 }
 
 /*
- * drop_unknown() finds out what is mapped by what the system does with it, in
- * an order that cannot give the wrong bytes.  Shared pages of a file: the first
- * call makes a hole.  It refuses private ones, and those of no mapping of a
- * file, by different codes; but locked ones as the latter.  The second call is
- * right for private pages of no file, and refuses locked ones.
+ * drop_unknown() finds the kind of a mapping by the codes of the system, in an
+ * order that cannot give the wrong bytes.  The first call makes a hole in
+ * shared pages of a file.  It refuses private pages of a file, and pages of no
+ * file, by different codes, and locked ones with the code of the latter.  The
+ * second call is right for private pages of no file, and refuses locked ones.
  */
 static int
 drop_unknown(unsigned char *address, size_t len)
@@ -124,9 +124,9 @@ drop(const struct vmmem_region *region, unsigned char *address, size_t len)
 }
 
 /*
- * punches_parts() is whether a hole in the region's file may begin and end
- * within pages: what it covers of those is zeroed if they are there, and no
- * page is made.  Before Linux 6.0 not of huge pages.
+ * punches_parts() tells whether a hole in the region's file may begin and end
+ * within pages: the system zeroes the covered bytes of a page that is there,
+ * and makes no page.  Before Linux 6.0 not for huge pages.
  */
 static bool
 punches_parts(const struct vmmem_region *region)
@@ -161,7 +161,7 @@ discard_pages(const struct vmmem_region *region, unsigned char *from,
 		rc = punch_hole(region, from, (size_t)len);
 		if (rc == 0)
 			*ret_discarded = len - head - tail;
-		/* Where no page is to go, holes need not be possible. */
+		/* If no whole page is covered, holes need not be possible. */
 		if (rc == 0 || head + tail < len)
 			return rc;
 		rc = 0;
@@ -196,7 +196,7 @@ int
 vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
 		      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
-	/* Under a lock, or before what is gone is marked, no thread ends. */
+	/* No cancel under the lock, or between the discard and its mark. */
 	const int cancel = vmmem_cancel_off();
 	struct vmmem_discarding discarding;
 	const struct vmmem_region *owner;

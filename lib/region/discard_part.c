@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* The bytes of a discard whose page stays: they are written. */
+/* Parts of pages in a discard: the page stays, and the bytes are written. */
 #include "region/discard_part.h"
 
 #include <stdbool.h>
@@ -15,7 +15,7 @@
 #include "region/replaced.h"
 #include "region/zeroes.h"
 
-/* How many of the system's pages are looked at: those of one, and some more. */
+/* Room for the answer about one page of the system, and for some more. */
 #define CORE 64
 
 /* is_mapped() asks the page tables for one of the system's pages. */
@@ -80,7 +80,7 @@ file_is_zero(const struct vmmem_region *region, const unsigned char *from,
 	const uint64_t offset = vmmem_region_file_offset(region, from);
 
 	if (!vmmem_region_is_shared(region)) {
-		/* What took the place of the file's pages has no file. */
+		/* Memory that replaced the file's pages has no file. */
 		if (vmmem_replaced_has(region->replaced,
 				       (size_t)(from - region->pages) /
 					       (size_t)region->page_size))
@@ -102,7 +102,7 @@ external_is_zero(const unsigned char *from)
 	       !mapping.has_file && !is_there(from, false);
 }
 
-/* is_zero_already() is so if there is no page, and only where it can be told. */
+/* is_zero_already() is true if there is known to be no page. */
 static bool
 is_zero_already(const struct vmmem_region *region, const unsigned char *from,
 		uint64_t len)
@@ -112,7 +112,7 @@ is_zero_already(const struct vmmem_region *region, const unsigned char *from,
 				 region->huge_pages == VMMEM_HUGE_PAGES_YES);
 	if (region->kind == VMMEM_REGION_EXTERNAL)
 		return external_is_zero(from);
-	/* Devices may do as they like. */
+	/* A device may have any bytes there. */
 	return region->huge_pages != VMMEM_HUGE_PAGES_UNKNOWN &&
 	       file_is_zero(region, from, len);
 }

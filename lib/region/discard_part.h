@@ -9,8 +9,8 @@
 
 /*
  * vmmem_discard_part() writes zeroes to 'len' bytes of a region's memory within
- * one page of its backing.  Where no page is there are zeroes already, and it
- * makes none, as far as the system tells.  Returns 0 or VMMEM_EGONE.
+ * one page of its backing.  If there is no page the bytes are zero already, and
+ * it makes none, as far as the system tells.  Returns 0 or VMMEM_EGONE.
  */
 int vmmem_discard_part(const struct vmmem_region *region, unsigned char *from,
 		       uint64_t len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Giving back memory of a region, once it is clear that it may be. */
+/* Discards of a region, after all checks. */
 #ifndef DISCARD_PRIV_H
 #define DISCARD_PRIV_H
 

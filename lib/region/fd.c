@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Judging a descriptor that a peer has sent, by a program's rules. */
+/* Descriptors that a peer has sent, checked by a program's rules. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/fd.h>
@@ -33,7 +33,7 @@
 #define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 #define FLAGS_KNOWN (VMMEM_FD_MAY_SHRINK | VMMEM_FD_MAY_END_EARLY)
 
-/* What fcntl() alone tells: nothing that a file system is asked for. */
+/* The facts that fcntl() tells, without asking the file system. */
 static int
 examine_descriptor(int fd, struct vmmem_fd_report *report,
 		   bool *ret_sealable)
@@ -46,7 +46,7 @@ examine_descriptor(int fd, struct vmmem_fd_report *report,
 		return -errno;
 	report->access = 0;
 	report->seals = 0;
-	/* It only names a file: everything else refuses it. */
+	/* It only names a file: all other calls refuse it. */
 	if ((flags & O_PATH) != 0)
 		return 0;
 	switch (flags & O_ACCMODE) {
@@ -71,7 +71,7 @@ examine_descriptor(int fd, struct vmmem_fd_report *report,
 	return 0;
 }
 
-/* Not all that fstat(2) calls a regular file is one of a file system. */
+/* A regular file of fstat(2) need not be one of a file system. */
 static uint32_t
 type_of_regular(const struct stat *status, uint64_t fs_type, bool sealable)
 {
@@ -92,7 +92,10 @@ type_of_regular(const struct stat *status, uint64_t fs_type, bool sealable)
 	case SECRETMEM_MAGIC:
 		return VMMEM_FD_TYPE_OTHER;
 	default:
-		/* What only names its file (O_PATH) tells of no seals. */
+		/*
+		 * A descriptor that only names its file (O_PATH) tells no
+		 * seals.
+		 */
 		return sealable ? VMMEM_FD_TYPE_MEMORY : VMMEM_FD_TYPE_REGULAR;
 	}
 }
@@ -133,7 +136,7 @@ is_shrinkable(const struct vmmem_fd_report *report)
 	}
 }
 
-/* What the file system tells. */
+/* The facts that the file system tells. */
 static int
 examine_file(int fd, bool sealable, struct vmmem_fd_report *report)
 {
@@ -205,8 +208,8 @@ vmmem_fd_take(const struct vmmem_fd_rules *caller,
 }
 
 /*
- * see_to_seals() adds what is to be added.  The others are looked at again, as
- * nothing but adding changes them.
+ * see_to_seals() adds the seals to add, and then reads all seals again: only
+ * adding changes them.
  */
 static int
 see_to_seals(int fd, const struct vmmem_fd_rules *rules,
@@ -242,7 +245,7 @@ vmmem_fd_range(const struct vmmem_fd_report *report,
 	if (vmmem_address_checked_add(offset, len, &end) != 0 ||
 	    end > INT64_MAX)
 		return VMMEM_EWRAPS;
-	/* Only what has pages that are known has an end. */
+	/* Only a file whose pages are known has an end. */
 	if (report->page_size == 0 || len == 0 || end <= report->len)
 		return 0;
 	/* To map huge pages of the pool past the end makes the file longer. */
@@ -264,7 +267,7 @@ vmmem_fd_judge(int fd, const struct vmmem_fd_rules *rules, uint32_t access,
 	rc = examine_descriptor(fd, report, &sealable);
 	if (rc != 0)
 		return rc;
-	/* Before the file system is asked, which may be the sender's. */
+	/* Before the file system is asked, which the sender may run. */
 	if (report->access == 0)
 		return VMMEM_EFILEACCESS;
 	if (!sealable && (rules->types & ~TYPES_IN_MEMORY) == 0)

@@ -7,7 +7,7 @@
 
 /*
  * vmmem_fd_take() copies the rules of a caller, NULL for the strictest.
- * Returns 0 or what is wrong with them.
+ * Returns 0 or the code for what is wrong with them.
  */
 int vmmem_fd_take(const struct vmmem_fd_rules *caller,
 		       struct vmmem_fd_rules *ret_rules);
@@ -21,9 +21,9 @@ int vmmem_fd_judge(int fd, const struct vmmem_fd_rules *rules,
 			struct vmmem_fd_report *report);
 
 /*
- * vmmem_fd_range() tells whether the file of a report has
- * [offset, offset + len), wherever in its pages that begins, or need not have
- * it by the rules.
+ * vmmem_fd_range() tells whether the file of a report has [offset, offset +
+ * len), wherever in its pages that begins, or the rules permit that it ends
+ * early.
  */
 int vmmem_fd_range(const struct vmmem_fd_report *report,
 			const struct vmmem_fd_rules *rules,

@@ -31,7 +31,7 @@ struct vmmem_file {
 	dev_t device;
 	ino_t inode;
 	int flags;	 /* of fcntl(F_GETFL) */
-	uint64_t serial; /* tells apart what is else the same */
+	uint64_t serial; /* differs if all other members are the same */
 	int fd;
 	atomic_size_t refs; /* 0: dead, and its descriptor closed */
 };
@@ -44,8 +44,8 @@ static uint64_t serial;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
- * Dead files that are still in the tree: a stack that anybody may push on to,
- * and that is taken as a whole by whoever has the lock.
+ * Dead files that are still in the tree: a stack.  Any thread may push on to
+ * it, and the thread that has the lock takes it as a whole.
  */
 static _Atomic(struct vmmem_file *) dead;
 
@@ -64,9 +64,9 @@ compare(const struct vmmem_file *a, const struct vmmem_file *b)
 VMMEM_TREE_FUNCTIONS(file_tree, vmmem_file, link, compare)
 
 /*
- * Whether the inode's number says which file it is.  It does not for what is no
- * regular file, as each opening of a device may be something else; nor for
- * files of no file system, which may all have one inode; nor where a server,
+ * Whether the inode's number identifies the file.  It does not unless the file
+ * is regular, as each opening of a device may be something else; nor for files
+ * of no file system, which may all have one inode; nor where a server,
  * or a file system below, makes the numbers up.
  */
 static int
@@ -93,11 +93,11 @@ has_own_number(int fd, const struct stat *status, bool *ret_has)
 	}
 }
 
-/* Whether one descriptor was made of the other, as one that was sent is. */
+/* Whether one descriptor was made of the other, say by sending it. */
 static bool
 is_duplicate(int fd, int other)
 {
-	/* Older systems do not know: then it may be one, and nobody says so. */
+	/* Older systems do not know: then it may be, and it is not known. */
 	return fcntl(fd, F_DUPFD_QUERY, other) == 1;
 }
 
@@ -120,13 +120,13 @@ vmmem_file_is_same(int fd, int other, bool *ret_same)
 	return rc;
 }
 
-/* reap() takes what is dead out of the tree.  Under the lock. */
+/* reap() takes the dead files out of the tree.  Under the lock. */
 static void
 reap(void)
 {
 	struct vmmem_file *file, *next;
 
-	/* Acquire: whoever pushed it is through with it. */
+	/* Acquire: the thread that pushed it no longer uses it. */
 	file = atomic_exchange_explicit(&dead, NULL, memory_order_acquire);
 	for (; file != NULL; file = next) {
 		next = file->next_dead;
@@ -142,8 +142,8 @@ revive(struct vmmem_file *file)
 	size_t refs;
 
 	/*
-	 * Relaxed: what it finds was made under the lock, and the descriptor is
-	 * closed by nobody who does not first bring the count to 0.
+	 * Relaxed: the file was made under the lock, and a thread closes the
+	 * descriptor only after it has brought the count to 0.
 	 */
 	refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
 	while (refs != 0) {
@@ -227,7 +227,7 @@ vmmem_file_share(int fd, struct vmmem_file **ret_file)
 	rc = share(&key, number, &file);
 	pthread_mutex_unlock(&lock);
 close:
-	/* Not if it is the file's now. */
+	/* Not if the file owns it now. */
 	if (rc != 0 || file->fd != fd)
 		close(fd);
 	if (rc == 0)
@@ -255,12 +255,12 @@ vmmem_file_unref(struct vmmem_file *file)
 	/* Linux closes the descriptor even where close() fails. */
 	close(file->fd);
 	file->next_dead = atomic_load_explicit(&dead, memory_order_relaxed);
-	/* Release: whoever reaps it finds 'next_dead'. */
+	/* Release: the thread that reaps it finds 'next_dead'. */
 	while (!atomic_compare_exchange_weak_explicit(
 		&dead, &file->next_dead, file, memory_order_release,
 		memory_order_relaxed))
 		continue;
-	/* Who has the lock, or has it next, does this. */
+	/* The thread that has the lock, or has it next, does this. */
 	if (pthread_mutex_trylock(&lock) == 0) {
 		reap();
 		pthread_mutex_unlock(&lock);

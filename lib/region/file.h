@@ -13,9 +13,10 @@
 struct vmmem_file;
 
 /*
- * vmmem_file_share() finds what regions have of the file that 'fd' is of, open
- * for the same and with the same flags, or makes it of 'fd'.  It takes 'fd'
- * over in any case.  The caller has one reference.  Returns 0, or -errno.
+ * vmmem_file_share() finds the shared descriptor of the file that 'fd' is of,
+ * open for the same access and with the same flags, or makes one of 'fd'.  It
+ * takes 'fd' over in any case.  The caller has one reference.  Returns 0, or
+ * -errno.
  */
 int vmmem_file_share(int fd, struct vmmem_file **ret_file);
 
@@ -23,8 +24,8 @@ int vmmem_file_share(int fd, struct vmmem_file **ret_file);
 int vmmem_file_fd(const struct vmmem_file *file);
 
 /*
- * vmmem_file_unref() drops a reference; the last one closes.  It waits for
- * nobody, so that a child of fork() can call it, too.  NULL is a no-op.
+ * vmmem_file_unref() drops a reference; the last one closes.  It waits for no
+ * other thread, so that a child of fork() can call it, too.  NULL is a no-op.
  */
 void vmmem_file_unref(struct vmmem_file *file);
 
@@ -36,8 +37,8 @@ void vmmem_file_unref(struct vmmem_file *file);
 int vmmem_file_is_same(int fd, int other, bool *ret_same);
 
 /*
- * vmmem_files_before_fork() sees to it that no other thread is in the middle of
- * the above, until vmmem_files_after_fork() in the parent and in the child.
+ * vmmem_files_before_fork() keeps all other threads out of the functions above,
+ * until vmmem_files_after_fork() in the parent and in the child.
  */
 void vmmem_files_before_fork(void);
 void vmmem_files_after_fork(void);

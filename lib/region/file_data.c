@@ -39,12 +39,12 @@ open_again(int fd, struct vmmem_file_data *data)
 	char name[sizeof("/proc/self/fd/") + DIGITS];
 
 	name_of(fd, name);
-	/* Without waiting for one who has a lease. */
+	/* Without waiting for the holder of a lease. */
 	data->fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	data->own = data->fd >= 0;
 	if (data->own)
 		return 0;
-	/* Not permitted; no /proc; somebody has a lease. */
+	/* Not permitted; no /proc; another process has a lease. */
 	if (errno != EACCES && errno != ENOENT && errno != EAGAIN)
 		return -errno;
 	data->fd = fd;
@@ -99,7 +99,7 @@ vmmem_file_data_next(const struct vmmem_file_data *data, uint64_t from,
 		return -errno;
 	if ((uint64_t)first >= end)
 		return 0;
-	/* Somebody may have cut the file there meanwhile. */
+	/* Another process may have cut the file there meanwhile. */
 	behind = lseek(data->fd, first, SEEK_HOLE);
 	if (behind < 0 && errno != ENXIO)
 		return -errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Marking what was written of a region, by its place in it. */
+/* Marking the written bytes of a region, by their offset in it. */
 #include "region/mark.h"
 
 #include "dirty/bitmap_priv.h"

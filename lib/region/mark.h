@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Marking what was written of a region, by its place in it. */
+/* Marking the written bytes of a region, by their offset in it. */
 #ifndef MARK_H
 #define MARK_H
 
@@ -15,7 +15,7 @@
 int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
 		     uint64_t len);
 
-/* vmmem_written() follows each write: it marks if somebody wants to know. */
+/* vmmem_written() follows each write: it marks if logging is on. */
 static inline void
 vmmem_written(const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
 {

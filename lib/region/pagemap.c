@@ -39,7 +39,7 @@ struct run {
 #define IS_ZERO (UINT64_C(1) << 5)
 #define IS_HUGE (UINT64_C(1) << 6)
 
-/* What read(2) gives for each page, as far as anybody may see it. */
+/* The bits of each page that read(2) gives without privileges. */
 #define BIT_FILE (UINT64_C(1) << 61)
 #define BIT_SWAPPED (UINT64_C(1) << 62)
 #define BIT_PRESENT (UINT64_C(1) << 63)
@@ -91,7 +91,7 @@ is_wanted(enum vmmem_pages pages, uint64_t entry)
 	return pages != VMMEM_PAGES_PRIVATE || (entry & BIT_FILE) == 0;
 }
 
-/* read_entries() reads what is said of up to 'count' pages from 'at' on. */
+/* read_entries() reads the words of up to 'count' pages from 'at' on. */
 static int
 read_entries(const struct vmmem_pagemap *pagemap, uint64_t at,
 	     uint64_t *entries, uint64_t count, uint64_t *ret_count)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What the page tables of this process say of a range of host addresses, from
+ * The pages of this process in a range of host addresses, from
  * /proc/self/pagemap, at a cost in proportion to the range.
  */
 #ifndef PAGEMAP_H
@@ -19,20 +19,20 @@ struct vmmem_pagemap {
 /*
  * vmmem_pagemap_open() returns 0; VMMEM_ENOSUPPORT if the system has no such
  * file, or it is not about this process' addresses, as under an emulator; or
- * -errno.  What is opened last is closed first, also of vmmem_file_data_open():
- * they take turns in keeping the thread from being cancelled.
+ * -errno.  The last one opened is closed first, also of vmmem_file_data_open():
+ * each puts back the thread's cancel state that it found.
  */
 int vmmem_pagemap_open(struct vmmem_pagemap *ret_pagemap);
 void vmmem_pagemap_close(const struct vmmem_pagemap *pagemap);
 
-/* Which pages are looked for. */
+/* The kinds of pages to look for. */
 enum vmmem_pages {
 	/*
 	 * That take memory or swap: not those that nobody has touched, nor, if
 	 * the system tells, those that were only read.
 	 */
 	VMMEM_PAGES_THERE,
-	/* The same, but none that are a file's or shared. */
+	/* The same, except those of a file or shared ones. */
 	VMMEM_PAGES_PRIVATE,
 	/* That are mapped as parts of huge ones; needs 'scans'. */
 	VMMEM_PAGES_HUGE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Bytes that must stay: a discard of them is refused. */
+/* Pins: bytes that must stay, so that a discard of them is refused. */
 #include "region/pin_priv.h"
 
 #include <errno.h>
@@ -33,9 +33,9 @@ struct vmmem_pin_set {
 };
 
 /*
- * Of all regions.  Held for a few steps, never while something is discarded:
- * that is in a list for as long, and who pins a part of it sleeps until
- * 'ended' goes on.
+ * Of all regions.  Held for a few steps, never during a discard: the discard is
+ * in a list for as long, and a thread that pins a part of it sleeps until
+ * 'ended' changes.
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, vmmem_discarding) underway = LIST_HEAD_INITIALIZER(underway);
@@ -101,7 +101,7 @@ wait_for_end(void)
 }
 
 /*
- * wait_for_discards() waits until nothing of a range is being discarded.
+ * wait_for_discards() waits until no byte of a range is being discarded.
  * Returns 0, or VMMEM_ESELFWAIT if it is by this thread, in a callback.
  */
 static int
@@ -284,8 +284,8 @@ vmmem_pin_end_discard(struct vmmem_discarding *discarding)
 	pthread_mutex_lock(&lock);
 	LIST_REMOVE(discarding, link);
 	/*
-	 * Release, with the lock: whoever sleeps read it with the lock, and
-	 * looks at the list again after it has gone on.
+	 * Release, with the lock: a thread that sleeps read it with the lock,
+	 * and looks at the list again after it has changed.
 	 */
 	__atomic_fetch_add(&ended, 1, __ATOMIC_RELEASE);
 	wake = sleepers != 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What must stay while it is pinned, and what is being discarded. */
+/* Pins, and the discards that are underway. */
 #ifndef PIN_PRIV_H
 #define PIN_PRIV_H
 
@@ -30,12 +30,12 @@ int vmmem_pin_begin_discard(struct vmmem_discarding *discarding,
 			    uint64_t len);
 void vmmem_pin_end_discard(struct vmmem_discarding *discarding);
 
-/* vmmem_pin_set_free() is for a region that goes: nothing of it is pinned. */
+/* vmmem_pin_set_free() is for a region that ends: no byte of it is pinned. */
 void vmmem_pin_set_free(struct vmmem_pin_set *set);
 
 /*
- * vmmem_pin_before_fork() sees to it that no other thread is in the middle of
- * pinning, until vmmem_pin_after_fork() in the parent and in the child: there
+ * vmmem_pin_before_fork() keeps all other threads out of the functions above,
+ * until vmmem_pin_after_fork() in the parent and in the child.  In the child
  * the discards of all other threads are over.
  */
 void vmmem_pin_before_fork(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Policies: how memory is to be had. */
+/* Policies: how the library gets memory. */
 #include <vmmem/error.h>
 #include <vmmem/policy.h>
 
@@ -28,7 +28,7 @@ vmmem_policy_free(struct vmmem_policy *policy)
 	return NULL;
 }
 
-/* change() is how each setter begins; NULL if there is nothing to set. */
+/* change() begins each setter; it returns NULL if there is no policy. */
 static struct vmmem_policy_settings *
 change(struct vmmem_policy *policy)
 {
@@ -191,7 +191,7 @@ check_nodes(struct vmmem_region_settings *settings)
 	return 0;
 }
 
-/* check_values() is for what is wrong whatever it is asked for. */
+/* check_values() finds values that are wrong for every region. */
 static int
 check_values(struct vmmem_region_settings *settings)
 {
@@ -235,7 +235,7 @@ vmmem_policy_check(struct vmmem_region_settings *settings)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The policy's transparent huge pages "
 				    "contradict the huge page size");
-	/* What may not be touched cannot be filled. */
+	/* Memory that may not be accessed cannot be prefaulted. */
 	if (policy->threads != 0 && (settings->protection & touching) == 0)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The policy prefaults what the protection "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Doing what a policy says, and asking the system what came of it. */
+/* Policies: applying them, and asking the system what it gave. */
 #include <vmmem/error.h>
 #include <vmmem/policy.h>
 
@@ -16,12 +16,6 @@
 #include "region/quiet.h"
 #include "region/region_priv.h"
 #include "base/struct_size.h"
-
-/* Linux 5.14; not every C library has them yet. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
 
 _Static_assert(VMMEM_SEAL_SEAL == F_SEAL_SEAL &&
 		       VMMEM_SEAL_SHRINK == F_SEAL_SHRINK &&
@@ -121,7 +115,7 @@ vmmem_policy_lock(void *address, size_t len, uint32_t how)
  */
 #define ALLOCATION ((uint64_t)64 << 20)
 
-/* allocate() has a region's file have all its blocks. */
+/* allocate() gives a region's file all its blocks. */
 static int
 allocate(const struct vmmem_region *region)
 {
@@ -144,8 +138,8 @@ allocate(const struct vmmem_region *region)
 }
 
 /*
- * put_by() sees to what mmap() does not reserve: the blocks of a file.  The
- * huge page pool has been told by mmap() itself.
+ * put_by() reserves what mmap() does not: the blocks of a file.  mmap() itself
+ * has reserved the pages of the huge page pool.
  */
 static int
 put_by(const struct vmmem_region *region)
@@ -161,7 +155,7 @@ put_by(const struct vmmem_region *region)
 	if (region->policy.threads != 0 &&
 	    (region->protection & VMMEM_PROT_WRITE) != 0)
 		return 0;
-	/* Where a peer has cut the file, the process may pass its limit. */
+	/* If a peer has cut the file, the process may pass its limit. */
 	vmmem_quiet_begin(&quiet);
 	rc = allocate(region);
 	vmmem_quiet_end(&quiet, rc);

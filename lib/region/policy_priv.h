@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What a policy says; a builder's settings and a region hold a copy. */
+/* The settings of a policy; a builder and a region hold copies. */
 #ifndef POLICY_PRIV_H
 #define POLICY_PRIV_H
 
@@ -46,7 +46,7 @@ int vmmem_policy_check(struct vmmem_region_settings *settings);
 
 /*
  * vmmem_policy_advise() gives [address, address + len), whole pages that were
- * just mapped, what does not depend on a page being there: advice and nodes.
+ * just mapped, the settings that need no page: advice and nodes.
  */
 int vmmem_policy_advise(const struct vmmem_policy_settings *policy,
 			void *address, size_t len);
@@ -55,7 +55,7 @@ int vmmem_policy_advise(const struct vmmem_policy_settings *policy,
 int vmmem_policy_lock(void *address, size_t len, uint32_t how);
 
 /*
- * vmmem_policy_apply() does all that is asked for of the region's pages, which
+ * vmmem_policy_apply() applies the whole policy to the region's pages, which
  * were just mapped: vmmem_policy_advise(), reserving, locking, prefaulting.
  */
 int vmmem_policy_apply(struct vmmem_region *region);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Which parts of a region there are. */
+/* Which parts of a region have pages. */
 #include "region/populated.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ len_of(const struct vmmem_region *region)
 	return region->last - region->start + 1;
 }
 
-/* by_tables() finds what the page tables have of [from, end). */
+/* by_tables() finds the pages of [from, end) in the page tables. */
 static int
 by_tables(const struct vmmem_populated *walk, enum vmmem_pages pages,
 	  uint64_t from, uint64_t end, struct part *ret_part)
@@ -74,11 +74,11 @@ find_replaced(const struct vmmem_region *owner, uint64_t from,
 
 	found = vmmem_replaced_find(owner->replaced, (size_t)page,
 				    was_replaced);
-	/* What begins in the page where it is looked for begins there. */
+	/* A run that begins in the page of 'from' begins at 'from'. */
 	return found == page ? from : found * owner->page_size - owner->shift;
 }
 
-/* by_own_file() is by_file() without the pages that are no file's any more. */
+/* by_own_file() is by_file() without pages that have no file any more. */
 static int
 by_own_file(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
 	    struct part *ret_part)
@@ -95,7 +95,7 @@ by_own_file(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
 			ret_part->from = first;
 		if (first < ret_part->end)
 			break;
-		/* All that was found was replaced. */
+		/* All pages of the run were replaced. */
 		if (first >= end) {
 			ret_part->from = ret_part->end = end;
 			return 0;
@@ -126,8 +126,8 @@ by_both(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
 }
 
 /*
- * by_pool() is by_tables() for a file of the pool's pages: those that only
- * others have mapped are found by reading it, which makes none.
+ * by_pool() is by_tables() for a file of the pool's pages.  It finds pages that
+ * only other processes have mapped by reading the file, which makes no page.
  */
 static int
 by_pool(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
@@ -172,7 +172,7 @@ by_mappings(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
 			return 0;
 		if (rc != 0)
 			return rc;
-		/* What is not mapped is found out by whoever touches it. */
+		/* A gap in external memory is left to the next access. */
 		behind = mapping.first > host + from ?
 				 mapping.first - host :
 				 mapping.last + 1 - host;
@@ -216,7 +216,7 @@ vmmem_populated_next(const struct vmmem_populated *walk, uint64_t from,
 	return rc;
 }
 
-/* has_hidden() is whether a file has more of the pool than is mapped here. */
+/* has_hidden() tells whether a file has more pages than are mapped here. */
 static int
 has_hidden(const struct vmmem_populated *walk, bool *ret_hidden)
 {
@@ -274,7 +274,7 @@ vmmem_populated_open(const struct vmmem_region *owner,
 		rc = open_tables(&walk);
 	if (rc == 0 && has_file && pool && walk.tables)
 		rc = has_hidden(&walk, &walk.hidden);
-	/* Of a private file both must tell. */
+	/* For a private file both must tell. */
 	if (rc == 0 && has_file && owner->huge_pages == VMMEM_HUGE_PAGES_NO &&
 	    (vmmem_region_is_shared(owner) || walk.tables))
 		rc = open_file(&walk);

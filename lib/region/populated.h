@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Which parts of a region's memory there are. */
+/* Which parts of a region's memory have pages. */
 #ifndef POPULATED_H
 #define POPULATED_H
 
@@ -21,16 +21,16 @@ struct vmmem_populated {
 };
 
 /*
- * vmmem_populated_open() begins a walk.  Where the system does not tell, all is
- * said to be there.  Returns 0 or -errno.
+ * vmmem_populated_open() begins a walk.  If the system does not tell, the walk
+ * finds all bytes.  Returns 0 or -errno.
  */
 int vmmem_populated_open(const struct vmmem_region *owner,
 			 struct vmmem_populated *ret_walk);
 void vmmem_populated_close(const struct vmmem_populated *walk);
 
 /*
- * vmmem_populated_next() finds the first bytes of the region that are there, in
- * [from, end) of it.  Both results are 'end' if there are none.  What is found
+ * vmmem_populated_next() finds the first bytes of the region that have pages,
+ * in [from, end) of it.  Both results are 'end' if there are none.  The run
  * need not be the longest: more may follow at once.  Returns 0 or -errno.
  */
 int vmmem_populated_next(const struct vmmem_populated *walk, uint64_t from,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Making pages ahead of their use, in threads. */
+/* Prefaulting: threads make pages ahead of their use. */
 #include "region/prefault.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct work {
 	const struct vmmem_prefault *prefault;
 	size_t piece;
 	size_t pieces;
-	atomic_size_t next; /* the number of a piece that nobody has taken */
+	atomic_size_t next; /* the number of the next piece to take */
 	atomic_size_t done; /* bytes made */
 	atomic_int code;    /* the first failure: nobody takes another piece */
 };
@@ -43,7 +43,7 @@ populate(const struct vmmem_prefault *prefault, size_t offset, size_t len)
 		return 0;
 	switch (errno) {
 	case EFAULT:
-		/* What would have been SIGBUS. */
+		/* A touch would have been SIGBUS. */
 		return VMMEM_ESHORTAGE;
 	case EINVAL:
 		/* The arguments are valid, so the system is older than 5.14. */
@@ -59,8 +59,8 @@ fail(struct work *work, int code)
 	int none = 0;
 
 	/*
-	 * Relaxed: the code is all that is passed on, and joining the threads
-	 * comes before it is returned.  The first failure is kept.
+	 * Relaxed: only the code is passed on, and the threads are joined
+	 * before it is returned.  The first failure is kept.
 	 */
 	atomic_compare_exchange_strong_explicit(&work->code, &none, code,
 						memory_order_relaxed,
@@ -105,7 +105,7 @@ worker(void *opaque)
 	return NULL;
 }
 
-/* report() tells how far it has come; a count, so relaxed will do. */
+/* report() tells the progress; it is a count, so relaxed will do. */
 static void
 report(struct work *work)
 {
@@ -168,7 +168,7 @@ vmmem_prefault(const struct vmmem_prefault *prefault, uint32_t *ret_threads)
 	/* Does not pass SIZE_MAX: what can be mapped is far below. */
 	work.piece = round_up(work.piece, prefault->page_size);
 	work.pieces = (prefault->len - 1) / work.piece + 1;
-	/* A thread without a piece would be for nothing. */
+	/* No more threads than pieces. */
 	if (count > work.pieces)
 		count = work.pieces;
 

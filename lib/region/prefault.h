@@ -5,6 +5,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+
+/* Linux 5.14; not every C library has them yet. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct vmmem_prefault {
 	unsigned char *address; /* whole pages of 'page_size' */
@@ -18,7 +25,7 @@ struct vmmem_prefault {
 
 /*
  * vmmem_prefault() makes all pages and stores how many threads did.  Returns
- * 0, what 'progress' returned, VMMEM_ESHORTAGE if a page cannot be had,
+ * 0, what 'progress' returned, VMMEM_ESHORTAGE if the system has no page,
  * VMMEM_ENOSUPPORT if the system cannot do it, or -errno.  No thread is left.
  */
 int vmmem_prefault(const struct vmmem_prefault *prefault,

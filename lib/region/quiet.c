@@ -19,7 +19,7 @@ vmmem_quiet_begin(struct vmmem_quiet *quiet)
 	sigemptyset(&both);
 	sigaddset(&both, SIGPIPE);
 	sigaddset(&both, SIGXFSZ);
-	/* Blocked first: what is pending then stays so. */
+	/* Blocked first: a signal that is pending then stays so. */
 	pthread_sigmask(SIG_BLOCK, &both, &quiet->mask);
 	sigpending(&quiet->pending);
 	errno = error;
@@ -44,7 +44,7 @@ vmmem_quiet_end(const struct vmmem_quiet *quiet, int rc)
 	const int number = rc == -EPIPE ? SIGPIPE : SIGXFSZ;
 	const int error = errno;
 
-	/* One of the caller's own that waits is not taken in its place. */
+	/* A signal that was pending before is not taken in its place. */
 	if ((rc == -EPIPE || rc == -EFBIG) &&
 	    sigismember(&quiet->pending, number) != 1)
 		take_back(number);

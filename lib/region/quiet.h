@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-/* What the calling thread had before. */
+/* The state of the calling thread before. */
 struct vmmem_quiet {
 	int cancel;
 	sigset_t mask;
@@ -25,7 +25,7 @@ struct vmmem_quiet {
 void vmmem_quiet_begin(struct vmmem_quiet *quiet);
 
 /*
- * vmmem_quiet_end() undoes it.  'rc' is what came of the calls between: after
+ * vmmem_quiet_end() undoes it.  'rc' is the result of the calls between: after
  * -EPIPE or -EFBIG it takes back the signal, unless the thread had it pending.
  */
 void vmmem_quiet_end(const struct vmmem_quiet *quiet, int rc);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Regions: their life, and what there is to be asked of one. */
+/* Regions: references, the end of a region, and queries. */
 #include <vmmem/bitmap.h>
 #include <vmmem/error.h>
 #include <vmmem/region.h>
@@ -108,7 +108,7 @@ VMMEM_API struct vmmem_region *
 vmmem_region_ref(struct vmmem_region *region)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (region != NULL)
@@ -127,18 +127,18 @@ unmap(const struct vmmem_region *region)
 		vmmem_unmap(first, region->map_len);
 		return;
 	}
-	/* A child has only what is around the pages: others may lie there. */
+	/* A child has only the guards: its own mappings may lie between. */
 	if (region->pages != first)
 		vmmem_unmap(first, (size_t)(region->pages - first));
 	if (end != pages_end)
 		vmmem_unmap(pages_end, (size_t)(end - pages_end));
 }
 
-/* undo() leaves nothing of what a region has, except that itself. */
+/* undo() frees all that a region has, except the region itself. */
 static void
 undo(struct vmmem_region *region)
 {
-	/* First: somebody else's memory may come to lie there. */
+	/* First: another mapping may be placed there afterwards. */
 	if (region->target == NULL)
 		vmmem_fault_record_free(region->faults);
 	if (region->map != NULL)
@@ -162,7 +162,7 @@ vmmem_region_free(struct vmmem_region *region)
 	free(region);
 }
 
-/* tell() tells all owners of a region of which nothing is left. */
+/* tell() calls the owners' callbacks when nothing is left of a region. */
 static void
 tell(const struct vmmem_region *region)
 {
@@ -196,7 +196,7 @@ vmmem_region_unref(struct vmmem_region *region)
 				      memory_order_acq_rel) != 1)
 		return NULL;
 
-	/* Whoever drops it may hold a lock, or have more to drop. */
+	/* The caller may hold a lock, or have more to drop. */
 	cancel = vmmem_cancel_off();
 	undo(region);
 	/* Last, so that the owners find nothing of the region left. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Building a region of settings, and all that can be wrong with them. */
+/* Region builders: settings, their checks, and building a region. */
 #include <vmmem/address.h>
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>
+#include <vmmem/slice.h>
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -62,6 +63,7 @@ vmmem_region_builder_free(struct vmmem_region_builder *builder)
 {
 	if (builder != NULL) {
 		vmmem_region_unref(builder->settings.target);
+		vmmem_region_unref(builder->settings.like);
 		vmmem_bitmap_unref(builder->settings.bitmap);
 	}
 	free(builder);
@@ -78,7 +80,7 @@ vmmem_region_builder_set_range(struct vmmem_region_builder *builder,
 	builder->settings.len = len;
 }
 
-/* The last backing counts: nothing of an earlier one may stay. */
+/* The last backing counts: no setting of an earlier one may stay. */
 static struct vmmem_region_settings *
 set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 {
@@ -94,6 +96,7 @@ set_kind(struct vmmem_region_builder *builder, uint32_t kind)
 	settings->untrusted = false;
 	settings->rules_code = 0;
 	settings->target = vmmem_region_unref(settings->target);
+	settings->like = vmmem_region_unref(settings->like);
 	settings->host = NULL;
 	settings->release = NULL;
 	settings->opaque = NULL;
@@ -164,7 +167,7 @@ vmmem_region_builder_set_alias(struct vmmem_region_builder *builder,
 {
 	struct vmmem_region_settings *settings;
 
-	/* First, as 'target' may be the very region that is let go. */
+	/* First, as 'target' may be the very region that is dropped. */
 	if (builder != NULL)
 		vmmem_region_ref(target);
 	settings = set_kind(builder, VMMEM_REGION_ALIAS);
@@ -239,7 +242,7 @@ vmmem_region_builder_set_bitmap(struct vmmem_region_builder *builder,
 	if (builder == NULL)
 		return;
 	settings = &builder->settings;
-	/* First, as 'bitmap' may be the very one that is let go. */
+	/* First, as 'bitmap' may be the very one that is dropped. */
 	vmmem_bitmap_ref(bitmap);
 	vmmem_bitmap_unref(settings->bitmap);
 	settings->bitmap = bitmap;
@@ -263,6 +266,14 @@ vmmem_region_builder_set_private(struct vmmem_region_builder *builder,
 {
 	if (builder != NULL)
 		builder->settings.begins_shared = is_private == 0;
+}
+
+VMMEM_API void
+vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
+				 int logging)
+{
+	if (builder != NULL)
+		builder->settings.logging = logging != 0;
 }
 
 VMMEM_API void
@@ -320,7 +331,7 @@ vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
 					   (struct vmmem_policy_settings){ 0 };
 }
 
-/* What can be told from the settings alone, whatever the backing. */
+/* check() makes the checks of the settings that need no backing. */
 static int
 check(struct vmmem_region_settings *settings)
 {
@@ -479,7 +490,7 @@ back(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	}
 }
 
-/* track() sees to where writes are marked. */
+/* track() gives the region its bitmap. */
 static int
 track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
@@ -489,7 +500,9 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 
 	if (settings->tracking == 0 && settings->bitmap == NULL)
 		return 0;
-	/* One log for each byte: an alias of what is tracked has its target's. */
+	/*
+	 * One log for each byte: an alias of a tracked region has its target's.
+	 */
 	if (region->bitmap != NULL)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "The alias is tracked by its target, and "
@@ -516,7 +529,7 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	return 0;
 }
 
-/* Where the bytes are, whoever put them there, must agree with guarantee 1. */
+/* The host address must agree with the guest's, also if the caller chose it. */
 static int
 check_host(const struct vmmem_region *region,
 	   struct vmmem_region_settings *settings)
@@ -536,15 +549,32 @@ check_host(const struct vmmem_region *region,
 	return 0;
 }
 
-/* add_to() adds what a region has beside its backing, once that is good. */
+/*
+ * finish() gives a region that has its bytes all else that can fail.  The log
+ * may be others', too, so it is started last: there is no failure after it.
+ */
 static int
-add_to(struct vmmem_region *region, struct vmmem_region_settings *settings)
+finish(struct vmmem_region *region, struct vmmem_region_settings *settings)
 {
 	int rc = check_host(region, settings);
 
 	if (rc == 0)
 		rc = vmmem_private_make(region, settings);
-	return rc != 0 ? rc : track(region, settings);
+	if (rc == 0)
+		rc = track(region, settings);
+	if (rc == 0 && region->target != NULL)
+		region->faults = region->target->faults;
+	else if (rc == 0)
+		rc = vmmem_fault_record_new(region->host,
+					    region->last - region->start,
+					    &region->faults);
+	if (rc != 0 || !settings->logging)
+		return rc;
+	if (region->bitmap == NULL)
+		return vmmem_refuse(settings, VMMEM_EARGUMENT,
+				    "Logging is to be on, and there is neither "
+				    "tracking nor a bitmap");
+	return vmmem_bitmap_start_logging(region->bitmap);
 }
 
 /*
@@ -563,7 +593,7 @@ allocate(size_t cookies)
 	return memset(memory, 0, bytes);
 }
 
-/* set_entry() repeats, for accesses, what has been found out. */
+/* set_entry() copies the members that accesses need. */
 static void
 set_entry(struct vmmem_region *region)
 {
@@ -581,6 +611,10 @@ set_entry(struct vmmem_region *region)
 		.access = region->protection,
 		.direct = host != NULL ? region->protection : 0,
 	};
+	if (region->target != NULL)
+		region->can_shrink = region->target->can_shrink;
+	if (host != NULL && region->can_shrink)
+		region->entry.direct |= VMMEM_SLICE_CALL;
 }
 
 int
@@ -617,17 +651,11 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 	region->mapper = settings->policy.dont_fork ? getpid() : 0;
 	strlcpy(region->name, settings->name, sizeof(region->name));
 
-	/* What is half made is nobody's yet; and threads may make its pages. */
+	/* Not cancelled: no owner would free a region that is half made. */
 	cancel = vmmem_cancel_off();
 	rc = back(region, settings);
 	if (rc == 0)
-		rc = add_to(region, settings);
-	if (rc == 0 && region->target != NULL)
-		region->faults = region->target->faults;
-	else if (rc == 0)
-		rc = vmmem_fault_record_new(region->host,
-					    region->last - region->start,
-					    &region->faults);
+		rc = finish(region, settings);
 	if (rc != 0)
 		vmmem_region_free(region);
 	vmmem_cancel_back(cancel);
@@ -656,7 +684,7 @@ vmmem_region_builder_build(struct vmmem_region_builder *builder,
 	if (builder == NULL)
 		return VMMEM_EARGUMENT;
 	rc = vmmem_region_make(&builder->settings, ret_region);
-	/* Where there is no more to be said, the code says it. */
+	/* If no reason was noted, the text of the code is the reason. */
 	if (rc != 0 && builder->settings.why == NULL)
 		builder->settings.why = vmmem_strerror(rc);
 	return rc;

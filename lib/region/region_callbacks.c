@@ -3,9 +3,14 @@
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
 
+#include <string.h>
+
 #include "guest/copy.h"
 #include "guest/fault_log.h"
 #include "region/region_priv.h"
+
+/* A region without a host address is filled from a buffer of this size. */
+#define BOUNCE 1024
 
 const struct vmmem_access_info vmmem_plain_access = {
 	.size = sizeof(vmmem_plain_access),
@@ -150,4 +155,21 @@ vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 {
 	return vmmem_region_call_write_with(region, offset, buf, len,
 					    &vmmem_plain_access, done);
+}
+
+int
+vmmem_region_call_fill(const struct vmmem_region *region, uint64_t offset,
+		       uint64_t len, uint8_t value, uint64_t *ret_piece,
+		       uint64_t *done)
+{
+	unsigned char buf[BOUNCE];
+	uint64_t piece;
+
+	/* To where a group of 8 ends, so that none is cut in two. */
+	piece = sizeof(buf) - (region->start + offset) % 8;
+	if (piece > len)
+		piece = len;
+	*ret_piece = piece;
+	memset(buf, value, piece);
+	return vmmem_region_call_write(region, offset, buf, piece, done);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What was lost of a region's memory. */
+/* The faults of a region's memory. */
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
 

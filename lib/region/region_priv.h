@@ -25,21 +25,25 @@ struct vmmem_replaced;
 #define VMMEM_CONGRUENCE 16
 
 /*
- * What an access needs of a region, beside each other in 32 bytes, so that one
- * cache line serves it and the rest of the region is not looked at.
+ * The members of a region that an access needs, beside each other in 32 bytes,
+ * so that one cache line serves it and the rest of the region is not looked at.
  */
 struct vmmem_entry {
 	uint64_t span;		 /* length - 1 */
 	unsigned char *host;	 /* of the first byte, or NULL: ask first */
 	const uint32_t *logging; /* is not 0 while writes are marked */
 	uint32_t access;	 /* what the region permits */
-	uint32_t direct;	 /* the same, or 0 if host is NULL */
+	/*
+	 * The same, or 0 if host is NULL; and VMMEM_SLICE_CALL where a peer
+	 * can take the memory away: its slices are the library's.
+	 */
+	uint32_t direct;
 };
 
-/* Where 'logging' points for what has no bitmap: never anything but 0. */
+/* 'logging' points to this word if there is no bitmap: it is always 0. */
 extern const uint32_t vmmem_never_logging;
 
-/* What a component has hung on an object, under its key. */
+/* A pointer that a component has left with an object, under its key. */
 struct vmmem_cookie {
 	const void *key;
 	void *cookie;
@@ -61,7 +65,8 @@ struct vmmem_region {
 	uint32_t guest_node;
 	atomic_size_t refs;
 
-	uint32_t mapping_flags; /* what mmap(2) was told, but MAP_FIXED */
+	bool can_shrink; /* another process may cut its file short */
+	uint32_t mapping_flags; /* the flags of mmap(2), except MAP_FIXED */
 	uint32_t huge_pages;
 	uint64_t page_size; /* 0: unknown */
 
@@ -81,24 +86,24 @@ struct vmmem_region {
 	int fd;
 	uint64_t fd_offset;
 
-	/* What munmap() undoes; NULL if the library mapped nothing. */
+	/* The range to munmap(); NULL if the library mapped nothing. */
 	void *map;
 	size_t map_len;
-	pid_t mapper; /* who alone has the pages; 0: children, too */
+	pid_t mapper; /* this process alone has the pages; 0: children, too */
 
 	/*
 	 * The whole pages within that which hold the region, and where in them
-	 * it begins.  What is left on both sides is at least 'guard' bytes.
+	 * it begins.  The rest on both sides is at least 'guard' bytes.
 	 */
 	unsigned char *pages;
 	size_t pages_len;
 	size_t shift;
 	uint64_t guard;
 
-	/* What was asked for of them, and was given. */
+	/* The policy that was applied to them. */
 	struct vmmem_policy_settings policy;
 
-	/* Of a private file: what of it is not the file's any more, or NULL. */
+	/* Of a private file: the pages that were replaced, or NULL. */
 	struct vmmem_replaced *replaced;
 
 	/*
@@ -113,13 +118,13 @@ struct vmmem_region {
 	 */
 	struct vmmem_private *secret;
 
-	/* What must not be discarded, or NULL.  An alias uses its target's. */
+	/* The pinned ranges, or NULL.  An alias uses its target's. */
 	struct vmmem_pin_set *pins;
 
-	/* What was lost of the memory.  An alias uses its target's. */
+	/* The faults of the memory.  An alias uses its target's. */
 	struct vmmem_fault_record *faults;
 
-	/* A custom region's callbacks, and who is told of the end. */
+	/* A custom region's callbacks, and the callback of the end. */
 	struct vmmem_region_ops ops;
 	void (*release)(void *opaque);
 	void *opaque;
@@ -129,14 +134,14 @@ struct vmmem_region {
 	struct vmmem_cookie cookies[];
 };
 
-/* Whether what is written goes to the file, if there is one. */
+/* Whether writes change the file, if there is one. */
 static inline bool
 vmmem_region_is_shared(const struct vmmem_region *region)
 {
 	return (region->mapping_flags & (uint32_t)MAP_TYPE) != MAP_PRIVATE;
 }
 
-/* Where in the file what is mapped at a host address of the region lies. */
+/* The file offset of the byte at a host address of the region. */
 static inline uint64_t
 vmmem_region_file_offset(const struct vmmem_region *region,
 			 const unsigned char *address)
@@ -148,7 +153,7 @@ vmmem_region_file_offset(const struct vmmem_region *region,
 /* All VMMEM_FILE_..., which is also what contradicts itself. */
 #define VMMEM_FILE_FLAGS (VMMEM_FILE_PRIVATE | VMMEM_FILE_SYNC)
 
-/* What a region is made of: a builder's settings. */
+/* The settings of a builder, of which a region is made. */
 struct vmmem_region_settings {
 	uint64_t gpa;
 	uint64_t len;
@@ -168,6 +173,7 @@ struct vmmem_region_settings {
 	int rules_code;	 /* what is wrong with them */
 	struct vmmem_fd_rules rules;
 	struct vmmem_region *target;
+	struct vmmem_region *like; /* has 'fd', if that is not the caller's */
 	void *host;
 	void (*release)(void *opaque);
 	void *opaque;
@@ -181,8 +187,9 @@ struct vmmem_region_settings {
 	uint64_t tracking; /* the page size of a new bitmap, or 0 */
 	struct vmmem_bitmap *bitmap;
 	uint64_t bitmap_offset;
+	bool logging; /* on from the start */
 
-	/* One more than there may be: where they are too many, build says so. */
+	/* One more than there may be: if there are too many, build fails. */
 	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
 	size_t cookie_count;
 	char name[VMMEM_REGION_NAME_MAX + 1];
@@ -249,7 +256,15 @@ int vmmem_region_call_write_with(const struct vmmem_region *region,
 				 const struct vmmem_access_info *info,
 				 uint64_t *done);
 
-/* What is said to callbacks of an access of which nothing was said. */
+/*
+ * vmmem_region_call_fill() sets the first of 'len' bytes, and stores how many
+ * those are or would have been.
+ */
+int vmmem_region_call_fill(const struct vmmem_region *region, uint64_t offset,
+			   uint64_t len, uint8_t value, uint64_t *ret_piece,
+			   uint64_t *done);
+
+/* The info that callbacks get for an access without info. */
 extern const struct vmmem_access_info vmmem_plain_access;
 
 /* vmmem_region_of() returns the region whose entry this is. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Pages of private files that were given back: zeroes stand there. */
+/* Pages of private files that were discarded, and so replaced by zeroes. */
 #include "region/replaced.h"
 
 #include <fcntl.h>
@@ -26,17 +26,17 @@ struct vmmem_replaced {
 };
 
 /*
- * For all regions: a process has one number of mappings.  Whoever replaces
- * pages changes mappings, which is one at a time in the system as well.
+ * For all regions: a process has one number of mappings.  A thread that
+ * replaces pages changes mappings, which the system does one at a time as well.
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t edges_max; /* as far as that has been asked */
+static uint64_t edges_max; /* the limit, as it was when asked last */
 
 /*
- * Those of all regions.  It grows under the lock only.  A region that goes takes
- * its own from it without, since a child of fork() may find the lock taken and
- * must be able to let go of a region: relaxed, as it is only a count, and one
- * that is seen late is too large.
+ * Those of all regions.  It grows under the lock only.  A region that ends
+ * subtracts its own without the lock, since a child of fork() may find the lock
+ * taken and must be able to drop a region.  Relaxed: it is only a count, and a
+ * subtraction that is seen late makes it too large, which is safe.
  */
 static uint64_t edges_of_all;
 
@@ -47,7 +47,7 @@ is_within(uint64_t more)
 	       edges_max;
 }
 
-/* Where the system does not tell, it is what it has been since Linux 2.6. */
+/* If the system does not tell, the default since Linux 2.6. */
 #define MAPPINGS_MAX 65530
 
 #define BITS 64
@@ -114,7 +114,7 @@ count_bits(const uint64_t *words, size_t first, size_t end)
 	return count;
 }
 
-/* What becomes of the two ends of a range when it is replaced. */
+/* How replacing a range changes the mappings at its two ends. */
 struct ends {
 	bool first; /* a mapping may begin there */
 	bool behind;
@@ -242,7 +242,7 @@ vmmem_replaced_free(struct vmmem_replaced *replaced)
 {
 	if (replaced == NULL)
 		return;
-	/* Relaxed: see above.  Nobody else has the region any more. */
+	/* Relaxed: see above.  No other thread has the region any more. */
 	__atomic_fetch_sub(&edges_of_all,
 			   count_bits(replaced->edges, 0,
 				      replaced->words * BITS),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * Which pages of a private mapping of a file were replaced by memory without a
- * file, and how many mappings that takes of those a process may have: its
- * guests decide where, and must not take all.
+ * file, and how many mappings that takes.  The guest chooses the pages, and
+ * must not use up the mappings that the process may have.
  */
 #ifndef REPLACED_H
 #define REPLACED_H
@@ -38,9 +38,8 @@ size_t vmmem_replaced_find(struct vmmem_replaced *replaced, size_t page,
 			   bool was_replaced);
 
 /*
- * vmmem_replaced_before_fork() sees to it that no other thread is in the middle
- * of the above, until vmmem_replaced_after_fork() in the parent and in the
- * child.
+ * vmmem_replaced_before_fork() keeps all other threads out of the functions
+ * above, until vmmem_replaced_after_fork() in the parent and in the child.
  */
 void vmmem_replaced_before_fork(void);
 void vmmem_replaced_after_fork(void);

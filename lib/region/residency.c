@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What of a region is in memory, in huge pages, locked, on which node. */
+/* Residency: bytes in memory, in huge pages, locked, and on which node. */
 #include <vmmem/error.h>
 #include <vmmem/policy.h>
 #include <vmmem/residency.h>
@@ -104,8 +104,8 @@ count_resident(const struct pages *pages, uint64_t *ret_bytes)
 }
 
 /*
- * is_small() is whether no huge page fits a mapping: those are what one entry
- * of the second level of page tables spans, 2 MiB for pages of 4 KiB.
+ * is_small() tells whether no huge page fits a mapping: a huge page is the span
+ * of one entry of the second level of page tables, 2 MiB for pages of 4 KiB.
  */
 static bool
 is_small(const struct vmmem_region *owner, uint64_t page_size)
@@ -154,7 +154,7 @@ read_huge(const struct vmmem_region *owner, const struct pages *pages,
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* count_huge() counts what is in huge pages, of 'resident' bytes. */
+/* count_huge() counts the bytes in huge pages, of 'resident' bytes. */
 static int
 count_huge(const struct vmmem_region *owner, const struct pages *pages,
 	   uint64_t resident, uint64_t *ret_bytes)
@@ -187,8 +187,8 @@ is_locked(uint64_t from, uint64_t end)
 	int rc = 0;
 
 	/*
-	 * These flags do nothing but say so, and that something is not mapped,
-	 * which then is not locked.
+	 * With these flags the call only tells that, and that something is not
+	 * mapped, which then is not locked.
 	 */
 	if (msync((void *)(uintptr_t)from, (size_t)(end - from),
 		  MS_ASYNC | MS_INVALIDATE) != 0 && errno != ENOMEM)

@@ -137,7 +137,7 @@ vmmem_slice_from_host(void *host, uint64_t len, uint32_t access,
 VMMEM_API struct vmmem_bitmap *
 vmmem_slice_bitmap(const struct vmmem_slice *slice, uint64_t *ret_offset)
 {
-	/* A slice of zeros has not even the word that is never set. */
+	/* A struct of zeros has not even the word that is always 0. */
 	if (slice == NULL || slice->logging == NULL ||
 	    slice->logging == &vmmem_never_logging)
 		return NULL;

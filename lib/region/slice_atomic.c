@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Integers and atomics on a slice.  What vmmem/inline.h compiles into programs
- * is the good case of these, and calls them in all others: so it is these that
- * decide what an access returns.  They come back with a code where memory is
- * gone, and access the memory of any slice, VMMEM_SLICE_CALL or not.
+ * Integers and atomics on a slice.  The bodies of vmmem/inline.h are the good
+ * case of these functions, and call them in all other cases: so these functions
+ * decide what an access returns.  They return a code if memory is gone, and
+ * access the memory of any slice, VMMEM_SLICE_CALL or not.
  */
 #include <vmmem/endian.h>
 #include <vmmem/error.h>
@@ -166,7 +166,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 			&previous);                                        \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		/* What was not stored need not be sent. */                \
+		/* A value that was not stored is not marked. */           \
 		if (previous == expected)                                  \
 			vmmem_slice_written(slice, offset, (bits) / 8);    \
 		*ret_previous = previous;                                  \

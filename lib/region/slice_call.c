@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What the bodies of vmmem/inline.h leave to the library.  A body cannot call the
+ * The functions that the bodies of vmmem/inline.h call.  A body cannot call the
  * function of its own name: compilers would see it call itself.  So there is one
  * function here for all widths of a shape, and 'code' tells which is meant.
  */

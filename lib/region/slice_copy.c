@@ -187,8 +187,8 @@ vmmem_slice_copy(const struct vmmem_slice *target, uint64_t target_offset,
 }
 
 /*
- * elements() turns elements [index, index + count) into bytes.  The end is what
- * must be a number; the length fits then, as 'count' is a size_t.
+ * elements() turns elements [index, index + count) into bytes.  If the end fits
+ * 64 bits the length does, too, as 'count' is a size_t.
  */
 static int
 elements(uint64_t index, size_t element_size, size_t count,
@@ -200,7 +200,7 @@ elements(uint64_t index, size_t element_size, size_t count,
 	*ret_len = 0;
 	if (element_size == 0)
 		return VMMEM_EARGUMENT;
-	/* None of them are nowhere, whatever the index. */
+	/* Zero elements succeed, whatever the index. */
 	if (count == 0)
 		return 0;
 	if (__builtin_add_overflow(index, count, &end) ||

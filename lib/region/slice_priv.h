@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What a slice is made of. */
+/* Slices: making them, and marking writes through them. */
 #ifndef SLICE_PRIV_H
 #define SLICE_PRIV_H
 
@@ -12,7 +12,7 @@
 #include "guest/fault_log.h"
 #include "region/region_priv.h"
 
-/* What the access of a slice may be. */
+/* The bits that a caller may ask for in the access of a slice. */
 #define VMMEM_SLICE_ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 
 /* How far VMMEM_SLICE_ASK_... is from VMMEM_PROT_.... */
@@ -72,7 +72,7 @@ vmmem_slice_host(const struct vmmem_slice *slice, uint64_t offset)
 	return (unsigned char *)slice->host + offset;
 }
 
-/* vmmem_slice_written() comes after a write, and marks it if that is wanted. */
+/* vmmem_slice_written() follows a write, and marks it if logging is on. */
 static VMMEM_ALWAYS_INLINE void
 vmmem_slice_written(const struct vmmem_slice *slice, uint64_t offset,
 		    uint64_t size)
@@ -87,7 +87,7 @@ vmmem_slice_written(const struct vmmem_slice *slice, uint64_t offset,
 		vmmem_slice_mark(slice, offset, size);
 }
 
-/* vmmem_slice_set_empty() makes a slice of zero bytes, of anywhere. */
+/* vmmem_slice_set_empty() makes a slice of zero bytes. */
 static inline void
 vmmem_slice_set_empty(struct vmmem_slice *slice, uint32_t access)
 {
@@ -119,7 +119,8 @@ vmmem_slice_set_direct(struct vmmem_slice *slice, struct vmmem_region *region,
 		.len = len,
 		.logging = region->entry.logging,
 		.log_offset = region->bitmap_offset + offset,
-		.access = access | vmmem_slice_call(),
+		.access = access | vmmem_slice_call() |
+			  (region->entry.direct & VMMEM_SLICE_CALL),
 		.region = region,
 		.gpa = region->start + offset,
 	};

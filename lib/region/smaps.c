@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What /proc/self/smaps says of a range. */
+/* Huge pages of a range, as /proc/self/smaps has them. */
 #include "region/smaps.h"
 
 #include "base/cancel.h"
@@ -15,13 +15,13 @@
 
 /*
  * A mapping is a line "first-end ...", then lines "Key:   N kB", among others.
- * No line but the first, which ends with a path, is longer than this; of that
+ * Only the first line, which ends with a path, may be longer than this; of that
  * only the beginning counts.
  */
 #define LINE_MAX_LEN 256
 
 struct parser {
-	uint64_t first; /* what is asked about */
+	uint64_t first; /* the range of the question */
 	uint64_t last;
 	uint64_t sum;
 
@@ -34,7 +34,7 @@ struct parser {
 	size_t len;
 };
 
-/* overlap() is how many bytes of the mapping lie in what is asked about. */
+/* overlap() is how many bytes of the mapping lie in the range. */
 static uint64_t
 overlap(const struct parser *parser)
 {

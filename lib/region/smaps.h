@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What /proc/self/smaps says of a range of host addresses. */
+/* Huge pages of a range of host addresses, as /proc/self/smaps has them. */
 #ifndef SMAPS_H
 #define SMAPS_H
 
@@ -7,8 +7,8 @@
 
 /*
  * vmmem_smaps_huge() adds up how many bytes of [first, last] this process has
- * mapped in huge pages; UINT64_MAX if it cannot be told.  The system goes over
- * all that the process has mapped at lower addresses, too, and no further.
+ * mapped in huge pages; UINT64_MAX if that is not known.  The system also walks
+ * over all mappings of the process at lower addresses, and no further.
  *
  * Returns 0 or -errno: -ENOENT if there is no such file.
  */

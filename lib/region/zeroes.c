@@ -28,7 +28,7 @@ vmmem_file_is_zero(int fd, uint64_t offset, uint64_t len)
 			    (off_t)offset);
 		if (got < 0 && errno != EINTR)
 			return false;
-		/* There is nothing behind the end. */
+		/* Behind the end there are no bytes. */
 		if (got == 0)
 			return true;
 		if (got < 0)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* vmmem_are_zero() is for memory that nobody changes meanwhile. */
+/* vmmem_are_zero() is for memory that no other thread changes meanwhile. */
 bool vmmem_are_zero(const unsigned char *bytes, size_t len);
 
 /*

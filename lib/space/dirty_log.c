@@ -292,6 +292,8 @@ release(struct vmmem_dirty_log *log)
 {
 	size_t i;
 
+	/* It was freed between its agreement to a map and the end of that. */
+	unstage(log);
 	for (i = 0; i < log->current.count; i++)
 		part_drop(log, log->current.parts[i]);
 	free(log->current.parts);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What is dirty of one region: bits by page, from marks to confirmations. */
+/* The dirty pages of one region: bits by page, from marks to confirmations. */
 #include "space/dirty_part.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* What is dirty of one region that a dirty log follows. */
+/* The dirty pages of one region that a dirty log follows. */
 #ifndef DIRTY_PART_H
 #define DIRTY_PART_H
 

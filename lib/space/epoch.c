@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Which readers may still see what was replaced. */
+/* Epochs: which readers may still see a map that was replaced. */
 #include "space/epoch.h"
 
 #include <string.h>
@@ -41,9 +41,9 @@ vmmem_epoch_fini(struct vmmem_epoch *epoch)
 }
 
 /*
- * rest() puts a reader where it is in no section.  ThreadSanitizer does not
- * look: in a child that fork() made, it does not know that the threads whose
- * sections these were are not there.
+ * rest() puts a reader outside of any section.  ThreadSanitizer does not look:
+ * in a child that fork() made, it does not know that the threads of the
+ * sections are not there.
  */
 __attribute__((__no_sanitize_thread__)) static void
 rest(const struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
@@ -59,7 +59,9 @@ vmmem_epoch_add(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
 {
 	pthread_mutex_lock(&epoch->lock);
 	rest(epoch, reader);
-	/* Relaxed: who publishes holds the lock, and so came before or later. */
+	/*
+	 * Relaxed: a writer publishes under the lock, so before or after this.
+	 */
 	reader->seen = __atomic_load_n(&reader->hot.view->generation,
 				       __ATOMIC_RELAXED);
 	LIST_INSERT_HEAD(&epoch->readers, reader, link);
@@ -74,7 +76,7 @@ vmmem_epoch_remove(struct vmmem_epoch *epoch, struct vmmem_epoch_reader *reader)
 	pthread_mutex_unlock(&epoch->lock);
 }
 
-/* counter_of() is where this thread counts. */
+/* counter_of() returns the number of the counter that this thread uses. */
 static unsigned int
 counter_of(void)
 {
@@ -92,11 +94,11 @@ vmmem_epoch_enter(struct vmmem_epoch *epoch)
 	const unsigned int counter = counter_of();
 	unsigned int phase;
 
-	/* Relaxed: a phase that is over is waited for all the same. */
+	/* Relaxed: a writer waits for a phase that is over all the same. */
 	phase = (unsigned int)__atomic_load_n(&epoch->phase, __ATOMIC_RELAXED);
 	/*
 	 * Sequentially consistent, as is the load that the caller makes next:
-	 * whoever publishes and then finds no count comes before that load.
+	 * a writer that publishes and then finds no count is before that load.
 	 */
 	__atomic_fetch_add(&epoch->passing[phase][counter].count, 1,
 			   __ATOMIC_SEQ_CST);
@@ -108,15 +110,16 @@ vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section)
 {
 	const unsigned int counter = section / 2 % VMMEM_EPOCH_COUNTERS;
 
-	/* Release: what was done with what was loaded comes before. */
+	/* Release: the caller's use of what it loaded is before this. */
 	__atomic_fetch_sub(&epoch->passing[section % 2][counter].count, 1,
 			   __ATOMIC_RELEASE);
 }
 
 /*
- * is_empty() tells whether nobody is passing in 'phase' who came before this
- * look.  It looks at one counter after the other; a thread that comes to a
- * counter after the look at it comes after the look, whatever the others say.
+ * is_empty() tells whether no thread that entered before this look is passing
+ * in 'phase'.  It looks at one counter after the other; a thread that adds to a
+ * counter after the look at that counter entered after this look, whatever the
+ * other counters say.
  */
 static bool
 is_empty(const struct vmmem_epoch *epoch, uint64_t phase)
@@ -133,9 +136,9 @@ is_empty(const struct vmmem_epoch *epoch, uint64_t phase)
 }
 
 /*
- * look_at_passing() brings 'passed' up to date.  The counters are never both
- * empty if threads pass all the time; so they are made to use one of the two,
- * and the other one becomes empty.
+ * look_at_passing() brings 'passed' up to date.  If threads pass all the time,
+ * the counters are never both empty; so all threads are made to use one of the
+ * two, and the other one becomes empty.
  */
 static void
 look_at_passing(struct vmmem_epoch *epoch, uint64_t generation)
@@ -145,8 +148,8 @@ look_at_passing(struct vmmem_epoch *epoch, uint64_t generation)
 	if (!is_empty(epoch, 1 - phase))
 		return;
 	/*
-	 * Those who are left came after the phase was changed, when the counter
-	 * that they use was empty.
+	 * The threads that are left entered after the phase was changed, when
+	 * the counter that they use was empty.
 	 */
 	epoch->passed = epoch->changed_at;
 	if (is_empty(epoch, phase)) {
@@ -162,15 +165,15 @@ look_at_passing(struct vmmem_epoch *epoch, uint64_t generation)
 void
 vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader)
 {
-	/* Release: what the section saw comes before its end. */
+	/* Release: the accesses of the section are before its end. */
 	__atomic_store_n(&reader->hot.section, VMMEM_SECTION_FENCED,
 			 __ATOMIC_RELEASE);
 }
 
 /*
- * ask() has all readers make barriers: a section within the section that they
- * have not begun leads them to the slow vmmem_reader_leave(), as their next one
- * ends.
+ * ask() makes all readers use barriers: it counts a nested section that no
+ * reader has begun, which leads each reader to the slow vmmem_reader_leave()
+ * when its next section ends.
  */
 static void
 ask(struct vmmem_epoch *epoch)
@@ -206,15 +209,16 @@ all_fenced(const struct vmmem_epoch *epoch)
 }
 
 /*
- * look_at() says by what generation all that was replaced is unseen by a
- * reader.  'rc' is what came of the barrier, without which it is not known
- * whether one that shows no section, and makes no barriers, has begun one.
+ * look_at() updates the generation up to which a reader sees nothing that was
+ * replaced.  'rc' is the result of the barrier.  Without a barrier it is not
+ * known whether a reader that shows no section, and makes no barriers, has
+ * begun one.
  */
 static int
 look_at(struct vmmem_epoch_reader *reader, uint64_t generation, int rc,
 	uint64_t *ret_seen)
 {
-	/* Acquire: what a section that is over saw comes before. */
+	/* Acquire: the accesses of a section that is over are before. */
 	const uint64_t section = __atomic_load_n(&reader->hot.section,
 						 __ATOMIC_ACQUIRE);
 
@@ -227,7 +231,7 @@ look_at(struct vmmem_epoch_reader *reader, uint64_t generation, int rc,
 		/* Its later sections loaded their numbers later. */
 		reader->seen = section;
 	}
-	/* One that is about to look sees anything that it has not passed. */
+	/* A reader that is about to begin a section may see all later maps. */
 	*ret_seen = reader->seen < generation ? reader->seen : generation;
 	return section == 0 ? rc : 0;
 }
@@ -274,7 +278,7 @@ vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch)
 
 	LIST_FOREACH(reader, &epoch->readers, link)
 		rest(epoch, reader);
-	/* Relaxed: there is nobody else. */
+	/* Relaxed: there is no other thread. */
 	for (i = 0; i < VMMEM_EPOCH_COUNTERS; i++) {
 		__atomic_store_n(&epoch->passing[0][i].count, 0,
 				 __ATOMIC_RELAXED);

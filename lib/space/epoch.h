@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Which readers may still see what was replaced.
+ * Epochs: which readers may still see a map that was replaced.
  *
- * Whatever is published gets a number, its generation.  A reader in a section
- * shows the generation it began with; threads without a reader pass through
- * one of two counters.  The horizon is the generation such that nobody sees
- * anything that was replaced by it or before: docs/space.md says why, and
- * docs/models/section.pml proves it.
+ * Each map that is published gets a number, its generation.  A reader in a
+ * section shows the generation it began with; threads without a reader pass
+ * through one of two counters.  The horizon is the highest generation such that
+ * no reader sees a map that was replaced by it or before: docs/space.md says
+ * why, and docs/models/section.pml proves it.
  */
 #ifndef EPOCH_H
 #define EPOCH_H
@@ -27,26 +27,26 @@
  * begins one: not 0, so that the inline functions leave it alone.
  */
 #define VMMEM_SECTION_FENCED UINT64_MAX
-/* Below any generation there is. */
+/* Lower than every generation. */
 #define VMMEM_GENERATION_NONE VMMEM_SECTION_ENTERING
 
-/* The whole of a reader; a cache line, as its thread writes to it all day. */
+/* The whole of a reader; a cache line, as its thread often writes to it. */
 struct vmmem_epoch_reader {
 	_Alignas(VMMEM_CACHE_LINE) struct vmmem_reader hot;
 	/* Its thread's alone: sections within the section. */
 	uint64_t depth;
 
-	/* Under the lock, but for the list of those who look. */
+	/* From here on under the epoch's lock; 'link' is in its list. */
 	LIST_ENTRY(vmmem_epoch_reader) link;
 	void *owner; /* the space */
 	char name[VMMEM_SPACE_NAME_MAX + 1];
-	/* It makes barriers, and has been seen to; or it was told to. */
+	/* It was seen to make barriers; it was told to make them. */
 	bool fenced, asked;
-	/* It sees nothing that was replaced by this generation or before. */
+	/* It sees no map that was replaced by this generation or before. */
 	uint64_t seen;
 };
 
-/* The whole of what the caller knows the beginning of. */
+/* The whole reader, of which the caller has the public beginning. */
 static inline struct vmmem_epoch_reader *
 vmmem_epoch_reader_of(struct vmmem_reader *reader)
 {
@@ -64,32 +64,32 @@ struct vmmem_epoch_counter {
 
 struct vmmem_epoch {
 	/*
-	 * Those without a reader: how many are passing, by phase.  Threads are
+	 * How many threads without a reader are passing, by phase.  Threads are
 	 * spread over several counters, so that few write to the same line.
 	 */
 	struct vmmem_epoch_counter passing[2][VMMEM_EPOCH_COUNTERS];
 	uint64_t phase;
 
-	/* Held while looking, never while waiting or calling anybody. */
+	/* Held while looking, never while waiting or calling back. */
 	_Alignas(VMMEM_CACHE_LINE) pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_epoch_reader) readers;
 	/*
-	 * Whoever passes now came after the phase was changed, except in the
-	 * other phase; 'changed_at' is the generation at that time, and
-	 * 'passed' what all that pass are known to see at least.
+	 * A thread that passes in the current phase entered after the phase
+	 * was changed; 'changed_at' is the generation at that time, and
+	 * 'passed' the oldest one that a passing thread may see.
 	 */
 	uint64_t changed_at;
 	uint64_t passed;
 	/*
-	 * No membarrier(2), or none any more: readers make barriers, or are
-	 * asked to.
+	 * No membarrier(2), or none any more: readers make barriers, or were
+	 * asked to make them.
 	 */
 	bool fenced;
 };
 
 /*
  * vmmem_generation_next() returns a number that it has not returned before, for
- * any space, and that is higher than all that the caller knows of.
+ * any space, and that is higher than every number that the caller knows of.
  */
 uint64_t vmmem_generation_next(void);
 
@@ -104,30 +104,30 @@ void vmmem_epoch_remove(struct vmmem_epoch *epoch,
 			struct vmmem_epoch_reader *reader);
 
 /*
- * vmmem_epoch_enter() and vmmem_epoch_leave() enclose what a thread without a
- * reader does with what it loads, sequentially consistent, in between.  Another
- * thread may leave with what the first one was returned.
+ * vmmem_epoch_enter() and vmmem_epoch_leave() are the ends of a section of a
+ * thread without a reader, which loads the map in between, sequentially
+ * consistent.  Another thread may leave with the value that enter returned.
  */
 unsigned int vmmem_epoch_enter(struct vmmem_epoch *epoch);
 void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section);
 
 /*
  * vmmem_epoch_leave_fenced() ends the section of a reader that makes barriers,
- * or was asked to: it is in no section then, and makes one at the next.
+ * or was asked to: its next section begins with a barrier.
  */
 void vmmem_epoch_leave_fenced(struct vmmem_epoch_reader *reader);
 
 /*
- * vmmem_epoch_horizon() finds out what nobody sees any more.  'generation' is
- * the current one.  Under the lock.  Returns 0, or -errno: there was no
- * barrier, and of a reader it is not known whether it is in a section; the
- * horizon is less then than it may be.
+ * vmmem_epoch_horizon() stores the generation up to which no reader sees a map
+ * that was replaced.  'generation' is the current one.  Under the lock.
+ * Returns 0, or -errno: there was no barrier, and it is not known whether some
+ * reader is in a section; the horizon is lower then than it may be.
  */
 int vmmem_epoch_horizon(struct vmmem_epoch *epoch, uint64_t generation,
 			uint64_t *ret_horizon);
 
 /*
- * vmmem_epoch_after_fork_child() forgets who was where; for the only thread,
+ * vmmem_epoch_after_fork_child() ends all sections; for the only thread,
  * under the lock.
  */
 void vmmem_epoch_after_fork_child(struct vmmem_epoch *epoch);

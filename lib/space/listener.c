@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Telling listeners of a change, in order, and taking it back. */
+/* Listeners: telling them of a change, in order, and undoing it. */
 #include <vmmem/error.h>
 #include <vmmem/listener.h>
 
@@ -19,7 +19,7 @@ struct vmmem_listener {
 	struct vmmem_listener_ops ops;
 	void *opaque;
 	int32_t priority;
-	bool dead; /* freed in a callback: it is told nothing any more */
+	bool dead; /* freed in a callback: no event is told to it any more */
 	char name[VMMEM_SPACE_NAME_MAX + 1];
 };
 
@@ -37,7 +37,7 @@ struct change {
 
 /*
  * difference() counts the regions that are only in the old map, and those that
- * are only in the new one, and stores them, in ascending order, where pointers
+ * are only in the new one, and stores them, in ascending order, if the pointers
  * are not NULL.
  */
 static void
@@ -53,7 +53,10 @@ difference(const struct change *change, struct vmmem_region **removed,
 		old_region = vmmem_collection_region(change->old_map, i);
 		new_region = vmmem_collection_region(change->new_map, j);
 		if (old_region == new_region) {
-			/* Of thousands, nearly all. */
+			/*
+			 * The common case: of thousands of regions, nearly all
+			 * are in both.
+			 */
 			if (old_region == NULL)
 				return;
 			i++;
@@ -108,7 +111,7 @@ compare(struct change *change)
 	return 0;
 }
 
-/* wants_regions() tells whether anybody asks for more than the two maps. */
+/* wants_regions() tells whether a listener asks for more than the two maps. */
 static bool
 wants_regions(const struct vmmem_listener_list *list)
 {
@@ -153,7 +156,7 @@ deliver(const struct vmmem_listener *listener, const struct change *change,
 	} else if (ops->added != NULL) {
 		rc = ops->added(listener->opaque, change->regions[event - 1]);
 	}
-	/* One that has freed itself has no say. */
+	/* A listener that has freed itself cannot refuse. */
 	if (listener->dead)
 		return 0;
 	return rc > 0 ? VMMEM_ECALLBACK : rc;
@@ -173,7 +176,7 @@ take_back(const struct vmmem_listener *listener, const struct change *change,
 			ops->abort(listener->opaque, change->old_map,
 				   change->new_map);
 	} else if (event > change->count) {
-		/* What it was told before commit is what it undoes. */
+		/* It undoes the events that it was told before commit. */
 	} else if (is_removed(change, event)) {
 		if (ops->added != NULL)
 			(void)ops->added(listener->opaque,
@@ -185,8 +188,8 @@ take_back(const struct vmmem_listener *listener, const struct change *change,
 }
 
 /*
- * The order in which an event goes round, and the reverse of it.  What is
- * taken away is taken away from the highest priority first.
+ * The order in which listeners are told an event, and the reverse of it.  A
+ * removal is told to the highest priority first.
  */
 static struct vmmem_listener *
 first(struct vmmem_listener_list *list, bool downwards)
@@ -203,8 +206,9 @@ next(struct vmmem_listener *listener, bool downwards)
 }
 
 /*
- * undo() takes back what was accepted: all of the events before 'event', and
- * that one from those who were told before 'refuser'.
+ * undo() tells the reverse of what was accepted: of each event before 'event'
+ * to all listeners, and of 'event' to the listeners that were told before
+ * 'refuser'.
  */
 static void
 undo(struct vmmem_listener_list *list, const struct change *change,
@@ -364,7 +368,7 @@ vmmem_listeners_tell_converted(struct vmmem_listener_list *list,
 	}
 }
 
-/* insert() puts a listener behind those of its priority. */
+/* insert() puts a listener behind the others of its priority. */
 static void
 insert(struct vmmem_listener_list *list, struct vmmem_listener *listener)
 {
@@ -430,7 +434,7 @@ vmmem_listeners_bury(struct vmmem_listener_list *dead)
 	}
 }
 
-/* take() fills in a listener from what its maker was given. */
+/* take() fills in a listener from the arguments of its maker. */
 static int
 take(struct vmmem_listener *listener, const struct vmmem_listener_ops *ops,
      void *opaque, const struct vmmem_listener_options *options)
@@ -452,7 +456,7 @@ take(struct vmmem_listener *listener, const struct vmmem_listener_ops *ops,
 	return vmmem_space_name_take(known.name, listener->name);
 }
 
-/* join() tells a new listener the map, and makes it one of the space's. */
+/* join() tells a new listener the map, and adds it to the space's listeners. */
 static int
 join(struct vmmem_space *space, struct vmmem_listener *listener)
 {
@@ -503,7 +507,9 @@ vmmem_listener_new(struct vmmem_space *space,
 	return 0;
 }
 
-/* take_leave() tells a listener that all regions go, under the lock. */
+/*
+ * take_leave() tells a listener that all regions are removed, under the lock.
+ */
 static void
 take_leave(struct vmmem_space *space, struct vmmem_listener *listener)
 {
@@ -540,7 +546,7 @@ vmmem_listener_free(struct vmmem_listener *listener)
 	if (vmmem_space_lock_telling(space) != 0) {
 		/*
 		 * This thread has the lock already, in a callback: the list
-		 * stays as it is until all was told.
+		 * stays as it is until the event was told.
 		 */
 		listener->dead = true;
 		space->dying = true;

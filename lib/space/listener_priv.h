@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Telling listeners what changes. */
+/* Listeners: telling them what changes. */
 #ifndef LISTENER_PRIV_H
 #define LISTENER_PRIV_H
 
@@ -38,8 +38,8 @@ void vmmem_listeners_tell_published(struct vmmem_listener_list *list,
 
 /*
  * vmmem_listeners_tell_discarding() asks all of 'list' about bytes of a region;
- * if one refuses, it tells those before it so and returns the code.
- * vmmem_listeners_tell_discarded() tells all what came of it.
+ * if one refuses, it tells the listeners before that one and returns the code.
+ * vmmem_listeners_tell_discarded() tells all of them the result.
  */
 int vmmem_listeners_tell_discarding(struct vmmem_listener_list *list,
 				    struct vmmem_region *region,

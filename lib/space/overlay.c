@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Steps of an update that say which region, and what is to make way for it. */
+/* Overlays: steps of an update that put a region over the ones below it. */
 #include <vmmem/error.h>
 #include <vmmem/region_builder.h>
 #include <vmmem/update.h>
@@ -50,7 +50,10 @@ replace_region(struct vmmem_steps *steps, struct vmmem_region *old_region,
 	if (rc != 0)
 		return rc;
 	rc = vmmem_steps_insert(steps, new_region);
-	/* Cannot fail: what a removal has freed, or noted, is used again. */
+	/*
+	 * Cannot fail: a node that a removal has freed, or noted, is used
+	 * again.
+	 */
 	if (rc != 0)
 		(void)vmmem_steps_insert(steps, old_region);
 	return rc;
@@ -76,8 +79,9 @@ vmmem_update_replace_region(struct vmmem_update *update,
 
 /*
  * make_piece() makes an alias of bytes [first, last] of 'region', in guest
- * addresses, which is what 'region' was there: its protection and its name.  An alias
- * has the log of its target as it is.
+ * addresses, with the protection and the name of 'region'.  An alias has the
+ * log, the role and the guest's node of its target as they are, and the target
+ * is 'region' itself, also if 'region' is an alias.
  */
 static int
 make_piece(struct vmmem_region *region, uint64_t first, uint64_t last,
@@ -114,7 +118,7 @@ keep(struct vmmem_steps *steps, struct vmmem_region *region, uint64_t first,
 	return rc;
 }
 
-/* cut() takes what 'over' covers out of 'region'. */
+/* cut() takes the bytes that 'over' covers out of 'region'. */
 static int
 cut(struct vmmem_steps *steps, struct vmmem_region *region,
     const struct vmmem_region *over)
@@ -136,11 +140,11 @@ overlay(struct vmmem_steps *steps, struct vmmem_region *region)
 	size_t i;
 	int rc;
 
-	/* So that whatever fails below is undone without an allocation. */
+	/* So that any failure below is undone without an allocation. */
 	rc = vmmem_steps_settle(steps);
 	if (rc != 0)
 		return rc;
-	/* The map stays what it is while there are steps. */
+	/* The map does not change while there are steps. */
 	map = vmmem_physical(steps->map);
 	i = vmmem_first_after(map, region->start);
 	if (i > 0 && map->regions[i - 1]->last >= region->start)

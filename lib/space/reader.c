@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Sections of readers, which hold the map of a space in place. */
+/* Readers: their sections hold the map of a space in place. */
 #include "base/api.h"
 
 /*
@@ -19,7 +19,7 @@
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
 
-/* The public part is where the whole begins. */
+/* The whole begins with the public part. */
 _Static_assert(offsetof(struct vmmem_epoch_reader, hot) == 0, "a prefix");
 
 VMMEM_API int
@@ -64,14 +64,16 @@ vmmem_reader_free(struct vmmem_reader *reader)
 	if (reader == NULL)
 		return NULL;
 	space = all->owner;
-	/* The lock orders what a section saw before what writers drop. */
+	/*
+	 * The lock orders the section's accesses before the drops of writers.
+	 */
 	vmmem_epoch_remove(&space->epoch, all);
 	free(all);
 	vmmem_space_unref(space);
 	return NULL;
 }
 
-/* whole() is all of a reader, to be looked at. */
+/* whole() returns all of a reader, for reading. */
 static const struct vmmem_epoch_reader *
 whole(const struct vmmem_reader *reader)
 {
@@ -107,7 +109,7 @@ enter_slow(struct vmmem_reader *reader)
 		__atomic_fetch_add(&reader->nested, 1, __ATOMIC_RELAXED);
 		return reader->map;
 	}
-	/* What vmmem_reader_enter() does, with a barrier of its own. */
+	/* As vmmem_reader_enter(), with a barrier of its own. */
 	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
 			 __ATOMIC_RELAXED);
 	/* Pairs with the fence in vmmem_epoch_horizon(). */
@@ -116,7 +118,7 @@ enter_slow(struct vmmem_reader *reader)
 				     __ATOMIC_ACQUIRE);
 	/* Acquire: the map is found whole, and no older than its number. */
 	reader->map = __atomic_load_n(&reader->view->current, __ATOMIC_ACQUIRE);
-	/* Release: what earlier sections saw comes before. */
+	/* Release: the accesses of earlier sections are before. */
 	__atomic_store_n(&reader->section, generation, __ATOMIC_RELEASE);
 	return reader->map;
 }
@@ -139,7 +141,7 @@ vmmem_reader_enter(struct vmmem_reader *reader)
 	/*
 	 * Relaxed, and no instruction for the fence, which only keeps the
 	 * compiler from loading first.  The processor may; a writer makes every
-	 * thread pass a barrier before it asks who is in a section.
+	 * thread pass a barrier before it looks which are in a section.
 	 */
 	__atomic_store_n(&reader->section, VMMEM_SECTION_ENTERING,
 			 __ATOMIC_RELAXED);
@@ -171,7 +173,9 @@ leave_slow(struct vmmem_reader *reader)
 		__atomic_fetch_sub(&reader->nested, 1, __ATOMIC_RELAXED);
 		return;
 	}
-	/* What else is counted leads one here that makes barriers. */
+	/*
+	 * The rest of the count is that of ask(): this reader makes barriers.
+	 */
 	vmmem_epoch_leave_fenced(all);
 }
 
@@ -183,21 +187,21 @@ vmmem_reader_leave(struct vmmem_reader *reader)
 		    __atomic_load_n(&reader->nested, __ATOMIC_RELAXED) == 0))
 		leave_slow(reader);
 	else
-		/* Release: what the section saw comes before its end. */
+		/* Release: the accesses of the section are before its end. */
 		__atomic_store_n(&reader->section, 0, __ATOMIC_RELEASE);
 }
 
 VMMEM_API uint64_t
 vmmem_reader_generation(const struct vmmem_reader *reader)
 {
-	/* No section, of a reader that makes barriers, is none. */
+	/* A reader that makes barriers shows it outside of sections. */
 	return reader == NULL || reader->section == VMMEM_SECTION_FENCED ?
 		       0 :
 		       reader->section;
 }
 
 /*
- * What the inline bodies leave to the library, by names of their own: a body
+ * The inline bodies call these functions, which have names of their own: a body
  * that called its own name would call itself.
  */
 VMMEM_API struct vmmem_collection *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Each function of a collection, made in a section of a reader. */
+/* The accesses of a collection, each in a section of a reader. */
 #include <vmmem/access.h>
 #include <vmmem/atomic.h>
 #include <vmmem/inline.h>
@@ -9,8 +9,8 @@
 #include "guest/byte_order.h"
 
 /*
- * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  What
- * is NULL and must not be is found out by the function that it calls.
+ * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  The
+ * function that it calls refuses a pointer that must not be NULL.
  */
 #define IN_SECTION(name, parameters, arguments)                            \
 	VMMEM_API int vmmem_reader_##name parameters                       \

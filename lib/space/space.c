@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Spaces: the current map, its successors, and those that went. */
+/* Spaces: the current map, and the retired maps. */
 #include <vmmem/error.h>
 #include <vmmem/space.h>
 
@@ -19,21 +19,21 @@
 #include "base/struct_size.h"
 
 /*
- * How a synchronize waits: sections are short, so first it only lets others
- * run; then it sleeps, longer each time, up to a millisecond.  Readers are not
- * asked to wake it: that would cost each of them a look.
+ * How vmmem_space_synchronize() waits: sections are short, so first it only
+ * lets other threads run; then it sleeps, longer each time, up to a
+ * millisecond.  Readers do not wake it: that would cost each of them a look.
  */
 #define YIELDS 8
 #define SLEEP_FIRST_NS 20000
 #define SLEEP_LAST_NS 1000000
 
-/* How often it looks, if it is not known who is in a section. */
+/* How often it looks, if it is not known which readers are in a section. */
 #define LOOKS_UNKNOWN 100
 
 /*
- * How many maps that somebody held are looked at by each update: more than one,
- * so that they are dropped faster than they come; not all, so that an update
- * does not cost what others hold.
+ * How many maps that callers held each update looks at again: more than one, so
+ * that they are dropped faster than they are retired; not all, so that the cost
+ * of an update does not grow with what callers hold.
  */
 #define LOOKS 16
 
@@ -60,7 +60,7 @@ vmmem_space_name_take(const char *name, char *buf)
 	return 0;
 }
 
-/* init() makes what can fail of a space that is all zero. */
+/* init() does all that can fail, for a space that is all zero. */
 static int
 init(struct vmmem_space *space)
 {
@@ -95,7 +95,10 @@ vmmem_space_new(struct vmmem_collection *map,
 	if (ret_space == NULL)
 		return VMMEM_EARGUMENT;
 	if (map == NULL) {
-		/* Not space->empty, which would never cease to be held. */
+		/*
+		 * Not space->empty, which is held as long as the space is
+		 * there.
+		 */
 		rc = vmmem_collection_new_empty(&none);
 		if (rc == 0)
 			rc = vmmem_space_new(none, options, ret_space);
@@ -141,7 +144,7 @@ VMMEM_API struct vmmem_space *
 vmmem_space_ref(struct vmmem_space *space)
 {
 	/*
-	 * Relaxed: whoever calls holds a reference already, so the count
+	 * Relaxed: the caller holds a reference already, so the count
 	 * cannot reach zero meanwhile, and nothing is published by this.
 	 */
 	if (space != NULL)
@@ -150,7 +153,7 @@ vmmem_space_ref(struct vmmem_space *space)
 	return space;
 }
 
-/* drop() drops what a list holds. */
+/* drop() drops the maps of a list. */
 static void
 drop(struct vmmem_retired_list *list)
 {
@@ -174,7 +177,7 @@ vmmem_space_unref(struct vmmem_space *space)
 	    atomic_fetch_sub_explicit(&space->refs, 1,
 				      memory_order_acq_rel) != 1)
 		return NULL;
-	/* Readers, listeners and updates hold references: there are none. */
+	/* Readers, listeners and updates hold references: none are left. */
 	drop(&space->retired);
 	drop(&space->held);
 	vmmem_steps_free(&space->steps);
@@ -229,7 +232,7 @@ vmmem_space_generation(const struct vmmem_space *space)
 {
 	if (space == NULL)
 		return 0;
-	/* Acquire: who sees the number finds at least that map. */
+	/* Acquire: a thread that sees the number finds at least that map. */
 	return __atomic_load_n(&space->view.generation, __ATOMIC_ACQUIRE);
 }
 
@@ -283,7 +286,7 @@ set_count(struct vmmem_space *space, size_t count)
 	__atomic_store_n(&space->retired_count, count, __ATOMIC_RELAXED);
 }
 
-/* list() makes a map one of those that are retired. */
+/* list() makes a map one of the retired ones. */
 static void
 list(struct vmmem_space *space, struct vmmem_retired *node)
 {
@@ -304,7 +307,7 @@ unlist(struct vmmem_space *space, struct vmmem_retired *node,
 	TAILQ_INSERT_TAIL(unlisted, node, link);
 }
 
-/* forget() takes 'map' off the list of what is retired, if it is there. */
+/* forget() takes 'map' off the list of retired maps, if it is there. */
 static void
 forget(struct vmmem_space *space, struct vmmem_collection *map,
        struct vmmem_retired_list *forgotten)
@@ -325,17 +328,17 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 
 	vmmem_collection_keep(map);
 	pthread_mutex_lock(&space->epoch.lock);
-	/* A map that comes back is no longer to be dropped. */
+	/* A map that is current again is no longer to be dropped. */
 	forget(space, map, &forgotten);
 	node->map = space->view.current;
 	node->generation = vmmem_generation_next();
 	/*
 	 * Sequentially consistent, for threads without a reader: see
-	 * vmmem_epoch_enter().  It releases too: who loads the map finds it
-	 * whole.
+	 * vmmem_epoch_enter().  It releases too: a thread that loads the map
+	 * finds it whole.
 	 */
 	__atomic_store_n(&space->view.current, map, __ATOMIC_SEQ_CST);
-	/* Release: who sees the number finds at least this map. */
+	/* Release: a thread that sees the number finds at least this map. */
 	__atomic_store_n(&space->view.generation, node->generation,
 			 __ATOMIC_RELEASE);
 	list(space, node);
@@ -344,7 +347,7 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 	drop(&forgotten);
 }
 
-/* look() moves what nobody holds to 'unseen', and all else to 'held'. */
+/* look() moves maps without a holder to 'unseen', and others to 'held'. */
 static void
 look(struct vmmem_space *space, struct vmmem_retired *node,
      struct vmmem_retired_list *unseen)
@@ -355,7 +358,7 @@ look(struct vmmem_space *space, struct vmmem_retired *node,
 	}
 	TAILQ_REMOVE(node->held ? &space->held : &space->retired, node, link);
 	node->held = true;
-	/* Behind the others, whose turn it is before. */
+	/* Behind the other maps, which are looked at before. */
 	TAILQ_INSERT_TAIL(&space->held, node, link);
 }
 
@@ -372,7 +375,7 @@ vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 	pthread_mutex_lock(&space->epoch.lock);
 	rc = vmmem_epoch_horizon(&space->epoch, space->view.generation,
 				 &horizon);
-	/* Once round: those that are still held go to the end. */
+	/* Once round: maps that are still held are put at the end. */
 	last = TAILQ_LAST(&space->held, vmmem_retired_list);
 	for (node = TAILQ_FIRST(&space->held);
 	     node != NULL && (all || looks++ < LOOKS); node = next) {
@@ -383,7 +386,7 @@ vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 	       node->generation <= horizon)
 		look(space, node, &unseen);
 	pthread_mutex_unlock(&space->epoch.lock);
-	/* Outside of the lock: this unmaps, and may call owners back. */
+	/* Outside of the lock: this unmaps, and may run callbacks of owners. */
 	drop(&unseen);
 	*ret_horizon = horizon;
 	return rc;
@@ -462,7 +465,7 @@ let_others_run(unsigned int look)
 	}
 	if (look - YIELDS < 6)
 		time.tv_nsec = SLEEP_FIRST_NS << (look - YIELDS);
-	/* A signal may end it early: then the next look comes early. */
+	/* A signal may end it early: then the next look is early. */
 	(void)nanosleep(&time, NULL);
 }
 
@@ -483,7 +486,7 @@ vmmem_space_synchronize(struct vmmem_space *space, uint64_t timeout_ns)
 		rc = vmmem_space_drop_retired(space, true, &horizon);
 		if (horizon >= wanted)
 			return 0;
-		/* A reader of which nothing is known may never say more. */
+		/* A reader of which nothing is known may stay so for ever. */
 		if (forever ? rc != 0 && look >= LOOKS_UNKNOWN :
 			      timeout_ns == 0 ||
 				      vmmem_futex_is_past(&deadline))
@@ -499,7 +502,7 @@ vmmem_space_retired(const struct vmmem_space *space)
 {
 	if (space == NULL)
 		return 0;
-	/* Relaxed: it races with writers, and is a number to look at. */
+	/* Relaxed: it races with writers; the number is a hint. */
 	return __atomic_load_n(&space->retired_count, __ATOMIC_RELAXED);
 }
 
@@ -512,8 +515,9 @@ vmmem_space_before_fork(struct vmmem_space *space)
 	if (space == NULL)
 		return VMMEM_EARGUMENT;
 	/*
-	 * In the order in which writers take them; so what the call for another
-	 * space has locked last is locked last again.
+	 * The order in which writers take the locks: writers, telling, epoch,
+	 * lineage.  With several spaces an earlier call has locked the lineage
+	 * already: unlock it, and lock it last again.
 	 */
 	locked = vmmem_lineage_after_fork();
 	rc = vmmem_space_is_telling(space) ? VMMEM_ESELFWAIT : 0;
@@ -531,13 +535,17 @@ vmmem_space_before_fork(struct vmmem_space *space)
 VMMEM_API void
 vmmem_space_after_fork_parent(struct vmmem_space *space)
 {
+	struct vmmem_listener_list dead = TAILQ_HEAD_INITIALIZER(dead);
+
 	if (space == NULL)
 		return;
 	/* With several spaces, the first call does it for all. */
 	(void)vmmem_lineage_after_fork();
 	pthread_mutex_unlock(&space->epoch.lock);
-	vmmem_space_unlock_telling(space);
+	vmmem_space_stop_telling(space, &dead);
 	vmmem_writers_unlock(&space->writers);
+	/* Outside of both locks: an owner that is told may change the space. */
+	vmmem_listeners_bury(&dead);
 }
 
 VMMEM_API void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* A space as text: who reads it, who listens, and the map. */
+/* A space as text: its readers, its listeners, and the map. */
 #include <vmmem/error.h>
 #include <vmmem/space.h>
 
@@ -58,7 +58,7 @@ put(struct text *text, const char *format, ...)
 
 /*
  * fair() copies a name to 'to', without bytes that end or disguise a line, and
- * returns it.  No name is longer.
+ * returns 'to'.  No name is longer than that.
  */
 static const char *
 fair(const char *name, char to[VMMEM_REGION_NAME_MAX + 1])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* Giving back memory that others must be asked about. */
+/* Discards in a space: the listeners are asked before. */
 #include <vmmem/discard.h>
 #include <vmmem/error.h>
 #include <vmmem/space.h>
@@ -9,7 +9,7 @@
 #include "space/listener_priv.h"
 #include "map/translate.h"
 
-/* One region's part of the range that is to go. */
+/* One region's part of the range to discard. */
 struct part {
 	struct vmmem_region *region;
 	uint64_t offset;
@@ -28,7 +28,7 @@ part_at(const struct vmmem_collection *map, uint64_t gpa, uint64_t len)
 	return part;
 }
 
-/* tell_discarded() tells of the parts of [gpa, gpa + len). */
+/* tell_discarded() tells the listeners the parts of [gpa, gpa + len). */
 static void
 tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 {
@@ -45,8 +45,8 @@ tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 }
 
 /*
- * ask() asks about all parts of a range; the listeners that agreed are told if
- * one does not.
+ * ask() asks the listeners about all parts of a range; if one refuses, the
+ * listeners that agreed are told.
  */
 static int
 ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
@@ -71,7 +71,7 @@ ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 	return 0;
 }
 
-/* tell_all_discarded() tells of the ranges that all listeners agreed to. */
+/* tell_all_discarded() tells the ranges that all listeners agreed to. */
 static void
 tell_all_discarded(struct vmmem_space *space, const struct vmmem_range *ranges,
 		   size_t count, int code)
@@ -82,7 +82,7 @@ tell_all_discarded(struct vmmem_space *space, const struct vmmem_range *ranges,
 		tell_discarded(space, ranges[i].gpa, ranges[i].len, code);
 }
 
-/* discard() does it under the writers' lock, of ranges that were checked. */
+/* discard() discards checked ranges, under the writers' lock. */
 static int
 discard(struct vmmem_space *space, const struct vmmem_range *ranges,
 	size_t count, uint32_t flags, uint64_t *ret_discarded,
@@ -107,7 +107,7 @@ discard(struct vmmem_space *space, const struct vmmem_range *ranges,
 	return rc;
 }
 
-/* check() tells whether all ranges are there: no listener is asked in vain. */
+/* check() tells whether all ranges are mapped, before a listener is asked. */
 static int
 check(const struct vmmem_collection *map, const struct vmmem_range *ranges,
       size_t count, uint32_t flags, uint64_t *ret_bad)
@@ -135,7 +135,7 @@ vmmem_space_discard_ranges(struct vmmem_space *space,
 	if (space == NULL || (ranges == NULL && count != 0))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
-	/* So that the map stays, and the listeners that were asked. */
+	/* So that the map and the list of listeners do not change. */
 	rc = vmmem_space_lock_telling(space);
 	if (rc != 0) {
 		vmmem_cancel_back(cancel);

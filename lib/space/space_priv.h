@@ -17,7 +17,7 @@
 #include "map/steps.h"
 #include "base/tree.h"
 
-/* A map that was replaced, and that somebody may still see or hold. */
+/* A retired map, which a reader may still see or a caller hold. */
 struct vmmem_retired {
 	TAILQ_ENTRY(vmmem_retired) link;
 	RB_ENTRY(vmmem_retired) by_map;
@@ -40,26 +40,26 @@ struct vmmem_space {
 	/* Alone in its line: written only when the map changes. */
 	_Alignas(VMMEM_CACHE_LINE) struct vmmem_reader_view view;
 
-	/* Who sees what.  Its lock is also that of all that is retired. */
+	/* Which reader sees what.  Its lock also protects the retired maps. */
 	struct vmmem_epoch epoch;
 	struct vmmem_retired_list retired; /* the oldest first */
-	/* What nobody sees, but somebody held when it was looked at last. */
+	/* Maps that no reader sees, and that were held at the last look. */
 	struct vmmem_retired_list held;
 	struct vmmem_retired_tree retired_maps; /* of both lists */
 	size_t retired_count;
 
 	/*
-	 * An update has the writers' lock as long as it is open, whatever
-	 * thread has the update.  No reader ever takes it.
+	 * An update has the writers' lock as long as it is open, also if it
+	 * changes threads.  No reader ever takes it.
 	 */
 	struct vmmem_writers writers;
 	struct vmmem_steps steps; /* of the update that is open */
 
 	/*
-	 * A thread has this lock while listeners are told of something, so the
-	 * map and the list stay what they are meanwhile; it is taken after the
+	 * A thread has this lock while it tells listeners of something, so the
+	 * map and the list do not change meanwhile; it is taken after the
 	 * writers' lock.  'teller' is that thread, or 0: a callback that would
-	 * wait for its own thread is told so.
+	 * wait for its own thread gets VMMEM_ESELFWAIT.
 	 */
 	pthread_mutex_t telling;
 	pthread_t teller;
@@ -115,10 +115,11 @@ void vmmem_space_publish(struct vmmem_space *space,
 			 struct vmmem_retired *node);
 
 /*
- * vmmem_space_drop_retired() drops what nobody sees or holds any more, and
- * stores up to which generation nobody sees anything.  Of what was held it
- * looks at a few, or at 'all', again.  Under no lock.  Returns 0, or -errno:
- * there was no barrier, and of some readers it is not known what they see.
+ * vmmem_space_drop_retired() drops the retired maps that nobody sees or holds
+ * any more, and stores the generation up to which no reader sees any.  It looks
+ * again at a few, or at 'all', of the maps that were held.  Under no lock.
+ * Returns 0, or -errno: there was no barrier, and the library does not know
+ * what some readers see.
  */
 int vmmem_space_drop_retired(struct vmmem_space *space, bool all,
 			     uint64_t *ret_horizon);

@@ -18,7 +18,7 @@ vmmem_update_open(struct vmmem_space *space, uint64_t timeout_ns,
 {
 	int rc;
 
-	/* The thread would wait for the callback that it is in. */
+	/* The writer would wait for the callback that it is in. */
 	if (vmmem_space_is_telling(space))
 		return VMMEM_ESELFWAIT;
 	rc = vmmem_writers_lock(&space->writers, timeout_ns);
@@ -44,7 +44,10 @@ vmmem_update_close(struct vmmem_update *update)
 	vmmem_steps_end(&space->steps, &steps);
 	update->open = false;
 	vmmem_writers_unlock(&space->writers);
-	/* Outside of the lock: it may unmap what the update did not keep. */
+	/*
+	 * Outside of the lock: it may unmap regions that the update did not
+	 * keep.
+	 */
 	vmmem_steps_free(&steps);
 	vmmem_cancel_back(cancel);
 }
@@ -147,15 +150,15 @@ vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 	cancel = vmmem_cancel_off();
 	vmmem_steps_end(&update->space->steps, &steps);
 	vmmem_steps_begin(&update->space->steps, map);
-	/* Last, as 'map' may be the very one that is let go. */
+	/* Last, as 'map' may be the very one whose reference is dropped. */
 	vmmem_steps_free(&steps);
 	vmmem_cancel_back(cancel);
 	return 0;
 }
 
 /*
- * publish() has the listeners agree to 'new_map', and makes it the current one.
- * Under both locks.
+ * publish() asks the listeners to agree to 'new_map', and makes it the current
+ * one.  Under both locks.
  */
 static int
 publish(struct vmmem_space *space, struct vmmem_collection *new_map)
@@ -195,13 +198,15 @@ commit(struct vmmem_update *update)
 	rc = publish(space, space->steps.map);
 	vmmem_space_stop_telling(space, &dead);
 	vmmem_update_close(update);
-	/* Outside of both locks: an owner that is told may change the space. */
+	/*
+	 * Outside of both locks: a callback of an owner may change the space.
+	 */
 	vmmem_listeners_bury(&dead);
 	if (rc != 0)
 		return rc;
 	/*
-	 * What cannot be dropped now, because somebody sees it or there was no
-	 * barrier, is dropped by a later writer.
+	 * A map that cannot be dropped now, because a reader sees it or there
+	 * was no barrier, is dropped by a later writer.
 	 */
 	(void)vmmem_space_drop_retired(space, false, &horizon);
 	return 0;

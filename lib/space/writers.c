@@ -17,7 +17,7 @@
 
 /*
  * try() makes a free lock 'state'.  Writers race for it, and one of them finds
- * FREE.  Acquire: what the last writer did comes before.
+ * FREE.  Acquire: the changes of the last writer are before.
  */
 static bool
 try(struct vmmem_writers *writers, uint32_t state)
@@ -42,7 +42,7 @@ vmmem_writers_lock(struct vmmem_writers *writers, uint64_t timeout_ns)
 	if (timeout_ns == 0)
 		return VMMEM_ETIMEOUT;
 	deadline = vmmem_futex_deadline(forever ? 0 : timeout_ns);
-	/* One that has waited cannot know that nobody else does. */
+	/* A writer that has waited cannot know that no other waits. */
 	while (!try(writers, WAITED_FOR)) {
 		expected = LOCKED;
 		/*
@@ -58,7 +58,7 @@ vmmem_writers_lock(struct vmmem_writers *writers, uint64_t timeout_ns)
 			return VMMEM_ETIMEOUT;
 		rc = vmmem_futex_wait(&writers->state, WAITED_FOR,
 				      forever ? NULL : &deadline);
-		/* Where futex(2) is forbidden, a writer asks again and again. */
+		/* Where futex(2) is forbidden, a writer polls. */
 		if (rc != 0)
 			sched_yield();
 	}
@@ -69,8 +69,8 @@ void
 vmmem_writers_unlock(struct vmmem_writers *writers)
 {
 	/*
-	 * Release: what this writer did comes before.  Writers that wait race
-	 * with it, and say so before they sleep: see vmmem_writers_lock().
+	 * Release: the changes of this writer are before.  Writers that wait
+	 * race with it, and say so before they sleep: see vmmem_writers_lock().
 	 */
 	if (__atomic_exchange_n(&writers->state, FREE, __ATOMIC_RELEASE) ==
 	    WAITED_FOR)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The lock of those who change a space.  It belongs to whoever locked it and
- * not to a thread: an update may be begun on one thread and ended on another,
- * which a mutex of POSIX does not permit.
+ * The lock of a space's writers.  No thread owns it: one may lock it and
+ * another unlock it, as an update may be begun on one thread and ended on
+ * another, which a mutex of POSIX does not permit.
  */
 #ifndef WRITERS_H
 #define WRITERS_H
 
 #include <stdint.h>
 
-/* All zero bytes are a lock that is free. */
+/* A lock of zero bytes is free. */
 struct vmmem_writers {
 	uint32_t state;
 };

@@ -14,12 +14,12 @@
 #include "vhost/vhost_priv.h"
 
 /*
- * If nobody says what one front end may map, it is a quarter of the addresses,
- * and with two tables at once half of them.
+ * The default of what one front end may map: a quarter of the addresses, and so
+ * half of them with two tables at once.
  */
 #define SHARE 4
 
-/* copy_rules() checks rules and copies them, of whatever size they are. */
+/* copy_rules() checks rules and copies them, of any size. */
 static int
 copy_rules(const struct vmmem_fd_rules *rules,
 	   struct vmmem_fd_rules **ret_rules)
@@ -30,7 +30,7 @@ copy_rules(const struct vmmem_fd_rules *rules,
 	*ret_rules = NULL;
 	if (rules == NULL)
 		return 0;
-	/* Rules come before the descriptor, and there is none. */
+	/* The rules are checked before the descriptor, and -1 is none. */
 	rc = vmmem_fd_check(-1, 0, 0, rules, NULL);
 	if (rc != -EBADF)
 		return rc;
@@ -125,7 +125,7 @@ log_reaches(const struct vmmem_bitmap *log,
 	return highest->gpa + (highest->len - 1) < vmmem_bitmap_len(log);
 }
 
-/* check() says what can be said of a table before a file is looked at. */
+/* check() makes the checks of a table that need no file. */
 static int
 check(const struct vmmem_vhost *vhost, struct vmmem_vhost_table *table)
 {
@@ -241,7 +241,9 @@ vmmem_vhost_add(struct vmmem_vhost *vhost,
 		return -ENOMEM;
 	table->rows[count].wire = *region;
 	rc = check(vhost, table);
-	/* Sorting has put it among the others: it is the one without pages. */
+	/*
+	 * Sorting has put it among the others: only the new row has no pages.
+	 */
 	for (i = 0; i < table->count && rc == 0; i++) {
 		if (table->rows[i].mapping == NULL)
 			rc = vmmem_vhost_map_row(vhost, table, &table->rows[i],
@@ -286,8 +288,8 @@ vmmem_vhost_remove(struct vmmem_vhost *vhost,
 }
 
 /*
- * use_log() has the rows marked in [offset, offset + len) of a file; in no log
- * if there are no bytes.
+ * use_log() makes a part [offset, offset + len) of a file the log of the rows;
+ * without bytes they have no log.
  */
 static int
 use_log(struct vmmem_vhost *vhost, int fd, uint64_t offset, uint64_t len)
@@ -297,7 +299,7 @@ use_log(struct vmmem_vhost *vhost, int fd, uint64_t offset, uint64_t len)
 
 	if (table == NULL)
 		return -ENOMEM;
-	/* Rows were checked when they came; here it is only their order. */
+	/* The rows are checked already; only their order is checked here. */
 	rc = vmmem_vhost_table_sort(table);
 	if (rc == 0 && len != 0)
 		rc = vmmem_vhost_map_log(vhost, table, fd, offset, len);

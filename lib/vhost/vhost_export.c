@@ -18,7 +18,7 @@
 	(VMMEM_VHOST_EXPORT_HOST | VMMEM_VHOST_EXPORT_PRIVATE |            \
 	 VMMEM_VHOST_EXPORT_GUEST_MEMFD | VMMEM_VHOST_EXPORT_SHARED_SIDE)
 
-/* Private memory has nothing else to be found by than its host address. */
+/* Private memory has no file: its host address identifies it. */
 static bool
 is_private_alone(uint32_t flags)
 {
@@ -38,7 +38,7 @@ struct known {
 	bool guest_memfd;
 };
 
-/* share() gives the row of 'region' a file, if others may be shown that. */
+/* share() gives the row of 'region' a file, if others may get it. */
 static int
 share(const struct vmmem_region *region, uint32_t flags, struct known *known,
       struct row *row)
@@ -69,7 +69,7 @@ share(const struct vmmem_region *region, uint32_t flags, struct known *known,
 	return 0;
 }
 
-/* look() stores whether 'region' is to have a row, and what that is then. */
+/* look() stores whether 'region' gets a row, and fills in the row. */
 static int
 look(const struct vmmem_region *region, uint32_t flags, struct known *known,
      struct row *row, bool *ret_has)
@@ -99,8 +99,8 @@ look(const struct vmmem_region *region, uint32_t flags, struct known *known,
 }
 
 /*
- * continues() stores whether 'next' goes on where 'row' ends, in all that a row
- * says.
+ * continues() stores whether 'next' begins where 'row' ends, in all members of
+ * a row.
  */
 static int
 continues(const struct row *row, const struct row *next, int *ret_continues)

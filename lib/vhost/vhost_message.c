@@ -7,7 +7,7 @@
 
 #include "base/api.h"
 
-/* What stands before the rows: their number and padding, or padding. */
+/* The bytes before the rows: their number and padding, or padding. */
 #define PREFIX 8
 
 _Static_assert(sizeof(struct vmmem_vhost_region) == 32 &&
@@ -90,7 +90,7 @@ handle(struct vmmem_vhost *vhost, uint32_t request, const void *payload,
 	}
 }
 
-/* due() is what has to come before the reply to a message that was done. */
+/* due() returns the steps that are due before the reply to a message. */
 static uint32_t
 due(uint32_t request, const void *payload)
 {
@@ -122,7 +122,7 @@ vmmem_vhost_message(struct vmmem_vhost *vhost, uint32_t request,
 	if (vhost == NULL || (payload == NULL && len != 0) ||
 	    (fds == NULL && fd_count != 0))
 		return VMMEM_EARGUMENT;
-	/* Of more than these, none is looked at. */
+	/* If there are more, none is looked at. */
 	if (fd_count != 0 && fd_count <= VMMEM_VHOST_REGIONS_MAX)
 		memcpy(copy, fds, fd_count * sizeof(copy[0]));
 	rc = handle(vhost, request, payload, len, copy, fd_count);

@@ -11,22 +11,22 @@
 #include <vmmem/vhost.h>
 
 /*
- * What a guest address and its byte in a file, which begins with a page, agree
- * by.
+ * The modulus by which a guest address and the offset in a mapping of its file
+ * agree.
  */
 #define VMMEM_VHOST_CONGRUENCE 16
 
 struct vmmem_vhost_row {
 	struct vmmem_vhost_region wire;
-	/* What file it is.  While it is mapped its number is not used again. */
+	/* The file.  While it is mapped its number is not used again. */
 	uint64_t device;
 	uint64_t inode;
-	/* The file's pages, and what of them the space shows. */
+	/* The region of the file's pages, and the alias that the space has. */
 	struct vmmem_region *mapping;
 	struct vmmem_region *region;
-	/* Of the mapping, with all of its pages. */
+	/* The length of the mapping, with all of its pages. */
 	uint64_t bytes;
-	/* Of the row's first byte. */
+	/* The address of the row's first byte. */
 	void *host;
 };
 
@@ -64,15 +64,15 @@ struct vmmem_vhost_row *vmmem_vhost_row_at(struct vmmem_vhost_table *table,
 					   uint64_t gpa);
 
 /*
- * vmmem_vhost_map_row() maps the file of a row of 'table', or takes what the
- * current table has mapped of it.
+ * vmmem_vhost_map_row() maps the file of a row of 'table', or takes the current
+ * table's mapping of it.
  */
 int vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
 			struct vmmem_vhost_table *table,
 			struct vmmem_vhost_row *row, int fd);
 
 /*
- * vmmem_vhost_map_log() makes a bitmap of a part of a file, and has it be the
+ * vmmem_vhost_map_log() makes a bitmap of a part of a file, and makes it the
  * log of 'table', which has none.
  */
 int vmmem_vhost_map_log(const struct vmmem_vhost *vhost,

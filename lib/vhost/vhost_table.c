@@ -139,15 +139,15 @@ struct pages {
 	int fd;
 	uint64_t offset;
 	uint64_t len;
-	/* What is found out: what file it is, and its pages with that part. */
+	/* Results: the file's numbers, and its pages with that part. */
 	struct vmmem_fd_report report;
 	uint64_t before; /* bytes of them before 'offset' */
 	uint64_t bytes;	 /* of all of them */
 };
 
 /*
- * find_mapped() stores what the current table has mapped of the same file and
- * range, or NULL.
+ * find_mapped() stores the current table's mapping of the same file and range,
+ * or NULL.
  */
 static int
 find_mapped(const struct vmmem_vhost_table *table,
@@ -198,7 +198,9 @@ find_pages(const struct vmmem_vhost *vhost, uint64_t most, struct pages *pages)
 		return VMMEM_EWRAPS;
 	if (pages->bytes <= most)
 		return 0;
-	/* What the file does not have is the greater lie. */
+	/*
+	 * First, as a range past the end of the file is the more telling code.
+	 */
 	rc = vmmem_fd_check(pages->fd, pages->offset - pages->before, whole,
 			    vhost->rules, NULL);
 	return rc != 0 ? rc : VMMEM_EREGIONBYTES;
@@ -224,8 +226,8 @@ map_pages(const struct vmmem_vhost *vhost, const struct pages *pages,
 	vmmem_region_builder_set_untrusted_file(builder, pages->fd,
 						pages->offset, 0, vhost->rules);
 	/*
-	 * A front end may have more than the pool has, and give the guest what
-	 * there is (virtio-mem).
+	 * A front end may have a file of more pages than the pool has, and give
+	 * the guest those that there are (virtio-mem).
 	 */
 	vmmem_policy_set_reserve(policy, VMMEM_RESERVE_NO);
 	vmmem_region_builder_set_policy(builder, policy);
@@ -243,7 +245,7 @@ bytes_left(const struct vmmem_vhost *vhost,
 {
 	if (vhost->bytes_max == UINT64_MAX)
 		return UINT64_MAX;
-	/* This does not wrap: each was looked at before it was added. */
+	/* This does not wrap: each was checked before it was added. */
 	return vhost->bytes_max - table->row_bytes - table->log_bytes;
 }
 
@@ -282,7 +284,7 @@ vmmem_vhost_map_row(const struct vmmem_vhost *vhost,
 	return vmmem_region_host_address(row->mapping, 0, &row->host, &rest);
 }
 
-/* The bitmap is gone: so may be its words. */
+/* The bitmap is gone: its words may be freed. */
 static void
 release_log(void *opaque)
 {
@@ -324,7 +326,7 @@ vmmem_vhost_map_log(const struct vmmem_vhost *vhost,
 	return 0;
 }
 
-/* show() makes what the space will show of a row. */
+/* show() makes the region of a row that the space will have. */
 static int
 show(const struct vmmem_vhost *vhost, const struct vmmem_vhost_table *table,
      struct vmmem_vhost_row *row, struct vmmem_region_builder *builder)
@@ -372,7 +374,7 @@ is_ours(const struct vmmem_vhost *vhost, const struct vmmem_region *region)
 	return row != NULL && row->region == region;
 }
 
-/* combine() makes a map of what others have in 'map' and of 'table'. */
+/* combine() makes a map of the rows of 'table' and of others' regions. */
 static int
 combine(const struct vmmem_vhost *vhost, const struct vmmem_collection *map,
 	const struct vmmem_vhost_table *table,

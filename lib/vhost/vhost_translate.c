@@ -9,7 +9,7 @@
 #include "base/range.h"
 #include "vhost/vhost_priv.h"
 
-/* Which address of a row is looked for; the other one is the answer. */
+/* Which address of a row to look for; the other one is the answer. */
 enum key { BY_GPA, BY_USER };
 
 static const struct vmmem_vhost_region *
@@ -57,8 +57,8 @@ find(const struct vmmem_vhost_table *table, enum key key, uint64_t address,
 }
 
 /*
- * piece() follows 'address' from row to row while they touch and what they lead
- * to does.
+ * piece() follows 'address' from row to row while they touch, and the memory of
+ * the rows touches too.
  */
 static bool
 piece(const struct vmmem_vhost_table *table, enum key key, uint64_t address,
@@ -76,7 +76,7 @@ piece(const struct vmmem_vhost_table *table, enum key key, uint64_t address,
 	done = row->len - offset;
 	while (done < len && ++index < table->count) {
 		next = row_of(table, key, index);
-		/* A sum that wraps to 0 is no beginning: rows ascend. */
+		/* If the sum wraps to 0 no row begins there: rows ascend. */
 		if (address_of(next, key) != address + done ||
 		    address_of(next, other(key)) != *ret_target + done ||
 		    *ret_target + done == 0)
@@ -254,7 +254,7 @@ update_iotlb(struct vmmem_vhost *vhost,
 	uint64_t done, gpa, len, left = message->len;
 	int rc;
 
-	/* Whether all of it is there, before any of it is mapped. */
+	/* Whether all bytes are in rows, before any memory is mapped. */
 	for (done = 0; done < message->len; done += len) {
 		if (!piece(vhost->table, BY_USER, message->user_address + done,
 			   left - done, &gpa, &len))

@@ -2,22 +2,27 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 # words.sh TOP - comments and pages name the actor: the writer, the caller, the
 # thread.  "Who ..." in its place, and "but" for "except", are hard to read for
-# those whose first language is another.  Only files that are listed here are
-# looked at; a folder that has been gone over is added.
+# those whose first language is another; so are "not to be had" for "there is
+# none", and a comment that opens with "What is ..." and no noun.  The library,
+# its headers, and the pages that are listed here are looked at; a page that has
+# been gone over is added.
 set -eu
 LC_ALL=C
 export LC_ALL
 
 cd "$1"
-set -- lib/base/*.[ch] lib/guest/*.[ch] lib/dirty/*.[ch] \
-	lib/space/dirty_*.[ch] \
-	include/vmmem/address.h include/vmmem/bitmap.h \
-	include/vmmem/dirty_log.h include/vmmem/endian.h \
-	include/vmmem/error.h include/vmmem/fault.h \
-	include/vmmem/harvester.h \
-	docs/address.md docs/bitmap.md docs/dirty_log.md docs/endian.md \
-	docs/error.md docs/fault.md docs/harvester.md docs/marking.md \
-	docs/memory-model.md
+set -- lib/*/*.[ch] include/vmmem/*.h \
+	docs/README.md docs/abi.md docs/access.md docs/address.md \
+	docs/architecture.md docs/atomic.md docs/bitmap.md docs/chain.md \
+	docs/collection.md docs/diff.md docs/dirty_log.md docs/discard.md \
+	docs/endian.md docs/error.md docs/fault.md docs/fd.md \
+	docs/harvester.md docs/inline.md docs/io.md docs/iommu.md \
+	docs/iotlb.md docs/iovec.md docs/kvm.md docs/listener.md \
+	docs/marking.md docs/memory-model.md docs/pin.md docs/policy.md \
+	docs/reader.md docs/reader_access.md docs/region.md \
+	docs/region_builder.md docs/residency.md docs/slice.md \
+	docs/slice_atomic.md docs/slot_table.md docs/space.md \
+	docs/threading.md docs/update.md docs/version.md docs/vhost.md
 
 # A question may begin with "Who"; a clause behind its noun may begin with
 # "who", and of these only people have one.
@@ -25,6 +30,8 @@ patterns='(^|[.;:*(] +)[Ww]ho [^?]*$
 [Ww]hoever|[Ww]homever
 ([Tt]hose|[Oo]ne|[Aa]ll|[Oo]thers|because) who\b
 \bbut for\b
+\b(not|to|cannot) be had\b
+^[[:space:]]*/\* (What|Who|Whom|Whose) [^?]*\*/
 ([Nn]obody|[Nn]othing|[Nn]o one|\ball|[Nn]one|\bno [a-z]+) but\b'
 
 rc=0

@@ -11,6 +11,8 @@
 #include "fault.h"
 #include "suite.h"
 
+#include <pthread.h>
+
 #include <vmmem/kvm.h>
 
 #define LEN (70 * FAKE_PAGE)
@@ -376,6 +378,53 @@ START_TEST(freed_with_slots_that_stay)
 	ck_assert_uint_eq(fake.slots[0].is.len, 0);
 	ck_assert_uint_eq(released, 1);
 	ck_assert_uint_eq(destroyed, 1);
+	clean_up();
+}
+END_TEST
+
+static void *
+sync_and_end(void *another)
+{
+	pthread_cancel(pthread_self());
+	REQUIRE(vmmem_kvm_sync(another) == 0);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* A thread that is to end, and tries again, does all of it before. */
+START_TEST(tried_again_by_one_that_ends)
+{
+	struct vmmem_kvm_options options = { .size = sizeof(options),
+					     .first_slot = FAKE_SLOTS / 2 };
+	struct vmmem_kvm *kvm, *second, *another;
+	struct vmmem_region *low;
+	struct vmmem_space *beside;
+	pthread_t thread;
+	void *result;
+
+	way = VMMEM_KVM_LOG_GET;
+	prepare();
+	insert_counted();
+	another = kvm_of_nothing();
+	REQUIRE(vmmem_space_new(NULL, NULL, &beside) == 0);
+	REQUIRE(vmmem_region_new_anonymous(8 * LEN, LEN, &low) == 0);
+	REQUIRE(vmmem_space_insert(beside, low) == 0);
+	REQUIRE(vmmem_kvm_new(space, fake.fd, NULL, &kvm) == 0);
+	REQUIRE(vmmem_kvm_new(beside, fake.fd, &options, &second) == 0);
+	fail_all(EIO);
+	vmmem_kvm_free(kvm);
+	vmmem_kvm_free(second);
+	space = vmmem_space_unref(space);
+	fake.fail_from = fake.fail_to = 0;
+	REQUIRE(pthread_create(&thread, NULL, sync_and_end, another) == 0);
+	REQUIRE(pthread_join(thread, &result) == 0);
+	ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+	ck_assert_uint_eq(fake.slots[0].is.len, 0);
+	ck_assert_uint_eq(fake.slots[FAKE_SLOTS / 2].is.len, 0);
+	ck_assert_uint_eq(released, 1);
+	end_kvm(another);
+	vmmem_region_unref(low);
+	vmmem_space_unref(beside);
 	clean_up();
 }
 END_TEST
@@ -748,6 +797,7 @@ make_suite(void)
 	tcase_add_test(tcase, slots_that_stay);
 	tcase_add_test(tcase, settings_that_fail);
 	tcase_add_loop_test(tcase, freed_with_slots_that_stay, 0, 4);
+	tcase_add_test(tcase, tried_again_by_one_that_ends);
 	tcase_add_test(tcase, freed_with_slots_and_without_a_descriptor);
 	tcase_add_test(tcase, work_that_is_left_over);
 	tcase_add_test(tcase, what_kvm_lacks);

@@ -301,6 +301,54 @@ built_custom(void)
 	return rc;
 }
 
+/* A log that others have, too, is as it was where building fails. */
+static int
+built_logging(void)
+{
+	struct vmmem_region_builder *builder = new_builder();
+	struct vmmem_bitmap *bitmap = NULL;
+	int rc = -ENOMEM;
+
+	if (builder != NULL)
+		rc = vmmem_bitmap_new(LEN, 0, 4096, NULL, &bitmap);
+	vmmem_region_builder_set_bitmap(builder, bitmap, 0);
+	vmmem_region_builder_set_logging(builder, 1);
+	if (rc == 0) {
+		rc = build(builder);
+		/* Of which one built, now or when it was done again. */
+		REQUIRE(vmmem_bitmap_stop_logging(bitmap) == 0);
+		REQUIRE(vmmem_bitmap_stop_logging(bitmap) == VMMEM_EARGUMENT);
+	}
+	/* The library does without a barrier, or asks for it again. */
+	if (rc == 0 && inject_fired() != NULL &&
+	    strcmp(inject_fired(), "syscall") == 0)
+		rc = inject_code();
+	vmmem_bitmap_unref(bitmap);
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
+static int
+built_like(void)
+{
+	struct vmmem_region_builder *builder = new_builder();
+	struct vmmem_region *region = no_region;
+	int rc;
+
+	if (builder == NULL)
+		return -ENOMEM;
+	rc = vmmem_region_new_file(GPA, LEN, fault_file(), 0, &region);
+	if (rc == 0) {
+		vmmem_region_builder_set_like(builder, region);
+		vmmem_region_unref(region);
+		rc = build(builder);
+	} else {
+		failed_region(rc, region);
+	}
+	vmmem_region_builder_free(builder);
+	return rc;
+}
+
 static const scenario_fn scenarios[] = {
 	anonymous,
 	memfd,
@@ -314,6 +362,8 @@ static const scenario_fn scenarios[] = {
 	built_external,
 	built_alias,
 	built_custom,
+	built_logging,
+	built_like,
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 

@@ -268,6 +268,47 @@ START_TEST(test_names)
 }
 END_TEST
 
+static struct vmmem_region *threaded;
+
+static int
+populate(void)
+{
+	return vmmem_region_populate(region, 0, LEN);
+}
+
+static int
+populate_map(void)
+{
+	return vmmem_collection_populate(maps[0], 0, 4 * MIB + 1);
+}
+
+/* Making pages, by one thread and by two. */
+START_TEST(populating)
+{
+	struct vmmem_region_builder *builder = vmmem_region_builder_new();
+	struct vmmem_policy *policy = vmmem_policy_new();
+
+	vmmem_policy_set_prefault(policy, 2);
+	vmmem_region_builder_set_range(builder, 0, 4 * MIB + 1);
+	vmmem_region_builder_set_policy(builder, policy);
+	ck_assert_int_eq(vmmem_region_builder_build(builder, &threaded), 0);
+	ck_assert_int_eq(vmmem_collection_new(&threaded, 1, &maps[0]), 0);
+	fault_sweep(populate, 0);
+	fault_sweep(populate_map, 0);
+	ck_assert_int_eq(fault_call(populate, "madvise", EFAULT),
+			 VMMEM_ESHORTAGE);
+	ck_assert_int_eq(fault_call(populate, "madvise", EINVAL),
+			 VMMEM_ENOSUPPORT);
+	ck_assert_int_eq(fault_call(populate, "madvise", EINTR), 0);
+	ck_assert_int_eq(fault_call(populate_map, "pthread_create", EAGAIN),
+			 -EAGAIN);
+	maps[0] = vmmem_collection_unref(maps[0]);
+	vmmem_region_unref(threaded);
+	vmmem_policy_free(policy);
+	vmmem_region_builder_free(builder);
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -279,6 +320,7 @@ make_suite(void)
 	tcase_add_loop_test(tcase, newest_and_older, 0, 2);
 	tcase_add_test(tcase, huge_pages);
 	tcase_add_loop_test(tcase, which_pages, 0, 2);
+	tcase_add_test(tcase, populating);
 	tcase_add_loop_test(tcase, first_time, 0, 3);
 	tcase_add_loop_test(tcase, test_names, 0, (int)NAMES);
 	suite_add_tcase(suite, tcase);

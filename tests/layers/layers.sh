@@ -31,6 +31,13 @@ cut -d ' ' -f 1 "$tmp/order" | sort >"$tmp/listed"
 find "$top/lib" -mindepth 1 -maxdepth 1 -type d -exec basename {} \; | sort |
 	diff -u "$tmp/listed" - || fail "other folders than in the table"
 
+# Each private header has one row in the second table, and each row a header.
+# shellcheck disable=SC2016 # of the page, as they stand
+sed -n '/^Private headers/,/^## /s/^| `\([a-z0-9_/]*\.h\)` |.*/\1/p' \
+	"$top/docs/architecture.md" | sort >"$tmp/rows"
+(cd "$top/lib" && find . -name '*.h') | sed 's|^\./||' | sort |
+	diff -u "$tmp/rows" - || fail "other private headers than in the table"
+
 # Each line a file, its folder, and what it needs, of which folder.
 (cd "$top/lib" && grep -H '^#include "' ./*/*.[ch]) |
 	sed -n 's|^\./\([a-z]*\)/\([a-z0-9_.]*\):#include "\([a-z]*\)/\([a-z0-9_.]*\)"|\1/\2 \1 \3/\4 \3|p' \

@@ -159,6 +159,80 @@ read_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
 	return rc;
 }
 
+#define TRAITS_region_fill 0
+#define CALL_region_fill(name, size) fill_by_region(name, place)
+/* A way to call for each size. */
+#define TRAITS_region_store_1 ALIGNED
+#define CALL_region_store_1 CALL_region_store
+#define TRAITS_region_store_2 ALIGNED
+#define CALL_region_store_2 CALL_region_store
+#define TRAITS_region_store_4 ALIGNED
+#define CALL_region_store_4 CALL_region_store
+#define TRAITS_region_store_8 ALIGNED
+#define CALL_region_store_8 CALL_region_store
+#define TRAITS_region_load_1 ALIGNED
+#define CALL_region_load_1 CALL_region_load
+#define TRAITS_region_load_2 ALIGNED
+#define CALL_region_load_2 CALL_region_load
+#define TRAITS_region_load_4 ALIGNED
+#define CALL_region_load_4 CALL_region_load
+#define TRAITS_region_load_8 ALIGNED
+#define CALL_region_load_8 CALL_region_load
+#define CALL_region_store(name, size)                                      \
+	store_by_region(name, place, size, NEW_##size)
+#define CALL_region_load(name, size) load_by_region(name, place, size)
+
+static inline int
+fill_by_region(int (*call)(struct vmmem_region *region, uint64_t offset,
+			   uint64_t len, uint8_t value, uint64_t *ret_done),
+	       const struct place *place)
+{
+	struct vmmem_region *region = NULL;
+	uint64_t done = 0, offset = 0;
+	size_t len = 0;
+	int rc = 0;
+
+	do {
+		rc = by_region(place, VMMEM_PROT_WRITE, done, &region, &offset,
+			       &len);
+		if (rc != 0 || done == place->len)
+			return rc;
+		rc = call(region, offset, len, 0xee, NULL);
+		done += len;
+	} while (rc == 0);
+	return rc;
+}
+
+static inline int
+store_by_region(int (*call)(struct vmmem_region *region, uint64_t offset,
+			    uint32_t size, int order, uint64_t value),
+		const struct place *place, uint32_t size, uint64_t value)
+{
+	struct vmmem_region *region = NULL;
+	uint64_t offset = 0;
+	size_t len = 0;
+	int rc;
+
+	rc = by_region(place, VMMEM_PROT_WRITE, 0, &region, &offset, &len);
+	return rc != 0 ? rc : call(region, offset, size, place->order, value);
+}
+
+static inline int
+load_by_region(int (*call)(const struct vmmem_region *region, uint64_t offset,
+			   uint32_t size, int order, uint64_t *ret_value),
+	       const struct place *place, uint32_t size)
+{
+	struct vmmem_region *region = NULL;
+	uint64_t offset = 0, value = 0;
+	size_t len = 0;
+	int rc;
+
+	rc = by_region(place, VMMEM_PROT_READ, 0, &region, &offset, &len);
+	if (rc == 0)
+		rc = call(region, offset, size, place->order, &value);
+	return rc;
+}
+
 #define TRAITS_slice_bytes BY_SLICE
 #define CALL_slice_bytes(name, size)                                       \
 	name(place->slice, place->offset, memset(local, 0xee, place->len), \

@@ -46,6 +46,19 @@ must_release(const struct slot *slot)
 	return by_callback(slot) && owner->ops->release != NULL;
 }
 
+/* Of files of this model anybody may cut a piece off; its memfds are sealed. */
+static uint32_t
+call_of(const struct slot *first)
+{
+	const struct vmmem_region *region = first->region;
+
+	if (vmmem_region_alias_target(region) != NULL)
+		region = vmmem_region_alias_target(region);
+	return vmmem_region_kind(region) == VMMEM_REGION_FILE ?
+		       VMMEM_SLICE_CALL :
+		       0;
+}
+
 /* piece_adopt() keeps a slice whose places are known, with their regions. */
 static void
 piece_adopt(struct piece *piece, uint64_t gpa, uint32_t access)
@@ -58,7 +71,7 @@ piece_adopt(struct piece *piece, uint64_t gpa, uint32_t access)
 	piece->used = true;
 	piece->gpa = gpa;
 	EXPECT(slice->len == piece->count);
-	EXPECT(slice->access == access);
+	EXPECT((slice->access & ~VMMEM_SLICE_CALL) == access);
 	EXPECT(slice->reserved == 0);
 	EXPECT(slice->logging != NULL);
 	if (piece->count == 0) {
@@ -67,6 +80,7 @@ piece_adopt(struct piece *piece, uint64_t gpa, uint32_t access)
 		return;
 	}
 	first = piece->places[0].slot;
+	EXPECT((slice->access & VMMEM_SLICE_CALL) == call_of(first));
 	EXPECT(slice->host == host_of(&piece->places[0]));
 	EXPECT(slice->region == first->region);
 	EXPECT(slice->gpa == first->start + piece->places[0].offset);

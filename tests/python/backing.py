@@ -76,6 +76,18 @@ class Backing(Case):
             self.assertEqual(lib.get(function, object_, 3 * PAGE, PAGE),
                              [4 * PAGE, 0])
 
+    def test_populate(self):
+        region = self.region("memfd", 0, 4 * PAGE)
+        memory = self.collection(region)
+        self.assertEqual(lib.region_populate(region, PAGE + 1, 1), 0)
+        self.assertEqual(lib.collection_populate(memory, 3 * PAGE, 1), 0)
+        fd, _ = lib.get("region_file", region)
+        self.assertEqual(os.fstat(fd).st_blocks * 512, 2 * PAGE)
+        self.assertEqual(lib.region_populate(region, PAGE, 4 * PAGE),
+                         lib.EOUTOFRANGE)
+        self.assertEqual(lib.collection_populate(memory, 4 * PAGE, 1),
+                         lib.EBADADDR)
+
     def test_discard(self):
         region = self.region("memfd", 0, 4 * PAGE)
         memory = self.collection(region)

@@ -135,6 +135,15 @@ class Bitmaps(Case):
         self.assertEqual(text.raw, b"ext")
         self.assertEqual(lib.code("region_read", tracked, PAGE, text, 1),
                          lib.EOUTOFRANGE)
+        self.assertEqual(lib.get("region_fill", tracked, 3 * UNIT, 8, 0x61), 8)
+        self.assertEqual(lib.region_store(tracked, 4 * UNIT, 4,
+                                          lib.ORDER_RELEASE, 0x12345678), 0)
+        self.assertEqual(lib.get("region_load", tracked, 4 * UNIT, 4,
+                                 lib.ORDER_ACQUIRE), 0x12345678)
+        self.assertEqual(lib.get("region_load", tracked, 3 * UNIT, 1,
+                                 lib.ORDER_RELAXED), 0x61)
+        self.assertEqual(lib.region_store(tracked, 0, 3, lib.ORDER_RELAXED, 0),
+                         lib.EARGUMENT)
         self.assertEqual(lib.collection_stop_logging(memory), 0)
         self.assertEqual(lib.bitmap_is_logging(bitmap), 0)
 

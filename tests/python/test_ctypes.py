@@ -216,6 +216,29 @@ class Regions(Case):
         self.check(region, lib.REGION_FILE, 0x5000, PAGE)
         self.assertEqual(os.pread(file.fileno(), 9, 0), bytes(9))
 
+    def test_builder_like_another(self):
+        builder = self.builder(0x5000, PAGE)
+        lib.region_builder_set_memfd(builder)
+        lib.region_builder_set_name(builder, b"dimm")
+        lib.region_builder_set_role(builder, lib.ROLE_PMEM)
+        lib.region_builder_set_logging(builder, 1)
+        self.assertEqual(lib.code("region_builder_build", builder),
+                         lib.EARGUMENT)
+        lib.region_builder_set_tracking(builder, 4096)
+        region = self.build(builder)
+        self.assertEqual(
+            lib.bitmap_stop_logging(lib.region_bitmap(region)), 0)
+        other = self.builder()
+        lib.region_builder_set_like(other, region)
+        region = self.build(other)
+        self.assertEqual(
+            (lib.region_kind(region), lib.region_start(region),
+             lib.region_role(region), lib.region_name(region)),
+            (lib.REGION_MEMFD, 0x5000, lib.ROLE_PMEM, b"dimm"))
+        self.assertEqual(
+            lib.bitmap_stop_logging(lib.region_bitmap(region)),
+            lib.EARGUMENT)
+
     def test_builder_with_what_others_own(self):
         released = []
         memory = mmap.mmap(-1, PAGE)
@@ -521,11 +544,11 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
     def provoke_EPARTIAL(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
-                        self.file(5).fileno(), 2 ** 64 - 1, lib.IO_SOME)
+                        self.file(5).fileno(), 2 ** 63, lib.IO_SOME)
 
     def provoke_EEOF(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,
-                        self.file(5).fileno(), 2 ** 64 - 1, 0)
+                        self.file(5).fileno(), 2 ** 63, 0)
 
     def provoke_EFILERANGE(self):
         return lib.code("collection_from_fd", self.memory((0, 64)), 0, 64,

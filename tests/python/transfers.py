@@ -8,7 +8,8 @@ import os
 from support import PAGE, TOP, Case, lib
 
 # VMMEM_IO_POSITION and VMMEM_IO_REST.
-POSITION = REST = 2 ** 64 - 1
+POSITION = 2 ** 63
+REST = 2 ** 64 - 1
 
 
 class Iovec(ctypes.Structure):
