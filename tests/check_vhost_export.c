@@ -57,7 +57,7 @@ START_TEST(exported)
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, 0, NULL, fds, 8, &count, &out),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_vhost_export(map, 8, rows, fds, 8, &count, &out),
+	assert_code(vmmem_vhost_export(map, 16, rows, fds, 8, &count, &out),
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_vhost_export(map, VMMEM_VHOST_EXPORT_PRIVATE, rows,
 				       fds, 8, &count, &out),

@@ -434,7 +434,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 		here = vmmem_range_within(entry->span, offset, len) ?
 			       len :
 			       entry->span - offset + 1;
-		/* Whoever asks for no access only wants to know of memory. */
+		/* A caller that asks for no access asks for memory alone. */
 		shared = access != 0 ? vmmem_entry_shared(entry, offset, here) :
 				       here;
 		if (shared != here) {

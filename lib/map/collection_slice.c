@@ -91,7 +91,7 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 		if (!acquire && vmmem_entry_host(entry) == NULL &&
 		    (access & ~entry->access) == 0)
 			return VMMEM_ENOHOST;
-		/* What is not permitted is said before what is private. */
+		/* VMMEM_EDENIED comes before VMMEM_EPRIVATE. */
 		more = vmmem_entry_shared(entry, offset, joined);
 		if (more != 0)
 			joined = more;

@@ -4,9 +4,9 @@
  *
  * A region with such a state has no host address in its entry and permits
  * nothing directly, so no fast path takes it, and none is longer for it.  The
- * slow ones ask here, page by page, and then access the shared backing.  That
- * stays mapped, so an access that asked just before a conversion is no more
- * than one that came just before it.
+ * slow paths ask here, page by page, and then access the shared backing.  That
+ * stays mapped, so an access that asked just before a conversion does the same
+ * as an access just before it.
  */
 #include "region/private_priv.h"
 
@@ -65,9 +65,9 @@ part_at(uint64_t page, uint64_t end)
 }
 
 /*
- * bits_at() is a word of the state.  Acquire: who finds a page shared finds all
- * that its conversion did before it said so.  A conversion that comes after the
- * look races with what follows it, and that does no harm: see the top.
+ * bits_at() is a word of the state.  Acquire: a reader that finds a page shared
+ * finds all that the converter did before.  A conversion after this load races
+ * with the access that follows it, which does no harm: see the top.
  */
 static uint64_t
 bits_at(const struct vmmem_private *state, size_t word)

@@ -50,7 +50,7 @@ vmmem_slice_ask(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 
 	if ((access & ~vmmem_slice_permits(slice)) != 0)
 		return VMMEM_EDENIED;
-	/* What has bits of both kinds was made by nobody. */
+	/* Only a slice of a region has the bits; other slices are not asked. */
 	if (region == NULL)
 		return 0;
 	return vmmem_private_refuses(
