@@ -35,6 +35,8 @@ teardown_ram(void)
 static void
 make_with(const struct vmmem_slot_table_options *options)
 {
+	/* A plan is of the table that it was made for. */
+	plan = vmmem_slot_plan_free(plan);
 	vmmem_slot_table_free(slots);
 	make(options);
 }
