@@ -35,7 +35,7 @@
  * no memory there between the deletion and the making of the next slot: a
  * neighbour that comes gets a slot of its own, except if there are too few
  * slots.  If part of such a slot changes, it has to be deleted, and what is
- * left of it is made again.  With VMMEM_SLOT_TABLE_NO_JOIN this never happens.
+ * left of it is made again.  With VMMEM_SLOT_TABLE_NO_MERGE this never happens.
  *
  * A table holds a reference to the region of each slot, so the memory stays
  * mapped for as long as the hypervisor may show it.
@@ -102,9 +102,9 @@ struct vmmem_slot_op {
 
 /* struct vmmem_slot_table_options' flags. */
 #define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* it moves a slot in one operation */
-#define VMMEM_SLOT_TABLE_NO_JOIN 2U  /* no slot shows several regions */
+#define VMMEM_SLOT_TABLE_NO_MERGE 2U  /* no slot shows several regions */
 /* A region that is not whole pages gets no slot, and not VMMEM_ESLOTALIGN. */
-#define VMMEM_SLOT_TABLE_LEAVE_ODD 4U
+#define VMMEM_SLOT_TABLE_SKIP_UNALIGNED 4U
 
 /*
  * struct vmmem_slot_table_options is what a table is like.  'size' is
