@@ -18,8 +18,6 @@
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /*
  * How often in a row a handler may return 0 while the translation is still
  * missing, before the access fails: another thread may have removed it, or it
@@ -508,7 +506,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 	struct vmmem_iotlb_entry entry;
 	int rc = 0;
 
-	if (iommu == NULL || (access & ~ACCESS_KNOWN) != 0)
+	if (iommu == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	while (len != 0 && vmmem_iommu_is_on(iommu)) {
 		vmmem_iotlb_find(&iommu->iotlb->table, iova, &entry);

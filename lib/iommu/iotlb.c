@@ -16,11 +16,9 @@
 #include "base/struct_size.h"
 #include "iommu/iotlb_priv.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 #define FLAGS_KNOWN VMMEM_IOTLB_NO_EVICT
 
-_Static_assert((VMMEM_IOTLB_PRESENT & ACCESS_KNOWN) == 0, "both are flags");
+_Static_assert((VMMEM_IOTLB_PRESENT & VMMEM_READ_WRITE) == 0, "both are flags");
 
 VMMEM_API int
 vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
@@ -239,7 +237,7 @@ vmmem_iotlb_map_cookie(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 	uint64_t gpa_last;
 	bool fits;
 
-	if (iotlb == NULL || (access & ~ACCESS_KNOWN) != 0)
+	if (iotlb == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
@@ -309,7 +307,7 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 		return;
 	ret_piece->gpa = iova + entry->delta;
 	ret_piece->cookie = entry->cookie;
-	ret_piece->access = (uint32_t)entry->flags & ACCESS_KNOWN;
+	ret_piece->access = (uint32_t)entry->flags & VMMEM_READ_WRITE;
 	ret_piece->state = (access & ~entry->flags) == 0 ? VMMEM_IOTLB_HIT :
 							   VMMEM_IOTLB_DENIED;
 }
@@ -327,7 +325,7 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (ret_pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (ret_pieces == NULL && capacity != 0) || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)

@@ -10,8 +10,6 @@
 #include "guest/guest_atomic.h"
 #include "map/translate.h"
 
-#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /*
  * see() finds the place of an atomic access of 'size' bytes, a power of two.
  * If it returns 0, vmmem_unsee() is due.
@@ -102,7 +100,7 @@ host_of(const struct vmmem_seen *seen)
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, &seen);  \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_##name##_u##bits(                        \
@@ -125,7 +123,7 @@ host_of(const struct vmmem_seen *seen)
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, &seen);  \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \

@@ -18,12 +18,6 @@
  * What is mapped is the owner's, so its protection decides how pages can be
  * made: to make one writable changes nothing that a read-only view shows.
  */
-static const struct vmmem_region *
-owner_of(const struct vmmem_region *region)
-{
-	return region->target != NULL ? region->target : region;
-}
-
 int
 vmmem_populate_check(const struct vmmem_region *region)
 {
@@ -31,7 +25,7 @@ vmmem_populate_check(const struct vmmem_region *region)
 
 	if (region->host == NULL)
 		return VMMEM_ENOHOST;
-	return (owner_of(region)->protection & touching) == 0 ? VMMEM_EDENIED :
+	return (vmmem_region_owner(region)->protection & touching) == 0 ? VMMEM_EDENIED :
 								 0;
 }
 
@@ -39,7 +33,7 @@ int
 vmmem_populate_checked(const struct vmmem_region *region, uint64_t offset,
 		       uint64_t len)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	const uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
 	/* Of memory that others mapped, an owner's word is not built upon. */
 	const uint64_t page = owner->map != NULL && owner->page_size > small ?

@@ -387,7 +387,7 @@ back_alias(struct vmmem_region *region,
 				    "The alias reaches past its target");
 
 	/* Straight to the bytes: chains of aliases never get longer than 1. */
-	owner = target->target != NULL ? target->target : target;
+	owner = vmmem_region_owner(target);
 	region->target = vmmem_region_ref(owner);
 	region->target_offset = target->target_offset + settings->offset;
 	if (target->host != NULL)

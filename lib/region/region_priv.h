@@ -127,6 +127,15 @@ struct vmmem_region {
 	struct vmmem_cookie cookies[];
 };
 
+/* vmmem_region_owner() is the region that has the bytes which 'region' shows. */
+static inline struct vmmem_region *
+vmmem_region_owner(const struct vmmem_region *region)
+{
+	return region->target != NULL ?
+		       region->target :
+		       (struct vmmem_region *)(uintptr_t)region;
+}
+
 /* Whether writes change the file, if there is one. */
 static inline bool
 vmmem_region_is_shared(const struct vmmem_region *region)

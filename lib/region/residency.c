@@ -238,8 +238,7 @@ static int
 count_all(const struct vmmem_region *region, const struct pages *pages,
 	  struct vmmem_residency *ret_residency)
 {
-	const struct vmmem_region *owner =
-		region->target != NULL ? region->target : region;
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	int rc;
 
 	rc = count_resident(pages, &ret_residency->resident);
