@@ -151,15 +151,16 @@ vmmem_collection_unref(struct vmmem_collection *collection);
  * succeeds, and the others use its cookie.  A collection made of this one by
  * inserting or removing has none of its cookies; a translated one has its own.
  *
- * destroy(cookie), which may be NULL, is called once, when the last reference to
- * the collection is dropped, on that thread, and after the collection's
+ * destroy(cookie), which may be NULL, is called once, when the last reference
+ * to the collection is dropped, on that thread, and after the collection's
  * references to its regions are; several in the order in which they were set.
  * While a space has the map, that is a writer, or a thread in
  * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader.  It may
- * be in the middle of an update, so 'destroy' must not change that space's map.
- * On failure the caller still owns the cookie.
+ * be in the middle of an update, so 'destroy' must not change that space's
+ * map.  On failure the caller still owns the cookie.
  *
- * Any thread that holds a reference or is in a section; not in a signal handler.
+ * Any thread that holds a reference or is in a section; not in a signal
+ * handler.
  *
  * Returns 0, or
  *   VMMEM_EEXISTS    there is a cookie of this key, and it stays
@@ -175,8 +176,8 @@ vmmem_collection_set_cookie(struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_cookie() returns the cookie of 'key'; NULL if there is none,
- * and for NULL.  Any thread that holds a reference or is in a section, also in a
- * signal handler.  Since: 0.9.
+ * and for NULL.  Any thread that holds a reference or is in a section, also in
+ * a signal handler.  Since: 0.9.
  */
 void *vmmem_collection_cookie(const struct vmmem_collection *collection,
 			      const void *key);
@@ -222,9 +223,9 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 size_t vmmem_collection_count(const struct vmmem_collection *collection);
 
 /*
- * vmmem_collection_region() returns the region at 'index', in ascending order of
- * address from 0 on; NULL if 'index' is not below the count, or 'collection' is
- * NULL.
+ * vmmem_collection_region() returns the region at 'index', in ascending order
+ * of address from 0 on; NULL if 'index' is not below the count, or 'collection'
+ * is NULL.
  */
 struct vmmem_region *
 vmmem_collection_region(const struct vmmem_collection *collection,
@@ -442,11 +443,11 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 			     uint64_t *ret_len);
 
 /*
- * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the bitmap of
- * each region that has one, all at once: one membarrier(2) for all of them, as
- * for one.  A bitmap that several regions have is started for each.  Harvesters
- * that are made afterwards need no barrier of their own.  The call takes the
- * bitmaps' locks, one by one: not in a signal handler.
+ * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the
+ * bitmap of each region that has one, all at once: one membarrier(2) for all of
+ * them, as for one.  A bitmap that several regions have is started for each.
+ * Harvesters that are made afterwards need no barrier of their own.  The call
+ * takes the bitmaps' locks, one by one: not in a signal handler.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'collection' is NULL

@@ -2,9 +2,9 @@
 /*
  * vmmem/diff.h - which regions two maps do not have in common, one at a time.
  *
- * A listener (vmmem/listener.h) is told what changes by callbacks.  A program in
- * a language without callbacks for C, or one that looks only now and then, keeps
- * a reference to the map that it saw last, and compares:
+ * A listener (vmmem/listener.h) is told what changes by callbacks.  A program
+ * in a language without callbacks for C, or one that looks only now and then,
+ * keeps a reference to the map that it saw last, and compares:
  *
  *     new_map = vmmem_space_get(space);
  *     rc = vmmem_diff_new(old_map, new_map, &diff);

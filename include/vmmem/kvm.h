@@ -68,7 +68,7 @@ struct vmmem_kvm;
 #define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* the caller has enabled 'log' already */
 #define VMMEM_KVM_FLAG_NO_MOVE 2U   /* delete and make slots, move none */
 #define VMMEM_KVM_FLAG_NO_MERGE 4U   /* no slot shows several regions */
-#define VMMEM_KVM_FLAG_SKIP_UNALIGNED 8U /* exits, where it is not whole pages */
+#define VMMEM_KVM_FLAG_SKIP_UNALIGNED 8U /* no slot for what is no whole page */
 
 /*
  * struct vmmem_kvm_options is how to keep slots.  'size' is

@@ -24,12 +24,12 @@
  *
  * begin, removed, added and commit return 0, or refuse with a negative code,
  * which becomes the code of the update.  Then the writer tells each listener
- * that was told begin the reverse of what this listener accepted, the last event
- * first: 'added' for a region that was removed, 'removed' for a region that was
- * added, and 'abort' in the end.  A listener that refuses an event has done
- * nothing for that event, and is not told its reverse.  The writer ignores what
- * a callback returns while it tells the reverse: undoing should not fail, and a
- * listener whose undoing can fail must do the rest at a later event.
+ * that was told begin the reverse of what this listener accepted, the last
+ * event first: 'added' for a region that was removed, 'removed' for a region
+ * that was added, and 'abort' in the end.  A listener that refuses an event has
+ * done nothing for that event, and is not told its reverse.  The writer ignores
+ * what a callback returns while it tells the reverse: undoing should not fail,
+ * and a listener whose undoing can fail must do the rest at a later event.
  *
  * Beside changes of the map, a listener is told what vmmem_space_discard()
  * gives back to the system, so that a listener whose device has pinned those
@@ -109,9 +109,9 @@ struct vmmem_listener_options {
 /*
  * vmmem_listener_new() makes a listener of 'space'.  The listener is told the
  * current map first, as a change from an empty map, and from then on what
- * changes.  'ops' is copied; 'opaque' is passed to each callback.  'options' may
- * be NULL: no name, priority 0.  The caller frees the listener, which holds a
- * reference to the space.
+ * changes.  'ops' is copied; 'opaque' is passed to each callback.  'options'
+ * may be NULL: no name, priority 0.  The caller frees the listener, which holds
+ * a reference to the space.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'space', 'ops' or 'ret_listener' is NULL, or a flag is

@@ -18,7 +18,8 @@
  *   VMMEM_EARGUMENT    a pointer that must not be is NULL
  *   VMMEM_EGONE        the memory is gone; only after vmmem_fault_enable()
  * Where several apply, the first of EARGUMENT, EORDER, EOUTOFRANGE,
- * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are untouched.
+ * EMISALIGNED, EDENIED is returned.  On failure memory and outputs are
+ * untouched.
  *
  * Since: 0.9, all of it.
  */

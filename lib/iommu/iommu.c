@@ -285,12 +285,13 @@ why(const struct vmmem_iotlb_entry *entry, uint32_t access)
 
 /*
  * wait_for_answer() sleeps until 'iova' has what 'access' needs, until it is
- * worth while to ask again, or until the deadline.  Returns 0, VMMEM_ETIMEOUT or
- * a -errno.
+ * worth while to ask again, or until the deadline.  Returns 0, VMMEM_ETIMEOUT
+ * or a -errno.
  *
- * The question is open as long as no translation of 'iova' has come: a front end
- * that gets a question twice may answer the second one when the guest has the
- * page back already, so it is asked again only if an answer came and is gone.
+ * The question is open as long as no translation of 'iova' has come: a front
+ * end that gets a question twice may answer the second one when the guest has
+ * the page back already, so it is asked again only if an answer came and is
+ * gone.
  */
 static int
 wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
@@ -461,7 +462,8 @@ vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 		miss.reason = item.reason;
 		break;
 	}
-	return vmmem_struct_give(&miss, sizeof(miss), VMMEM_IOMMU_MISS_SIZE_0_9, ret_miss);
+	return vmmem_struct_give(&miss, sizeof(miss), VMMEM_IOMMU_MISS_SIZE_0_9,
+				 ret_miss);
 }
 
 VMMEM_API int

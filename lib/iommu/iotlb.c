@@ -325,7 +325,8 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (ret_pieces == NULL && capacity != 0) || (access & ~VMMEM_READ_WRITE) != 0)
+	    (ret_pieces == NULL && capacity != 0) ||
+	    (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)

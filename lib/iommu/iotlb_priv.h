@@ -59,9 +59,9 @@ vmmem_iotlb_changes(const struct vmmem_iotlb *iotlb)
 
 /*
  * A question is noted in three steps.  vmmem_iotlb_before_asking() comes before
- * the miss handler is called, and takes no lock: a handler that puts nothing off
- * may run in a signal handler.  If the answer is to come later, a waiter is added
- * to the list, and removed again before its frame is gone.
+ * the miss handler is called, and takes no lock: a handler that puts nothing
+ * off may run in a signal handler.  If the answer is to come later, a waiter is
+ * added to the list, and removed again before its frame is gone.
  */
 static inline void
 vmmem_iotlb_before_asking(const struct vmmem_iotlb *iotlb,

@@ -122,7 +122,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL)) \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_##name##_u##bits(                 \
@@ -155,7 +155,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 					      VMMEM_ORDERS_ALL) ||      \
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD)) \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_compare_exchange_u##bits(         \

@@ -115,7 +115,8 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 	struct list list = { .iov = iov, .capacity = capacity };
 	size_t i;
 
-	if ((slices == NULL && count != 0) || (access & ~VMMEM_READ_WRITE) != 0 ||
+	if ((slices == NULL && count != 0) ||
+	    (access & ~VMMEM_READ_WRITE) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {

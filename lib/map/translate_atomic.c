@@ -100,7 +100,8 @@ host_of(const struct vmmem_seen *seen)
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_##name##_u##bits(                        \
@@ -123,7 +124,8 @@ host_of(const struct vmmem_seen *seen)
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \

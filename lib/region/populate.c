@@ -21,12 +21,11 @@
 int
 vmmem_populate_check(const struct vmmem_region *region)
 {
-	const uint32_t touching = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
-
 	if (region->host == NULL)
 		return VMMEM_ENOHOST;
-	return (vmmem_region_owner(region)->protection & touching) == 0 ? VMMEM_EDENIED :
-								 0;
+	if ((vmmem_region_owner(region)->protection & VMMEM_READ_WRITE) == 0)
+		return VMMEM_EDENIED;
+	return 0;
 }
 
 int

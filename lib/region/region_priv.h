@@ -127,7 +127,9 @@ struct vmmem_region {
 	struct vmmem_cookie cookies[];
 };
 
-/* vmmem_region_owner() is the region that has the bytes which 'region' shows. */
+/*
+ * vmmem_region_owner() is the region that has the bytes which 'region' shows.
+ */
 static inline struct vmmem_region *
 vmmem_region_owner(const struct vmmem_region *region)
 {

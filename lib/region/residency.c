@@ -319,7 +319,8 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 	size_t i;
 	int rc;
 
-	if (region == NULL || ret_rest == NULL || count > VMMEM_NUMA_NODES_MAX ||
+	if (region == NULL || ret_rest == NULL ||
+	    count > VMMEM_NUMA_NODES_MAX ||
 	    (ret_bytes == NULL && count != 0))
 		return VMMEM_EARGUMENT;
 	if (len != 0) {

@@ -92,7 +92,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		if (!vmmem_order_is_in(success, VMMEM_ORDERS_ALL) ||       \
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
 			return VMMEM_EORDER;                               \
-		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);         \
+		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);   \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
@@ -121,7 +121,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 			return VMMEM_EARGUMENT;                            \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
 			return VMMEM_EORDER;                               \
-		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);         \
+		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);   \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_##name##_u##bits(                        \

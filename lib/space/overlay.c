@@ -60,7 +60,8 @@ vmmem_update_replace_region(struct vmmem_update *update,
 {
 	int rc, cancel;
 
-	if (!vmmem_update_is_open(update) || old_region == NULL || new_region == NULL)
+	if (!vmmem_update_is_open(update) || old_region == NULL ||
+	    new_region == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	/* The update may have had the last reference. */

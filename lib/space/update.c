@@ -100,7 +100,8 @@ vmmem_update_space(const struct vmmem_update *update)
 VMMEM_API struct vmmem_collection *
 vmmem_update_collection(struct vmmem_update *update)
 {
-	if (!vmmem_update_is_open(update) || vmmem_steps_settle(&update->space->steps) != 0)
+	if (!vmmem_update_is_open(update) ||
+	    vmmem_steps_settle(&update->space->steps) != 0)
 		return NULL;
 	return update->space->steps.map;
 }
