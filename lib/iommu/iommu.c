@@ -313,11 +313,8 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 		if (retries !=
 		    __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE))
 			break;
-		/*
-		 * A translation that still denies the access is an answer, too.
-		 */
-		if (reason == VMMEM_IOTLB_MISS &&
-		    vmmem_iotlb_was_answered(iotlb, waiter))
+		/* An answer came, and was taken back. */
+		if (vmmem_iotlb_was_answered(iotlb, waiter))
 			break;
 		/* After 'changes' was read: what ends it wakes after that. */
 		if (iommu->queue != NULL &&
@@ -364,9 +361,12 @@ static int
 ask(struct vmmem_iommu *iommu, const struct vmmem_iommu_item *item,
     struct vmmem_iommu_wait *wait)
 {
-	struct vmmem_iotlb_waiter waiter = { .iova = item->iova };
 	struct vmmem_iommu_question question = { .item = *item };
 	const uint32_t reason = item->reason;
+	struct vmmem_iotlb_waiter waiter = {
+		.iova = item->iova,
+		.denied = reason == VMMEM_IOTLB_DENIED ? item->access : 0,
+	};
 	uint32_t retries;
 	int rc;
 

@@ -137,14 +137,44 @@ forget_others(struct vmmem_iotlb *iotlb)
 		LIST_INIT(&iotlb->waiters);
 }
 
+/* is_answer() tells whether 'flags' of a translation answer a waiter. */
+static bool
+is_answer(const struct vmmem_iotlb_waiter *waiter, uint64_t flags)
+{
+	if (waiter->denied == 0)
+		return flags != 0;
+	/* Where there is no translation any more, another question is due. */
+	return flags == 0 || (waiter->denied & ~flags) == 0;
+}
+
+/*
+ * may_be_taken_back() tells whether an answer may have come and gone while the
+ * question was asked: a translation that denied an access is replaced by two
+ * maps, and where there was none a map and a removal are needed.
+ */
+static bool
+may_be_taken_back(const struct vmmem_iotlb *iotlb,
+		  const struct vmmem_iotlb_waiter *waiter)
+{
+	const uint32_t maps = iotlb->maps - waiter->maps;
+
+	if (maps == 0)
+		return false;
+	return waiter->removals != iotlb->removals ||
+	       (waiter->denied != 0 && maps > 1);
+}
+
 void
 vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
 		       struct vmmem_iotlb_waiter *waiter)
 {
+	struct vmmem_iotlb_entry entry;
+
 	pthread_mutex_lock(&iotlb->lock);
-	/* If it came while it was asked for, it may be gone as well. */
-	waiter->answered = waiter->maps != iotlb->maps &&
-			   waiter->removals != iotlb->removals;
+	/* What is there now may be gone before the waiter looks. */
+	vmmem_iotlb_find(&iotlb->table, waiter->iova, &entry);
+	waiter->answered = is_answer(waiter, entry.flags) ||
+			   may_be_taken_back(iotlb, waiter);
 	forget_others(iotlb);
 	iotlb->waiting_in = getpid();
 	LIST_INSERT_HEAD(&iotlb->waiters, waiter, link);
@@ -180,17 +210,34 @@ count(uint32_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-/* answer() tells waiters of a translation of [first, last], under the lock. */
-static void
-answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+/*
+ * answer() tells waiters that [first, last] has a translation with 'flags', or
+ * none if they are 0; and whether any of them is to look.  Under the lock.
+ */
+static bool
+answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last, uint64_t flags)
 {
 	struct vmmem_iotlb_waiter *waiter;
+	bool any = false;
 
-	count(&iotlb->maps);
 	forget_others(iotlb);
-	LIST_FOREACH(waiter, &iotlb->waiters, link)
-		if (first <= waiter->iova && waiter->iova <= last)
-			waiter->answered = true;
+	LIST_FOREACH(waiter, &iotlb->waiters, link) {
+		if (first > waiter->iova || waiter->iova > last ||
+		    !is_answer(waiter, flags))
+			continue;
+		waiter->answered = true;
+		any = true;
+	}
+	return any;
+}
+
+/* clear() removes all of [first, last], and returns as answer().  Ditto. */
+static bool
+clear(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+{
+	count(&iotlb->removals);
+	vmmem_iotlb_table_clear(&iotlb->table, first, last);
+	return answer(iotlb, first, last, 0);
 }
 
 /*
@@ -212,7 +259,8 @@ map(struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
 	const uint64_t evicted = iotlb->table.evicted;
 
 	vmmem_iotlb_table_set(&iotlb->table, entry);
-	answer(iotlb, entry->start, entry->last);
+	count(&iotlb->maps);
+	(void)answer(iotlb, entry->start, entry->last, entry->flags);
 	if (iotlb->table.evicted != evicted)
 		count(&iotlb->removals);
 }
@@ -259,7 +307,7 @@ VMMEM_API int
 vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 {
 	struct vmmem_iotlb_entry gone = { .start = iova };
-	bool fits;
+	bool fits, wake = false;
 	int rc;
 
 	if (iotlb == NULL)
@@ -271,23 +319,26 @@ vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 		gone.last = UINT64_MAX;
 	pthread_mutex_lock(&iotlb->lock);
 	fits = has_room(iotlb, &gone);
-	if (fits) {
-		count(&iotlb->removals);
-		vmmem_iotlb_table_clear(&iotlb->table, iova, gone.last);
-	}
+	if (fits)
+		wake = clear(iotlb, iova, gone.last);
 	pthread_mutex_unlock(&iotlb->lock);
+	if (wake)
+		vmmem_iotlb_wake(iotlb);
 	return fits ? rc : VMMEM_ENOROOM;
 }
 
 VMMEM_API void
 vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb)
 {
+	bool wake;
+
 	if (iotlb == NULL)
 		return;
 	pthread_mutex_lock(&iotlb->lock);
-	count(&iotlb->removals);
-	vmmem_iotlb_table_clear(&iotlb->table, 0, UINT64_MAX);
+	wake = clear(iotlb, 0, UINT64_MAX);
 	pthread_mutex_unlock(&iotlb->lock);
+	if (wake)
+		vmmem_iotlb_wake(iotlb);
 }
 
 /* make_piece() makes the piece of [iova, last] in an entry or a gap. */
