@@ -171,7 +171,7 @@ vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
 	struct vmmem_iotlb_entry entry;
 
 	pthread_mutex_lock(&iotlb->lock);
-	/* What is there now may be gone before the waiter looks. */
+	/* A translation of now may be gone before the waiter looks. */
 	vmmem_iotlb_find(&iotlb->table, waiter->iova, &entry);
 	waiter->answered = is_answer(waiter, entry.flags) ||
 			   may_be_taken_back(iotlb, waiter);
