@@ -231,7 +231,7 @@ void vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
  * components leave pointers with one region and none follows another's pointer.
  * The library follows neither pointer.  A key that is set again has the new
  * cookie; with a NULL 'cookie' it has none.  At most VMMEM_REGION_COOKIES_MAX
- * keys.
+ * keys: after one more, whose cookie is not kept, nothing is built any more.
  *
  * destroy(cookie), which may be NULL, is called once for each region built,
  * when nothing of the region is left, whatever its kind: after the memory is

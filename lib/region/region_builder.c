@@ -279,9 +279,11 @@ vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
 			(settings->cookie_count - i) * sizeof(*list));
 		return;
 	}
-	if (i > VMMEM_REGION_COOKIES_MAX)
-		i = VMMEM_REGION_COOKIES_MAX;
-	else if (i == settings->cookie_count)
+	if (i == VMMEM_REGION_COOKIES_MAX) {
+		settings->cookie_lost = true;
+		return;
+	}
+	if (i == settings->cookie_count)
 		settings->cookie_count++;
 	list[i] = (struct vmmem_cookie){ key, cookie, destroy };
 }
@@ -321,7 +323,7 @@ check(struct vmmem_region_settings *settings)
 
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if (settings->cookie_count > VMMEM_REGION_COOKIES_MAX)
+	if (settings->cookie_lost)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "There are too many cookies");
 	for (i = 0; i < settings->cookie_count; i++) {

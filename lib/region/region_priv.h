@@ -188,9 +188,9 @@ struct vmmem_region_settings {
 	uint64_t bitmap_offset;
 	bool logging; /* on from the start */
 
-	/* One more than there may be: if there are too many, build fails. */
-	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
+	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX];
 	size_t cookie_count;
+	bool cookie_lost; /* there was no room for one */
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
 	const char *why; /* the last making failed, or NULL: its code says so */
