@@ -282,10 +282,10 @@ VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
  * uses it for more than reading, calls vmmem_space_before_fork() and then
  * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
  * child vmmem_space_after_fork_child().  In between, other threads wait if they
- * change or drop a map, discard a part of a private file, or ask which parts of
- * one are populated; the calling thread must do none of this.  Readers do not
- * wait.  With several spaces each call is made for all of them, in the order in
- * which their updates are nested elsewhere, if they are.
+ * change or drop a map, describe the space, discard a part of a private file,
+ * or ask which parts of one are populated; the calling thread must do none of
+ * this.  Readers do not wait.  With several spaces each call is made for all of
+ * them, in the order in which their updates are nested elsewhere, if they are.
  *
  * The child's space is a copy of its own: the sections of all readers are over
  * in it, as the threads that were in them are not there, and its changes are
