@@ -55,6 +55,18 @@ map_of(struct vmmem_region **at)
 }
 
 static void
+expect_next(struct vmmem_diff *diff, uint32_t kind,
+	    struct vmmem_region **ret_region)
+{
+	uint32_t found = 99;
+
+	*ret_region = NO_REGION;
+	assert_ok(vmmem_diff_next(diff, ret_region, &found));
+	ck_assert_uint_eq(found, kind);
+	ck_assert(kind != VMMEM_DIFF_END || *ret_region == NULL);
+}
+
+static void
 expect_difference(struct vmmem_region **before, struct vmmem_region **after)
 {
 	struct vmmem_collection *old_map = map_of(before),
@@ -70,21 +82,17 @@ expect_difference(struct vmmem_region **before, struct vmmem_region **after)
 	for (i = PLACES; i-- > 0;) {
 		if (before[i] == NULL || before[i] == after[i])
 			continue;
-		ck_assert_int_eq(vmmem_diff_next(diff, &region),
-				 VMMEM_DIFF_REMOVED);
+		expect_next(diff, VMMEM_DIFF_REMOVED, &region);
 		ck_assert_ptr_eq(region, before[i]);
 	}
 	for (i = 0; i < PLACES; i++) {
 		if (after[i] == NULL || before[i] == after[i])
 			continue;
-		ck_assert_int_eq(vmmem_diff_next(diff, &region),
-				 VMMEM_DIFF_ADDED);
+		expect_next(diff, VMMEM_DIFF_ADDED, &region);
 		ck_assert_ptr_eq(region, after[i]);
 	}
-	region = NO_REGION;
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_END);
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_END);
-	ck_assert_ptr_eq(region, NO_REGION);
+	expect_next(diff, VMMEM_DIFF_END, &region);
+	expect_next(diff, VMMEM_DIFF_END, &region);
 	ck_assert_ptr_null(vmmem_diff_free(diff));
 }
 
@@ -124,14 +132,13 @@ START_TEST(of_other_sizes)
 	size_t i;
 
 	assert_ok(vmmem_diff_new(one, many, &diff));
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_REMOVED);
+	expect_next(diff, VMMEM_DIFF_REMOVED, &region);
 	ck_assert_ptr_eq(region, wide);
 	for (i = 0; i < PLACES; i++) {
-		ck_assert_int_eq(vmmem_diff_next(diff, &region),
-				 VMMEM_DIFF_ADDED);
+		expect_next(diff, VMMEM_DIFF_ADDED, &region);
 		ck_assert_ptr_eq(region, regions[0][i]);
 	}
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_END);
+	expect_next(diff, VMMEM_DIFF_END, &region);
 	vmmem_diff_free(diff);
 	vmmem_collection_unref(one);
 	vmmem_collection_unref(many);
@@ -144,16 +151,19 @@ START_TEST(arguments)
 	struct vmmem_collection *map = map_of(regions[0]);
 	struct vmmem_region *region = NO_REGION;
 	struct vmmem_diff *diff = NULL;
+	uint32_t kind = 0;
 
 	assert_code(vmmem_diff_new(map, map, NULL), VMMEM_EARGUMENT);
 	assert_ok(vmmem_diff_new(NULL, map, &diff));
-	assert_code(vmmem_diff_next(diff, NULL), VMMEM_EARGUMENT);
-	assert_code(vmmem_diff_next(NULL, &region), VMMEM_EARGUMENT);
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_ADDED);
+	assert_code(vmmem_diff_next(diff, NULL, &kind), VMMEM_EARGUMENT);
+	assert_code(vmmem_diff_next(diff, &region, NULL), VMMEM_EARGUMENT);
+	assert_code(vmmem_diff_next(NULL, &region, &kind), VMMEM_EARGUMENT);
+	ck_assert_ptr_eq(region, NO_REGION);
+	expect_next(diff, VMMEM_DIFF_ADDED, &region);
 	ck_assert_ptr_eq(region, regions[0][0]);
 	vmmem_diff_free(diff);
 	assert_ok(vmmem_diff_new(NULL, NULL, &diff));
-	ck_assert_int_eq(vmmem_diff_next(diff, &region), VMMEM_DIFF_END);
+	expect_next(diff, VMMEM_DIFF_END, &region);
 	vmmem_diff_free(diff);
 	ck_assert_ptr_null(vmmem_diff_free(NULL));
 	vmmem_collection_unref(map);

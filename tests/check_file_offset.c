@@ -18,11 +18,15 @@ static struct vmmem_region_builder *builder;
 static uint8_t *content; /* what the file holds, as it should be */
 static int file;
 
+/* VMMEM_FILE_... of the regions that are built. */
+static uint32_t how;
+
 static void
 setup(void)
 {
 	uint64_t at;
 
+	how = 0;
 	builder = vmmem_region_builder_new();
 	content = malloc(PAGES * PAGE);
 	for (at = 0; at < PAGES * PAGE; at++)
@@ -54,9 +58,6 @@ expect_file(void)
 	ck_assert(memcmp(found, content, PAGES * PAGE) == 0);
 	free(found);
 }
-
-/* VMMEM_FILE_... of the regions that are built. */
-static uint32_t how;
 
 static struct vmmem_region *
 build(uint64_t gpa, uint64_t offset, uint64_t len, bool untrusted)

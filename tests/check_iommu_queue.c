@@ -442,6 +442,76 @@ START_TEST(answers_that_go_at_once)
 }
 END_TEST
 
+static void *
+write_one(void *opaque)
+{
+	int *outcome = opaque;
+
+	*outcome = vmmem_collection_write_u64(see.map, IOVA, 1);
+	return NULL;
+}
+
+/* A right that is given and taken back at once: the writer asks again. */
+START_TEST(right_that_goes_at_once)
+{
+	struct vmmem_iommu_miss miss = { .size = sizeof(miss) };
+	pthread_t thread;
+	int round;
+
+	open_with(0, VMMEM_FOREVER);
+	for (round = 0; round < 1000; round++) {
+		see_map(IOVA, 0, PAGE, R);
+		ck_assert_int_eq(pthread_create(&thread, NULL, write_one,
+						&outcomes[0]),
+				 0);
+		ck_assert_uint_eq(next().reason, VMMEM_IOTLB_DENIED);
+		see_map(IOVA, 0, PAGE, RW);
+		see_map(IOVA, 0, PAGE, R);
+		/* Either it was quick enough, or there is a question again. */
+		do {
+			if (pthread_tryjoin_np(thread, NULL) == 0)
+				break;
+			assert_ok(vmmem_iommu_next_miss(see.iommu, &miss));
+			sched_yield();
+		} while (miss.len == 0);
+		if (miss.len != 0) {
+			see_map(IOVA, 0, PAGE, RW);
+			pthread_join(thread, NULL);
+			miss.len = 0;
+		}
+		assert_ok(outcomes[0]);
+	}
+	see_close();
+}
+END_TEST
+
+/* A translation that denies the access goes: that is another question. */
+START_TEST(denied_then_gone)
+{
+	pthread_t thread;
+	int all;
+
+	for (all = 0; all < 2; all++) {
+		open_with(0, VMMEM_FOREVER);
+		see_map(IOVA, 0, PAGE, R);
+		ck_assert_int_eq(pthread_create(&thread, NULL, write_one,
+						&outcomes[0]),
+				 0);
+		ck_assert_uint_eq(next().reason, VMMEM_IOTLB_DENIED);
+		if (all)
+			vmmem_iotlb_unmap_all(see.iotlb);
+		else
+			assert_ok(vmmem_iotlb_unmap(see.iotlb, IOVA, PAGE));
+		ck_assert_uint_eq(next().reason, VMMEM_IOTLB_MISS);
+		see_map(IOVA, 0, PAGE, RW);
+		pthread_join(thread, NULL);
+		assert_ok(outcomes[0]);
+		expect_none();
+		see_close();
+	}
+}
+END_TEST
+
 Suite *
 make_suite(void)
 {
@@ -461,6 +531,8 @@ make_suite(void)
 	tcase_add_test(tcase, the_one_behind);
 	tcase_add_test(tcase, off_and_retry);
 	tcase_add_test(tcase, answers_that_go_at_once);
+	tcase_add_test(tcase, right_that_goes_at_once);
+	tcase_add_test(tcase, denied_then_gone);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -416,8 +416,8 @@ END_TEST
 START_TEST(odd_regions_are_left_to_exits)
 {
 	struct vmmem_kvm_options options = { .size = sizeof(options),
-					     .flags = VMMEM_KVM_FLAG_LEAVE_ODD |
-						      VMMEM_KVM_FLAG_NO_JOIN };
+					     .flags = VMMEM_KVM_FLAG_SKIP_UNALIGNED |
+						      VMMEM_KVM_FLAG_NO_MERGE };
 
 	assert_ok(vmmem_kvm_new(space, vm.fd, &options, &kvm));
 	insert(region_of(0, LEN));

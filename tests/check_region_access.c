@@ -207,6 +207,17 @@ START_TEST(failing_callbacks)
 }
 END_TEST
 
+/* The bytes of the low 'size' bytes of a value, as the host stores them. */
+static const uint8_t *
+low_bytes(const uint64_t *value, uint32_t size)
+{
+	const uint16_t one = 1;
+	const uint8_t *first = (const uint8_t *)value;
+
+	return *(const uint8_t *)&one == 1 ? first :
+					     first + sizeof(*value) - size;
+}
+
 /* One value, in the host's order; of a device one call of that width. */
 START_TEST(values)
 {
@@ -224,7 +235,8 @@ START_TEST(values)
 		at = 16 * size - GPA % size;
 		assert_ok(vmmem_region_store(region, at, size,
 					     VMMEM_ORDER_SEQ_CST, value));
-		ck_assert_mem_eq(expect_host(region) + at, &value, size);
+		ck_assert_mem_eq(expect_host(region) + at,
+				 low_bytes(&value, size), size);
 		ck_assert_uint_eq(expect_host(region)[at + size], 0);
 		assert_ok(vmmem_region_load(region, at, size,
 					    VMMEM_ORDER_ACQUIRE, &got));
@@ -234,7 +246,8 @@ START_TEST(values)
 		ck_assert_uint_eq(device.writes, i + 1);
 		ck_assert_uint_eq(device.last_offset, at);
 		ck_assert_uint_eq(device.last_len, size);
-		ck_assert_mem_eq(device.bytes + at, &value, size);
+		ck_assert_mem_eq(device.bytes + at, low_bytes(&value, size),
+				 size);
 		assert_ok(vmmem_region_load(custom, at, size,
 					    VMMEM_ORDER_SEQ_CST, &got));
 		ck_assert_uint_eq(device.reads, i + 1);
@@ -245,7 +258,9 @@ START_TEST(values)
 	assert_ok(vmmem_region_store(alias, 4, 4, VMMEM_ORDER_RELAXED, 1));
 	ck_assert_uint_eq(device.last_offset, 0x104);
 	assert_ok(vmmem_region_load(alias, 0, 8, VMMEM_ORDER_RELAXED, &got));
-	ck_assert_uint_eq(got, UINT64_C(1) << 32);
+	/* Half of it was written, the upper one on a little-endian host. */
+	ck_assert(got == UINT64_C(1) << 32 || got == 1);
+	ck_assert_int_eq(got == 1, low_bytes(&value, 1) != (const void *)&value);
 	vmmem_region_unref(alias);
 }
 END_TEST

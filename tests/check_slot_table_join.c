@@ -35,6 +35,8 @@ teardown_ram(void)
 static void
 make_with(const struct vmmem_slot_table_options *options)
 {
+	/* A plan is of the table that it was made for. */
+	plan = vmmem_slot_plan_free(plan);
 	vmmem_slot_table_free(slots);
 	make(options);
 }
@@ -179,7 +181,7 @@ END_TEST
 START_TEST(what_is_not_one_piece)
 {
 	struct vmmem_slot_table_options options = {
-		.size = sizeof(options), .flags = VMMEM_SLOT_TABLE_NO_JOIN
+		.size = sizeof(options), .flags = VMMEM_SLOT_TABLE_NO_MERGE
 	};
 
 	/* A gap in the guest; the wrong order; something between. */
@@ -227,7 +229,7 @@ END_TEST
 START_TEST(odd_regions_are_left_to_exits)
 {
 	struct vmmem_slot_table_options options = {
-		.size = sizeof(options), .flags = VMMEM_SLOT_TABLE_LEAVE_ODD
+		.size = sizeof(options), .flags = VMMEM_SLOT_TABLE_SKIP_UNALIGNED
 	};
 
 	make_with(&options);

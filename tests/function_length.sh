@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0
 # function_length.sh [TREE] - no function of the library and its examples is too
 # long to be seen at once: 60 lines between its braces.  A file may be as long as
-# its object is.
+# its object is.  And no line of the library and its headers has more than 80
+# columns.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -35,7 +36,32 @@ measure() {
 	}' "$@"
 }
 
+# A tab leads to the next multiple of 8.
+columns() {
+	awk '
+	{
+		width = 0
+		n = length($0)
+		for (i = 1; i <= n; i++)
+			if (substr($0, i, 1) == "\t")
+				width += 8 - width % 8
+			else
+				width++
+		if (width > 80) {
+			printf "FAIL: %s:%d: %d columns\n", FILENAME, FNR, width
+			wide++
+		}
+	}
+	END { exit wide != 0 }' "$@"
+}
+
 # A gate that cannot fail is none.
+printf '\t%073d\n' 0 >"$tmp/wide.c"
+printf '\t%072d\n' 0 >"$tmp/narrow.c"
+if columns "$tmp/wide.c" >/dev/null || ! columns "$tmp/narrow.c" >/dev/null; then
+	echo "FAIL: a line of 81 columns is not noticed"
+	exit 1
+fi
 {
 	printf 'int\nlong_one(void)\n{\n'
 	yes ';' | head -n $((limit + 1))
@@ -56,3 +82,5 @@ find lib include examples fuzz -name '*.[ch]' | sort >"$tmp/files"
 # No name in the tree has a space.
 # shellcheck disable=SC2046
 measure $(cat "$tmp/files")
+# shellcheck disable=SC2046
+columns $(grep -e '^lib/' -e '^include/' "$tmp/files")

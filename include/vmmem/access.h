@@ -101,8 +101,8 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
  * it must be there, and is asked for like that of an access that needs no
  * permission.
  *
- * VMMEM_ACCESS_RAM_ONLY: no callback of a region is called, so that a search or a
- * dump changes no device.  A translated collection's miss handler is asked.
+ * VMMEM_ACCESS_RAM_ONLY: no callback of a region is called, so that a search or
+ * a dump changes no device.  A translated collection's miss handler is asked.
  *
  * Returns what these two functions return, and
  *   VMMEM_ENOHOST    VMMEM_ACCESS_RAM_ONLY, and a byte has no host address;

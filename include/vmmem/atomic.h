@@ -24,8 +24,8 @@
  *   VMMEM_EWRAPS       the value would pass 2^64
  *   VMMEM_EARGUMENT    a pointer is NULL
  * Where several apply, the first of EARGUMENT, EORDER, EBADADDR, EWRAPS,
- * ECROSS, EMISALIGNED, EDENIED, ENOHOST, EPRIVATE, EGONE is returned.  On failure
- * memory and outputs are untouched.
+ * ECROSS, EMISALIGNED, EDENIED, ENOHOST, EPRIVATE, EGONE is returned.  On
+ * failure memory and outputs are untouched.
  *
  * Any thread that holds a reference to the collection, also in a signal
  * handler: no lock is taken and nothing is allocated.

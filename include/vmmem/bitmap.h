@@ -234,8 +234,9 @@ VMMEM_NODISCARD int vmmem_bitmap_grow(struct vmmem_bitmap *bitmap,
 /*
  * vmmem_bitmap_start_logging() switches logging on: from its return, whatever
  * the library writes to a region with this bitmap is marked; and whatever it
- * wrote before without a mark is in memory for all to see.  So a copy of all memory
- * made after this, and the marks since, miss nothing.  Devices keep running.
+ * wrote before without a mark is in memory for all to see.  So a copy of all
+ * memory made after this, and the marks since, miss nothing.  Devices keep
+ * running.
  *
  * Starts are counted; a harvester has one of its own.  While nobody has
  * started, a write costs what it costs on a region without a bitmap; marks made

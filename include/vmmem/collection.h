@@ -98,9 +98,9 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection);
  * 'like' is a builder whose settings each region gets, except the range: name,
  * protection, tracking, policy, huge pages, cookies, and a memfd of its own if
  * that is the backing.  With a bitmap each region begins in it at the builder's
- * offset plus its distance from the first range, so that one log covers all; and
- * so it does in a guest_memfd, so that one file has all private bytes.
- * The builder stays the caller's, and vmmem_region_builder_why() tells what was
+ * offset plus its distance from the first range, so that one log covers all;
+ * and so it does in a guest_memfd, so that one file has all private bytes.  The
+ * builder stays the caller's, and vmmem_region_builder_why() tells what was
  * wrong with a setting.  NULL for the defaults.
  *
  * Returns 0, or what vmmem_region_builder_build() and vmmem_collection_new()
@@ -152,15 +152,16 @@ vmmem_collection_unref(struct vmmem_collection *collection);
  * succeeds, and the others use its cookie.  A collection made of this one by
  * inserting or removing has none of its cookies; a translated one has its own.
  *
- * destroy(cookie), which may be NULL, is called once, when the last reference to
- * the collection is dropped, on that thread, and after the collection's
+ * destroy(cookie), which may be NULL, is called once, when the last reference
+ * to the collection is dropped, on that thread, and after the collection's
  * references to its regions are; several in the order in which they were set.
  * While a space has the map, that is a writer, or a thread in
  * vmmem_space_synchronize() or vmmem_space_unref(), and never a reader.  It may
- * be in the middle of an update, so 'destroy' must not change that space's map.
- * On failure the caller still owns the cookie.
+ * be in the middle of an update, so 'destroy' must not change that space's
+ * map.  On failure the caller still owns the cookie.
  *
- * Any thread that holds a reference or is in a section; not in a signal handler.
+ * Any thread that holds a reference or is in a section; not in a signal
+ * handler.
  *
  * Returns 0, or
  *   VMMEM_EEXISTS    there is a cookie of this key, and it stays
@@ -176,8 +177,8 @@ vmmem_collection_set_cookie(struct vmmem_collection *collection,
 
 /*
  * vmmem_collection_cookie() returns the cookie of 'key'; NULL if there is none,
- * and for NULL.  Any thread that holds a reference or is in a section, also in a
- * signal handler.  Since: 0.9.
+ * and for NULL.  Any thread that holds a reference or is in a section, also in
+ * a signal handler.  Since: 0.9.
  */
 void *vmmem_collection_cookie(const struct vmmem_collection *collection,
 			      const void *key);
@@ -223,9 +224,9 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 size_t vmmem_collection_count(const struct vmmem_collection *collection);
 
 /*
- * vmmem_collection_region() returns the region at 'index', in ascending order of
- * address from 0 on; NULL if 'index' is not below the count, or 'collection' is
- * NULL.
+ * vmmem_collection_region() returns the region at 'index', in ascending order
+ * of address from 0 on; NULL if 'index' is not below the count, or 'collection'
+ * is NULL.
  */
 struct vmmem_region *
 vmmem_collection_region(const struct vmmem_collection *collection,
@@ -322,9 +323,10 @@ int vmmem_collection_contains(const struct vmmem_collection *collection,
  * in one region or in several that touch, and permits 'access': a set of
  * VMMEM_PROT_READ and VMMEM_PROT_WRITE, or 0 to check only the mapping.
  *
- * With VMMEM_EBADADDR, VMMEM_EDENIED and VMMEM_EPRIVATE it stores the address of
- * the first byte that fails.  So after any access function returned one of them,
- * a check of the same range and access tells where.  'ret_bad' may be NULL.
+ * With VMMEM_EBADADDR, VMMEM_EDENIED and VMMEM_EPRIVATE it stores the address
+ * of the first byte that fails.  So after any access function returned one of
+ * them, a check of the same range and access tells where.  'ret_bad' may be
+ * NULL.
  *
  * Returns 0, or
  *   VMMEM_EBADADDR   a byte lies in no region
@@ -390,8 +392,9 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
  * Returns 0, or
  *   VMMEM_EBADADDR    'gpa' lies in no region
  *   VMMEM_EDENIED     the region does not permit 'access'
- *   VMMEM_EPRIVATE    the first byte is private to the guest, and 'access' is not
- *                     0; with 0, 'ret_host' gets NULL if a byte of the piece is
+ *   VMMEM_EPRIVATE    the first byte is private to the guest, and 'access' is
+ *                     not 0; with 0, 'ret_host' gets NULL if a byte of the
+ *                     piece is
  *   VMMEM_EWRAPS      the piece ends at 2^64 - 1, and the range is longer
  *   VMMEM_EZEROLEN    'len' is 0
  *   VMMEM_EIOMMUMISS, and what the miss handler returned
@@ -449,11 +452,11 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 			     uint64_t *ret_len);
 
 /*
- * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the bitmap of
- * each region that has one, all at once: one membarrier(2) for all of them, as
- * for one.  A bitmap that several regions have is started for each.  Harvesters
- * that are made afterwards need no barrier of their own.  The call takes the
- * bitmaps' locks, one by one: not in a signal handler.
+ * vmmem_collection_start_logging() is vmmem_bitmap_start_logging() for the
+ * bitmap of each region that has one, all at once: one membarrier(2) for all of
+ * them, as for one.  A bitmap that several regions have is started for each.
+ * Harvesters that are made afterwards need no barrier of their own.  The call
+ * takes the bitmaps' locks, one by one: not in a signal handler.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'collection' is NULL

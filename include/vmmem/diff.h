@@ -2,14 +2,18 @@
 /*
  * vmmem/diff.h - which regions two maps do not have in common, one at a time.
  *
- * A listener (vmmem/listener.h) is told what changes by callbacks.  A program in
- * a language without callbacks for C, or one that looks only now and then, keeps
- * a reference to the map that it saw last, and compares:
+ * A listener (vmmem/listener.h) is told what changes by callbacks.  A program
+ * in a language without callbacks for C, or one that looks only now and then,
+ * keeps a reference to the map that it saw last, and compares:
  *
  *     new_map = vmmem_space_get(space);
  *     rc = vmmem_diff_new(old_map, new_map, &diff);
- *     while (rc == 0 && (kind = vmmem_diff_next(diff, &region)) > 0)
+ *     while (rc == 0) {
+ *             rc = vmmem_diff_next(diff, &region, &kind);
+ *             if (rc != 0 || kind == VMMEM_DIFF_END)
+ *                     break;
  *             ...
+ *     }
  *     vmmem_diff_free(diff);
  *     vmmem_collection_unref(old_map);
  *     old_map = new_map;
@@ -59,14 +63,16 @@ struct vmmem_diff *vmmem_diff_free(struct vmmem_diff *diff);
  * told.  The region is valid until the diff is freed; take a reference to keep
  * it.  A region is in both maps if it is the same object.
  *
- * Returns
- *   VMMEM_DIFF_REMOVED  the region is only in the old map
- *   VMMEM_DIFF_ADDED    the region is only in the new map
- *   VMMEM_DIFF_END      there is no further region; nothing is stored
- *   VMMEM_EARGUMENT     'diff' or 'ret_region' is NULL
+ * 'ret_kind' gets VMMEM_DIFF_REMOVED if the region is only in the old map,
+ * VMMEM_DIFF_ADDED if it is only in the new map, and VMMEM_DIFF_END if there is
+ * no further region; then 'ret_region' gets NULL.
+ *
+ * Returns 0, or
+ *   VMMEM_EARGUMENT  a pointer is NULL
  */
 VMMEM_NODISCARD int vmmem_diff_next(struct vmmem_diff *diff,
-				    struct vmmem_region **ret_region);
+				    struct vmmem_region **ret_region,
+				    uint32_t *ret_kind);
 
 VMMEM_END_DECLS
 

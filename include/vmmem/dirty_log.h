@@ -67,9 +67,9 @@ struct vmmem_dirty_log_options {
 	/*
 	 * Called by each vmmem_dirty_log_collect(), before it takes the marks:
 	 * brings marks from elsewhere into the bitmaps of the regions, as
-	 * vmmem_kvm_log_collect_all() does.  Returns 0, or a negative code, which
-	 * becomes that of the collect.  On the thread of the collect, with no
-	 * lock held.
+	 * vmmem_kvm_log_collect_all() does.  Returns 0, or a negative code,
+	 * which becomes that of the collect.  On the thread of the collect,
+	 * with no lock held.
 	 */
 	int (*collect)(void *opaque);
 
@@ -120,9 +120,9 @@ vmmem_dirty_log_new(struct vmmem_space *space,
 
 /*
  * vmmem_dirty_log_free() frees a log, stops the logging that it started, and
- * returns NULL.  It cannot fail; NULL is a no-op.  It waits for the callbacks that
- * another thread is in.  In a callback of the space the log is freed when all
- * listeners were told; 'destroy' of the options is called then.
+ * returns NULL.  It cannot fail; NULL is a no-op.  It waits for the callbacks
+ * that another thread is in.  In a callback of the space the log is freed when
+ * all listeners were told; 'destroy' of the options is called then.
  */
 struct vmmem_dirty_log *vmmem_dirty_log_free(struct vmmem_dirty_log *log);
 

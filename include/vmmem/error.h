@@ -39,7 +39,9 @@ VMMEM_BEGIN_DECLS
 #define VMMEM_ENOHOST (-4105)
 /* The region does not permit this access. */
 #define VMMEM_EDENIED (-4106)
-/* The guest address is not a multiple of the size of an access, or of a page. */
+/*
+ * The guest address is not a multiple of the size of an access, or of a page.
+ */
 #define VMMEM_EMISALIGNED (-4107)
 /* An access that must be one piece crosses from one region into the next. */
 #define VMMEM_ECROSS (-4108)

@@ -47,27 +47,27 @@ VMMEM_BEGIN_DECLS
 
 /* Which signals are caught. */
 #define VMMEM_FAULT_SIGNAL_BUS 1U  /* SIGBUS: there is no memory */
-#define VMMEM_FAULT_SIGNAL_SEGV 2U /* SIGSEGV: unmapped, or the access is denied */
+#define VMMEM_FAULT_SIGNAL_SEGV 2U /* SIGSEGV: unmapped, or not permitted */
 
 /* The kind of a fault. */
 #define VMMEM_FAULT_KIND_NONE 0	   /* nothing yet */
-#define VMMEM_FAULT_KIND_BACKING 1	   /* nothing behind it: file, huge page */
-#define VMMEM_FAULT_KIND_POISON 2	   /* touched, and the hardware had lost it */
+#define VMMEM_FAULT_KIND_BACKING 1 /* nothing behind it: file, huge page */
+#define VMMEM_FAULT_KIND_POISON 2 /* touched, and the hardware had lost it */
 #define VMMEM_FAULT_KIND_POISON_AHEAD 3 /* lost, but not touched yet */
 #define VMMEM_FAULT_KIND_UNMAPPED 4	   /* not mapped in this process */
 #define VMMEM_FAULT_KIND_DENIED 5	   /* mapped without that access */
-#define VMMEM_FAULT_KIND_ON_DEMAND 6	   /* mapped on demand: not told apart */
+#define VMMEM_FAULT_KIND_ON_DEMAND 6 /* mapped on demand: not told apart */
 
 /*
  * vmmem_fault_enable() makes access functions survive faults that raise
- * 'signals', a set of VMMEM_FAULT_SIGNAL_BUS and VMMEM_FAULT_SIGNAL_SEGV.  It installs a
- * handler for each and keeps the one that was there: a signal that is not
- * about an access of the library's to guest memory reaches that one as if the
- * library were not there, with its flags and its mask, also where it is to
- * kill the process.
+ * 'signals', a set of VMMEM_FAULT_SIGNAL_BUS and VMMEM_FAULT_SIGNAL_SEGV.  It
+ * installs a handler for each and keeps the one that was there: a signal that
+ * is not about an access of the library's to guest memory reaches that one as
+ * if the library were not there, with its flags and its mask, also where it is
+ * to kill the process.
  *
- * Take VMMEM_FAULT_SIGNAL_SEGV only if no other handler is to resolve such faults,
- * as one that tracks writes with mprotect(2) would.
+ * Take VMMEM_FAULT_SIGNAL_SEGV only if no other handler is to resolve such
+ * faults, as one that tracks writes with mprotect(2) would.
  *
  * Calls are counted, per signal.  Each makes sure that the handler is in place
  * and puts it on top again if somebody has installed another since; so call it
@@ -116,15 +116,15 @@ int vmmem_fault_disable(uint32_t signals);
  */
 
 /*
- * vmmem_region_fault_count() returns how many faults there were; 0 for NULL.  An
- * access that failed has met at least one.
+ * vmmem_region_fault_count() returns how many faults there were; 0 for NULL.
+ * An access that failed has met at least one.
  */
 uint64_t vmmem_region_fault_count(const struct vmmem_region *region);
 
 /*
- * vmmem_region_fault_first() stores where in the region the first fault was, in bytes,
- * and its kind, one of VMMEM_FAULT_...: VMMEM_FAULT_KIND_NONE at 0 if there was
- * none.
+ * vmmem_region_fault_first() stores where in the region the first fault was, in
+ * bytes, and its kind, one of VMMEM_FAULT_...: VMMEM_FAULT_KIND_NONE at 0 if
+ * there was none.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'region', 'ret_offset' or 'ret_kind' is NULL

@@ -31,8 +31,8 @@ struct vmmem_region_builder;
  * stands for never grows.
  */
 #define VMMEM_FD_TYPE_MEMORY 1U	 /* a memfd, or a file of tmpfs */
-#define VMMEM_FD_TYPE_HUGETLB 2U	 /* the same, of huge pages of the pool */
-#define VMMEM_FD_TYPE_REGULAR 4U	 /* a regular file of another file system */
+#define VMMEM_FD_TYPE_HUGETLB 2U /* the same, of huge pages of the pool */
+#define VMMEM_FD_TYPE_REGULAR 4U /* a regular file of another file system */
 #define VMMEM_FD_TYPE_DEVICE 8U	 /* a character device */
 #define VMMEM_FD_TYPE_BLOCK 16U	 /* a block device */
 #define VMMEM_FD_TYPE_DIRECTORY 32U /* a directory */
@@ -45,8 +45,8 @@ struct vmmem_region_builder;
 #define VMMEM_FD_TYPE_OTHER 256U
 /*
  * A guest_memfd of KVM.  Nobody can make it shorter.  An access to a page of it
- * that is private to the guest raises SIGBUS, or is VMMEM_EGONE where faults are
- * survived (vmmem/fault.h).  It is for a caller that knows which pages are
+ * that is private to the guest raises SIGBUS, or is VMMEM_EGONE where faults
+ * are survived (vmmem/fault.h).  It is for a caller that knows which pages are
  * private.
  */
 #define VMMEM_FD_TYPE_GUEST_MEMFD 512U
@@ -178,10 +178,11 @@ vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
 VMMEM_NODISCARD int vmmem_fd_same_file(int fd, int other, int *ret_same);
 
 /*
- * vmmem_region_builder_set_untrusted_file() backs the region with the file 'fd' from
- * the byte 'offset' on, as vmmem_region_builder_set_file() does, under 'rules',
- * which are copied; NULL for the strictest.  vmmem_region_builder_build() then
- * also returns what vmmem_fd_check() does, except VMMEM_EFILEOFFSET.
+ * vmmem_region_builder_set_untrusted_file() backs the region with the file 'fd'
+ * from the byte 'offset' on, as vmmem_region_builder_set_file() does, under
+ * 'rules', which are copied; NULL for the strictest.
+ * vmmem_region_builder_build() then also returns what vmmem_fd_check() does,
+ * except VMMEM_EFILEOFFSET.
  *
  * Mapping a file shared makes none of its pages, also after
  * mlockall(MCL_FUTURE): pages are made, and then locked, when they are touched.

@@ -9,10 +9,10 @@
  * VMMEM_IO_POSITION, where the file or stream stands.  'flags' is 0 or a set of
  * VMMEM_IO_....
  *
- * Without VMMEM_IO_SOME a function moves all 'len' bytes.  It checks the guest's
- * range, and then that of the file, before the first byte is moved; then it
- * goes on after transfers that were short until all is moved, the descriptor
- * ends, or something fails.  A descriptor that blocks is waited for.
+ * Without VMMEM_IO_SOME a function moves all 'len' bytes.  It checks the
+ * guest's range, and then that of the file, before the first byte is moved;
+ * then it goes on after transfers that were short until all is moved, the
+ * descriptor ends, or something fails.  A descriptor that blocks is waited for.
  *
  * With VMMEM_IO_SOME it moves bytes up to the first that does not lie in the
  * guest's memory, the slice or the range of a file, and ends with the first
@@ -24,9 +24,9 @@
  *
  * In both cases it returns 0 only if all bytes were moved.  'ret_done', which
  * may be NULL, gets the number of bytes that were, with 0 and with any code
- * except VMMEM_EARGUMENT for one of its arguments.  So a transfer that has ended
- * can be resumed at the byte *ret_done: add it to the address, the offset or
- * 'skip', and to 'file_offset', and take it from 'len'.
+ * except VMMEM_EARGUMENT for one of its arguments.  So a transfer that has
+ * ended can be resumed at the byte *ret_done: add it to the address, the offset
+ * or 'skip', and to 'file_offset', and take it from 'len'.
  *
  * Codes that all of them return:
  *   VMMEM_EEOF        the end of the file or stream (when reading)

@@ -212,9 +212,10 @@ vmmem_collection_iommu(const struct vmmem_collection *collection);
  * they cost without an iommu and are marked in the regions' own logs.
  *
  * An access that begins after the return goes the new way.  Accesses that wait
- * for a translation go on without.  vmmem_iotlb_synchronize() waits for accesses
- * that began while it was on, not for those that began while it was off: stop a
- * device before its accesses begin to be translated.  Not in a signal handler.
+ * for a translation go on without.  vmmem_iotlb_synchronize() waits for
+ * accesses that began while it was on, not for those that began while it was
+ * off: stop a device before its accesses begin to be translated.  Not in a
+ * signal handler.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'iommu' is NULL
@@ -237,9 +238,9 @@ uint64_t vmmem_iommu_timeout(const struct vmmem_iommu *iommu);
 uint32_t vmmem_iommu_flags(const struct vmmem_iommu *iommu);
 
 /*
- * vmmem_iommu_log() returns the log by iova, borrowed, or NULL if there is none;
- * then 'ret_start', which may be NULL, is not written.  Else it gets the iova of
- * the log's first byte.  Since: 0.9.
+ * vmmem_iommu_log() returns the log by iova, borrowed, or NULL if there is
+ * none; then 'ret_start', which may be NULL, is not written.  Else it gets the
+ * iova of the log's first byte.  Since: 0.9.
  */
 struct vmmem_bitmap *vmmem_iommu_log(const struct vmmem_iommu *iommu,
 				     uint64_t *ret_start);
@@ -277,8 +278,8 @@ VMMEM_NODISCARD int vmmem_iommu_resolve(struct vmmem_iommu *iommu,
 
 /*
  * vmmem_iommu_retry() has each access that waits ask the miss handler again, if
- * the translation that it needs is still missing; so that the handler can refuse
- * a miss that it has put off.  NULL is a no-op.
+ * the translation that it needs is still missing; so that the handler can
+ * refuse a miss that it has put off.  NULL is a no-op.
  */
 void vmmem_iommu_retry(struct vmmem_iommu *iommu);
 
@@ -286,9 +287,9 @@ void vmmem_iommu_retry(struct vmmem_iommu *iommu);
  * An iommu with VMMEM_IOMMU_QUEUE_MISSES is for programs that cannot be called
  * by any thread: those in a language without callbacks, or with one event loop.
  * An access that misses puts that into the queue and waits for an answer, as
- * after VMMEM_IOMMU_LATER; with a timeout of 0 it fails at once, and the program
- * repeats it after it has answered.  Of misses that wait for the same bytes the
- * queue has one.  The answer to a miss is vmmem_iotlb_map(), or
+ * after VMMEM_IOMMU_LATER; with a timeout of 0 it fails at once, and the
+ * program repeats it after it has answered.  Of misses that wait for the same
+ * bytes the queue has one.  The answer to a miss is vmmem_iotlb_map(), or
  * vmmem_iommu_refuse().  Such an access must not be made in a signal handler.
  */
 
@@ -305,9 +306,9 @@ VMMEM_NODISCARD int vmmem_iommu_miss_fd(const struct vmmem_iommu *iommu,
 					int *ret_fd);
 
 /*
- * vmmem_iommu_next_miss() takes the oldest miss out of the queue, and leaves out
- * those that have got what they need meanwhile.  It never waits: if there is
- * none, the miss has 'len' 0.  Any thread; each miss is given to one.
+ * vmmem_iommu_next_miss() takes the oldest miss out of the queue, and leaves
+ * out those that have got what they need meanwhile.  It never waits: if there
+ * is none, the miss has 'len' 0.  Any thread; each miss is given to one.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    a pointer is NULL, or the iommu has no queue

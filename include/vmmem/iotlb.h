@@ -9,12 +9,12 @@
  * the target too, and permit the same, are one entry.
  *
  * It never has more entries than its capacity.  When a change needs more, the
- * entry that was used the longest ago is evicted.  Look-ups and mapping are use.
- * Between two calls of vmmem_iotlb_map() all uses are alike; of entries whose use
- * is alike the one with the lowest address is evicted.  An iotlb that is made
- * with VMMEM_IOTLB_NO_EVICT refuses the change instead: it is a table, for a
- * device model whose client says what to map and does not answer for misses
- * (VFIO_USER_DMA_MAP, the MAP request of virtio-iommu).
+ * entry that was used the longest ago is evicted.  Look-ups and mapping are
+ * use.  Between two calls of vmmem_iotlb_map() all uses are alike; of entries
+ * whose use is alike the one with the lowest address is evicted.  An iotlb that
+ * is made with VMMEM_IOTLB_NO_EVICT refuses the change instead: it is a table,
+ * for a device model whose client says what to map and does not answer for
+ * misses (VFIO_USER_DMA_MAP, the MAP request of virtio-iommu).
  *
  * Any thread may call any of these functions at any time.  Looking up takes no
  * lock, allocates nothing and waits for nobody; it is for signal handlers too.
@@ -27,8 +27,8 @@
  *     what was there before.
  *   - An access that began earlier may still use it.  When
  *     vmmem_iotlb_synchronize() has returned, each such access is over.
- * So a program that takes pages from a device unmaps them, synchronizes, and then
- * gives the pages to others.
+ * So a program that takes pages from a device unmaps them, synchronizes, and
+ * then gives the pages to others.
  *
  * In all functions a range of no bytes succeeds and does nothing, at any iova.
  *
@@ -53,8 +53,8 @@ struct vmmem_iotlb;
 
 /*
  * One piece of a range that was looked up.  The struct is final: the caller has
- * arrays of it.  What later versions have to say will be in 'reserved', which is
- * 0 until then.
+ * arrays of it.  What later versions have to say will be in 'reserved', which
+ * is 0 until then.
  */
 struct vmmem_iotlb_piece {
 	uint64_t iova;
@@ -73,8 +73,8 @@ struct vmmem_iotlb_piece {
 #define VMMEM_IOTLB_NO_EVICT 1U
 
 /*
- * struct vmmem_iotlb_options is what an iotlb is made with; zero is good for all
- * that is not needed.  Members are only ever added at the end.  Since: 0.9.
+ * struct vmmem_iotlb_options is what an iotlb is made with; zero is good for
+ * all that is not needed.  Members are only ever added at the end.  Since: 0.9.
  */
 struct vmmem_iotlb_options {
 	/* sizeof(struct vmmem_iotlb_options) */
@@ -214,10 +214,10 @@ void vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section);
 /*
  * vmmem_iotlb_synchronize() waits until each section and each access through
  * the iotlb that began before the call is over, for 'timeout_ns' nanoseconds at
- * most; VMMEM_FOREVER is without an end, and 0 only looks.  It sleeps meanwhile,
- * and holds no lock that an access or a change needs.  Sections and accesses
- * that begin later are not waited for.  An access that waits for a translation
- * is in no section.
+ * most; VMMEM_FOREVER is without an end, and 0 only looks.  It sleeps
+ * meanwhile, and holds no lock that an access or a change needs.  Sections and
+ * accesses that begin later are not waited for.  An access that waits for a
+ * translation is in no section.
  *
  * If the calling thread is itself in a section, the call returns
  * VMMEM_ESELFWAIT where the library can detect that.  It cannot on systems
@@ -247,9 +247,9 @@ size_t vmmem_iotlb_count(const struct vmmem_iotlb *iotlb);
 uint64_t vmmem_iotlb_evicted(const struct vmmem_iotlb *iotlb);
 
 /*
- * vmmem_iotlb_memory() returns the bytes that it has taken: at most 264 for each
- * entry of the capacity, and 32 KiB.  Most of it is touched when entries are
- * there for the first time.  0 for NULL.
+ * vmmem_iotlb_memory() returns the bytes that it has taken: at most 264 for
+ * each entry of the capacity, and 32 KiB.  Most of it is touched when entries
+ * are there for the first time.  0 for NULL.
  */
 size_t vmmem_iotlb_memory(const struct vmmem_iotlb *iotlb);
 

@@ -78,8 +78,8 @@ vmmem_collection_iovec(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * vmmem_collection_iovec_ranges() is vmmem_collection_iovec() for a chain of
- * 'count' ranges, one after the other.  VMMEM_EARGUMENT also if 'ranges' is NULL
- * and 'count' is not 0.
+ * 'count' ranges, one after the other.  VMMEM_EARGUMENT also if 'ranges' is
+ * NULL and 'count' is not 0.
  */
 VMMEM_NODISCARD int
 vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,

@@ -18,7 +18,7 @@
  * says.  A read-only region gets a read-only slot.  A region without a host
  * address, or one that does not permit reading, gets none: what the guest does
  * there is an exit.  A slot consists of whole pages.  An update with a region
- * that does not is refused, except with VMMEM_KVM_FLAG_LEAVE_ODD.
+ * that does not is refused, except with VMMEM_KVM_FLAG_SKIP_UNALIGNED.
  *
  * To see what vCPUs write, start logging, and collect before each harvest:
  *
@@ -67,8 +67,8 @@ struct vmmem_kvm;
 /* struct vmmem_kvm_options' flags. */
 #define VMMEM_KVM_FLAG_LOG_IS_ON 1U /* the caller has enabled 'log' already */
 #define VMMEM_KVM_FLAG_NO_MOVE 2U   /* delete and make slots, move none */
-#define VMMEM_KVM_FLAG_NO_JOIN 4U   /* no slot shows several regions */
-#define VMMEM_KVM_FLAG_LEAVE_ODD 8U /* exits, where it is not whole pages */
+#define VMMEM_KVM_FLAG_NO_MERGE 4U   /* no slot shows several regions */
+#define VMMEM_KVM_FLAG_SKIP_UNALIGNED 8U /* no slot for what is no whole page */
 
 /*
  * struct vmmem_kvm_options is how to keep slots.  'size' is

@@ -24,12 +24,12 @@
  *
  * begin, removed, added and commit return 0, or refuse with a negative code,
  * which becomes the code of the update.  Then the writer tells each listener
- * that was told begin the reverse of what this listener accepted, the last event
- * first: 'added' for a region that was removed, 'removed' for a region that was
- * added, and 'abort' in the end.  A listener that refuses an event has done
- * nothing for that event, and is not told its reverse.  The writer ignores what
- * a callback returns while it tells the reverse: undoing should not fail, and a
- * listener whose undoing can fail must do the rest at a later event.
+ * that was told begin the reverse of what this listener accepted, the last
+ * event first: 'added' for a region that was removed, 'removed' for a region
+ * that was added, and 'abort' in the end.  A listener that refuses an event has
+ * done nothing for that event, and is not told its reverse.  The writer ignores
+ * what a callback returns while it tells the reverse: undoing should not fail,
+ * and a listener whose undoing can fail must do the rest at a later event.
  *
  * Beside changes of the map, a listener is told what vmmem_space_discard()
  * gives back to the system, so that a listener whose device has pinned those
@@ -41,16 +41,16 @@
  * lowest priority to the highest.  If the result is not 0, a part of the range
  * may have been discarded.
  *
- * Of vmmem_space_convert() (vmmem/private.h) a listener is told in the same way:
- * 'converting' for each region's part of the range, from the highest priority to
- * the lowest, which agrees with 0, or refuses with a negative code, and then
- * nothing is converted.  The listener does now what can fail.  Of bytes that
- * become private the region says already that they are; of bytes that become
- * shared it says so when all listeners have agreed.  Each listener whose
- * 'converting' returned 0 then gets 'converted' with the result, from the lowest
- * priority to the highest.  If the result is not 0, the state of each page is as
- * it was, and the listener takes back what it did.  With 0, the side that was
- * left was given back: no 'discarding' is told of it.
+ * Of vmmem_space_convert() (vmmem/private.h) a listener is told in the same
+ * way: 'converting' for each region's part of the range, from the highest
+ * priority to the lowest, which agrees with 0, or refuses with a negative code,
+ * and then nothing is converted.  The listener does now what can fail.  Of
+ * bytes that become private the region says already that they are; of bytes
+ * that become shared it says so when all listeners have agreed.  Each listener
+ * whose 'converting' returned 0 then gets 'converted' with the result, from the
+ * lowest priority to the highest.  If the result is not 0, the state of each
+ * page is as it was, and the listener takes back what it did.  With 0, the side
+ * that was left was given back: no 'discarding' is told of it.
  *
  * Callbacks run on the thread of the writer, one at a time for each space.  A
  * callback may read, take references, make and free readers, call
@@ -127,9 +127,9 @@ struct vmmem_listener_options {
 /*
  * vmmem_listener_new() makes a listener of 'space'.  The listener is told the
  * current map first, as a change from an empty map, and from then on what
- * changes.  'ops' is copied; 'opaque' is passed to each callback.  'options' may
- * be NULL: no name, priority 0.  The caller frees the listener, which holds a
- * reference to the space.
+ * changes.  'ops' is copied; 'opaque' is passed to each callback.  'options'
+ * may be NULL: no name, priority 0.  The caller frees the listener, which holds
+ * a reference to the space.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'space', 'ops' or 'ret_listener' is NULL, or a flag is

@@ -172,9 +172,9 @@ void vmmem_policy_set_progress(struct vmmem_policy *policy,
 			       void *opaque);
 
 /*
- * struct vmmem_policy_report is what a region really has.  The caller sets 'size' to
- * sizeof(struct vmmem_policy_report).  Members are only ever added at the end; those
- * that the library does not know become 0.
+ * struct vmmem_policy_report is what a region really has.  The caller sets
+ * 'size' to sizeof(struct vmmem_policy_report).  Members are only ever added at
+ * the end; those that the library does not know become 0.
  */
 struct vmmem_policy_report {
 	size_t size;
@@ -194,11 +194,12 @@ struct vmmem_policy_report {
 };
 
 /*
- * vmmem_region_policy_report() stores what 'region' was given.  An alias answers for
- * its target, except for the alignment.  Of external memory and custom regions
- * only 'page_size', 'alignment', 'nodes' and 'numa' are known.  Without a host
- * address 'alignment' is 0; where guest and host address agree in all 64 bits
- * it is 2^63.  On a system without NUMA 'numa' is VMMEM_NUMA_DEFAULT.
+ * vmmem_region_policy_report() stores what 'region' was given.  An alias
+ * answers for its target, except for the alignment.  Of external memory and
+ * custom regions only 'page_size', 'alignment', 'nodes' and 'numa' are known.
+ * Without a host address 'alignment' is 0; where guest and host address agree
+ * in all 64 bits it is 2^63.  On a system without NUMA 'numa' is
+ * VMMEM_NUMA_DEFAULT.
  *
  * Any thread that holds a reference.  Makes system calls.
  *

@@ -4,8 +4,8 @@
  *
  * A region of a confidential guest has two sides: bytes that the guest shares
  * are in the region's ordinary backing, private ones are in a guest_memfd
- * (vmmem_region_builder_set_guest_memfd()).  The region knows of each page which
- * side counts.  An alias sees the state of its target.
+ * (vmmem_region_builder_set_guest_memfd()).  The region knows of each page
+ * which side counts.  An alias sees the state of its target.
  *
  * Every function that reads, writes, slices or discards refuses private bytes
  * with VMMEM_EPRIVATE, and touches nothing: all or nothing, and the functions
@@ -31,10 +31,10 @@ VMMEM_BEGIN_DECLS
 struct vmmem_space;
 
 /*
- * vmmem_region_guest_memfd() stores the guest_memfd of a region, and where in it
- * the region's first byte is.  The descriptor is the library's, and open as long
- * as the region.  An alias answers for its target.  Any thread that holds a
- * reference, also in a signal handler.
+ * vmmem_region_guest_memfd() stores the guest_memfd of a region, and where in
+ * it the region's first byte is.  The descriptor is the library's, and open as
+ * long as the region.  An alias answers for its target.  Any thread that holds
+ * a reference, also in a signal handler.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  an argument is NULL
@@ -89,25 +89,25 @@ int vmmem_region_next_private(const struct vmmem_region *region,
 
 /*
  * vmmem_space_convert() makes the bytes [gpa, gpa + len) of the current map
- * private, or shared if 'to_private' is 0: what a guest asks its hypervisor for.
- * They are whole pages of regions with a guest_memfd, as guest physical
+ * private, or shared if 'to_private' is 0: what a guest asks its hypervisor
+ * for.  They are whole pages of regions with a guest_memfd, as guest physical
  * addresses.  Pages that are so already stay so.  Zero bytes are nothing to do.
  *
- * The range is checked as a whole.  To private, the regions refuse the bytes from
- * then on; the listeners of the space are asked ('converting' in
+ * The range is checked as a whole.  To private, the regions refuse the bytes
+ * from then on; the listeners of the space are asked ('converting' in
  * vmmem/listener.h), and the kvm object of the space tells KVM; to shared, the
- * regions give them out after that.  Then the bytes of the side that was left are
- * given back to the system, and marked as dirty: from the shared side by a
- * discard, from the guest_memfd by a hole.  If a listener refuses, the state is as
- * it was before.
+ * regions give them out after that.  Then the bytes of the side that was left
+ * are given back to the system, and marked as dirty: from the shared side by a
+ * discard, from the guest_memfd by a hole.  If a listener refuses, the state is
+ * as it was before.
  *
- * 'ret_kept', which may be NULL, gets how many bytes could not be given back, of
- * a conversion that was done all the same: they are still in memory, on the side
- * that does not count.  0 with each code.
+ * 'ret_kept', which may be NULL, gets how many bytes could not be given back,
+ * of a conversion that was done all the same: they are still in memory, on the
+ * side that does not count.  0 with each code.
  *
  * The call waits for writers of the space, and for conversions and discards of
- * it, in other threads.  A region of several spaces is converted in one of them at
- * a time.  Any thread that holds a reference to the space; not in a signal
+ * it, in other threads.  A region of several spaces is converted in one of them
+ * at a time.  Any thread that holds a reference to the space; not in a signal
  * handler.
  *
  * Returns 0, or
@@ -115,8 +115,8 @@ int vmmem_region_next_private(const struct vmmem_region *region,
  *   VMMEM_EBADADDR     a byte of the range lies in no region
  *   VMMEM_EWRAPS       the range passes 2^64
  *   VMMEM_ENOFILE      a region of the range has no guest_memfd
- *   VMMEM_EMISALIGNED  the range is not of whole pages, of the regions that have
- *                      the bytes
+ *   VMMEM_EMISALIGNED  the range is not of whole pages, of the regions that
+ *                      have the bytes
  *   VMMEM_EPINNED      a byte of the range is pinned (vmmem/pin.h)
  *   VMMEM_ESELFWAIT    this thread is in a listener's callback of this space
  *   VMMEM_ECALLBACK    a listener returned a positive value

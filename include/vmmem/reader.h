@@ -3,8 +3,8 @@
  * vmmem/reader.h - borrowing a space's current map at the cost of a store.
  *
  * A thread that reads a space often makes a reader once.  Between
- * vmmem_reader_enter() and vmmem_reader_leave() it is in a section, and sees one
- * map, whole, whatever writers do:
+ * vmmem_reader_enter() and vmmem_reader_leave() it is in a section, and sees
+ * one map, whole, whatever writers do:
  *
  *     map = vmmem_reader_enter(reader);
  *     rc = vmmem_collection_read_le16(map, gpa, &index);
@@ -12,9 +12,10 @@
  *             rc = vmmem_collection_read(map, ...);
  *     vmmem_reader_leave(reader);
  *
- * Neither call waits, whatever writers do.  A section keeps every map alive that
- * it could see, so keep it short: one access, one request.  To keep a map for
- * longer, take a reference to it within the section, or use vmmem_space_get().
+ * Neither call waits, whatever writers do.  A section keeps every map alive
+ * that it could see, so keep it short: one access, one request.  To keep a map
+ * for longer, take a reference to it within the section, or use
+ * vmmem_space_get().
  *
  * A slice or a host address that was looked up in one section is valid in a
  * later section if vmmem_reader_generation() returns the same number in both:
@@ -25,10 +26,10 @@
  * enter, leave and generation into the caller.
  *
  * A reader is used by one thread at a time, and another thread may use it next
- * when no section is open.  So a task that a runtime moves between threads keeps
- * no section across a point where it may move: an await of Rust, a blocking call
- * on a virtual thread of Java; Go calls runtime.LockOSThread() first.
- * vmmem_space_enter() has no such rule.
+ * when no section is open.  So a task that a runtime moves between threads
+ * keeps no section across a point where it may move: an await of Rust, a
+ * blocking call on a virtual thread of Java; Go calls runtime.LockOSThread()
+ * first.  vmmem_space_enter() has no such rule.
  *
  * A signal handler uses a reader of its own, and not the reader of the thread
  * that it interrupts.  A thread that ends within a section leaves the section
@@ -64,8 +65,8 @@ struct vmmem_reader {
 
 /*
  * struct vmmem_reader_options is what a reader may be given.  'size' is
- * sizeof(struct vmmem_reader_options).  'name' is copied, for texts; NULL is "".
- * Since: 0.9.
+ * sizeof(struct vmmem_reader_options).  'name' is copied, for texts; NULL is
+ * "".  Since: 0.9.
  */
 struct vmmem_reader_options {
 	size_t size;
@@ -74,8 +75,8 @@ struct vmmem_reader_options {
 
 /*
  * vmmem_reader_new() makes a reader of 'space', and takes a reference to the
- * space.  'options' may be NULL.  The caller frees the reader.  The call takes a
- * lock, which a writer holds only while it walks over the readers.
+ * space.  'options' may be NULL.  The caller frees the reader.  The call takes
+ * a lock, which a writer holds only while it walks over the readers.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT     'space' or 'ret_reader' is NULL
@@ -130,9 +131,9 @@ void vmmem_reader_leave(struct vmmem_reader *reader);
 uint64_t vmmem_reader_generation(const struct vmmem_reader *reader);
 
 /*
- * What the bodies of <vmmem/inline.h> call where they do not find the good case:
- * within a section, and on systems without membarrier(2).  They do what the
- * functions above do that are called so, and are not for use.  Since: 0.9.
+ * What the bodies of <vmmem/inline.h> call where they do not find the good
+ * case:  within a section, and on systems without membarrier(2).  They do what
+ * the functions above do that are called so, and are not for use.  Since: 0.9.
  */
 struct vmmem_collection *vmmem_inline_call_enter(struct vmmem_reader *reader);
 void vmmem_inline_call_leave(struct vmmem_reader *reader);

@@ -154,8 +154,8 @@ struct vmmem_region_ops {
 
 	/*
 	 * Copies 'len' bytes from 'buf' to [offset, offset + len) of the
-	 * region; see read().  A region that has neither this, nor a host address, nor
-	 * acquire() is read-only.
+	 * region; see read().  A region that has neither this, nor a host
+	 * address, nor acquire() is read-only.
 	 */
 	int (*write)(void *opaque, uint64_t offset, const void *buf,
 		     size_t len, const struct vmmem_access_info *info);
@@ -359,10 +359,11 @@ uint32_t vmmem_region_protection(const struct vmmem_region *region);
 uint32_t vmmem_region_file_flags(const struct vmmem_region *region);
 
 /*
- * vmmem_region_huge_pages() returns VMMEM_HUGE_PAGES_YES if the memory is mapped
- * from the huge page pool (hugetlb), VMMEM_HUGE_PAGES_NO if it is known not to be,
- * else VMMEM_HUGE_PAGES_UNKNOWN: external memory whose owner did not state it,
- * files that are devices, custom regions.  Transparent huge pages do not count.
+ * vmmem_region_huge_pages() returns VMMEM_HUGE_PAGES_YES if the memory is
+ * mapped from the huge page pool (hugetlb), VMMEM_HUGE_PAGES_NO if it is known
+ * not to be, else VMMEM_HUGE_PAGES_UNKNOWN: external memory whose owner did not
+ * state it, files that are devices, custom regions.  Transparent huge pages do
+ * not count.
  */
 uint32_t vmmem_region_huge_pages(const struct vmmem_region *region);
 
@@ -378,7 +379,8 @@ uint64_t vmmem_region_page_size(const struct vmmem_region *region);
  * which is never 0.  The pointer is good while the caller holds a reference.
  * The caller may write through it only if the region permits writing.  Writes
  * through it are not marked in the bitmap.  Of a region with a guest_memfd
- * (vmmem/private.h) it is the address of the shared side, whichever side counts.
+ * (vmmem/private.h) it is the address of the shared side, whichever side
+ * counts.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region', 'ret_host' or 'ret_len' is NULL
@@ -415,7 +417,8 @@ VMMEM_NODISCARD int vmmem_region_write(struct vmmem_region *region,
 
 /*
  * vmmem_region_fill() sets each byte of [offset, offset + len) of the region to
- * 'value'.  Accesses, marks and 'ret_done' are those of vmmem_collection_fill().
+ * 'value'.  Accesses, marks and 'ret_done' are those of
+ * vmmem_collection_fill().
  *
  * Returns what vmmem_region_write() does.
  */
@@ -424,14 +427,15 @@ VMMEM_NODISCARD int vmmem_region_fill(struct vmmem_region *region,
 				      uint8_t value, uint64_t *ret_done);
 
 /*
- * vmmem_region_load() loads the value of 'size' bytes, 1, 2, 4 or 8, at 'offset'
- * of the region, and vmmem_region_store() stores the low 'size' bytes of 'value'
- * there: as one access, in the processor's byte order, with 'order' as of
- * vmmem/atomic.h.  The guest address is a multiple of 'size'.
+ * vmmem_region_load() loads the value of 'size' bytes, 1, 2, 4 or 8, at
+ * 'offset' of the region, and vmmem_region_store() stores the low 'size' bytes
+ * of 'value' there: as one access, in the processor's byte order, with 'order'
+ * as of vmmem/atomic.h.  The guest address is a multiple of 'size'.
  *
- * Where there is no host address it is one call of read() or write() with 'size'
- * bytes, or of acquire(): whether that is one access is up to the callback.  The
- * order holds between its accesses and the caller's all the same.
+ * Where there is no host address it is one call of read() or write() with
+ * 'size' bytes, or of acquire(): whether that is one access is up to the
+ * callback.  The order holds between its accesses and the caller's all the
+ * same.
  *
  * Returns 0, or the first that applies of
  *   VMMEM_EARGUMENT    'region' or 'ret_value' is NULL, or the size is another

@@ -135,10 +135,10 @@ void vmmem_region_builder_set_role(struct vmmem_region_builder *builder,
 				   uint32_t role);
 
 /*
- * vmmem_region_builder_set_guest_node() says to which NUMA node of the guest the
- * region belongs.  If it was never set, or is VMMEM_GUEST_NODE_NONE, an alias
- * belongs where its target does.  The nodes of the host that memory is taken
- * from are a setting of the policy.  Since: 0.9.
+ * vmmem_region_builder_set_guest_node() says to which NUMA node of the guest
+ * the region belongs.  If it was never set, or is VMMEM_GUEST_NODE_NONE, an
+ * alias belongs where its target does.  The nodes of the host that memory is
+ * taken from are a setting of the policy.  Since: 0.9.
  */
 void vmmem_region_builder_set_guest_node(struct vmmem_region_builder *builder,
 					 uint32_t node);
@@ -206,8 +206,8 @@ void vmmem_region_builder_set_private(struct vmmem_region_builder *builder,
 /*
  * vmmem_region_builder_set_logging() has logging switched on while a region is
  * built, if 'logging' is not 0, so that no write to it is missed however early;
- * 0 is the default.  It takes tracking or a bitmap, or the target's of an alias.
- * Each region built is one vmmem_bitmap_start_logging() of
+ * 0 is the default.  It takes tracking or a bitmap, or the target's of an
+ * alias.  Each region built is one vmmem_bitmap_start_logging() of
  * vmmem_region_bitmap(), which the caller takes back with
  * vmmem_bitmap_stop_logging(), or never: a bitmap of its own goes with the
  * region.  If building fails, the log is as it was.
@@ -223,12 +223,12 @@ vmmem_region_builder_set_logging(struct vmmem_region_builder *builder,
  * at least if both are to be in one map.  Nothing is set if 'region' is NULL.
  *
  *   anonymous, memfd  new memory, zeroed
- *   file              the same bytes of the file, by the library's descriptor; an
+ *   file the same bytes of the file, by the library's descriptor; an
  *                     untrusted one without its rules, and a private one
  *                     without what was written.  The builder holds a reference
  *                     to 'region' until another backing is set or it is freed
- *   alias             of the same target; the log is the target's, if it has one
- *   external, custom  the library cannot make it again: the caller sets a backing
+ *   alias of the same target; the log is the target's, if it has one external,
+ *   custom  the library cannot make it again: the caller sets a backing
  *                     afterwards, or build returns VMMEM_EARGUMENT
  *
  * A guest_memfd is not taken over, as its bytes are those of one region.
@@ -256,20 +256,20 @@ void vmmem_region_builder_set_policy(struct vmmem_region_builder *builder,
  * components leave pointers with one region and none follows another's pointer.
  * The library follows neither pointer.  A key that is set again has the new
  * cookie; with a NULL 'cookie' it has none.  At most VMMEM_REGION_COOKIES_MAX
- * keys.
+ * keys: after one more, whose cookie is not kept, nothing is built any more.
  *
- * destroy(cookie), which may be NULL, is called once for each region built, when
- * nothing of the region is left, whatever its kind: after the memory is
+ * destroy(cookie), which may be NULL, is called once for each region built,
+ * when nothing of the region is left, whatever its kind: after the memory is
  * unmapped, the references to target and bitmap are dropped, and the callback
  * of the owner of external memory or of a custom region has returned; in the
  * order in which the keys were set.  So the owner of a cookie that several
  * regions have counts the regions.  If building fails, or nothing is built,
  * 'destroy' is not called: the caller still owns the cookie.
  *
- * It runs on the thread that drops the last reference.  While a space's maps hold
- * the region, that is a writer, or a thread in vmmem_space_synchronize() or
- * vmmem_space_unref(), and never a reader.  The thread may be in the middle of
- * an update: 'destroy' must not call functions of that space.  Since: 0.9.
+ * It runs on the thread that drops the last reference.  While a space's maps
+ * hold the region, that is a writer, or a thread in vmmem_space_synchronize()
+ * or vmmem_space_unref(), and never a reader.  The thread may be in the middle
+ * of an update: 'destroy' must not call functions of that space.  Since: 0.9.
  */
 void vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
 				     const void *key, void *cookie,

@@ -92,9 +92,9 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 
 /*
  * vmmem_region_next_populated() finds the first bytes of [offset, offset + len)
- * of 'region' that have a page: in memory, swapped out, or on the file system of
- * a file.  All other bytes are zero, and reading them may make pages.  If the
- * range covers a page in part, that part counts.
+ * of 'region' that have a page: in memory, swapped out, or on the file system
+ * of a file.  All other bytes are zero, and reading them may make pages.  If
+ * the range covers a page in part, that part counts.
  *
  * 'ret_offset' and 'ret_len' get the first such bytes; the bytes after them may
  * have pages too.  'ret_len' is 0, and 'ret_offset' the end, if there are none.
@@ -155,19 +155,20 @@ vmmem_collection_next_populated(const struct vmmem_collection *collection,
 /*
  * vmmem_region_populate() has all pages made that hold bytes of
  * [offset, offset + len) of 'region', so that to touch them takes no time later
- * and never fails for lack of memory: what a guest is about to get, by hotplug or
- * out of a balloon.  No byte changes, and nothing is marked as dirty.
+ * and never fails for lack of memory: what a guest is about to get, by hotplug
+ * or out of a balloon.  No byte changes, and nothing is marked as dirty.
  *
  * Pages are made to be written where the memory was mapped for that
  * (MADV_POPULATE_WRITE), else to be read; of an alias, whatever it permits
- * itself, so that a read-only view of RAM does so too.  Where the region's policy
- * prefaults, as many threads do it, which are as there; its progress callback is
- * not called.  External memory and that of a custom region's host() are made in
- * the system's pages, if the region permits what the owner's mapping does.
+ * itself, so that a read-only view of RAM does so too.  Where the region's
+ * policy prefaults, as many threads do it, which are as there; its progress
+ * callback is not called.  External memory and that of a custom region's host()
+ * are made in the system's pages, if the region permits what the owner's
+ * mapping does.
  *
  * A page that userfaultfd(2) has to deliver is waited for.  On failure some of
- * the pages may have been made, and stay.  What is discarded meanwhile, or later,
- * has no page again.
+ * the pages may have been made, and stay.  What is discarded meanwhile, or
+ * later, has no page again.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT    'region' is NULL
@@ -190,8 +191,8 @@ vmmem_region_populate(const struct vmmem_region *region, uint64_t offset,
 /*
  * vmmem_collection_populate() is vmmem_region_populate() for the guest's
  * [gpa, gpa + len), region by region.  All of the range is checked before the
- * first page is made.  Of a translated collection it is a range of guest physical
- * addresses all the same.
+ * first page is made.  Of a translated collection it is a range of guest
+ * physical addresses all the same.
  *
  * Returns 0, what vmmem_region_populate() returned, or
  *   VMMEM_EARGUMENT  'collection' is NULL

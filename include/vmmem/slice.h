@@ -50,23 +50,26 @@ VMMEM_BEGIN_DECLS
 
 /*
  * In 'access' of a slice: every access is a call of the library, from
- * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.  Slices
- * have it that are made while faults are caught (vmmem/fault.h), and all slices
- * of a regular file without F_SEAL_SHRINK, which somebody may cut short.
- * Since: 0.9.
+ * <vmmem/inline.h> too.  The library sets it, and no caller asks for it.
+ * Slices have it that are made while faults are caught (vmmem/fault.h), and all
+ * slices of a regular file without F_SEAL_SHRINK, which somebody may cut
+ * short.  Since: 0.9.
  */
 #define VMMEM_SLICE_CALL 0x40U
 
 /*
- * In 'access' of a slice, in place of VMMEM_PROT_READ and VMMEM_PROT_WRITE: every
- * access asks whether its bytes are private now, and returns VMMEM_EPRIVATE if
- * one is.  Slices of regions with a guest_memfd have these (vmmem/private.h).
- * Programs do not access such a slice through 'host'.  Since: 0.9.
+ * In 'access' of a slice, in place of VMMEM_PROT_READ and VMMEM_PROT_WRITE:
+ * every access asks whether its bytes are private now, and returns
+ * VMMEM_EPRIVATE if one is.  Slices of regions with a guest_memfd have these
+ * (vmmem/private.h).  Programs do not access such a slice through 'host'.
+ * Since: 0.9.
  */
 #define VMMEM_SLICE_ASK_READ 0x100U
 #define VMMEM_SLICE_ASK_WRITE 0x200U
 
-/* In 'flags' of a slice: memory was mapped for it, and its release unmaps it. */
+/*
+ * In 'flags' of a slice: memory was mapped for it, and its release unmaps it.
+ */
 #define VMMEM_SLICE_FLAG_ACQUIRED 1U
 
 /*
@@ -156,10 +159,11 @@ vmmem_collection_next_slice(const struct vmmem_collection *collection,
 
 /*
  * vmmem_slice_from_host() gives a slice of the caller's own 'len' bytes at
- * 'host', for 'access': for a test of a device, or a bounce buffer that is to be
- * used as guest memory is.  It has no region and its 'gpa' is 0, which the caller
- * may change; nothing is ever logged.  The host address of a value decides
- * whether it is aligned.  The memory stays the caller's, and needs no release.
+ * 'host', for 'access': for a test of a device, or a bounce buffer that is to
+ * be used as guest memory is.  It has no region and its 'gpa' is 0, which the
+ * caller may change; nothing is ever logged.  The host address of a value
+ * decides whether it is aligned.  The memory stays the caller's, and needs no
+ * release.
  *
  * Returns 0, or
  *   VMMEM_EWRAPS     the bytes pass the end of the address space

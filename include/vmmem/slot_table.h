@@ -35,7 +35,7 @@
  * no memory there between the deletion and the making of the next slot: a
  * neighbour that comes gets a slot of its own, except if there are too few
  * slots.  If part of such a slot changes, it has to be deleted, and what is
- * left of it is made again.  With VMMEM_SLOT_TABLE_NO_JOIN this never happens.
+ * left of it is made again.  With VMMEM_SLOT_TABLE_NO_MERGE this never happens.
  *
  * A table holds a reference to the region of each slot, so the memory stays
  * mapped for as long as the hypervisor may show it.
@@ -102,9 +102,9 @@ struct vmmem_slot_op {
 
 /* struct vmmem_slot_table_options' flags. */
 #define VMMEM_SLOT_TABLE_CAN_MOVE 1U /* it moves a slot in one operation */
-#define VMMEM_SLOT_TABLE_NO_JOIN 2U  /* no slot shows several regions */
+#define VMMEM_SLOT_TABLE_NO_MERGE 2U  /* no slot shows several regions */
 /* A region that is not whole pages gets no slot, and not VMMEM_ESLOTALIGN. */
-#define VMMEM_SLOT_TABLE_LEAVE_ODD 4U
+#define VMMEM_SLOT_TABLE_SKIP_UNALIGNED 4U
 
 /*
  * struct vmmem_slot_table_options is what a table is like.  'size' is
@@ -132,11 +132,11 @@ struct vmmem_slot_table_options {
 	 * what the table would do: the range, the host address or NULL,
 	 * VMMEM_SLOT_READ_ONLY or not, VMMEM_SLOT_NONE where there would be
 	 * no slot, and the guest_memfd of a region that has one and permits
-	 * writing (vmmem/private.h).  The callback may change the host address, the flags,
-	 * guest_memfd and its offset.  For a region that shares a slot it is
-	 * called for each plan, and has to give the same answer until
-	 * vmmem_slot_table_redescribe().  It returns 0, or a negative code,
-	 * which becomes that of the plan.  (Nothing is changed)
+	 * writing (vmmem/private.h).  The callback may change the host address,
+	 * the flags, guest_memfd and its offset.  For a region that shares a
+	 * slot it is called for each plan, and has to give the same answer
+	 * until vmmem_slot_table_redescribe().  It returns 0, or a negative
+	 * code, which becomes that of the plan.  (Nothing is changed)
 	 */
 	int (*describe)(void *opaque, const struct vmmem_region *region,
 			struct vmmem_slot *slot);

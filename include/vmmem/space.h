@@ -18,11 +18,11 @@
  *                     (vmmem/listener.h)
  *
  * A map that was replaced is retired.  The space keeps its own reference to the
- * retired map until no section can see it and no caller holds a reference.  Then
- * a writer, or vmmem_space_synchronize(), drops the map, and unmaps the memory
- * that only this map had.  So a thread that borrows a map, or takes a reference
- * from vmmem_space_get() and drops it again, never unmaps guest memory, however
- * long it took.
+ * retired map until no section can see it and no caller holds a reference.
+ * Then a writer, or vmmem_space_synchronize(), drops the map, and unmaps the
+ * memory that only this map had.  So a thread that borrows a map, or takes a
+ * reference from vmmem_space_get() and drops it again, never unmaps guest
+ * memory, however long it took.
  *
  * All functions may be called by any thread that holds a reference to the
  * space.  A child that fork() made may read, through the reader of the thread
@@ -110,8 +110,8 @@ struct vmmem_collection *vmmem_space_get(struct vmmem_space *space);
  * 'ret_map' gets the current map, which is valid until vmmem_space_leave() with
  * the value that was returned.  It is for callers that have no place to keep a
  * reader: a library whose functions are called on any thread, a task that moves
- * between threads.  Another thread may leave, so a goroutine, a virtual thread of
- * Java or an async task of Rust may keep a section.  Keep it short: it holds
+ * between threads.  Another thread may leave, so a goroutine, a virtual thread
+ * of Java or an async task of Rust may keep a section.  Keep it short: it holds
  * every map that is replaced meanwhile.
  *
  * Sections may be nested and may overlap; each may see another map.  Neither
@@ -266,8 +266,8 @@ size_t vmmem_space_retired(const struct vmmem_space *space);
  * 'buf' gets as much as fits into 'capacity' bytes, always with a zero byte at
  * the end.  'ret_len', which may be NULL, gets the length of all of the text
  * without that byte, with 0 and with VMMEM_ENOROOM.  'buf' may be NULL if
- * 'capacity' is 0.  Waits for callbacks that another thread is in; may be called
- * in a callback, and not in a signal handler.
+ * 'capacity' is 0.  Waits for callbacks that another thread is in; may be
+ * called in a callback, and not in a signal handler.
  *
  * Returns 0, or
  *   VMMEM_ENOROOM    the text is longer than 'capacity' - 1 bytes
@@ -282,19 +282,19 @@ VMMEM_NODISCARD int vmmem_space_describe(struct vmmem_space *space, char *buf,
  * uses it for more than reading, calls vmmem_space_before_fork() and then
  * fork(); after that the parent calls vmmem_space_after_fork_parent(), and the
  * child vmmem_space_after_fork_child().  In between, other threads wait if they
- * change or drop a map, discard a part of a private file, or ask which parts of
- * one are populated; the calling thread must do none of this.  Readers do not
- * wait.  With several spaces each call is made for all of them, in the order in
- * which their updates are nested elsewhere, if they are.
+ * change or drop a map, describe the space, discard a part of a private file,
+ * or ask which parts of one are populated; the calling thread must do none of
+ * this.  Readers do not wait.  With several spaces each call is made for all of
+ * them, in the order in which their updates are nested elsewhere, if they are.
  *
  * The child's space is a copy of its own: the sections of all readers are over
  * in it, as the threads that were in them are not there, and its changes are
  * not the parent's.  Its listeners are told of them, so one that holds what the
  * two processes share, such as a virtual machine, must know in which it runs.
  *
- * Not from within a section of the calling thread, and not with an open update of
- * the caller, which the call would wait for.  after_fork_... of a NULL space are
- * no-ops.
+ * Not from within a section of the calling thread, and not with an open update
+ * of the caller, which the call would wait for.  after_fork_... of a NULL space
+ * are no-ops.
  *
  * vmmem_space_before_fork() returns 0, or
  *   VMMEM_EARGUMENT  'space' is NULL

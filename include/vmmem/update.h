@@ -26,10 +26,10 @@
  * switch of threads, on a virtual thread of Java and across an await of Rust.
  *
  * For the same reason the library cannot see that a caller waits for its own
- * update.  While an update of a space is open, its holder must not begin another
- * one of that space, or call vmmem_space_insert(), _remove(), _replace() or
- * _before_fork(): that call would wait for ever, or until its timeout.
- * Listeners may be made and freed, and memory may be discarded.
+ * update.  While an update of a space is open, its holder must not begin
+ * another one of that space, or call vmmem_space_insert(), _remove(),
+ * _replace() or _before_fork(): that call would wait for ever, or until its
+ * timeout.  Listeners may be made and freed, and memory may be discarded.
  *
  * Where several spaces change together there is an update of each, and each is
  * published by its own commit.  Begin the updates in the same order everywhere,
@@ -86,7 +86,8 @@ struct vmmem_space *vmmem_update_space(const struct vmmem_update *update);
  * as it was.
  *
  * The library makes the map when the caller asks for it, and at the commit.  So
- * steps are cheap, however many there are, and asking after each of them is not.
+ * steps are cheap, however many there are, and asking after each of them is
+ * not.
  */
 struct vmmem_collection *vmmem_update_collection(struct vmmem_update *update);
 
@@ -139,12 +140,12 @@ vmmem_update_replace_region(struct vmmem_update *update,
 			    struct vmmem_region *new_region);
 
 /*
- * vmmem_update_overlay() adds 'region' and cuts away whatever the map has at its
- * addresses: a ROM over RAM, a window of a device, a segment that is shadowed.
- * A region that 'region' covers as a whole is taken out.  Of a region that
- * sticks out, the rest stays, as one or two aliases of it: with its bytes, its
- * protection, its log and its name.  The aliases have no cookie; their
- * vmmem_region_alias_target() leads to the region that was made first.
+ * vmmem_update_overlay() adds 'region' and cuts away whatever the map has at
+ * its addresses: a ROM over RAM, a window of a device, a segment that is
+ * shadowed.  A region that 'region' covers as a whole is taken out.  Of a
+ * region that sticks out, the rest stays, as one or two aliases of it: with its
+ * bytes, its protection, its log and its name.  The aliases have no cookie;
+ * their vmmem_region_alias_target() leads to the region that was made first.
  *
  * The region that was cut does not come back when 'region' is taken out: then
  * there is a hole.  To show the old bytes again, overlay an alias of them with
@@ -175,15 +176,15 @@ VMMEM_NODISCARD int vmmem_update_replace(struct vmmem_update *update,
 
 /*
  * vmmem_update_commit() tells the listeners what changes, publishes the map and
- * ends the update, whatever it returns.  The caller frees the update afterwards.
- * If a listener refuses, the listeners that were told are told the reverse, and
- * the map stays what it was.  An update that ends with the map it began with, or
- * whose steps cancel each other, does nothing.
+ * ends the update, whatever it returns.  The caller frees the update
+ * afterwards.  If a listener refuses, the listeners that were told are told the
+ * reverse, and the map stays what it was.  An update that ends with the map it
+ * began with, or whose steps cancel each other, does nothing.
  *
  * A section that a reader begins after the return sees the new map.  The commit
  * drops maps that no reader sees and that nobody holds, without waiting.  It
- * looks at some of the maps that somebody held before, and later commits look at
- * the rest.
+ * looks at some of the maps that somebody held before, and later commits look
+ * at the rest.
  *
  * Returns 0, or
  *   VMMEM_EARGUMENT  'update' is NULL, or the update was committed before

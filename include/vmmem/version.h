@@ -43,11 +43,11 @@ const char *vmmem_version_string(void);
  * more; no number gets another meaning.
  */
 #define VMMEM_FEATURE_FAULT_SURVIVAL 1 /* vmmem_fault_enable() */
-#define VMMEM_FEATURE_MEMBARRIER 2     /* membarrier(2), which spares barriers */
+#define VMMEM_FEATURE_MEMBARRIER 2 /* membarrier(2), which spares barriers */
 
 /*
- * vmmem_supports() tells whether the library that is loaded can do 'feature', one
- * of VMMEM_FEATURE_..., in this process:
+ * vmmem_supports() tells whether the library that is loaded can do 'feature',
+ * one of VMMEM_FEATURE_..., in this process:
  *   FAULT_SURVIVAL  this build of the library survives accesses to memory that
  *                   is gone, on this processor: vmmem_fault_enable() does not
  *                   return VMMEM_ENOSUPPORT
@@ -85,10 +85,10 @@ int vmmem_supports(uint32_t feature);
 #define VMMEM_STRUCT_ACCESS_INFO 16
 
 /*
- * vmmem_struct_size() returns how many bytes the library that is loaded knows of
- * a struct: 'which' is one of VMMEM_STRUCT_....  A member that lies within them
- * may be used, whatever the headers of the program say.  0: it does not know
- * the struct.
+ * vmmem_struct_size() returns how many bytes the library that is loaded knows
+ * of a struct: 'which' is one of VMMEM_STRUCT_....  A member that lies within
+ * them may be used, whatever the headers of the program say.  0: it does not
+ * know the struct.
  *
  * Any thread, any time, also in a signal handler.  Since: 0.9.
  */

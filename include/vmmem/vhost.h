@@ -131,8 +131,9 @@ struct vmmem_vhost_options {
 	 * The most bytes of addresses that rows and log may take, in whole
 	 * pages of their files.  0: a quarter of those that the process may
 	 * have; UINT64_MAX: any.  A table that takes the place of another is
-	 * mapped before the other is unmapped: then it is twice as many.  Each object
-	 * counts its own: a program with several front ends gives each a share.
+	 * mapped before the other is unmapped: then it is twice as many.  Each
+	 * object counts its own: a program with several front ends gives each a
+	 * share.
 	 */
 	uint64_t bytes_max;
 };
@@ -168,8 +169,8 @@ struct vmmem_vhost *vmmem_vhost_free(struct vmmem_vhost *vhost);
  * vmmem_vhost_set_table() makes the 'count' rows the table, in place of all
  * that was there; fds[i] is the file of regions[i].  They may stand in any
  * order.  What the old table has mapped of the same file and range is not
- * mapped again: the mapping stays, at its host address.  With no rows, 'regions' and
- * 'fds' may be NULL.
+ * mapped again: the mapping stays, at its host address.  With no rows,
+ * 'regions' and 'fds' may be NULL.
  *
  * A file's offset need not be a multiple of its (huge) page size.  Checks are
  * made in the order of the codes, over all rows, before the next.
@@ -404,8 +405,8 @@ VMMEM_NODISCARD int vmmem_vhost_gpa_to_user(const struct vmmem_vhost *vhost,
 					    uint64_t *ret_user_address);
 
 /*
- * vmmem_vhost_host_to_gpa() stores the guest address of the bytes at [host, host
- * + len) of this process, which are of one row; vmmem_vhost_host_to_user()
+ * vmmem_vhost_host_to_gpa() stores the guest address of the bytes at [host,
+ * host + len) of this process, which are of one row; vmmem_vhost_host_to_user()
  * stores the user address, which is what a front end wants to hear of a page
  * fault (userfaultfd(2)).  If several rows have these bytes of a file it is the
  * one with the lowest guest address.  No bytes at an address in no row give 0.

@@ -14,6 +14,9 @@
 #define VMMEM_API __attribute__((__visibility__("default")))
 #endif
 
+/* All accesses that a caller can ask for. */
+#define VMMEM_READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
+
 /* Keeps what is rare out of the way of what is not. */
 #define VMMEM_COLD __attribute__((__noinline__, __cold__))
 

@@ -3,9 +3,9 @@
  * A thread that is cancelled (pthread_cancel(3)) ends in the next function of
  * the system that waits, and close(2) and the callbacks of a program may be
  * such.  Under a lock it would take that along; half-way through taking
- * something apart, it would leave the rest; and it would leave threads that work
- * on its stack.  So from vmmem_cancel_off() to vmmem_cancel_back() it goes on,
- * and ends later.
+ * something apart, it would leave the rest; and it would leave threads that
+ * work on its stack.  So from vmmem_cancel_off() to vmmem_cancel_back() it goes
+ * on, and ends later.
  */
 #ifndef CANCEL_H
 #define CANCEL_H

@@ -22,7 +22,9 @@ int vmmem_futex_wait(const uint32_t *word, uint32_t value,
 /* vmmem_futex_wake() wakes all waiters of 'word'.  errno is left alone. */
 void vmmem_futex_wake(const uint32_t *word);
 
-/* vmmem_futex_deadline() is 'ns' nanoseconds from now; far away if that wraps. */
+/*
+ * vmmem_futex_deadline() is 'ns' nanoseconds from now; far away if that wraps.
+ */
 struct timespec vmmem_futex_deadline(uint64_t ns);
 
 /* vmmem_futex_is_past() tells whether a deadline is over. */

@@ -36,7 +36,7 @@ struct vmmem_bitmap {
 	pthread_mutex_t lock;
 	LIST_HEAD(, vmmem_harvester) harvesters;
 	size_t starts;	     /* that harvesters made, and others */
-	size_t other_starts; /* that vmmem_bitmap_stop_logging() may take back */
+	size_t other_starts; /* that vmmem_bitmap_stop_logging() takes back */
 	size_t unsure;	     /* of these, without their barrier yet */
 	bool always;	  /* logging is never switched off */
 	bool barrier_due; /* bits were cleared, the barrier has yet to be */
@@ -80,9 +80,9 @@ int vmmem_bitmap_start_locked(struct vmmem_bitmap *bitmap);
 void vmmem_bitmap_stop_locked(struct vmmem_bitmap *bitmap);
 
 /*
- * vmmem_bitmap_start_unsure() is vmmem_bitmap_start_logging() without its barrier, and
- * tells whether one is due.  vmmem_bitmap_start_settle() says that it was made,
- * or takes the start back.
+ * vmmem_bitmap_start_unsure() is vmmem_bitmap_start_logging() without its
+ * barrier, and tells whether one is due.  vmmem_bitmap_start_settle() says that
+ * it was made, or takes the start back.
  */
 bool vmmem_bitmap_start_unsure(struct vmmem_bitmap *bitmap);
 void vmmem_bitmap_start_settle(struct vmmem_bitmap *bitmap, bool started);

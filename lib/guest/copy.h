@@ -89,7 +89,9 @@ size_t vmmem_copy_within_guest(void *target, const void *source, size_t len);
 /* vmmem_fill_guest() sets guest bytes to 'value'. */
 size_t vmmem_fill_guest(void *guest, uint8_t value, size_t len);
 
-/* The accesses themselves, between the guest and a buffer that lies anywhere. */
+/*
+ * The accesses themselves, between the guest and a buffer that lies anywhere.
+ */
 #define VMMEM_GUEST_ACCESS(bits)                                           \
 	static inline bool vmmem_from_guest_##bits(void *buf,              \
 						   const void *guest)      \

@@ -54,7 +54,9 @@ struct previous {
 struct layer {
 	atomic_uint changes;
 	struct previous previous[2];
-	/* The change whose handler was for once only (SA_RESETHAND), and ran. */
+	/*
+	 * The change whose handler was for once only (SA_RESETHAND), and ran.
+	 */
 	atomic_uint spent;
 	/* Under the lock. */
 	bool used;
@@ -162,9 +164,9 @@ take_way_out(ucontext_t *context)
 #endif
 
 /*
- * kind_of() tells what an instruction has met; VMMEM_FAULT_KIND_NONE if it is none
- * of our affair, or if no instruction has met anything: somebody has sent the
- * signal.
+ * kind_of() tells what an instruction has met; VMMEM_FAULT_KIND_NONE if it is
+ * none of our affair, or if no instruction has met anything: somebody has sent
+ * the signal.
  */
 static uint32_t
 kind_of(const siginfo_t *info)
@@ -326,8 +328,9 @@ handle(unsigned int which, int number, siginfo_t *info, void *context)
 			return;
 		}
 		if (is_ahead(info))
-			knows = vmmem_fault_log_add(address, lost(info),
-						    VMMEM_FAULT_KIND_POISON_AHEAD);
+			knows = vmmem_fault_log_add(
+				address, lost(info),
+				VMMEM_FAULT_KIND_POISON_AHEAD);
 	}
 	pass_on(&layers[which][index], number, info, context, knows);
 }

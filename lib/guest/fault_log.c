@@ -51,7 +51,8 @@ static unsigned int
 place(unsigned int number, unsigned int *ret_index)
 {
 	unsigned int from = number + FIRST;
-	unsigned int array = 31 - FIRST_BITS - (unsigned int)__builtin_clz(from);
+	unsigned int array = 31 - FIRST_BITS -
+			     (unsigned int)__builtin_clz(from);
 
 	*ret_index = from - (FIRST << array);
 	return array;

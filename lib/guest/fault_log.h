@@ -26,7 +26,9 @@ extern uint32_t vmmem_fault_call;
 int vmmem_fault_record_new(const void *host, uint64_t span,
 			   struct vmmem_fault_record **ret_record);
 
-/* vmmem_fault_record_free() comes before the memory is unmapped.  NULL: none. */
+/*
+ * vmmem_fault_record_free() comes before the memory is unmapped.  NULL: none.
+ */
 void vmmem_fault_record_free(struct vmmem_fault_record *record);
 
 /* vmmem_fault_record_add() notes a fault of 'kind' at 'offset'. */

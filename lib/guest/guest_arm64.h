@@ -20,7 +20,8 @@
 		VMMEM_ASM_GO("1:\t" instruction ", %[guest]\n\t"           \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [value] "=r"(value)                         \
-			     : [guest] where(*(const vmmem_guest##bits *)guest) \
+			     : [guest] where(                              \
+				     *(const vmmem_guest##bits *)guest)     \
 			     :                                             \
 			     : gone);                                      \
 		*ret_value = (uint##bits##_t)value;                        \

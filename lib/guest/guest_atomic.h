@@ -30,7 +30,7 @@
 #define VMMEM_GUEST_CODE(there) ((there) ? 0 : VMMEM_EGONE)
 
 #define VMMEM_GUEST_VALUE(bits)                                            \
-	static VMMEM_ALWAYS_INLINE int vmmem_atomic_load_u##bits(                   \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_load_u##bits(          \
 		const void *host, int order, uint##bits##_t *ret_value)    \
 	{                                                                  \
 		if (!VMMEM_GUEST_IS_ORDERED &&                             \
@@ -41,7 +41,7 @@
 			vmmem_guest_load_acquire_##bits(host, ret_value)); \
 	}                                                                  \
                                                                            \
-	static VMMEM_ALWAYS_INLINE int vmmem_atomic_store_u##bits(                  \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_store_u##bits(         \
 		void *host, uint##bits##_t value, int order)               \
 	{                                                                  \
 		if (!VMMEM_GUEST_IS_ORDERED &&                             \
@@ -57,7 +57,7 @@
 			vmmem_guest_store_ordered_##bits(host, value));    \
 	}                                                                  \
                                                                            \
-	static VMMEM_ALWAYS_INLINE int vmmem_atomic_compare_exchange_u##bits(       \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_compare_exchange_u##bits( \
 		void *host, uint##bits##_t expected,                       \
 		uint##bits##_t desired, int order,                         \
 		uint##bits##_t *ret_seen)                                  \
@@ -68,7 +68,7 @@
 	}
 
 #define VMMEM_GUEST_DIRECT(name, bits)                                     \
-	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(               \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(      \
 		void *host, uint##bits##_t operand, int order,             \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
@@ -79,7 +79,7 @@
 
 /* An operation without an instruction is tried until no write interfered. */
 #define VMMEM_GUEST_LOOP(name, operator, bits)                             \
-	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(               \
+	static VMMEM_ALWAYS_INLINE int vmmem_atomic_##name##_u##bits(      \
 		void *host, uint##bits##_t operand, int order,             \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \

@@ -85,7 +85,8 @@
 			     VMMEM_GUEST_WAY_OUT(2, gone)                  \
 			     : [seen] "=&r"(seen), [failed] "=&r"(failed), \
 			       [guest] "+A"(*(vmmem_guest##bits *)guest)   \
-			     : [expected] "r"((int64_t)(int##bits##_t)expected), \
+			     : [expected] "r"(                            \
+				     (int64_t)(int##bits##_t)expected),     \
 			       [desired] "r"((int64_t)(int##bits##_t)desired) \
 			     : "memory"                                    \
 			     : gone);                                      \

@@ -9,9 +9,12 @@
 
 /* Any address can be accessed; one that is not aligned is not one access. */
 typedef uint8_t vmmem_guest_at8;
-typedef uint16_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at16;
-typedef uint32_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at32;
-typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64;
+typedef uint16_t
+	__attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at16;
+typedef uint32_t
+	__attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at32;
+typedef uint64_t
+	__attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64;
 
 /* Small values are extended: nothing of a register's old value is kept. */
 #define VMMEM_GUEST_PLAIN(bits, load, store, register_type)                \
@@ -23,7 +26,8 @@ typedef uint64_t __attribute__((__may_alias__, __aligned__(1))) vmmem_guest_at64
 		VMMEM_ASM_GO("1:\t" load " %[guest], %[value]\n\t"         \
 			     VMMEM_GUEST_WAY_OUT(1, gone)                  \
 			     : [value] "=r"(value)                         \
-			     : [guest] "m"(*(const vmmem_guest_at##bits *)guest) \
+			     : [guest] "m"(                               \
+				     *(const vmmem_guest_at##bits *)guest)  \
 			     :                                             \
 			     : gone);                                      \
 		*ret_value = (uint##bits##_t)value;                        \

@@ -42,8 +42,10 @@ static const size_t sizes[] = {
 	[VMMEM_STRUCT_REGION_OPS] = sizeof(struct vmmem_region_ops),
 	[VMMEM_STRUCT_RESIDENCY] = sizeof(struct vmmem_residency),
 	[VMMEM_STRUCT_BITMAP_OPTIONS] = sizeof(struct vmmem_bitmap_options),
-	[VMMEM_STRUCT_DIRTY_LOG_OPTIONS] = sizeof(struct vmmem_dirty_log_options),
-	[VMMEM_STRUCT_HARVESTER_OPTIONS] = sizeof(struct vmmem_harvester_options),
+	[VMMEM_STRUCT_DIRTY_LOG_OPTIONS] =
+		sizeof(struct vmmem_dirty_log_options),
+	[VMMEM_STRUCT_HARVESTER_OPTIONS] =
+		sizeof(struct vmmem_harvester_options),
 	[VMMEM_STRUCT_IOMMU_MISS] = sizeof(struct vmmem_iommu_miss),
 	[VMMEM_STRUCT_IOTLB_OPTIONS] = sizeof(struct vmmem_iotlb_options),
 	[VMMEM_STRUCT_LISTENER_OPTIONS] = sizeof(struct vmmem_listener_options),

@@ -18,8 +18,6 @@
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /*
  * How often in a row a handler may return 0 while the translation is still
  * missing, before the access fails: another thread may have removed it, or it
@@ -287,12 +285,13 @@ why(const struct vmmem_iotlb_entry *entry, uint32_t access)
 
 /*
  * wait_for_answer() sleeps until 'iova' has what 'access' needs, until it is
- * worth while to ask again, or until the deadline.  Returns 0, VMMEM_ETIMEOUT or
- * a -errno.
+ * worth while to ask again, or until the deadline.  Returns 0, VMMEM_ETIMEOUT
+ * or a -errno.
  *
- * The question is open as long as no translation of 'iova' has come: a front end
- * that gets a question twice may answer the second one when the guest has the
- * page back already, so it is asked again only if an answer came and is gone.
+ * The question is open as long as no translation of 'iova' has come: a front
+ * end that gets a question twice may answer the second one when the guest has
+ * the page back already, so it is asked again only if an answer came and is
+ * gone.
  */
 static int
 wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
@@ -314,11 +313,8 @@ wait_for_answer(struct vmmem_iommu *iommu, struct vmmem_iotlb_waiter *waiter,
 		if (retries !=
 		    __atomic_load_n(&iommu->retries, __ATOMIC_ACQUIRE))
 			break;
-		/*
-		 * A translation that still denies the access is an answer, too.
-		 */
-		if (reason == VMMEM_IOTLB_MISS &&
-		    vmmem_iotlb_was_answered(iotlb, waiter))
+		/* An answer came, and was taken back. */
+		if (vmmem_iotlb_was_answered(iotlb, waiter))
 			break;
 		/* After 'changes' was read: what ends it wakes after that. */
 		if (iommu->queue != NULL &&
@@ -365,9 +361,12 @@ static int
 ask(struct vmmem_iommu *iommu, const struct vmmem_iommu_item *item,
     struct vmmem_iommu_wait *wait)
 {
-	struct vmmem_iotlb_waiter waiter = { .iova = item->iova };
 	struct vmmem_iommu_question question = { .item = *item };
 	const uint32_t reason = item->reason;
+	struct vmmem_iotlb_waiter waiter = {
+		.iova = item->iova,
+		.denied = reason == VMMEM_IOTLB_DENIED ? item->access : 0,
+	};
 	uint32_t retries;
 	int rc;
 
@@ -463,7 +462,8 @@ vmmem_iommu_next_miss(struct vmmem_iommu *iommu,
 		miss.reason = item.reason;
 		break;
 	}
-	return vmmem_struct_give(&miss, sizeof(miss), VMMEM_IOMMU_MISS_SIZE_0_9, ret_miss);
+	return vmmem_struct_give(&miss, sizeof(miss), VMMEM_IOMMU_MISS_SIZE_0_9,
+				 ret_miss);
 }
 
 VMMEM_API int
@@ -508,7 +508,7 @@ vmmem_iommu_resolve(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len,
 	struct vmmem_iotlb_entry entry;
 	int rc = 0;
 
-	if (iommu == NULL || (access & ~ACCESS_KNOWN) != 0)
+	if (iommu == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	while (len != 0 && vmmem_iommu_is_on(iommu)) {
 		vmmem_iotlb_find(&iommu->iotlb->table, iova, &entry);

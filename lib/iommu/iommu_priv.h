@@ -86,7 +86,9 @@ int vmmem_iommu_miss(struct vmmem_iommu *iommu,
 		     uint64_t len, uint32_t access,
 		     struct vmmem_iommu_wait *wait);
 
-/* vmmem_iommu_mark() marks [iova, iova + len) in the log by iova, if it logs. */
+/*
+ * vmmem_iommu_mark() marks [iova, iova + len) in the log by iova, if it logs.
+ */
 void vmmem_iommu_mark(struct vmmem_iommu *iommu, uint64_t iova, uint64_t len);
 
 /*

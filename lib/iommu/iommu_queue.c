@@ -15,8 +15,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "base/cancel.h"
-
 struct node {
 	TAILQ_ENTRY(node) link;
 	struct vmmem_iommu_item item;
@@ -71,14 +69,10 @@ no_lock:
 void
 vmmem_iommu_queue_free(struct vmmem_iommu_queue *queue)
 {
-	int state;
-
 	if (queue == NULL)
 		return;
-	state = vmmem_cancel_off();
 	/* Nothing was written to it, so closing loses nothing. */
 	(void)close(queue->fd);
-	vmmem_cancel_back(state);
 	pthread_mutex_destroy(&queue->lock);
 	free(queue);
 }

@@ -47,8 +47,8 @@ int vmmem_iommu_queue_fd(const struct vmmem_iommu_queue *queue);
 /*
  * vmmem_iommu_queue_ask() asks a question, unless another stands for it.
  *
- * Returns 0, and then vmmem_iommu_queue_end() is to be called; or VMMEM_ENOROOM,
- * or what write(2) said.
+ * Returns 0, and then vmmem_iommu_queue_end() is to be called; or
+ * VMMEM_ENOROOM, or what write(2) said.
  */
 int vmmem_iommu_queue_ask(struct vmmem_iommu_queue *queue,
 			  struct vmmem_iommu_question *question);

@@ -16,11 +16,9 @@
 #include "base/struct_size.h"
 #include "iommu/iotlb_priv.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 #define FLAGS_KNOWN VMMEM_IOTLB_NO_EVICT
 
-_Static_assert((VMMEM_IOTLB_PRESENT & ACCESS_KNOWN) == 0, "both are flags");
+_Static_assert((VMMEM_IOTLB_PRESENT & VMMEM_READ_WRITE) == 0, "both are flags");
 
 VMMEM_API int
 vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
@@ -139,14 +137,44 @@ forget_others(struct vmmem_iotlb *iotlb)
 		LIST_INIT(&iotlb->waiters);
 }
 
+/* is_answer() tells whether 'flags' of a translation answer a waiter. */
+static bool
+is_answer(const struct vmmem_iotlb_waiter *waiter, uint64_t flags)
+{
+	if (waiter->denied == 0)
+		return flags != 0;
+	/* Where there is no translation any more, another question is due. */
+	return flags == 0 || (waiter->denied & ~flags) == 0;
+}
+
+/*
+ * may_be_taken_back() tells whether an answer may have come and gone while the
+ * question was asked: a translation that denied an access is replaced by two
+ * maps, and where there was none a map and a removal are needed.
+ */
+static bool
+may_be_taken_back(const struct vmmem_iotlb *iotlb,
+		  const struct vmmem_iotlb_waiter *waiter)
+{
+	const uint32_t maps = iotlb->maps - waiter->maps;
+
+	if (maps == 0)
+		return false;
+	return waiter->removals != iotlb->removals ||
+	       (waiter->denied != 0 && maps > 1);
+}
+
 void
 vmmem_iotlb_add_waiter(struct vmmem_iotlb *iotlb,
 		       struct vmmem_iotlb_waiter *waiter)
 {
+	struct vmmem_iotlb_entry entry;
+
 	pthread_mutex_lock(&iotlb->lock);
-	/* If it came while it was asked for, it may be gone as well. */
-	waiter->answered = waiter->maps != iotlb->maps &&
-			   waiter->removals != iotlb->removals;
+	/* A translation of now may be gone before the waiter looks. */
+	vmmem_iotlb_find(&iotlb->table, waiter->iova, &entry);
+	waiter->answered = is_answer(waiter, entry.flags) ||
+			   may_be_taken_back(iotlb, waiter);
 	forget_others(iotlb);
 	iotlb->waiting_in = getpid();
 	LIST_INSERT_HEAD(&iotlb->waiters, waiter, link);
@@ -182,17 +210,34 @@ count(uint32_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
-/* answer() tells waiters of a translation of [first, last], under the lock. */
-static void
-answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+/*
+ * answer() tells waiters that [first, last] has a translation with 'flags', or
+ * none if they are 0; and whether any of them is to look.  Under the lock.
+ */
+static bool
+answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last, uint64_t flags)
 {
 	struct vmmem_iotlb_waiter *waiter;
+	bool any = false;
 
-	count(&iotlb->maps);
 	forget_others(iotlb);
-	LIST_FOREACH(waiter, &iotlb->waiters, link)
-		if (first <= waiter->iova && waiter->iova <= last)
-			waiter->answered = true;
+	LIST_FOREACH(waiter, &iotlb->waiters, link) {
+		if (first > waiter->iova || waiter->iova > last ||
+		    !is_answer(waiter, flags))
+			continue;
+		waiter->answered = true;
+		any = true;
+	}
+	return any;
+}
+
+/* clear() removes all of [first, last], and returns as answer().  Ditto. */
+static bool
+clear(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
+{
+	count(&iotlb->removals);
+	vmmem_iotlb_table_clear(&iotlb->table, first, last);
+	return answer(iotlb, first, last, 0);
 }
 
 /*
@@ -214,7 +259,8 @@ map(struct vmmem_iotlb *iotlb, const struct vmmem_iotlb_entry *entry)
 	const uint64_t evicted = iotlb->table.evicted;
 
 	vmmem_iotlb_table_set(&iotlb->table, entry);
-	answer(iotlb, entry->start, entry->last);
+	count(&iotlb->maps);
+	(void)answer(iotlb, entry->start, entry->last, entry->flags);
 	if (iotlb->table.evicted != evicted)
 		count(&iotlb->removals);
 }
@@ -239,7 +285,7 @@ vmmem_iotlb_map_cookie(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t gpa,
 	uint64_t gpa_last;
 	bool fits;
 
-	if (iotlb == NULL || (access & ~ACCESS_KNOWN) != 0)
+	if (iotlb == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return 0;
@@ -261,7 +307,7 @@ VMMEM_API int
 vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 {
 	struct vmmem_iotlb_entry gone = { .start = iova };
-	bool fits;
+	bool fits, wake = false;
 	int rc;
 
 	if (iotlb == NULL)
@@ -273,23 +319,26 @@ vmmem_iotlb_unmap(struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len)
 		gone.last = UINT64_MAX;
 	pthread_mutex_lock(&iotlb->lock);
 	fits = has_room(iotlb, &gone);
-	if (fits) {
-		count(&iotlb->removals);
-		vmmem_iotlb_table_clear(&iotlb->table, iova, gone.last);
-	}
+	if (fits)
+		wake = clear(iotlb, iova, gone.last);
 	pthread_mutex_unlock(&iotlb->lock);
+	if (wake)
+		vmmem_iotlb_wake(iotlb);
 	return fits ? rc : VMMEM_ENOROOM;
 }
 
 VMMEM_API void
 vmmem_iotlb_unmap_all(struct vmmem_iotlb *iotlb)
 {
+	bool wake;
+
 	if (iotlb == NULL)
 		return;
 	pthread_mutex_lock(&iotlb->lock);
-	count(&iotlb->removals);
-	vmmem_iotlb_table_clear(&iotlb->table, 0, UINT64_MAX);
+	wake = clear(iotlb, 0, UINT64_MAX);
 	pthread_mutex_unlock(&iotlb->lock);
+	if (wake)
+		vmmem_iotlb_wake(iotlb);
 }
 
 /* make_piece() makes the piece of [iova, last] in an entry or a gap. */
@@ -309,7 +358,7 @@ make_piece(const struct vmmem_iotlb_entry *entry, uint64_t iova, uint64_t last,
 		return;
 	ret_piece->gpa = iova + entry->delta;
 	ret_piece->cookie = entry->cookie;
-	ret_piece->access = (uint32_t)entry->flags & ACCESS_KNOWN;
+	ret_piece->access = (uint32_t)entry->flags & VMMEM_READ_WRITE;
 	ret_piece->state = (access & ~entry->flags) == 0 ? VMMEM_IOTLB_HIT :
 							   VMMEM_IOTLB_DENIED;
 }
@@ -327,7 +376,8 @@ vmmem_iotlb_lookup(const struct vmmem_iotlb *iotlb, uint64_t iova, uint64_t len,
 	int rc;
 
 	if (iotlb == NULL || ret_count == NULL ||
-	    (ret_pieces == NULL && capacity != 0) || (access & ~ACCESS_KNOWN) != 0)
+	    (ret_pieces == NULL && capacity != 0) ||
+	    (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	*ret_count = 0;
 	if (len == 0)

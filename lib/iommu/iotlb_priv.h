@@ -19,7 +19,12 @@
 struct vmmem_iotlb_waiter {
 	LIST_ENTRY(vmmem_iotlb_waiter) link;
 	uint64_t iova;
-	/* A translation of 'iova' has come since, or may have. */
+	/*
+	 * The access that the translation of 'iova' denies; 0 if there is no
+	 * translation.
+	 */
+	uint32_t denied;
+	/* That was otherwise at some time since, or may have been. */
 	bool answered;
 	/* The two counts just before the question was asked. */
 	uint32_t maps;
@@ -37,8 +42,8 @@ struct vmmem_iotlb {
 	uint32_t changes;
 	uint32_t asleep;
 	/*
-	 * Counts of maps and removals: an answer that is removed again while
-	 * its question is still being asked changes both.
+	 * Counts of maps and removals: an answer that is taken back while its
+	 * question is still being asked counts at least two of them.
 	 */
 	uint32_t maps;
 	uint32_t removals;
@@ -59,9 +64,9 @@ vmmem_iotlb_changes(const struct vmmem_iotlb *iotlb)
 
 /*
  * A question is noted in three steps.  vmmem_iotlb_before_asking() comes before
- * the miss handler is called, and takes no lock: a handler that puts nothing off
- * may run in a signal handler.  If the answer is to come later, a waiter is added
- * to the list, and removed again before its frame is gone.
+ * the miss handler is called, and takes no lock: a handler that puts nothing
+ * off may run in a signal handler.  If the answer is to come later, a waiter is
+ * added to the list, and removed again before its frame is gone.
  */
 static inline void
 vmmem_iotlb_before_asking(const struct vmmem_iotlb *iotlb,
@@ -81,8 +86,8 @@ void vmmem_iotlb_remove_waiter(struct vmmem_iotlb *iotlb,
 			       struct vmmem_iotlb_waiter *waiter);
 
 /*
- * vmmem_iotlb_was_answered() tells whether a translation has come for a waiter
- * that is in the list; after a look-up that missed, so it is gone again.
+ * vmmem_iotlb_was_answered() tells whether an answer has come for a waiter that
+ * is in the list; after a look-up that found none, so it was taken back.
  */
 bool vmmem_iotlb_was_answered(struct vmmem_iotlb *iotlb,
 			      const struct vmmem_iotlb_waiter *waiter);

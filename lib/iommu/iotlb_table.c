@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * The table of an iotlb: its memory, all of which it has from the start; changes,
- * which are made to copy 0, and then copy 1 becomes the same; and looking up what
- * has no hint.
+ * The table of an iotlb: its memory, all of which it has from the start;
+ * changes, which are made to copy 0, and then copy 1 becomes the same; and
+ * looking up what has no hint.
  */
 #include "iommu/iotlb_table.h"
 
@@ -749,7 +749,9 @@ vmmem_iotlb_search(const struct vmmem_iotlb_table *table, uint64_t iova,
 		/* Acquire: all of the copy that it names is there. */
 		sequence = __atomic_load_n(&table->sequence, __ATOMIC_ACQUIRE);
 		order = &table->orders[sequence & 1];
-		/* Whatever is read while it changes is the number of a chunk. */
+		/*
+		 * Whatever is read while it changes is the number of a chunk.
+		 */
 		at = vmmem_iotlb_locate_chunk(order, iova);
 		id = VMMEM_IOTLB_LOAD(order->chunks[at]);
 		chunk = &table->chunks[id];
@@ -759,7 +761,9 @@ vmmem_iotlb_search(const struct vmmem_iotlb_table *table, uint64_t iova,
 		ret_entry->start = VMMEM_IOTLB_LOAD(slot->start);
 		ret_entry->delta = VMMEM_IOTLB_LOAD(slot->delta);
 		ret_entry->flags = VMMEM_IOTLB_LOAD(slot->flags);
-		/* Relaxed: the loads above acquire, so this comes after them. */
+		/*
+		 * Relaxed: the loads above acquire, so this comes after them.
+		 */
 	} while (__atomic_load_n(&table->sequence, __ATOMIC_RELAXED) !=
 		 sequence);
 

@@ -127,15 +127,15 @@ struct vmmem_iotlb_entry {
 
 /*
  * vmmem_iotlb_table_init() makes room for 'capacity' entries, at least 1 and at
- * most VMMEM_IOTLB_CAPACITY_MAX.  All bytes of 'table' are zero before.  Returns
- * 0 or -ENOMEM.
+ * most VMMEM_IOTLB_CAPACITY_MAX.  All bytes of 'table' are zero before.
+ * Returns 0 or -ENOMEM.
  */
 int vmmem_iotlb_table_init(struct vmmem_iotlb_table *table, size_t capacity);
 void vmmem_iotlb_table_fini(struct vmmem_iotlb_table *table);
 
 /*
- * The writer's, one at a time.  Of 'entry' all is given except its use; 'flags' is
- * what it permits.  Setting replaces what was there, joins with neighbours
+ * The writer's, one at a time.  Of 'entry' all is given except its use; 'flags'
+ * is what it permits.  Setting replaces what was there, joins with neighbours
  * alike, and drops the entries that have not been used for longest if there are
  * too many.  Clearing [first, last] may cut an entry in two, and then drops one
  * likewise.
@@ -166,8 +166,8 @@ vmmem_iotlb_step(const uint64_t *last, size_t at, size_t half, uint64_t iova)
 }
 
 /*
- * vmmem_iotlb_locate_chunk() is the number, in an order, of the chunk that holds
- * 'iova' or what follows it.
+ * vmmem_iotlb_locate_chunk() is the number, in an order, of the chunk that
+ * holds 'iova' or what follows it.
  */
 static VMMEM_ALWAYS_INLINE size_t
 vmmem_iotlb_locate_chunk(const struct vmmem_iotlb_order *order, uint64_t iova)

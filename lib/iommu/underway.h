@@ -42,9 +42,9 @@ struct vmmem_underway {
 	/* Waiters have a barrier, so that sections may use slots. */
 	bool barrier;
 	/*
-	 * Waits come one after the other: 0, or 1 while there is one, or 2 while
-	 * others may sleep here for their turn.  Not a mutex, as a turn has to
-	 * come before a deadline of the steady clock.
+	 * Waits come one after the other: 0, or 1 while there is one, or 2
+	 * while others may sleep here for their turn.  Not a mutex, as a turn
+	 * has to come before a deadline of the steady clock.
 	 */
 	uint32_t turn;
 	struct vmmem_underway_slot slots[VMMEM_UNDERWAY_SLOTS];

@@ -15,7 +15,7 @@
 
 #define FLAGS_KNOWN                                                        \
 	(VMMEM_KVM_FLAG_LOG_IS_ON | VMMEM_KVM_FLAG_NO_MOVE |               \
-	 VMMEM_KVM_FLAG_NO_JOIN | VMMEM_KVM_FLAG_LEAVE_ODD)
+	 VMMEM_KVM_FLAG_NO_MERGE | VMMEM_KVM_FLAG_SKIP_UNALIGNED)
 
 /* The number of slots of a KVM that is too old to tell it. */
 #define SLOTS_OF_OLD 32
@@ -289,10 +289,10 @@ make_slots(struct vmmem_kvm *kvm)
 	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MOVE) == 0)
 		options.flags |= VMMEM_SLOT_TABLE_CAN_MOVE;
 #endif
-	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_JOIN) != 0)
-		options.flags |= VMMEM_SLOT_TABLE_NO_JOIN;
-	if ((kvm->options.flags & VMMEM_KVM_FLAG_LEAVE_ODD) != 0)
-		options.flags |= VMMEM_SLOT_TABLE_LEAVE_ODD;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_NO_MERGE) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_NO_MERGE;
+	if ((kvm->options.flags & VMMEM_KVM_FLAG_SKIP_UNALIGNED) != 0)
+		options.flags |= VMMEM_SLOT_TABLE_SKIP_UNALIGNED;
 	return vmmem_slot_table_new(&options, &kvm->slots);
 }
 

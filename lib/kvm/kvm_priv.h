@@ -180,7 +180,8 @@ int vmmem_kvm_set(struct vmmem_kvm *kvm, const struct vmmem_slot *slot);
 
 /*
  * vmmem_kvm_show_private() tells KVM which pages of a slot are private, before
- * there is the slot; vmmem_kvm_forget_private() takes it back when that is gone.
+ * there is the slot; vmmem_kvm_forget_private() takes it back when that is
+ * gone.
  */
 int vmmem_kvm_show_private(const struct vmmem_kvm *kvm,
 			   const struct vmmem_slot *slot);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * What KVM knows of private memory: an attribute of each page, beside the slots.
- * For the slot of a region with a guest_memfd it says what the region says.  A
- * page without such a slot is shared, as another slot may come to lie there.
+ * What KVM knows of private memory: an attribute of each page, beside the
+ * slots.  For the slot of a region with a guest_memfd it says what the region
+ * says.  A page without such a slot is shared, as another slot may come to lie
+ * there.
  */
 #include <vmmem/error.h>
 #include <vmmem/kvm.h>

@@ -14,8 +14,8 @@
 #include "base/struct_size.h"
 
 #define FLAGS_KNOWN                                                        \
-	(VMMEM_SLOT_TABLE_CAN_MOVE | VMMEM_SLOT_TABLE_NO_JOIN |            \
-	 VMMEM_SLOT_TABLE_LEAVE_ODD)
+	(VMMEM_SLOT_TABLE_CAN_MOVE | VMMEM_SLOT_TABLE_NO_MERGE |            \
+	 VMMEM_SLOT_TABLE_SKIP_UNALIGNED)
 
 VMMEM_API int
 vmmem_slot_table_new(const struct vmmem_slot_table_options *options,

@@ -187,7 +187,7 @@ describe(const struct vmmem_slot_table *slots, struct vmmem_region *region,
 	      slot->guest_memfd_offset) &
 	     mask) == 0)
 		return 0;
-	if ((options->flags & VMMEM_SLOT_TABLE_LEAVE_ODD) == 0)
+	if ((options->flags & VMMEM_SLOT_TABLE_SKIP_UNALIGNED) == 0)
 		return VMMEM_ESLOTALIGN;
 	slot->flags |= VMMEM_SLOT_NONE;
 	return 0;
@@ -373,7 +373,7 @@ is_next(const struct work *work, const struct vmmem_slot *slot)
 	const struct vmmem_slot *run = &work->run.slot;
 
 	return run->region != NULL &&
-	       (work->slots->options.flags & VMMEM_SLOT_TABLE_NO_JOIN) == 0 &&
+	       (work->slots->options.flags & VMMEM_SLOT_TABLE_NO_MERGE) == 0 &&
 	       (slot->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 &&
 	       slot->gpa - 1 == vmmem_slot_last(run) &&
 	       slot->flags == run->flags &&
@@ -400,7 +400,7 @@ may_join(const struct work *work, size_t index, uint64_t len)
 	const struct vmmem_region *region =
 		vmmem_collection_region(work->map, index);
 
-	if ((work->slots->options.flags & VMMEM_SLOT_TABLE_NO_JOIN) != 0 ||
+	if ((work->slots->options.flags & VMMEM_SLOT_TABLE_NO_MERGE) != 0 ||
 	    (len >= JOIN_BELOW && !work->join_all))
 		return false;
 	return (index > 0 &&

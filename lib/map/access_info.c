@@ -22,8 +22,7 @@ struct access {
 static bool
 can_be_written(const struct vmmem_region *region)
 {
-	const struct vmmem_region *owner =
-		region->target != NULL ? region->target : region;
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 
 	if (owner->host == NULL)
 		return owner->ops.write != NULL || owner->ops.acquire != NULL;

@@ -20,8 +20,6 @@ _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_SEQ_CST == __ATOMIC_SEQ_CST,
 	       "users pass C11's own orders");
 
-#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /*
  * locate() returns the entry that holds the 'size' bytes at 'gpa', which are
  * aligned in the host because 'gpa' is; or NULL, and the twin in
@@ -127,7 +125,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 			return VMMEM_EARGUMENT;                               \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL)) \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_##name##_u##bits(                 \
@@ -160,7 +158,7 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 					      VMMEM_ORDERS_ALL) ||      \
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD)) \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, READ_WRITE,    \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
 			return vmmem_see_compare_exchange_u##bits(         \

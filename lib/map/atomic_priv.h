@@ -10,8 +10,8 @@
 
 /*
  * vmmem_atomic_refuse() returns why the 'size' bytes at 'gpa' of a plain
- * collection are not there in one piece, aligned, with a host address; or 0: they
- * are shared bytes of a region with private state.
+ * collection are not there in one piece, aligned, with a host address; or 0:
+ * they are shared bytes of a region with private state.
  */
 int vmmem_atomic_refuse(const struct vmmem_collection *collection,
 			uint64_t gpa, uint64_t size, uint32_t access);

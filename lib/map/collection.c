@@ -14,8 +14,6 @@
 #include "map/translate.h"
 #include "region/private_priv.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /*
  * room() rounds a size up to the next eighth.  A map that grows region by
  * region asks for a little more each time.  malloc() takes from mmap() what is
@@ -462,7 +460,7 @@ vmmem_collection_check(const struct vmmem_collection *collection, uint64_t gpa,
 {
 	uint64_t bad;
 
-	if (collection == NULL || (access & ~ACCESS_KNOWN) != 0)
+	if (collection == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	return vmmem_check(collection, gpa, len, access,
 			   ret_bad != NULL ? ret_bad : &bad);
@@ -500,7 +498,7 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 	uint64_t offset, shared;
 
 	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
-	    (access & ~ACCESS_KNOWN) != 0)
+	    (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL)
 		return vmmem_see_host(collection, gpa, access, ret_host,

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
-/* A map as text. */
+/* A collection as text, and the text that a space adds to. */
 #include <vmmem/error.h>
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/api.h"
 #include "map/collection_priv.h"
+#include "map/describe.h"
 #include "map/translate.h"
-
-/* The longest line: two names, and all numbers at their longest. */
-#define LINE_MAX_BYTES (2 * VMMEM_REGION_NAME_MAX + 160)
-
-/* The caller's buffer, and how many bytes there are in all. */
-struct text {
-	char *buf;
-	size_t capacity;
-	size_t len;
-};
 
 static const char *
 kind_name(uint32_t kind)
@@ -37,28 +29,34 @@ kind_name(uint32_t kind)
 	return names[kind];
 }
 
-/* copy_name() copies a name, of which no byte may end or disguise a line. */
-static const char *
-copy_name(const struct vmmem_region *region, char *to)
+const char *
+vmmem_text_name(const char *name, char to[VMMEM_REGION_NAME_MAX + 1])
 {
 	size_t i;
 
-	if (region->name[0] == '\0')
+	if (name == NULL || name[0] == '\0')
 		return "-";
-	for (i = 0; region->name[i] != '\0'; i++)
-		to[i] = region->name[i] > ' ' && region->name[i] < 0x7f ?
-				region->name[i] :
-				'?';
+	for (i = 0; i < VMMEM_REGION_NAME_MAX && name[i] != '\0'; i++)
+		to[i] = name[i] > ' ' && name[i] < 0x7f ? name[i] : '?';
 	to[i] = '\0';
 	return to;
 }
 
-/* put() adds what fits, and counts all. */
-static void
-put(struct text *text, const char *line, size_t len)
+void
+vmmem_text_put(struct vmmem_text *text, const char *format, ...)
 {
-	size_t room = 0;
+	char line[VMMEM_TEXT_LINE];
+	size_t room = 0, len;
+	va_list arguments;
+	int printed;
 
+	va_start(arguments, format);
+	printed = vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	if (printed < 0)
+		return;
+	len = (size_t)printed < sizeof(line) ? (size_t)printed :
+					       sizeof(line) - 1;
 	/* A byte is kept for the zero at the end. */
 	if (text->len < text->capacity)
 		room = text->capacity - text->len - 1;
@@ -68,12 +66,11 @@ put(struct text *text, const char *line, size_t len)
 }
 
 static void
-put_region(struct text *text, const struct vmmem_region *region)
+put_region(struct vmmem_text *text, const struct vmmem_region *region)
 {
-	char line[LINE_MAX_BYTES], name[VMMEM_REGION_NAME_MAX + 1];
-	int len;
+	char name[VMMEM_REGION_NAME_MAX + 1];
 
-	len = snprintf(line, sizeof(line),
+	vmmem_text_put(text,
 		       "%016" PRIx64 "-%016" PRIx64 " %s %c%c%c 0x%" PRIx64
 		       " %s",
 		       region->start, region->last, kind_name(region->kind),
@@ -81,32 +78,46 @@ put_region(struct text *text, const struct vmmem_region *region)
 		       (region->protection & VMMEM_PROT_WRITE) != 0 ? 'w' :
 								      '-',
 		       (region->protection & VMMEM_PROT_EXEC) != 0 ? 'x' : '-',
-		       region->entry.span + 1, copy_name(region, name));
-	put(text, line, (size_t)len);
-	if (region->target != NULL) {
-		len = snprintf(line, sizeof(line), " of %s+0x%" PRIx64,
-			       copy_name(region->target, name),
+		       region->entry.span + 1,
+		       vmmem_text_name(region->name, name));
+	if (region->target != NULL)
+		vmmem_text_put(text, " of %s+0x%" PRIx64,
+			       vmmem_text_name(region->target->name, name),
 			       region->target_offset);
-		put(text, line, (size_t)len);
-	}
-	put(text, "\n", 1);
+	vmmem_text_put(text, "\n");
+}
+
+void
+vmmem_text_map(struct vmmem_text *text,
+	       const struct vmmem_collection *collection)
+{
+	size_t i;
+
+	collection = vmmem_physical(collection);
+	for (i = 0; i < collection->count; i++)
+		put_region(text, collection->regions[i]);
+}
+
+int
+vmmem_text_end(struct vmmem_text *text, size_t *ret_len)
+{
+	if (text->capacity != 0)
+		text->buf[text->len < text->capacity ? text->len :
+						       text->capacity - 1] =
+			'\0';
+	if (ret_len != NULL)
+		*ret_len = text->len;
+	return text->len < text->capacity ? 0 : VMMEM_ENOROOM;
 }
 
 VMMEM_API int
 vmmem_collection_describe(const struct vmmem_collection *collection, char *buf,
 			  size_t capacity, size_t *ret_len)
 {
-	struct text text = { .buf = buf, .capacity = capacity };
-	size_t i;
+	struct vmmem_text text = { .buf = buf, .capacity = capacity };
 
 	if (collection == NULL || (buf == NULL && capacity != 0))
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
-	for (i = 0; i < collection->count; i++)
-		put_region(&text, collection->regions[i]);
-	if (capacity != 0)
-		buf[text.len < capacity ? text.len : capacity - 1] = '\0';
-	if (ret_len != NULL)
-		*ret_len = text.len;
-	return text.len < capacity ? 0 : VMMEM_ENOROOM;
+	vmmem_text_map(&text, collection);
+	return vmmem_text_end(&text, ret_len);
 }

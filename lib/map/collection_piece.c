@@ -7,8 +7,6 @@
 #include "map/translate.h"
 #include "region/private_priv.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 VMMEM_API size_t
 vmmem_collection_index(const struct vmmem_collection *collection, uint64_t gpa)
 {
@@ -96,7 +94,7 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	int rc;
 
 	if (collection == NULL || ret_region == NULL || ret_offset == NULL ||
-	    ret_len == NULL || (access & ~ACCESS_KNOWN) != 0)
+	    ret_len == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return VMMEM_EZEROLEN;

@@ -105,25 +105,26 @@ next_added(struct vmmem_diff *diff)
 }
 
 VMMEM_API int
-vmmem_diff_next(struct vmmem_diff *diff, struct vmmem_region **ret_region)
+vmmem_diff_next(struct vmmem_diff *diff, struct vmmem_region **ret_region,
+		uint32_t *ret_kind)
 {
-	struct vmmem_region *region;
+	struct vmmem_region *region = NULL;
+	uint32_t kind = VMMEM_DIFF_REMOVED;
 
-	if (diff == NULL || ret_region == NULL)
+	if (diff == NULL || ret_region == NULL || ret_kind == NULL)
 		return VMMEM_EARGUMENT;
-	if (!diff->up) {
+	if (!diff->up)
 		region = next_removed(diff);
-		if (region != NULL) {
-			*ret_region = region;
-			return VMMEM_DIFF_REMOVED;
-		}
+	if (region == NULL && !diff->up) {
 		diff->up = true;
 		diff->old_index = 0;
 		diff->new_index = 0;
 	}
-	region = next_added(diff);
-	if (region == NULL)
-		return VMMEM_DIFF_END;
+	if (region == NULL) {
+		region = next_added(diff);
+		kind = region != NULL ? VMMEM_DIFF_ADDED : VMMEM_DIFF_END;
+	}
 	*ret_region = region;
-	return VMMEM_DIFF_ADDED;
+	*ret_kind = kind;
+	return 0;
 }

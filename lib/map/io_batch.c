@@ -135,7 +135,8 @@ vmmem_io_fill(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 	batch->held_count = 0;
 	batch->iotlb = NULL;
 	while (cursor->left != 0 && batch->count < VMMEM_IO_PIECES &&
-	       batch->held_count < VMMEM_IO_HELD && batch->len < VMMEM_IO_CALL_MAX &&
+	       batch->held_count < VMMEM_IO_HELD &&
+	       batch->len < VMMEM_IO_CALL_MAX &&
 	       batch->bounce_len == 0) {
 		while (cursor->at == cursor->range->len) {
 			cursor->range++;

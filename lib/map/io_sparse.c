@@ -249,7 +249,9 @@ read_all(struct sparse *sparse)
 		return rc;
 	while (rc == 0 && sparse->cursor.left != 0) {
 		len = next_range(&sparse->cursor, sparse->cursor.left, &gpa);
-		/* Behind its end the file has no holes: that is told by read. */
+		/*
+		 * Behind its end the file has no holes: that is told by read.
+		 */
 		from = end = sparse->io.offset;
 		if (from < sparse->size) {
 			if (len > sparse->size - from)

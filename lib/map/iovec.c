@@ -9,8 +9,6 @@
 #include "map/collection_priv.h"
 #include "region/slice_priv.h"
 
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 /* The array to fill, and how many elements it has or would need. */
 struct list {
 	struct iovec *iov;
@@ -86,7 +84,7 @@ vmmem_collection_iovec_ranges(const struct vmmem_collection *collection,
 	int rc;
 
 	if (collection == NULL || (ranges == NULL && count != 0) ||
-	    (access & ~ACCESS_KNOWN) != 0 ||
+	    (access & ~VMMEM_READ_WRITE) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
@@ -118,7 +116,8 @@ vmmem_slice_list_iovec(const struct vmmem_slice *slices, size_t count,
 	size_t i;
 	int rc = 0;
 
-	if ((slices == NULL && count != 0) || (access & ~ACCESS_KNOWN) != 0 ||
+	if ((slices == NULL && count != 0) ||
+	    (access & ~VMMEM_READ_WRITE) != 0 ||
 	    (iov == NULL && capacity != 0) || ret_count == NULL)
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count; i++) {
@@ -173,7 +172,7 @@ vmmem_collection_slice_list(const struct vmmem_collection *collection,
 	int rc = 0;
 
 	if (collection == NULL || (ranges == NULL && count != 0) ||
-	    (access & ~ACCESS_KNOWN) != 0 ||
+	    (access & ~VMMEM_READ_WRITE) != 0 ||
 	    (slices == NULL && capacity != 0) || ret_count == NULL)
 		return VMMEM_EARGUMENT;
 	for (i = 0; i < count && rc == 0; i++)

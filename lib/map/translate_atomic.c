@@ -11,8 +11,6 @@
 #include "map/translate.h"
 #include "region/private_priv.h"
 
-#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 static void *
 host_of(const struct vmmem_seen *seen)
 {
@@ -20,8 +18,8 @@ host_of(const struct vmmem_seen *seen)
 }
 
 /*
- * see_plain() is see() of a plain collection, where shared bytes are of a region
- * that must be asked; all else is refused.
+ * see_plain() is see() of a plain collection, where shared bytes are of a
+ * region that must be asked; all else is refused.
  */
 static VMMEM_COLD int
 see_plain(const struct vmmem_collection *collection, uint64_t gpa,
@@ -120,7 +118,8 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_##name##_u##bits(                        \
@@ -143,7 +142,8 @@ see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, READ_WRITE, &seen);  \
+		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
+			 &seen);                                           \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \

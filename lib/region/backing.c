@@ -241,7 +241,8 @@ new_memory(struct vmmem_region *region,
 {
 	uint64_t huge = settings->huge_page_size;
 
-	region->huge_pages = huge != 0 ? VMMEM_HUGE_PAGES_YES : VMMEM_HUGE_PAGES_NO;
+	region->huge_pages = huge != 0 ? VMMEM_HUGE_PAGES_YES :
+					 VMMEM_HUGE_PAGES_NO;
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
 		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
@@ -522,7 +523,9 @@ file_type(uint32_t flags)
 		       MAP_SHARED;
 }
 
-/* has_pages() tells whether the file is of the huge pages that were asked for. */
+/*
+ * has_pages() tells whether the file is of the huge pages that were asked for.
+ */
 static bool
 has_pages(const struct vmmem_region *region,
 	  const struct vmmem_region_settings *settings)

@@ -203,7 +203,7 @@ vmmem_discard_checked(const struct vmmem_region *region, uint64_t offset,
 	uint64_t discarded = 0;
 	int rc;
 
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	rc = vmmem_pin_begin_discard(&discarding, owner,
 				     region->target_offset + offset, len);
 	if (rc != 0) {

@@ -30,7 +30,6 @@
 #define TYPES_KNOWN ((VMMEM_FD_TYPE_GUEST_MEMFD << 1) - 1)
 #define TYPES_IN_MEMORY (VMMEM_FD_TYPE_MEMORY | VMMEM_FD_TYPE_HUGETLB)
 #define SEALS_KNOWN ((VMMEM_SEAL_EXEC << 1) - 1)
-#define ACCESS_KNOWN (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
 #define FLAGS_KNOWN (VMMEM_FD_MAY_SHRINK | VMMEM_FD_MAY_END_EARLY)
 
 /* The facts that fcntl() tells, without asking the file system. */
@@ -198,7 +197,7 @@ vmmem_fd_take(const struct vmmem_fd_rules *caller,
 			return rc;
 	}
 	if ((rules->types & ~TYPES_KNOWN) != 0 ||
-	    (rules->access & ~ACCESS_KNOWN) != 0 ||
+	    (rules->access & ~VMMEM_READ_WRITE) != 0 ||
 	    ((rules->require | rules->add | rules->warn) & ~SEALS_KNOWN) != 0 ||
 	    (rules->flags & ~FLAGS_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
@@ -316,7 +315,7 @@ vmmem_fd_check(int fd, uint64_t offset, uint64_t len,
 					VMMEM_FD_REPORT_SIZE_0_9);
 	if (rc != 0)
 		return rc;
-	access = taken.access != 0 ? taken.access : ACCESS_KNOWN;
+	access = taken.access != 0 ? taken.access : VMMEM_READ_WRITE;
 	rc = vmmem_fd_judge(fd, &taken, access, &report);
 	if (rc == 0 && report.page_size != 0 && offset % report.page_size != 0)
 		rc = VMMEM_EFILEOFFSET;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * The files behind regions.  Regions of one file share a descriptor of it:
- * a program that maps a file in thousands of parts needs one, and not thousands.
+ * a program that maps a file in thousands of parts needs one, and not
+ * thousands.
  */
 #ifndef FILE_H
 #define FILE_H

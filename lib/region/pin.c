@@ -64,12 +64,6 @@ compare(const struct pin *a, const struct pin *b)
 
 VMMEM_TREE_FUNCTIONS(pin_tree, pin, link, compare)
 
-static struct vmmem_region *
-owner_of(struct vmmem_region *region)
-{
-	return region->target != NULL ? region->target : region;
-}
-
 /* is_pinned() looks at pins that begin up to 'last', a bounded number. */
 static bool
 is_pinned(const struct vmmem_region *owner, uint64_t offset, uint64_t last)
@@ -200,7 +194,7 @@ vmmem_region_pin(struct vmmem_region *region, uint64_t offset, uint64_t len)
 	*pin = wanted;
 	cancel = vmmem_cancel_off();
 	pthread_mutex_lock(&lock);
-	rc = place(owner_of(region), &spare, pin, &taken);
+	rc = place(vmmem_region_owner(region), &spare, pin, &taken);
 	pthread_mutex_unlock(&lock);
 	vmmem_cancel_back(cancel);
 	free(spare);
@@ -221,7 +215,7 @@ vmmem_region_unpin(struct vmmem_region *region, uint64_t offset, uint64_t len)
 	if (rc != 0)
 		return rc == 1 ? 0 : rc;
 	pthread_mutex_lock(&lock);
-	set = owner_of(region)->pins;
+	set = vmmem_region_owner(region)->pins;
 	if (set != NULL)
 		pin = RB_FIND(pin_tree, &set->pins, &wanted);
 	if (pin != NULL && --pin->count == 0) {
@@ -250,7 +244,7 @@ vmmem_region_is_pinned(const struct vmmem_region *region, uint64_t offset,
 	if (check((struct vmmem_region *)(uintptr_t)region, offset, len,
 		  &wanted) != 0)
 		return 0;
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	pthread_mutex_lock(&lock);
 	pinned = is_pinned(owner, wanted.offset, wanted.last);
 	pthread_mutex_unlock(&lock);

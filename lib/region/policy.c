@@ -203,7 +203,8 @@ check_values(struct vmmem_region_settings *settings)
 	else if (policy->seals_set && (policy->seals & ~SEALS_KNOWN) != 0)
 		why = "The policy has a seal that memory cannot have";
 	else if (policy->thp > VMMEM_THP_NO)
-		why = "The policy's value for transparent huge pages is unknown";
+		why = "The policy's value for transparent huge pages is "
+		      "unknown";
 	else if (policy->reserve > VMMEM_RESERVE_YES)
 		why = "The policy's value for reserving is unknown";
 	else if (policy->lock > VMMEM_LOCK_ON_FAULT)

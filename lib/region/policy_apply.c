@@ -294,7 +294,7 @@ vmmem_region_policy_report(const struct vmmem_region *region,
 
 	if (region == NULL || ret_granted == NULL)
 		return VMMEM_EARGUMENT;
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	rc = seals_of(owner, &granted.seals);
 	if (rc == 0)
 		rc = nodes_of(owner, &granted.numa, &granted.nodes);

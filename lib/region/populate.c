@@ -19,21 +19,13 @@
  * What is mapped is the owner's, so its protection decides how pages can be
  * made: to make one writable changes nothing that a read-only view shows.
  */
-static const struct vmmem_region *
-owner_of(const struct vmmem_region *region)
-{
-	return region->target != NULL ? region->target : region;
-}
-
 int
 vmmem_populate_check(const struct vmmem_region *region, uint64_t offset,
 		     uint64_t len)
 {
-	const uint32_t touching = VMMEM_PROT_READ | VMMEM_PROT_WRITE;
-
 	if (region->host == NULL)
 		return VMMEM_ENOHOST;
-	if ((owner_of(region)->protection & touching) == 0)
+	if ((vmmem_region_owner(region)->protection & VMMEM_READ_WRITE) == 0)
 		return VMMEM_EDENIED;
 	/* Pages of the side that does not count are of no use to anybody. */
 	return vmmem_private_refuses(region, offset, len);
@@ -43,7 +35,7 @@ int
 vmmem_populate_checked(const struct vmmem_region *region, uint64_t offset,
 		       uint64_t len)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	const uint64_t small = (uint64_t)sysconf(_SC_PAGESIZE);
 	/* Of memory that others mapped, an owner's word is not built upon. */
 	const uint64_t page = owner->map != NULL && owner->page_size > small ?

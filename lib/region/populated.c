@@ -315,7 +315,7 @@ vmmem_region_next_populated(const struct vmmem_region *region, uint64_t offset,
 			 !vmmem_range_within(region->last - region->start,
 					     offset, len)))
 		return VMMEM_EOUTOFRANGE;
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	base = region->target != NULL ? region->target_offset : 0;
 	from = base + offset;
 	end = from;

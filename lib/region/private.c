@@ -38,16 +38,10 @@ struct part {
 	uint64_t pages;
 };
 
-static const struct vmmem_region *
-owner_of(const struct vmmem_region *region)
-{
-	return region->target != NULL ? region->target : region;
-}
-
 static struct vmmem_private *
 state_of(const struct vmmem_region *region)
 {
-	return owner_of(region)->secret;
+	return vmmem_region_owner(region)->secret;
 }
 
 /* part_at() is the part of [page, end) that begins with 'page'. */
@@ -75,7 +69,9 @@ bits_at(const struct vmmem_private *state, size_t word)
 	return __atomic_load_n(&state->bits[word], __ATOMIC_ACQUIRE);
 }
 
-/* next_page() is the first page of [page, end) that is as asked for, or 'end'. */
+/*
+ * next_page() is the first page of [page, end) that is as asked for, or 'end'.
+ */
 static uint64_t
 next_page(const struct vmmem_private *state, uint64_t page, uint64_t end,
 	  bool is_private)
@@ -285,7 +281,9 @@ take_file(struct vmmem_private *state, int theirs)
 {
 	int fd, rc;
 
-	/* Not the place of a standard stream, which somebody may have closed. */
+	/*
+	 * Not the place of a standard stream, which somebody may have closed.
+	 */
 	fd = fcntl(theirs, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (fd < 0)
 		return -errno;

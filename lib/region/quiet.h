@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * System calls that fail with a code alone, where they would raise a signal
- * too: SIGXFSZ for a file that would pass RLIMIT_FSIZE, and SIGPIPE.  Neither is
- * to end the process, and to ask for the limit before would be a race.
+ * too: SIGXFSZ for a file that would pass RLIMIT_FSIZE, and SIGPIPE.  Neither
+ * is to end the process, and to ask for the limit before would be a race.
  */
 #ifndef QUIET_H
 #define QUIET_H

@@ -257,7 +257,7 @@ vmmem_region_file_flags(const struct vmmem_region *region)
 
 	if (region == NULL)
 		return 0;
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	if (owner->kind != VMMEM_REGION_FILE)
 		return 0;
 	if (!vmmem_region_is_shared(owner))
@@ -305,7 +305,7 @@ vmmem_region_file(const struct vmmem_region *region, int *ret_fd,
 
 	if (region == NULL || ret_fd == NULL || ret_offset == NULL)
 		return VMMEM_EARGUMENT;
-	owner = region->target != NULL ? region->target : region;
+	owner = vmmem_region_owner(region);
 	if (owner->fd < 0)
 		return VMMEM_ENOFILE;
 	*ret_fd = owner->fd;

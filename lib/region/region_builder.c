@@ -299,9 +299,11 @@ vmmem_region_builder_set_cookie(struct vmmem_region_builder *builder,
 			(settings->cookie_count - i) * sizeof(*list));
 		return;
 	}
-	if (i > VMMEM_REGION_COOKIES_MAX)
-		i = VMMEM_REGION_COOKIES_MAX;
-	else if (i == settings->cookie_count)
+	if (i == VMMEM_REGION_COOKIES_MAX) {
+		settings->cookie_lost = true;
+		return;
+	}
+	if (i == settings->cookie_count)
 		settings->cookie_count++;
 	list[i] = (struct vmmem_cookie){ key, cookie, destroy };
 }
@@ -341,7 +343,7 @@ check(struct vmmem_region_settings *settings)
 
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
-	if (settings->cookie_count > VMMEM_REGION_COOKIES_MAX)
+	if (settings->cookie_lost)
 		return vmmem_refuse(settings, VMMEM_EARGUMENT,
 				    "There are too many cookies");
 	for (i = 0; i < settings->cookie_count; i++) {
@@ -407,7 +409,7 @@ back_alias(struct vmmem_region *region,
 				    "The alias reaches past its target");
 
 	/* Straight to the bytes: chains of aliases never get longer than 1. */
-	owner = target->target != NULL ? target->target : target;
+	owner = vmmem_region_owner(target);
 	region->target = vmmem_region_ref(owner);
 	region->target_offset = target->target_offset + settings->offset;
 	if (target->host != NULL)

@@ -23,17 +23,11 @@ callback_code(int returned)
 	return returned > 0 ? VMMEM_ECALLBACK : returned;
 }
 
-static const struct vmmem_region *
-owner_of(const struct vmmem_region *region)
-{
-	return region->target != NULL ? region->target : region;
-}
-
 int
 vmmem_region_acquire(const struct vmmem_region *region, uint64_t offset,
 		     uint64_t len, uint32_t access, void **ret_host)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	void *host = NULL;
 	int rc;
 
@@ -61,7 +55,7 @@ void
 vmmem_region_release(const struct vmmem_region *region, uint64_t offset,
 		     uint64_t len, uint32_t access, void *host)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 
 	if (owner->ops.release != NULL)
 		owner->ops.release(owner->opaque,
@@ -74,7 +68,7 @@ static int
 moved(const struct vmmem_region *region, uint64_t offset, size_t len,
       size_t left, uint64_t *done)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 
 	*done += len - left;
 	if (left == 0)
@@ -92,7 +86,7 @@ vmmem_region_call_read_with(const struct vmmem_region *region,
 			    const struct vmmem_access_info *info,
 			    uint64_t *done)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	size_t left;
 	void *host;
 	int rc;
@@ -119,7 +113,7 @@ vmmem_region_call_write_with(const struct vmmem_region *region,
 			     const struct vmmem_access_info *info,
 			     uint64_t *done)
 {
-	const struct vmmem_region *owner = owner_of(region);
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	size_t left;
 	void *host;
 	int rc;

@@ -134,6 +134,17 @@ struct vmmem_region {
 	struct vmmem_cookie cookies[];
 };
 
+/*
+ * vmmem_region_owner() is the region that has the bytes which 'region' shows.
+ */
+static inline struct vmmem_region *
+vmmem_region_owner(const struct vmmem_region *region)
+{
+	return region->target != NULL ?
+		       region->target :
+		       (struct vmmem_region *)(uintptr_t)region;
+}
+
 /* Whether writes change the file, if there is one. */
 static inline bool
 vmmem_region_is_shared(const struct vmmem_region *region)
@@ -189,9 +200,9 @@ struct vmmem_region_settings {
 	uint64_t bitmap_offset;
 	bool logging; /* on from the start */
 
-	/* One more than there may be: if there are too many, build fails. */
-	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX + 1];
+	struct vmmem_cookie cookies[VMMEM_REGION_COOKIES_MAX];
 	size_t cookie_count;
+	bool cookie_lost; /* there was no room for one */
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
 	const char *why; /* the last making failed, or NULL: its code says so */

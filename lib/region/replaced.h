@@ -31,8 +31,8 @@ void vmmem_replaced_end(struct vmmem_replaced *replaced, size_t first,
 bool vmmem_replaced_has(struct vmmem_replaced *replaced, size_t page);
 
 /*
- * vmmem_replaced_find() finds the first page, from 'page' on, that was replaced,
- * or was not; the number of pages if there is none.
+ * vmmem_replaced_find() finds the first page, from 'page' on, that was
+ * replaced, or was not; the number of pages if there is none.
  */
 size_t vmmem_replaced_find(struct vmmem_replaced *replaced, size_t page,
 			   bool was_replaced);

@@ -238,8 +238,7 @@ static int
 count_all(const struct vmmem_region *region, const struct pages *pages,
 	  struct vmmem_residency *ret_residency)
 {
-	const struct vmmem_region *owner =
-		region->target != NULL ? region->target : region;
+	const struct vmmem_region *owner = vmmem_region_owner(region);
 	int rc;
 
 	rc = count_resident(pages, &ret_residency->resident);
@@ -320,7 +319,8 @@ vmmem_region_nodes(const struct vmmem_region *region, uint64_t offset,
 	size_t i;
 	int rc;
 
-	if (region == NULL || ret_rest == NULL || count > VMMEM_NUMA_NODES_MAX ||
+	if (region == NULL || ret_rest == NULL ||
+	    count > VMMEM_NUMA_NODES_MAX ||
 	    (ret_bytes == NULL && count != 0))
 		return VMMEM_EARGUMENT;
 	if (len != 0) {

@@ -15,8 +15,6 @@
 #include "guest/guest_atomic.h"
 #include "region/slice_priv.h"
 
-#define READ_WRITE (VMMEM_PROT_READ | VMMEM_PROT_WRITE)
-
 static VMMEM_ALWAYS_INLINE bool
 is_aligned(const struct vmmem_slice *slice, uint64_t offset, uint64_t size)
 {
@@ -132,7 +130,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		int rc;                                                    \
                                                                            \
 		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
-					 READ_WRITE, &plain);              \
+					 VMMEM_READ_WRITE, &plain);        \
 		return rc != 0 ? rc :                                      \
 				 vmmem_slice_compare_exchange_u##bits(     \
 					 &plain, offset, expected,         \
@@ -153,7 +151,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		if (!vmmem_order_is_in(success, VMMEM_ORDERS_ALL) ||       \
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
 			return VMMEM_EORDER;                               \
-		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);   \
 		if (rc == ASK)                                             \
 			return ask_compare_exchange_u##bits(               \
 				slice, offset, expected, desired, success, \
@@ -183,7 +181,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 		int rc;                                                    \
                                                                            \
 		rc = vmmem_slice_unasked(slice, offset, (bits) / 8,        \
-					 READ_WRITE, &plain);              \
+					 VMMEM_READ_WRITE, &plain);        \
 		return rc != 0 ? rc :                                      \
 				 vmmem_slice_##name##_u##bits(             \
 					 &plain, offset, operand, order,   \
@@ -202,7 +200,7 @@ check(const struct vmmem_slice *slice, uint64_t offset, uint64_t size,
 			return VMMEM_EARGUMENT;                            \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
 			return VMMEM_EORDER;                               \
-		rc = check(slice, offset, (bits) / 8, READ_WRITE);         \
+		rc = check(slice, offset, (bits) / 8, VMMEM_READ_WRITE);   \
 		if (rc == ASK)                                             \
 			return ask_##name##_u##bits(slice, offset,         \
 						    operand, order,        \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
  * The functions that the bodies of vmmem/inline.h call.  A body cannot call the
- * function of its own name: compilers would see it call itself.  So there is one
- * function here for all widths of a shape, and 'code' tells which is meant.
+ * function of its own name: compilers would see it call itself.  So there is
+ * one function here for all widths of a shape, and 'code' tells which is meant.
  */
 #include <vmmem/error.h>
 #include <vmmem/slice.h>

@@ -43,7 +43,8 @@ struct vmmem_dirty_log {
 
 	/*
 	 * The lock of all that follows.  The listener's callbacks take it with
-	 * the writers' lock held, so nobody who has it calls a writer.
+	 * the lock of the telling thread held, so a thread that has it tells
+	 * nothing, and changes no space.
 	 */
 	pthread_mutex_t lock;
 	struct vmmem_dirty_sources sources;
@@ -135,8 +136,8 @@ part_add(struct vmmem_dirty_log *log, const struct vmmem_region *region,
 	part->number = ++log->numbers;
 	part->fresh = true;
 	/*
-	 * Of a region that comes later nobody can know what it held before its
-	 * log was on.
+	 * The log of a later region was off before: its pages may have been
+	 * written meanwhile.
 	 */
 	if (log->follows || (flags & VMMEM_DIRTY_LOG_CLEAN) == 0)
 		vmmem_dirty_part_fill(part);
@@ -387,7 +388,10 @@ vmmem_dirty_log_new(struct vmmem_space *space,
 VMMEM_API struct vmmem_dirty_log *
 vmmem_dirty_log_free(struct vmmem_dirty_log *log)
 {
-	/* on_destroy() does the rest, in a callback of the space a little later. */
+	/*
+	 * on_destroy() does the rest, in a callback of the space a little
+	 * later.
+	 */
 	if (log != NULL)
 		vmmem_listener_free(log->listener);
 	return NULL;

@@ -87,32 +87,10 @@ counter_of(void)
 	return (unsigned int)(hash >> 32) % VMMEM_EPOCH_COUNTERS;
 }
 
-/* A section is its counter and its phase, in the lowest bit. */
 unsigned int
 vmmem_epoch_enter(struct vmmem_epoch *epoch)
 {
-	const unsigned int counter = counter_of();
-	unsigned int phase;
-
-	/* Relaxed: a writer waits for a phase that is over all the same. */
-	phase = (unsigned int)__atomic_load_n(&epoch->phase, __ATOMIC_RELAXED);
-	/*
-	 * Sequentially consistent, as is the load that the caller makes next:
-	 * a writer that publishes and then finds no count is before that load.
-	 */
-	__atomic_fetch_add(&epoch->passing[phase][counter].count, 1,
-			   __ATOMIC_SEQ_CST);
-	return counter * 2 + phase;
-}
-
-void
-vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section)
-{
-	const unsigned int counter = section / 2 % VMMEM_EPOCH_COUNTERS;
-
-	/* Release: the caller's use of what it loaded is before this. */
-	__atomic_fetch_sub(&epoch->passing[section % 2][counter].count, 1,
-			   __ATOMIC_RELEASE);
+	return vmmem_epoch_enter_at(epoch, counter_of());
 }
 
 /*

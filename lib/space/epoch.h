@@ -107,9 +107,36 @@ void vmmem_epoch_remove(struct vmmem_epoch *epoch,
  * vmmem_epoch_enter() and vmmem_epoch_leave() are the ends of a section of a
  * thread without a reader, which loads the map in between, sequentially
  * consistent.  Another thread may leave with the value that enter returned.
+ * Threads are spread over counters; vmmem_epoch_enter_at() names the counter.
  */
 unsigned int vmmem_epoch_enter(struct vmmem_epoch *epoch);
-void vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section);
+
+/* A section is its counter and its phase, in the lowest bit. */
+static inline unsigned int
+vmmem_epoch_enter_at(struct vmmem_epoch *epoch, unsigned int counter)
+{
+	unsigned int phase;
+
+	/* Relaxed: a writer waits for a phase that is over all the same. */
+	phase = (unsigned int)__atomic_load_n(&epoch->phase, __ATOMIC_RELAXED);
+	/*
+	 * Sequentially consistent, as is the load that the caller makes next:
+	 * a writer that publishes and then finds no count is before that load.
+	 */
+	__atomic_fetch_add(&epoch->passing[phase][counter].count, 1,
+			   __ATOMIC_SEQ_CST);
+	return counter * 2 + phase;
+}
+
+static inline void
+vmmem_epoch_leave(struct vmmem_epoch *epoch, unsigned int section)
+{
+	const unsigned int counter = section / 2 % VMMEM_EPOCH_COUNTERS;
+
+	/* Release: the caller's use of what it loaded is before this. */
+	__atomic_fetch_sub(&epoch->passing[section % 2][counter].count, 1,
+			   __ATOMIC_RELEASE);
+}
 
 /*
  * vmmem_epoch_leave_fenced() ends the section of a reader that makes barriers,

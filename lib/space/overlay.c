@@ -12,12 +12,6 @@
 #include "map/translate.h"
 #include "space/space_priv.h"
 
-static bool
-is_open(const struct vmmem_update *update)
-{
-	return update != NULL && update->open;
-}
-
 static int
 remove_region(struct vmmem_steps *steps, struct vmmem_region *region)
 {
@@ -33,7 +27,7 @@ vmmem_update_remove_region(struct vmmem_update *update,
 {
 	int rc, cancel;
 
-	if (!is_open(update) || region == NULL)
+	if (!vmmem_update_is_open(update) || region == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = remove_region(&update->space->steps, region);
@@ -66,7 +60,8 @@ vmmem_update_replace_region(struct vmmem_update *update,
 {
 	int rc, cancel;
 
-	if (!is_open(update) || old_region == NULL || new_region == NULL)
+	if (!vmmem_update_is_open(update) || old_region == NULL ||
+	    new_region == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	/* The update may have had the last reference. */
@@ -163,7 +158,7 @@ vmmem_update_overlay(struct vmmem_update *update, struct vmmem_region *region)
 {
 	int rc, cancel;
 
-	if (!is_open(update) || region == NULL)
+	if (!vmmem_update_is_open(update) || region == NULL)
 		return VMMEM_EARGUMENT;
 	/* It covers only itself: there is nothing to do. */
 	if (vmmem_steps_has(&update->space->steps, region))

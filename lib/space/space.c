@@ -197,7 +197,8 @@ vmmem_space_get(struct vmmem_space *space)
 
 	if (space == NULL)
 		return NULL;
-	phase = vmmem_epoch_enter(&space->epoch);
+	/* The map's own count is one for all threads, too: no other counter. */
+	phase = vmmem_epoch_enter_at(&space->epoch, 0);
 	/* Sequentially consistent: vmmem_epoch_enter() says why. */
 	map = vmmem_collection_ref(
 		__atomic_load_n(&space->view.current, __ATOMIC_SEQ_CST));

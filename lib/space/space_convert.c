@@ -126,8 +126,7 @@ hold(struct conversion *conversion)
 
 	for (i = 0; i < conversion->count; i++) {
 		part = &conversion->parts[i];
-		owner = part->region->target != NULL ? part->region->target :
-						       part->region;
+		owner = vmmem_region_owner(part->region);
 		rc = vmmem_pin_begin_discard(
 			&part->discarding, owner,
 			part->region->target_offset + part->offset, part->len);

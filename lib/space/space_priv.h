@@ -97,6 +97,13 @@ void vmmem_space_unlock_telling(struct vmmem_space *space);
 void vmmem_space_stop_telling(struct vmmem_space *space,
 			      struct vmmem_listener_list *dead);
 
+/* vmmem_update_is_open() tells whether an update, or NULL, can make steps. */
+static inline bool
+vmmem_update_is_open(const struct vmmem_update *update)
+{
+	return update != NULL && update->open;
+}
+
 /*
  * vmmem_update_open() begins an update in '*update', which its caller has, and
  * which holds no reference to the space.  vmmem_update_close() ends it unless

@@ -91,13 +91,6 @@ vmmem_update_free(struct vmmem_update *update)
 	return NULL;
 }
 
-/* is_open() tells whether an update can make steps. */
-static bool
-is_open(const struct vmmem_update *update)
-{
-	return update != NULL && update->open;
-}
-
 VMMEM_API struct vmmem_space *
 vmmem_update_space(const struct vmmem_update *update)
 {
@@ -107,7 +100,8 @@ vmmem_update_space(const struct vmmem_update *update)
 VMMEM_API struct vmmem_collection *
 vmmem_update_collection(struct vmmem_update *update)
 {
-	if (!is_open(update) || vmmem_steps_settle(&update->space->steps) != 0)
+	if (!vmmem_update_is_open(update) ||
+	    vmmem_steps_settle(&update->space->steps) != 0)
 		return NULL;
 	return update->space->steps.map;
 }
@@ -117,7 +111,7 @@ vmmem_update_insert(struct vmmem_update *update, struct vmmem_region *region)
 {
 	int rc, cancel;
 
-	if (!is_open(update) || region == NULL)
+	if (!vmmem_update_is_open(update) || region == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = vmmem_steps_insert(&update->space->steps, region);
@@ -131,7 +125,7 @@ vmmem_update_remove(struct vmmem_update *update, uint64_t gpa, uint64_t len,
 {
 	int rc, cancel;
 
-	if (!is_open(update))
+	if (!vmmem_update_is_open(update))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = vmmem_steps_remove(&update->space->steps, gpa, len, ret_region);
@@ -145,7 +139,7 @@ vmmem_update_replace(struct vmmem_update *update, struct vmmem_collection *map)
 	struct vmmem_steps steps;
 	int cancel;
 
-	if (!is_open(update) || map == NULL)
+	if (!vmmem_update_is_open(update) || map == NULL)
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	vmmem_steps_end(&update->space->steps, &steps);
@@ -217,7 +211,7 @@ vmmem_update_commit(struct vmmem_update *update)
 {
 	int rc, cancel;
 
-	if (!is_open(update))
+	if (!vmmem_update_is_open(update))
 		return VMMEM_EARGUMENT;
 	cancel = vmmem_cancel_off();
 	rc = commit(update);

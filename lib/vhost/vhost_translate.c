@@ -166,9 +166,9 @@ vmmem_vhost_user_slice(const struct vmmem_vhost *vhost,
 }
 
 /*
- * find_host() stores which row has 'len' bytes at 'host', and which of its bytes
- * the first one is.  Rows of the same part of a file have one mapping, so there
- * may be several.  Returns 0 or the code of a failure.
+ * find_host() stores which row has 'len' bytes at 'host', and which of its
+ * bytes the first one is.  Rows of the same part of a file have one mapping, so
+ * there may be several.  Returns 0 or the code of a failure.
  */
 static int
 find_host(const struct vmmem_vhost_table *table, const void *host, uint64_t len,

@@ -472,7 +472,7 @@ begin(void)
 					     .ring_entries = RING,
 					     .flags = joins ?
 						     0 :
-						     VMMEM_KVM_FLAG_NO_JOIN };
+						     VMMEM_KVM_FLAG_NO_MERGE };
 	struct vmmem_region_builder *builder = vmmem_region_builder_new();
 	struct vmmem_collection *empty;
 	unsigned int m;

@@ -124,13 +124,15 @@ class Spaces(SpaceCase):
                          0)
         after = lib.space_get(space)
         diff = lib.get("diff_new", before, after)
-        kind, region = lib.call("diff_next", diff)
+        region, kind = lib.get("diff_next", diff)
         self.assertEqual((kind, lib.region_start(region)),
                          (lib.DIFF_REMOVED, 0))
-        kind, region = lib.call("diff_next", diff)
+        region, kind = lib.get("diff_next", diff)
         self.assertEqual((kind, lib.region_start(region)),
                          (lib.DIFF_ADDED, PAGE))
-        self.assertEqual(lib.code("diff_next", diff), lib.DIFF_END)
+        region, kind = lib.get("diff_next", diff)
+        self.assertEqual(kind, lib.DIFF_END)
+        self.assertFalse(region)
         self.assertFalse(lib.diff_free(diff))
         lib.collection_unref(before)
         lib.collection_unref(after)

@@ -96,7 +96,7 @@ class Anything:
                 f.FEATURES, f.FEATURES | 1 << 34, f.FEATURES | 1 << 33,
                 f.FEATURES | f.LOG_ALL, f.PROTOCOL, self.value())))
         return rng.choice((b"", self.values("=Q"), self.values("=QQ"),
-                           os.urandom(rng.randrange(300))))
+                           rng.randbytes(rng.randrange(300))))
 
     def begin(self):
         how = self.rng.randrange(4)

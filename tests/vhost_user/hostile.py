@@ -71,6 +71,21 @@ class Backend:
                 pass  # it has ended
         return (len(os.listdir(proc + "fd")), threads)
 
+    def where(self):
+        """What each of its threads waits for."""
+        proc = "/proc/%d/task/" % self.process.pid
+        lines = []
+        for task in os.listdir(proc):
+            line = task
+            for name in "comm", "wchan", "syscall", "stack", "stat":
+                try:
+                    with open(proc + task + "/" + name) as file:
+                        line += " %s: %s" % (name, file.read().strip())
+                except OSError:
+                    pass  # it has ended, or we may not
+            lines.append(line)
+        return "\n".join(lines)
+
     def starts(self):
         """A session; as soon as that of somebody else is over."""
         end = time.monotonic() + f.LIMIT
@@ -509,12 +524,15 @@ def with_backend(function, program, *options, kind=Backend, **more):
             backend.process.terminate()
             backend.process.wait()
         finally:
+            failed = sys.exc_info()[0] is not None
             if backend.process.poll() is None:
+                if failed:
+                    print(backend.where())
                 backend.process.kill()
                 backend.process.wait()
             backend.log.seek(0)
             log = backend.log.read().decode("utf-8", "replace")
-            if sys.exc_info()[0] is not None or "Sanitizer" in log:
+            if failed or "Sanitizer" in log:
                 print(log[-6000:])
         assert "Sanitizer" not in log and "runtime error" not in log
 
