@@ -52,8 +52,9 @@ for library in $libraries; do
 		grep -q "^#define VMMEM_STRUCT_$upper [1-9][0-9]*$" \
 			"$top/include/vmmem/version.h" ||
 			fail "vmmem/version.h lacks VMMEM_STRUCT_$upper"
-		grep -q -F "[VMMEM_STRUCT_$upper] = sizeof(struct vmmem_$name)" \
-			"$top/lib/guest/supports.c" ||
+		# An entry may be on two lines.
+		tr -s '\n\t ' ' ' <"$top/lib/guest/supports.c" | grep -q -F \
+			"[VMMEM_STRUCT_$upper] = sizeof(struct vmmem_$name)" ||
 			fail "lib/guest/supports.c does not know struct" \
 				"vmmem_$name"
 	done
