@@ -156,6 +156,8 @@ def parameters_of(tokens):
 class Function:
     def __init__(self, tokens, body=None):
         self.body = body
+        # One that is in a header alone: there is no function to fall back to.
+        self.is_static = "static" in tokens
         tokens, self.attributes = without_attributes(tokens)
         for index in range(1, len(tokens) - 1):
             if tokens[index + 1] == "(" and re.match(r"\w", tokens[index]):
@@ -176,7 +178,8 @@ class Function:
                 "))"
         if self.body is None:
             return text + ";"
-        return "extern __inline__ " + text + " " + " ".join(self.body)
+        return ("static" if self.is_static else "extern") + " __inline__ " + \
+            text + " " + " ".join(self.body)
 
 
 class Struct:
@@ -408,14 +411,19 @@ def compare_declarations(old_path, new_path, released=False):
         for name in sorted(set(new[kind]) - set(old[kind])):
             verdict.say(ADDED, "declaration added:", new[kind][name].text())
     # Programs keep the body that they were compiled with, and a program without
-    # one calls the function.
+    # one calls the function, if there is one.
     for name, one in sorted(old["body"].items()):
         other = new["body"].get(name)
+        if other is None and one.is_static and name not in new["function"]:
+            verdict.say(SOURCE, "function of a header removed:", name)
+            continue
         if other is None:
             verdict.say(ADDED, "inline body removed:", name)
             continue
         verdict.function(one, other)
-        if one.body != other.body and not released:
+        if one.body != other.body and one.is_static:
+            verdict.say(SOURCE, "function of a header changed:", name + "()")
+        elif one.body != other.body and not released:
             verdict.say(BROKEN, "inline body changed:", name + "():",
                         "programs keep the old one, and both must do the same")
     for name in sorted(set(new["body"]) - set(old["body"])):

@@ -159,10 +159,9 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 		      uint64_t *ret_done);
 
 /*
- * vmmem_collection_read_TYPE() reads one integer at 'gpa', which need not be
- * aligned: u8 to u64 in the host's byte order, le16 to le64 little-endian,
- * be16 to be64 big-endian, converted to the host's.  On failure 'ret_value'
- * is not written.
+ * vmmem_collection_read_uN() reads one integer at 'gpa', which need not be
+ * aligned, in the host's byte order; for others see vmmem/endian_access.h.  On
+ * failure 'ret_value' is not written.
  */
 VMMEM_NODISCARD int
 vmmem_collection_read_u8(const struct vmmem_collection *collection,
@@ -176,29 +175,10 @@ vmmem_collection_read_u32(const struct vmmem_collection *collection,
 VMMEM_NODISCARD int
 vmmem_collection_read_u64(const struct vmmem_collection *collection,
 			  uint64_t gpa, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_le16(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_le32(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_le64(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_be16(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_be32(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_read_be64(const struct vmmem_collection *collection,
-			   uint64_t gpa, uint64_t *ret_value);
 
 /*
- * vmmem_collection_write_TYPE() writes one integer at 'gpa', which need not be
- * aligned, in the byte order of its TYPE, as vmmem_collection_read_TYPE()
- * reads it.
+ * vmmem_collection_write_uN() writes one integer at 'gpa', which need not be
+ * aligned, in the host's byte order.
  */
 VMMEM_NODISCARD int
 vmmem_collection_write_u8(const struct vmmem_collection *collection,
@@ -212,24 +192,6 @@ vmmem_collection_write_u32(const struct vmmem_collection *collection,
 VMMEM_NODISCARD int
 vmmem_collection_write_u64(const struct vmmem_collection *collection,
 			   uint64_t gpa, uint64_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_le16(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint16_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_le32(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint32_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_le64(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_be16(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint16_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_be32(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint32_t value);
-VMMEM_NODISCARD int
-vmmem_collection_write_be64(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t value);
 
 VMMEM_END_DECLS
 

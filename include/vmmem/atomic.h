@@ -3,8 +3,8 @@
  * vmmem/atomic.h - atomic operations on guest memory, by guest physical
  * address.  They publish data to vCPUs and devices, and take it from them.
  *
- * Values are in the host's byte order, except for the loads and stores that
- * have one in their names; callers of the others convert with vmmem/endian.h.
+ * Values are in the host's byte order.  vmmem/endian_access.h has loads and
+ * stores in others, and for all else callers convert with vmmem/endian.h.
  * Each function is there for 8, 16, 32 and 64 bits.  The address must be a
  * multiple of the size, and the value must lie within one region that has a
  * host address.
@@ -83,51 +83,6 @@ vmmem_collection_store_u32(const struct vmmem_collection *collection,
 VMMEM_NODISCARD int
 vmmem_collection_store_u64(const struct vmmem_collection *collection,
 			   uint64_t gpa, uint64_t value, int order);
-
-/*
- * vmmem_collection_load_leN() and _load_beN() are vmmem_collection_load_uN() of
- * a value that is little-endian, or big-endian, in memory; 'ret_value' gets it
- * in the host's byte order.  vmmem_collection_store_leN() and _store_beN() are
- * vmmem_collection_store_uN() likewise.  So an index of a virtio ring is loaded
- * as _load_le16(..., VMMEM_ORDER_ACQUIRE, ...), and stored as
- * _store_le16(..., VMMEM_ORDER_RELEASE).  Since: 0.9.
- */
-VMMEM_NODISCARD int
-vmmem_collection_load_le16(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_load_le32(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_load_le64(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_load_be16(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_load_be32(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_load_be64(const struct vmmem_collection *collection,
-			   uint64_t gpa, int order, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_collection_store_le16(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_collection_store_le32(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_collection_store_le64(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t value, int order);
-VMMEM_NODISCARD int
-vmmem_collection_store_be16(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_collection_store_be32(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_collection_store_be64(const struct vmmem_collection *collection,
-			    uint64_t gpa, uint64_t value, int order);
 
 /*
  * vmmem_collection_exchange_uN() stores 'value' at 'gpa' and gives back the

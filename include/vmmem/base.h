@@ -9,6 +9,8 @@
  * A program that defines VMMEM_NO_INLINE before it includes any header gets
  * declarations alone: every exported function, and no body.  That is for tools
  * that read the headers for another language.  Every constant is a literal.
+ * What is in a header alone is not there; another language has its own way to
+ * swap bytes.
  */
 #ifndef VMMEM_BASE_H
 #define VMMEM_BASE_H
@@ -41,6 +43,12 @@
 	extern __inline__                                                  \
 		__attribute__((__gnu_inline__, __visibility__("default")))
 #endif
+
+/*
+ * A small function that is in a header alone: it calls exported functions, or
+ * none, and knows no layout that may change.
+ */
+#define VMMEM_STATIC_INLINE static __inline__ __attribute__((__unused__))
 
 /*
  * A piece of such a body.  It has no exported function to fall back to, so it

@@ -10,15 +10,14 @@
  *
  * For each type, _get() returns the value in the host's order and _set() stores
  * one.  They work on the caller's own memory; guest memory is read and written
- * with vmmem/access.h.
+ * with vmmem/endian_access.h.
  *
  * Where an integer is at hand, and no such type, _from_host() returns what is
  * to be stored for a value in the host's order, and _to_host() the value of
  * what was stored.  They are for atomics that have no byte order of their own,
  * such as vmmem_slice_fetch_or_u16().
  *
- * Each helper is a small inline body here and an exported function of the
- * same name, compiled from that body.  The pointers must not be NULL and are
+ * All of it is in this header alone.  The pointers must not be NULL and are
  * aligned as the type is.  Any thread, any time.
  *
  * Since: 0.9, all of it.
@@ -60,39 +59,9 @@ typedef struct {
 	uint64_t raw; /* as it lies in memory; use the helpers */
 } vmmem_be64;
 
-uint16_t vmmem_le16_get(const vmmem_le16 *value);
-void vmmem_le16_set(vmmem_le16 *value, uint16_t native);
-uint16_t vmmem_le16_from_host(uint16_t value);
-uint16_t vmmem_le16_to_host(uint16_t stored);
-
-uint32_t vmmem_le32_get(const vmmem_le32 *value);
-void vmmem_le32_set(vmmem_le32 *value, uint32_t native);
-uint32_t vmmem_le32_from_host(uint32_t value);
-uint32_t vmmem_le32_to_host(uint32_t stored);
-
-uint64_t vmmem_le64_get(const vmmem_le64 *value);
-void vmmem_le64_set(vmmem_le64 *value, uint64_t native);
-uint64_t vmmem_le64_from_host(uint64_t value);
-uint64_t vmmem_le64_to_host(uint64_t stored);
-
-uint16_t vmmem_be16_get(const vmmem_be16 *value);
-void vmmem_be16_set(vmmem_be16 *value, uint16_t native);
-uint16_t vmmem_be16_from_host(uint16_t value);
-uint16_t vmmem_be16_to_host(uint16_t stored);
-
-uint32_t vmmem_be32_get(const vmmem_be32 *value);
-void vmmem_be32_set(vmmem_be32 *value, uint32_t native);
-uint32_t vmmem_be32_from_host(uint32_t value);
-uint32_t vmmem_be32_to_host(uint32_t stored);
-
-uint64_t vmmem_be64_get(const vmmem_be64 *value);
-void vmmem_be64_set(vmmem_be64 *value, uint64_t native);
-uint64_t vmmem_be64_from_host(uint64_t value);
-uint64_t vmmem_be64_to_host(uint64_t stored);
-
 #ifndef VMMEM_NO_INLINE
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_le16_from_host(uint16_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -102,25 +71,25 @@ vmmem_le16_from_host(uint16_t value)
 #endif
 }
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_le16_to_host(uint16_t stored)
 {
 	return vmmem_le16_from_host(stored);
 }
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_le16_get(const vmmem_le16 *value)
 {
 	return vmmem_le16_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_le16_set(vmmem_le16 *value, uint16_t native)
 {
 	value->raw = vmmem_le16_from_host(native);
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_le32_from_host(uint32_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -130,25 +99,25 @@ vmmem_le32_from_host(uint32_t value)
 #endif
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_le32_to_host(uint32_t stored)
 {
 	return vmmem_le32_from_host(stored);
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_le32_get(const vmmem_le32 *value)
 {
 	return vmmem_le32_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_le32_set(vmmem_le32 *value, uint32_t native)
 {
 	value->raw = vmmem_le32_from_host(native);
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_le64_from_host(uint64_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -158,25 +127,25 @@ vmmem_le64_from_host(uint64_t value)
 #endif
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_le64_to_host(uint64_t stored)
 {
 	return vmmem_le64_from_host(stored);
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_le64_get(const vmmem_le64 *value)
 {
 	return vmmem_le64_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_le64_set(vmmem_le64 *value, uint64_t native)
 {
 	value->raw = vmmem_le64_from_host(native);
 }
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_be16_from_host(uint16_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -186,25 +155,25 @@ vmmem_be16_from_host(uint16_t value)
 #endif
 }
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_be16_to_host(uint16_t stored)
 {
 	return vmmem_be16_from_host(stored);
 }
 
-VMMEM_INLINE uint16_t
+VMMEM_STATIC_INLINE uint16_t
 vmmem_be16_get(const vmmem_be16 *value)
 {
 	return vmmem_be16_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_be16_set(vmmem_be16 *value, uint16_t native)
 {
 	value->raw = vmmem_be16_from_host(native);
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_be32_from_host(uint32_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -214,25 +183,25 @@ vmmem_be32_from_host(uint32_t value)
 #endif
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_be32_to_host(uint32_t stored)
 {
 	return vmmem_be32_from_host(stored);
 }
 
-VMMEM_INLINE uint32_t
+VMMEM_STATIC_INLINE uint32_t
 vmmem_be32_get(const vmmem_be32 *value)
 {
 	return vmmem_be32_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_be32_set(vmmem_be32 *value, uint32_t native)
 {
 	value->raw = vmmem_be32_from_host(native);
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_be64_from_host(uint64_t value)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -242,19 +211,19 @@ vmmem_be64_from_host(uint64_t value)
 #endif
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_be64_to_host(uint64_t stored)
 {
 	return vmmem_be64_from_host(stored);
 }
 
-VMMEM_INLINE uint64_t
+VMMEM_STATIC_INLINE uint64_t
 vmmem_be64_get(const vmmem_be64 *value)
 {
 	return vmmem_be64_to_host(value->raw);
 }
 
-VMMEM_INLINE void
+VMMEM_STATIC_INLINE void
 vmmem_be64_set(vmmem_be64 *value, uint64_t native)
 {
 	value->raw = vmmem_be64_from_host(native);

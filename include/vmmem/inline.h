@@ -25,7 +25,6 @@
 
 #include <vmmem/atomic.h>
 #include <vmmem/base.h>
-#include <vmmem/endian.h>
 #include <vmmem/reader.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
@@ -221,8 +220,8 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 	}
 
 /* The functions of vmmem/slice_atomic.h, for one width. */
-#define VMMEM_INLINE_LOAD(type, bits, code, from)                          \
-	VMMEM_INLINE int vmmem_slice_load_##type(                          \
+#define VMMEM_INLINE_LOAD(bits)                                            \
+	VMMEM_INLINE int vmmem_slice_load_u##bits(                         \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
@@ -232,14 +231,15 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 				    ret_value != NULL,                     \
 			    bits, VMMEM_PROT_READ))                        \
 			return vmmem_inline_call_load(                     \
-				slice, offset, code, order, ret_value);    \
-		*ret_value = from(vmmem_inline_load_u##bits(               \
-			vmmem_inline_at(slice, offset), order));           \
+				slice, offset, (bits) / 8, order,          \
+				ret_value);                                \
+		*ret_value = vmmem_inline_load_u##bits(                    \
+			vmmem_inline_at(slice, offset), order);            \
 		return 0;                                                  \
 	}
 
-#define VMMEM_INLINE_STORE(type, bits, code, to)                           \
-	VMMEM_INLINE int vmmem_slice_store_##type(                         \
+#define VMMEM_INLINE_STORE(bits)                                           \
+	VMMEM_INLINE int vmmem_slice_store_u##bits(                        \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t value, int order)                           \
 	{                                                                  \
@@ -248,9 +248,9 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 						     VMMEM_INLINE_STORES), \
 			    bits, VMMEM_PROT_WRITE))                       \
 			return vmmem_inline_call_store(                    \
-				slice, offset, code, order, value);        \
+				slice, offset, (bits) / 8, order, value);  \
 		vmmem_inline_store_u##bits(vmmem_inline_at(slice, offset), \
-					   to(value), order);              \
+					   value, order);                  \
 		vmmem_inline_written(slice, offset, (bits) / 8);           \
 		return 0;                                                  \
 	}
@@ -314,89 +314,64 @@ vmmem_slice_sub(const struct vmmem_slice *slice, uint64_t offset, uint64_t len,
 						       (bits) / 8, need),  \
 			 0)
 
-#define VMMEM_INLINE_SAME(value) (value)
-
 #define VMMEM_INLINE_ALL(bits)                                             \
 	VMMEM_INLINE_OPERATIONS(bits)                                      \
 	VMMEM_INLINE_MODIFY(exchange, __atomic_exchange_n, bits)           \
 	VMMEM_INLINE_MODIFY(fetch_add, __atomic_fetch_add, bits)           \
 	VMMEM_INLINE_MODIFY(fetch_or, __atomic_fetch_or, bits)             \
 	VMMEM_INLINE_MODIFY(fetch_and, __atomic_fetch_and, bits)           \
-	VMMEM_INLINE_LOAD(u##bits, bits, (bits) / 8, VMMEM_INLINE_SAME)    \
-	VMMEM_INLINE_STORE(u##bits, bits, (bits) / 8, VMMEM_INLINE_SAME)   \
+	VMMEM_INLINE_LOAD(bits)                                            \
+	VMMEM_INLINE_STORE(bits)                                           \
 	VMMEM_INLINE_COMPARE_EXCHANGE(bits)                                \
 	VMMEM_INLINE_ATOMIC_MODIFY(exchange, bits, 0x100U)                 \
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_add, bits, 0x200U)                \
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_or, bits, 0x300U)                 \
 	VMMEM_INLINE_ATOMIC_MODIFY(fetch_and, bits, 0x400U)
 
-/* A load and a store in a byte order. */
-#define VMMEM_INLINE_ORDERED(type, bits, code)                             \
-	VMMEM_INLINE_LOAD(type, bits, code, vmmem_##type##_to_host)        \
-	VMMEM_INLINE_STORE(type, bits, code, vmmem_##type##_from_host)
-
 VMMEM_INLINE_ALL(8)
 VMMEM_INLINE_ALL(16)
 VMMEM_INLINE_ALL(32)
 VMMEM_INLINE_ALL(64)
-VMMEM_INLINE_ORDERED(le16, 16, 0x12U)
-VMMEM_INLINE_ORDERED(le32, 32, 0x14U)
-VMMEM_INLINE_ORDERED(le64, 64, 0x18U)
-VMMEM_INLINE_ORDERED(be16, 16, 0x22U)
-VMMEM_INLINE_ORDERED(be32, 32, 0x24U)
-VMMEM_INLINE_ORDERED(be64, 64, 0x28U)
 
 /*
- * Integers in the byte order of their TYPE.  One that is not aligned is not
- * one access, and the library knows how to make it of several.
+ * Integers.  One that is not aligned is not one access, and the library knows
+ * how to make it of several.
  */
-#define VMMEM_INLINE_INTEGER(type, bits, code, from, to)                   \
-	VMMEM_INLINE int vmmem_slice_read_##type(                          \
+#define VMMEM_INLINE_INTEGER(bits)                                         \
+	VMMEM_INLINE int vmmem_slice_read_u##bits(                         \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t *ret_value)                                 \
 	{                                                                  \
 		if (VMMEM_INLINE_IS_BAD(ret_value != NULL, bits,           \
 					VMMEM_PROT_READ))                  \
 			return vmmem_inline_call_load(                     \
-				slice, offset, 0x40U | (code),             \
+				slice, offset, 0x40U | (bits) / 8,         \
 				VMMEM_ORDER_RELAXED, ret_value);           \
-		*ret_value = from(vmmem_inline_load_u##bits(               \
+		*ret_value = vmmem_inline_load_u##bits(                    \
 			vmmem_inline_at(slice, offset),                    \
-			VMMEM_ORDER_RELAXED));                             \
+			VMMEM_ORDER_RELAXED);                              \
 		return 0;                                                  \
 	}                                                                  \
 									   \
-	VMMEM_INLINE int vmmem_slice_write_##type(                         \
+	VMMEM_INLINE int vmmem_slice_write_u##bits(                        \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t value)                                      \
 	{                                                                  \
 		if (VMMEM_INLINE_IS_BAD(1, bits, VMMEM_PROT_WRITE))        \
 			return vmmem_inline_call_store(                    \
-				slice, offset, 0x40U | (code),             \
+				slice, offset, 0x40U | (bits) / 8,         \
 				VMMEM_ORDER_RELAXED, value);               \
 		vmmem_inline_store_u##bits(vmmem_inline_at(slice, offset), \
-					   to(value),                      \
+					   value,                          \
 					   VMMEM_ORDER_RELAXED);           \
 		vmmem_inline_written(slice, offset, (bits) / 8);           \
 		return 0;                                                  \
 	}
 
-VMMEM_INLINE_INTEGER(u8, 8, 1, VMMEM_INLINE_SAME, VMMEM_INLINE_SAME)
-VMMEM_INLINE_INTEGER(u16, 16, 2, VMMEM_INLINE_SAME, VMMEM_INLINE_SAME)
-VMMEM_INLINE_INTEGER(u32, 32, 4, VMMEM_INLINE_SAME, VMMEM_INLINE_SAME)
-VMMEM_INLINE_INTEGER(u64, 64, 8, VMMEM_INLINE_SAME, VMMEM_INLINE_SAME)
-VMMEM_INLINE_INTEGER(le16, 16, 0x12U, vmmem_le16_to_host,
-		     vmmem_le16_from_host)
-VMMEM_INLINE_INTEGER(le32, 32, 0x14U, vmmem_le32_to_host,
-		     vmmem_le32_from_host)
-VMMEM_INLINE_INTEGER(le64, 64, 0x18U, vmmem_le64_to_host,
-		     vmmem_le64_from_host)
-VMMEM_INLINE_INTEGER(be16, 16, 0x22U, vmmem_be16_to_host,
-		     vmmem_be16_from_host)
-VMMEM_INLINE_INTEGER(be32, 32, 0x24U, vmmem_be32_to_host,
-		     vmmem_be32_from_host)
-VMMEM_INLINE_INTEGER(be64, 64, 0x28U, vmmem_be64_to_host,
-		     vmmem_be64_from_host)
+VMMEM_INLINE_INTEGER(8)
+VMMEM_INLINE_INTEGER(16)
+VMMEM_INLINE_INTEGER(32)
+VMMEM_INLINE_INTEGER(64)
 
 /* Each fence stands for what its caller asked for. */
 VMMEM_INLINE void

@@ -50,7 +50,7 @@ VMMEM_NODISCARD int vmmem_reader_copy(struct vmmem_reader *reader,
 				      uint64_t len, uint64_t *ret_done);
 
 /*
- * vmmem_reader_read_TYPE() reads one integer in the byte order of its TYPE.
+ * vmmem_reader_read_uN() reads one integer in the host's byte order.
  */
 VMMEM_NODISCARD int vmmem_reader_read_u8(struct vmmem_reader *reader,
 					 uint64_t gpa, uint8_t *ret_value);
@@ -60,21 +60,9 @@ VMMEM_NODISCARD int vmmem_reader_read_u32(struct vmmem_reader *reader,
 					  uint64_t gpa, uint32_t *ret_value);
 VMMEM_NODISCARD int vmmem_reader_read_u64(struct vmmem_reader *reader,
 					  uint64_t gpa, uint64_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_le16(struct vmmem_reader *reader,
-					   uint64_t gpa, uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_le32(struct vmmem_reader *reader,
-					   uint64_t gpa, uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_le64(struct vmmem_reader *reader,
-					   uint64_t gpa, uint64_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_be16(struct vmmem_reader *reader,
-					   uint64_t gpa, uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_be32(struct vmmem_reader *reader,
-					   uint64_t gpa, uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_be64(struct vmmem_reader *reader,
-					   uint64_t gpa, uint64_t *ret_value);
 
 /*
- * vmmem_reader_write_TYPE() writes one integer in the byte order of its TYPE.
+ * vmmem_reader_write_uN() writes one integer in the host's byte order.
  */
 VMMEM_NODISCARD int vmmem_reader_write_u8(struct vmmem_reader *reader,
 					  uint64_t gpa, uint8_t value);
@@ -84,18 +72,6 @@ VMMEM_NODISCARD int vmmem_reader_write_u32(struct vmmem_reader *reader,
 					   uint64_t gpa, uint32_t value);
 VMMEM_NODISCARD int vmmem_reader_write_u64(struct vmmem_reader *reader,
 					   uint64_t gpa, uint64_t value);
-VMMEM_NODISCARD int vmmem_reader_write_le16(struct vmmem_reader *reader,
-					    uint64_t gpa, uint16_t value);
-VMMEM_NODISCARD int vmmem_reader_write_le32(struct vmmem_reader *reader,
-					    uint64_t gpa, uint32_t value);
-VMMEM_NODISCARD int vmmem_reader_write_le64(struct vmmem_reader *reader,
-					    uint64_t gpa, uint64_t value);
-VMMEM_NODISCARD int vmmem_reader_write_be16(struct vmmem_reader *reader,
-					    uint64_t gpa, uint16_t value);
-VMMEM_NODISCARD int vmmem_reader_write_be32(struct vmmem_reader *reader,
-					    uint64_t gpa, uint32_t value);
-VMMEM_NODISCARD int vmmem_reader_write_be64(struct vmmem_reader *reader,
-					    uint64_t gpa, uint64_t value);
 
 /*
  * Loads and stores, as vmmem/atomic.h has them.  All other atomics are made
@@ -125,44 +101,6 @@ VMMEM_NODISCARD int vmmem_reader_store_u32(struct vmmem_reader *reader,
 VMMEM_NODISCARD int vmmem_reader_store_u64(struct vmmem_reader *reader,
 					   uint64_t gpa, uint64_t value,
 					   int order);
-
-/* Loads and stores in the byte order of their names.  Since: 0.9. */
-VMMEM_NODISCARD int
-vmmem_reader_load_le16(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_load_le32(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_load_le64(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_load_be16(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_load_be32(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_load_be64(struct vmmem_reader *reader, uint64_t gpa, int order,
-		       uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_reader_store_le16(struct vmmem_reader *reader, uint64_t gpa,
-			uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_reader_store_le32(struct vmmem_reader *reader, uint64_t gpa,
-			uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_reader_store_le64(struct vmmem_reader *reader, uint64_t gpa,
-			uint64_t value, int order);
-VMMEM_NODISCARD int
-vmmem_reader_store_be16(struct vmmem_reader *reader, uint64_t gpa,
-			uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_reader_store_be32(struct vmmem_reader *reader, uint64_t gpa,
-			uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_reader_store_be64(struct vmmem_reader *reader, uint64_t gpa,
-			uint64_t value, int order);
 
 VMMEM_END_DECLS
 

@@ -305,9 +305,8 @@ vmmem_slice_store_element(const struct vmmem_slice *slice, uint64_t index,
 			  size_t element_size, const void *element);
 
 /*
- * vmmem_slice_read_TYPE() reads one integer at 'offset', which need not be
- * aligned: u8 to u64 in the host's byte order, le16 to le64 little-endian,
- * be16 to be64 big-endian, converted to the host's.
+ * vmmem_slice_read_uN() reads one integer at 'offset', which need not be
+ * aligned, in the host's byte order; for others see vmmem/endian_access.h.
  */
 VMMEM_NODISCARD int vmmem_slice_read_u8(const struct vmmem_slice *slice,
 					uint64_t offset, uint8_t *ret_value);
@@ -317,22 +316,10 @@ VMMEM_NODISCARD int vmmem_slice_read_u32(const struct vmmem_slice *slice,
 					 uint64_t offset, uint32_t *ret_value);
 VMMEM_NODISCARD int vmmem_slice_read_u64(const struct vmmem_slice *slice,
 					 uint64_t offset, uint64_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_le16(const struct vmmem_slice *slice,
-					  uint64_t offset, uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_le32(const struct vmmem_slice *slice,
-					  uint64_t offset, uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_le64(const struct vmmem_slice *slice,
-					  uint64_t offset, uint64_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_be16(const struct vmmem_slice *slice,
-					  uint64_t offset, uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_be32(const struct vmmem_slice *slice,
-					  uint64_t offset, uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_slice_read_be64(const struct vmmem_slice *slice,
-					  uint64_t offset, uint64_t *ret_value);
 
 /*
- * vmmem_slice_write_TYPE() writes one integer at 'offset', which need not be
- * aligned, in the byte order of its TYPE.
+ * vmmem_slice_write_uN() writes one integer at 'offset', which need not be
+ * aligned, in the host's byte order.
  */
 VMMEM_NODISCARD int vmmem_slice_write_u8(const struct vmmem_slice *slice,
 					 uint64_t offset, uint8_t value);
@@ -342,18 +329,6 @@ VMMEM_NODISCARD int vmmem_slice_write_u32(const struct vmmem_slice *slice,
 					  uint64_t offset, uint32_t value);
 VMMEM_NODISCARD int vmmem_slice_write_u64(const struct vmmem_slice *slice,
 					  uint64_t offset, uint64_t value);
-VMMEM_NODISCARD int vmmem_slice_write_le16(const struct vmmem_slice *slice,
-					   uint64_t offset, uint16_t value);
-VMMEM_NODISCARD int vmmem_slice_write_le32(const struct vmmem_slice *slice,
-					   uint64_t offset, uint32_t value);
-VMMEM_NODISCARD int vmmem_slice_write_le64(const struct vmmem_slice *slice,
-					   uint64_t offset, uint64_t value);
-VMMEM_NODISCARD int vmmem_slice_write_be16(const struct vmmem_slice *slice,
-					   uint64_t offset, uint16_t value);
-VMMEM_NODISCARD int vmmem_slice_write_be32(const struct vmmem_slice *slice,
-					   uint64_t offset, uint32_t value);
-VMMEM_NODISCARD int vmmem_slice_write_be64(const struct vmmem_slice *slice,
-					   uint64_t offset, uint64_t value);
 
 VMMEM_END_DECLS
 

@@ -63,47 +63,6 @@ vmmem_slice_store_u64(const struct vmmem_slice *slice, uint64_t offset,
 		      uint64_t value, int order);
 
 /*
- * vmmem_slice_load_leN(), _load_beN(), _store_leN() and _store_beN() are the
- * same for a value that is little-endian or big-endian in memory.  Since: 0.9.
- */
-VMMEM_NODISCARD int
-vmmem_slice_load_le16(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_load_le32(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_load_le64(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_load_be16(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint16_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_load_be32(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint32_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_load_be64(const struct vmmem_slice *slice, uint64_t offset,
-		      int order, uint64_t *ret_value);
-VMMEM_NODISCARD int
-vmmem_slice_store_le16(const struct vmmem_slice *slice, uint64_t offset,
-		       uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_slice_store_le32(const struct vmmem_slice *slice, uint64_t offset,
-		       uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_slice_store_le64(const struct vmmem_slice *slice, uint64_t offset,
-		       uint64_t value, int order);
-VMMEM_NODISCARD int
-vmmem_slice_store_be16(const struct vmmem_slice *slice, uint64_t offset,
-		       uint16_t value, int order);
-VMMEM_NODISCARD int
-vmmem_slice_store_be32(const struct vmmem_slice *slice, uint64_t offset,
-		       uint32_t value, int order);
-VMMEM_NODISCARD int
-vmmem_slice_store_be64(const struct vmmem_slice *slice, uint64_t offset,
-		       uint64_t value, int order);
-
-/*
  * vmmem_slice_exchange_uN() stores 'value' and gives back what was there.
  * 'ret_previous' may be NULL.
  */
@@ -199,10 +158,10 @@ vmmem_slice_fetch_and_u64(const struct vmmem_slice *slice, uint64_t offset,
 /*
  * The functions below are for the bodies of <vmmem/inline.h>, which call them
  * outside the good case, and for no other use.  Each does what the exported
- * function does that 'code' stands for: the size in bytes, with 0x10 if it is
- * little-endian, 0x20 if big-endian, 0x40 if it is one of vmmem/slice.h that
- * reads or writes; 0x100 for an exchange, 0x200 for fetch_add, 0x300 for
- * fetch_or, 0x400 for fetch_and.  An unknown 'code' is VMMEM_EARGUMENT.
+ * function does that 'code' stands for: the size in bytes, with 0x40 if it is
+ * one of vmmem/slice.h that reads or writes; 0x100 for an exchange, 0x200 for
+ * fetch_add, 0x300 for fetch_or, 0x400 for fetch_and.  An unknown 'code' is
+ * VMMEM_EARGUMENT.
  * Since: 0.9.
  */
 VMMEM_NODISCARD int vmmem_inline_call_load(const struct vmmem_slice *slice,

@@ -17,6 +17,7 @@
 #include <vmmem/dirty_log.h>
 #include <vmmem/discard.h>
 #include <vmmem/endian.h>
+#include <vmmem/endian_access.h>
 #include <vmmem/error.h>
 #include <vmmem/fault.h>
 #include <vmmem/fd.h>

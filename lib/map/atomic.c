@@ -11,7 +11,6 @@
 #include "map/collection_priv.h"
 #include "region/private_priv.h"
 #include "guest/guest_atomic.h"
-#include "guest/byte_order.h"
 
 _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
 	       VMMEM_ORDER_ACQUIRE == __ATOMIC_ACQUIRE &&
@@ -192,7 +191,6 @@ ALL(16)
 ALL(32)
 ALL(64)
 
-VMMEM_ORDERED(collection, const struct vmmem_collection *collection, gpa)
 
 VMMEM_API void
 vmmem_fence(int order)

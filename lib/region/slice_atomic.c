@@ -5,13 +5,11 @@
  * decide what an access returns.  They return a code if memory is gone, and
  * access the memory of any slice, VMMEM_SLICE_CALL or not.
  */
-#include <vmmem/endian.h>
 #include <vmmem/error.h>
 #include <vmmem/slice.h>
 #include <vmmem/slice_atomic.h>
 
 #include "base/api.h"
-#include "guest/byte_order.h"
 #include "guest/guest_atomic.h"
 #include "region/slice_priv.h"
 
@@ -232,18 +230,16 @@ ALL(16)
 ALL(32)
 ALL(64)
 
-VMMEM_ORDERED(slice, const struct vmmem_slice *slice, offset)
-
 /*
- * Integers in the byte order of their TYPE.  One that is not aligned is not
- * one access, and one that is not permitted gets its code, by moving bytes.
+ * Integers.  One that is not aligned is not one access, and one that is not
+ * permitted gets its code, by moving bytes.
  */
-#define INTEGER(type, bits, from, to)                                      \
-	VMMEM_API int vmmem_slice_read_##type(                             \
+#define INTEGER(bits)                                                      \
+	VMMEM_API int vmmem_slice_read_u##bits(                            \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t *ret_value)                                 \
 	{                                                                  \
-		uint##bits##_t stored;                                     \
+		uint##bits##_t value;                                      \
 		int rc;                                                    \
                                                                            \
 		if (slice == NULL || ret_value == NULL)                    \
@@ -252,52 +248,36 @@ VMMEM_ORDERED(slice, const struct vmmem_slice *slice, offset)
 				 VMMEM_PROT_READ) == 0))                   \
 			rc = vmmem_atomic_load_u##bits(                    \
 				vmmem_slice_host(slice, offset),           \
-				VMMEM_ORDER_RELAXED, &stored);             \
+				VMMEM_ORDER_RELAXED, &value);              \
 		else                                                       \
-			rc = vmmem_slice_read(slice, offset, &stored,      \
-					      sizeof(stored));             \
+			rc = vmmem_slice_read(slice, offset, &value,       \
+					      sizeof(value));              \
 		if (likely(rc == 0))                                       \
-			*ret_value = from(stored);                         \
+			*ret_value = value;                                \
 		return rc;                                                 \
 	}                                                                  \
                                                                            \
-	VMMEM_API int vmmem_slice_write_##type(                            \
+	VMMEM_API int vmmem_slice_write_u##bits(                           \
 		const struct vmmem_slice *slice, uint64_t offset,          \
 		uint##bits##_t value)                                      \
 	{                                                                  \
-		const uint##bits##_t stored = to(value);                   \
 		int rc;                                                    \
                                                                            \
 		if (slice == NULL)                                         \
 			return VMMEM_EARGUMENT;                            \
 		if (!likely(check(slice, offset, (bits) / 8,               \
 				  VMMEM_PROT_WRITE) == 0))                 \
-			return vmmem_slice_write(slice, offset, &stored,   \
-						 sizeof(stored));          \
+			return vmmem_slice_write(slice, offset, &value,    \
+						 sizeof(value));           \
 		rc = vmmem_atomic_store_u##bits(                           \
-			vmmem_slice_host(slice, offset), stored,           \
+			vmmem_slice_host(slice, offset), value,            \
 			VMMEM_ORDER_RELAXED);                              \
 		if (likely(rc == 0))                                       \
 			vmmem_slice_written(slice, offset, (bits) / 8);    \
 		return rc;                                                 \
 	}
 
-#define SAME(value) (value)
-
-INTEGER(u8, 8, SAME, SAME)
-INTEGER(u16, 16, SAME, SAME)
-INTEGER(u32, 32, SAME, SAME)
-INTEGER(u64, 64, SAME, SAME)
-
-/* In the host's own order they are the same functions. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-VMMEM_TYPED_SAME_ALL(slice, const struct vmmem_slice *slice, offset, le)
-INTEGER(be16, 16, vmmem_be16_to_host, vmmem_be16_from_host)
-INTEGER(be32, 32, vmmem_be32_to_host, vmmem_be32_from_host)
-INTEGER(be64, 64, vmmem_be64_to_host, vmmem_be64_from_host)
-#else
-VMMEM_TYPED_SAME_ALL(slice, const struct vmmem_slice *slice, offset, be)
-INTEGER(le16, 16, vmmem_le16_to_host, vmmem_le16_from_host)
-INTEGER(le32, 32, vmmem_le32_to_host, vmmem_le32_from_host)
-INTEGER(le64, 64, vmmem_le64_to_host, vmmem_le64_from_host)
-#endif
+INTEGER(8)
+INTEGER(16)
+INTEGER(32)
+INTEGER(64)

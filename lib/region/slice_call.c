@@ -11,8 +11,6 @@
 #include "base/api.h"
 
 /* Parts of a code; see vmmem/slice_atomic.h. */
-#define LITTLE 0x10U
-#define BIG 0x20U
 #define PLAIN 0x40U
 #define EXCHANGE 0x100U
 #define FETCH_ADD 0x200U
@@ -37,22 +35,10 @@ vmmem_inline_call_load(const struct vmmem_slice *slice, uint64_t offset,
 	LOAD(2, u16);
 	LOAD(4, u32);
 	LOAD(8, u64);
-	LOAD(LITTLE | 2, le16);
-	LOAD(LITTLE | 4, le32);
-	LOAD(LITTLE | 8, le64);
-	LOAD(BIG | 2, be16);
-	LOAD(BIG | 4, be32);
-	LOAD(BIG | 8, be64);
 	READ(1, u8);
 	READ(2, u16);
 	READ(4, u32);
 	READ(8, u64);
-	READ(LITTLE | 2, le16);
-	READ(LITTLE | 4, le32);
-	READ(LITTLE | 8, le64);
-	READ(BIG | 2, be16);
-	READ(BIG | 4, be32);
-	READ(BIG | 8, be64);
 	default:
 		return VMMEM_EARGUMENT;
 	}
@@ -77,22 +63,10 @@ vmmem_inline_call_store(const struct vmmem_slice *slice, uint64_t offset,
 	STORE(2, u16, 16);
 	STORE(4, u32, 32);
 	STORE(8, u64, 64);
-	STORE(LITTLE | 2, le16, 16);
-	STORE(LITTLE | 4, le32, 32);
-	STORE(LITTLE | 8, le64, 64);
-	STORE(BIG | 2, be16, 16);
-	STORE(BIG | 4, be32, 32);
-	STORE(BIG | 8, be64, 64);
 	WRITE(1, u8, 8);
 	WRITE(2, u16, 16);
 	WRITE(4, u32, 32);
 	WRITE(8, u64, 64);
-	WRITE(LITTLE | 2, le16, 16);
-	WRITE(LITTLE | 4, le32, 32);
-	WRITE(LITTLE | 8, le64, 64);
-	WRITE(BIG | 2, be16, 16);
-	WRITE(BIG | 4, be32, 32);
-	WRITE(BIG | 8, be64, 64);
 	default:
 		return VMMEM_EARGUMENT;
 	}

@@ -6,7 +6,6 @@
 #include <vmmem/reader_access.h>
 
 #include "base/api.h"
-#include "guest/byte_order.h"
 
 /*
  * IN_SECTION() defines vmmem_reader_NAME(), which passes 'arguments' on.  The
@@ -56,12 +55,6 @@ INTEGER(u8, uint8_t)
 INTEGER(u16, uint16_t)
 INTEGER(u32, uint32_t)
 INTEGER(u64, uint64_t)
-INTEGER(le16, uint16_t)
-INTEGER(le32, uint32_t)
-INTEGER(le64, uint64_t)
-INTEGER(be16, uint16_t)
-INTEGER(be32, uint32_t)
-INTEGER(be64, uint64_t)
 
 #define ATOMIC(bits)                                                       \
 	IN_SECTION(load_u##bits, (struct vmmem_reader *reader,             \
@@ -77,5 +70,3 @@ ATOMIC(8)
 ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
-
-VMMEM_ORDERED(reader, struct vmmem_reader *reader, gpa)

@@ -116,7 +116,9 @@ vmmem_kvm_sample(struct vmmem_sample *sample)
 END
 {
 	printf '@node@ {\nglobal:\n'
-	sed -n 's/.*\<\(vmmem_sample_[a-z0-9]*\)(.*/	\1;/p' "$here/sample.h" |
+	# One is in the header alone.
+	sed -n '/^vmmem_sample_half/d
+		s/.*\<\(vmmem_sample_[a-z0-9]*\)(.*/	\1;/p' "$here/sample.h" |
 		sort -u
 	printf 'local:\n	*;\n};\n'
 } >lib/vmmem.map.in

@@ -384,6 +384,16 @@ mutant_a_body_that_computes_another_value() {
 	expect broken headers -- 'inline body changed: vmmem_sample_last()'
 }
 
+mutant_a_function_of_a_header_removed() {
+	replace $h '/^VMMEM_STATIC_INLINE uint64_t/,/^}/d'
+	expect source headers -- 'function of a header removed: vmmem_sample_half'
+}
+
+mutant_a_function_of_a_header_that_computes_another_value() {
+	replace $h 's/return value >> 1;/return value >> 2;/'
+	expect source headers -- 'function of a header changed: vmmem_sample_half'
+}
+
 mutant_a_body_of_the_other_byte_order() {
 	replace $h 's/return __builtin_bswap32(value);/return value;/'
 	expect broken headers -- 'inline body changed: vmmem_sample_le32()'

@@ -67,6 +67,12 @@ vmmem_sample_le32(uint32_t value)
 #endif
 }
 
+VMMEM_STATIC_INLINE uint64_t
+vmmem_sample_half(uint64_t value)
+{
+	return value >> 1;
+}
+
 VMMEM_END_DECLS
 
 #endif

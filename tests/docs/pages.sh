@@ -74,8 +74,11 @@ done
 
 # Names that a page mentions exist: a rename must not leave ghosts behind.
 # Indented text is a form to fill in, with names of nothing.
+# Macros make some of those that are in headers.
 for header in "$top"/include/vmmem/*.h; do
 	grep -o -E '(vmmem|VMMEM)_[A-Za-z0-9_]+' "$header"
+	${CC:-cc} -std=c11 -I"$top/include" -E -P "$header" |
+		grep -o -E 'vmmem_[a-z0-9_]+' || :
 done | sort -u >"$tmp/known"
 sed '/^    /d' "$top"/*.md "$top"/docs/*.md |
 	grep -o -E '(vmmem_[a-z0-9_]+\(\)|VMMEM_[EHOPR][A-Z0-9_]*[A-Z0-9])' |

@@ -118,7 +118,7 @@ declarations() {
 		grep -v -E -e '^[A-Z0-9_]+ \(?-?(0x)?[0-9a-f]+(U|ULL)?\)?$' \
 			-e '^(VERSION_STRING|VERSION|NO_INLINE) ' \
 			-e '^(BEGIN_DECLS|END_DECLS|NODISCARD) ' \
-			-e '^(INLINE|INLINE_PART) ' &&
+			-e '^(INLINE|INLINE_PART|STATIC_INLINE) ' &&
 		fail "$compiler: a constant is no literal"
 	return 0
 }
@@ -160,10 +160,10 @@ run() {
 	[ "$output" = "$3" ] || fail "$label: $1 with .$2 said '$output'"
 }
 
-# No object of a program may hold a copy of a helper: it would be a second
+# No object of a program may export a copy of a helper: it would be a second
 # definition, of another version of the library perhaps.
 no_copies() {
-	if nm --defined-only "$tmp/$1.o" | grep ' vmmem_'; then
+	if nm --defined-only -g "$tmp/$1.o" | grep ' vmmem_'; then
 		fail "$label: $1 holds a copy of a function of the library"
 	fi
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <vmmem/endian_access.h>
 #include <vmmem/inline.h>
 
 #define CODE (-77)

@@ -120,16 +120,6 @@ same(const char *name, const struct outcome *one, const struct outcome *two)
 		      &value));                                            \
 	} while (0)
 
-#define ORDERED(type, bits)                                                \
-	do {                                                               \
-		BOTH(vmmem_slice_load_##type, bits,                        \
-		     (window, uint64_t, int, uint##bits##_t *),            \
-		     (slice, offset, order, &value));                      \
-		BOTH(vmmem_slice_store_##type, bits,                       \
-		     (window, uint64_t, uint##bits##_t, int),              \
-		     (slice, offset, (uint##bits##_t)~value, order));      \
-	} while (0)
-
 #define INTEGER(type, bits)                                                \
 	do {                                                               \
 		BOTH(vmmem_slice_read_##type, bits,                        \
@@ -184,22 +174,10 @@ slice_twins(window slice, uint64_t offset, int order)
 	ATOMICS(16);
 	ATOMICS(32);
 	ATOMICS(64);
-	ORDERED(le16, 16);
-	ORDERED(le32, 32);
-	ORDERED(le64, 64);
-	ORDERED(be16, 16);
-	ORDERED(be32, 32);
-	ORDERED(be64, 64);
 	INTEGER(u8, 8);
 	INTEGER(u16, 16);
 	INTEGER(u32, 32);
 	INTEGER(u64, 64);
-	INTEGER(le16, 16);
-	INTEGER(le32, 32);
-	INTEGER(le64, 64);
-	INTEGER(be16, 16);
-	INTEGER(be32, 32);
-	INTEGER(be64, 64);
 	return failures;
 }
 

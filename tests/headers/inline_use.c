@@ -20,7 +20,6 @@ typedef int (*binary)(uint64_t, uint64_t, uint64_t *);
 
 extern int failures;
 extern int address_twins(uint64_t a, uint64_t b);
-extern int endian_twins(uint64_t native);
 
 int failures;
 
@@ -64,46 +63,6 @@ address_twins(uint64_t a, uint64_t b)
 	return failures;
 }
 
-#define ENDIAN(type, bits)                                                 \
-	do {                                                               \
-		uint##bits##_t (*volatile get)(const type *) = NULL;       \
-		void (*volatile set)(type *, uint##bits##_t) = NULL;       \
-		uint##bits##_t (*volatile from)(uint##bits##_t) = NULL;    \
-		uint##bits##_t (*volatile to)(uint##bits##_t) = NULL;      \
-		uint##bits##_t value = (uint##bits##_t)native;             \
-		type one, two;                                             \
-                                                                           \
-		(void)get;                                                 \
-		(void)set;                                                 \
-		(void)from;                                                \
-		(void)to;                                                  \
-		ASSIGN(from, type##_from_host);                            \
-		ASSIGN(to, type##_to_host);                                \
-		ASSIGN(get, type##_get);                                   \
-		ASSIGN(set, type##_set);                                   \
-		type##_set(&one, value);                                   \
-		TWIN(type##_set, set)(&two, value);                        \
-		same(#type "_set", 0, one.raw, 0, two.raw);                \
-		same(#type "_get", 0, type##_get(&one), 0,                 \
-		     TWIN(type##_get, get)(&one));                         \
-		same(#type "_from_host", 0, type##_from_host(value), 0,    \
-		     TWIN(type##_from_host, from)(value));                 \
-		same(#type "_to_host", 0, type##_to_host(value), 0,        \
-		     TWIN(type##_to_host, to)(value));                     \
-	} while (0)
-
-int
-endian_twins(uint64_t native)
-{
-	ENDIAN(vmmem_le16, 16);
-	ENDIAN(vmmem_le32, 32);
-	ENDIAN(vmmem_le64, 64);
-	ENDIAN(vmmem_be16, 16);
-	ENDIAN(vmmem_be32, 32);
-	ENDIAN(vmmem_be64, 64);
-	return failures;
-}
-
 int
 main(void)
 {
@@ -114,10 +73,8 @@ main(void)
 	const size_t count = sizeof(values) / sizeof(values[0]);
 	size_t i, j;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count; i++)
 		for (j = 0; j < count; j++)
 			(void)address_twins(values[i], values[j]);
-		(void)endian_twins(values[i]);
-	}
 	return failures != 0;
 }
