@@ -8,6 +8,9 @@
  * Within a section of the reader it uses the section's map.  A NULL reader is
  * VMMEM_EARGUMENT.
  *
+ * All of it is in this header alone, and no symbol of the library: a program in
+ * another language makes the section by itself.
+ *
  * Two calls outside of a section may see two different maps.  A caller whose
  * accesses belong together makes one section around all of them.
  *
@@ -19,88 +22,92 @@
 #ifndef VMMEM_READER_ACCESS_H
 #define VMMEM_READER_ACCESS_H
 
+#include <vmmem/access.h>
+#include <vmmem/atomic.h>
 #include <vmmem/base.h>
 #include <vmmem/reader.h>
 
 VMMEM_BEGIN_DECLS
 
-/*
- * vmmem_reader_read() and the others of this group move bytes, as the functions
- * of vmmem/access.h with the same endings do.
- */
-VMMEM_NODISCARD int vmmem_reader_read(struct vmmem_reader *reader, uint64_t gpa,
-				      void *buf, size_t len, size_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_read_some(struct vmmem_reader *reader,
-					   uint64_t gpa, void *buf, size_t len,
-					   size_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_write(struct vmmem_reader *reader,
-				       uint64_t gpa, const void *buf,
-				       size_t len, size_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_write_some(struct vmmem_reader *reader,
-					    uint64_t gpa, const void *buf,
-					    size_t len, size_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_fill(struct vmmem_reader *reader, uint64_t gpa,
-				      uint64_t len, uint8_t value,
-				      uint64_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_fill_some(struct vmmem_reader *reader,
-					   uint64_t gpa, uint64_t len,
-					   uint8_t value, uint64_t *ret_done);
-VMMEM_NODISCARD int vmmem_reader_copy(struct vmmem_reader *reader,
-				      uint64_t target, uint64_t source,
-				      uint64_t len, uint64_t *ret_done);
+#ifndef VMMEM_NO_INLINE
 
 /*
- * vmmem_reader_read_uN() reads one integer in the host's byte order.
+ * Defines vmmem_reader_NAME(), which passes 'arguments' on.  The function that
+ * it calls refuses a NULL map, and a pointer that must not be NULL.
  */
-VMMEM_NODISCARD int vmmem_reader_read_u8(struct vmmem_reader *reader,
-					 uint64_t gpa, uint8_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_u16(struct vmmem_reader *reader,
-					  uint64_t gpa, uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_u32(struct vmmem_reader *reader,
-					  uint64_t gpa, uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_read_u64(struct vmmem_reader *reader,
-					  uint64_t gpa, uint64_t *ret_value);
+#define VMMEM_READER_ACCESS(name, parameters, arguments)                   \
+	VMMEM_NODISCARD VMMEM_STATIC_INLINE int                            \
+	vmmem_reader_##name parameters                                     \
+	{                                                                  \
+		const struct vmmem_collection *map =                       \
+			vmmem_reader_enter(reader);                        \
+		const int rc = vmmem_collection_##name arguments;          \
+									   \
+		vmmem_reader_leave(reader);                                \
+		return rc;                                                 \
+	}
+
+/* Bytes: the functions of vmmem/access.h with the same endings. */
+VMMEM_READER_ACCESS(read,
+		    (struct vmmem_reader *reader, uint64_t gpa, void *buf,
+		     size_t len, size_t *ret_done),
+		    (map, gpa, buf, len, ret_done))
+VMMEM_READER_ACCESS(read_some,
+		    (struct vmmem_reader *reader, uint64_t gpa, void *buf,
+		     size_t len, size_t *ret_done),
+		    (map, gpa, buf, len, ret_done))
+VMMEM_READER_ACCESS(write,
+		    (struct vmmem_reader *reader, uint64_t gpa, const void *buf,
+		     size_t len, size_t *ret_done),
+		    (map, gpa, buf, len, ret_done))
+VMMEM_READER_ACCESS(write_some,
+		    (struct vmmem_reader *reader, uint64_t gpa, const void *buf,
+		     size_t len, size_t *ret_done),
+		    (map, gpa, buf, len, ret_done))
+VMMEM_READER_ACCESS(fill,
+		    (struct vmmem_reader *reader, uint64_t gpa, uint64_t len,
+		     uint8_t value, uint64_t *ret_done),
+		    (map, gpa, len, value, ret_done))
+VMMEM_READER_ACCESS(fill_some,
+		    (struct vmmem_reader *reader, uint64_t gpa, uint64_t len,
+		     uint8_t value, uint64_t *ret_done),
+		    (map, gpa, len, value, ret_done))
+VMMEM_READER_ACCESS(copy,
+		    (struct vmmem_reader *reader, uint64_t target,
+		     uint64_t source, uint64_t len, uint64_t *ret_done),
+		    (map, target, source, len, ret_done))
 
 /*
- * vmmem_reader_write_uN() writes one integer in the host's byte order.
+ * Integers, and loads and stores as vmmem/atomic.h has them.  All other atomics
+ * are made with vmmem_collection_...(), in a section of the caller's.
  */
-VMMEM_NODISCARD int vmmem_reader_write_u8(struct vmmem_reader *reader,
-					  uint64_t gpa, uint8_t value);
-VMMEM_NODISCARD int vmmem_reader_write_u16(struct vmmem_reader *reader,
-					   uint64_t gpa, uint16_t value);
-VMMEM_NODISCARD int vmmem_reader_write_u32(struct vmmem_reader *reader,
-					   uint64_t gpa, uint32_t value);
-VMMEM_NODISCARD int vmmem_reader_write_u64(struct vmmem_reader *reader,
-					   uint64_t gpa, uint64_t value);
+#define VMMEM_READER_ACCESS_ALL(bits)                                      \
+	VMMEM_READER_ACCESS(read_u##bits,                                  \
+			    (struct vmmem_reader *reader, uint64_t gpa,    \
+			     uint##bits##_t *ret_value),                   \
+			    (map, gpa, ret_value))                         \
+	VMMEM_READER_ACCESS(write_u##bits,                                 \
+			    (struct vmmem_reader *reader, uint64_t gpa,    \
+			     uint##bits##_t value),                        \
+			    (map, gpa, value))                             \
+	VMMEM_READER_ACCESS(load_u##bits,                                  \
+			    (struct vmmem_reader *reader, uint64_t gpa,    \
+			     int order, uint##bits##_t *ret_value),        \
+			    (map, gpa, order, ret_value))                  \
+	VMMEM_READER_ACCESS(store_u##bits,                                 \
+			    (struct vmmem_reader *reader, uint64_t gpa,    \
+			     uint##bits##_t value, int order),             \
+			    (map, gpa, value, order))
 
-/*
- * Loads and stores, as vmmem/atomic.h has them.  All other atomics are made
- * with vmmem_collection_...(), in a section of the caller's.
- */
-VMMEM_NODISCARD int vmmem_reader_load_u8(struct vmmem_reader *reader,
-					 uint64_t gpa, int order,
-					 uint8_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_load_u16(struct vmmem_reader *reader,
-					  uint64_t gpa, int order,
-					  uint16_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_load_u32(struct vmmem_reader *reader,
-					  uint64_t gpa, int order,
-					  uint32_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_load_u64(struct vmmem_reader *reader,
-					  uint64_t gpa, int order,
-					  uint64_t *ret_value);
-VMMEM_NODISCARD int vmmem_reader_store_u8(struct vmmem_reader *reader,
-					  uint64_t gpa, uint8_t value,
-					  int order);
-VMMEM_NODISCARD int vmmem_reader_store_u16(struct vmmem_reader *reader,
-					   uint64_t gpa, uint16_t value,
-					   int order);
-VMMEM_NODISCARD int vmmem_reader_store_u32(struct vmmem_reader *reader,
-					   uint64_t gpa, uint32_t value,
-					   int order);
-VMMEM_NODISCARD int vmmem_reader_store_u64(struct vmmem_reader *reader,
-					   uint64_t gpa, uint64_t value,
-					   int order);
+VMMEM_READER_ACCESS_ALL(8)
+VMMEM_READER_ACCESS_ALL(16)
+VMMEM_READER_ACCESS_ALL(32)
+VMMEM_READER_ACCESS_ALL(64)
+
+#undef VMMEM_READER_ACCESS
+#undef VMMEM_READER_ACCESS_ALL
+
+#endif
 
 VMMEM_END_DECLS
 

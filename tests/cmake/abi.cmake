@@ -32,6 +32,7 @@ endif()
 # Structs that begin with their size grow, as an older and a newer program see it.
 add_test(NAME abi-version COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/version.sh)
 add_test(NAME abi-sized COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/sized.sh)
+add_test(NAME abi-families COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/families.sh)
 if(NOT VMMEM_SANITIZE AND NOT VMMEM_TEST_WRAPPER)
 	add_test(NAME abi-next-release COMMAND
 		${CMAKE_CURRENT_SOURCE_DIR}/abi/next_release.sh

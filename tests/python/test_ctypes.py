@@ -22,7 +22,7 @@ from dirty import Bitmaps, DirtyLogs
 from faults import Faults, bury, in_child
 from machines import NO_KVM, Kvm, Slots
 from slices import OnDemand, Slices
-from spaces import ReaderAccess, Spaces
+from spaces import InSection, Spaces
 from support import PAGE, TOP, Case, address, lib, symbols_of_map
 from transfers import Transfers
 from translated import Iommu, Iotlb
@@ -651,7 +651,7 @@ class Codes(ProvokedByBacking, ProvokedByVhost, Case):
 
 # Their tests are found here by name.
 TESTED_ELSEWHERE = (Backing, Bitmaps, DirtyLogs, Faults, Iommu, Iotlb, Kvm, OnDemand,
-                    Private, ReaderAccess, Slices, Slots, Spaces, Transfers, Vhost)
+                    Private, InSection, Slices, Slots, Spaces, Transfers, Vhost)
 
 
 def main():
