@@ -11,13 +11,15 @@
 #include "region/private_priv.h"
 
 /*
- * walk_seen() is walk() for a translated collection, and if 'all' is set
- * walk_all(): a range that is one piece is looked up once.
+ * walk() makes one step for each piece of [gpa, gpa + len), in ascending order,
+ * until a byte is not there, is not permitted, or a step fails.  With 'all' it
+ * checks the whole range before the first step; a range that is one piece is
+ * looked up once.
  */
 static int
-walk_seen(const struct vmmem_collection *collection, uint64_t iova,
-	  uint64_t len, uint32_t access, vmmem_step_fn step, void *context,
-	  bool all, uint64_t *ret_done)
+walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
+     uint32_t access, vmmem_step_fn step, void *context, bool all,
+     uint64_t *ret_done)
 {
 	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
@@ -25,18 +27,18 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 	int rc = 0;
 
 	while (rc == 0 && done < len) {
-		if (done != 0 && iova + done == 0) {
+		if (done != 0 && gpa + done == 0) {
 			rc = VMMEM_EWRAPS;
 			break;
 		}
-		rc = vmmem_see(collection, iova + done, len - done, access,
+		rc = vmmem_see(collection, gpa + done, len - done, access,
 			       &wait, &seen);
 		if (rc != 0)
 			break;
 		if (all && seen.len != len) {
-			/* Several pieces: all of them must be mapped. */
+			/* Several pieces: all of them must be there. */
 			vmmem_unsee(&seen);
-			rc = vmmem_see_check(collection, iova, len, access,
+			rc = vmmem_see_check(collection, gpa, len, access,
 					     &wait, &bad);
 			all = false;
 			continue;
@@ -52,78 +54,6 @@ walk_seen(const struct vmmem_collection *collection, uint64_t iova,
 	}
 	*ret_done = done;
 	return rc;
-}
-
-/*
- * walk() makes one step for each region of [gpa, gpa + len), in ascending
- * order, until a byte is not mapped, is not permitted, or a step fails.
- */
-static int
-walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
-     uint32_t access, vmmem_step_fn step, void *context, uint64_t *ret_done)
-{
-	const struct vmmem_entry *entry;
-	uint64_t offset, piece, shared, done = 0;
-	size_t at;
-	int rc = 0;
-
-	*ret_done = 0;
-	if (len == 0)
-		return 0;
-	if (collection->translation != NULL)
-		return walk_seen(collection, gpa, len, access, step, context,
-				 false, ret_done);
-	entry = vmmem_find_index(collection, gpa, &offset, &at);
-	if (entry == NULL)
-		return VMMEM_EBADADDR;
-	while (rc == 0) {
-		if ((access & ~entry->access) != 0) {
-			rc = VMMEM_EDENIED;
-			break;
-		}
-		piece = len - done;
-		if (!vmmem_range_within(entry->span, offset, piece))
-			piece = entry->span - offset + 1;
-		shared = vmmem_entry_shared(entry, offset, piece);
-		if (shared != 0)
-			rc = step(entry, offset, shared, &done, context, NULL);
-		if (rc == 0 && shared != piece)
-			rc = VMMEM_EPRIVATE;
-		if (rc != 0 || done == len)
-			break;
-
-		/* On to the region that begins at gpa + done, if one does. */
-		if (gpa + done == 0) {
-			rc = VMMEM_EWRAPS;
-			break;
-		}
-		offset = 0;
-		entry = vmmem_next_index(collection, &at);
-		if (entry == NULL)
-			rc = VMMEM_EBADADDR;
-	}
-	*ret_done = done;
-	return rc;
-}
-
-/* walk_all() checks the whole range before it makes the first step. */
-static int
-walk_all(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
-	 uint32_t access, vmmem_step_fn step, void *context,
-	 uint64_t *ret_done)
-{
-	uint64_t bad;
-	int rc;
-
-	if (collection->translation != NULL)
-		return walk_seen(collection, gpa, len, access, step, context,
-				 true, ret_done);
-	rc = vmmem_check(collection, gpa, len, access, &bad);
-	if (rc != 0) {
-		*ret_done = 0;
-		return rc;
-	}
-	return walk(collection, gpa, len, access, step, context, ret_done);
 }
 
 static int
@@ -198,23 +128,24 @@ vmmem_walk(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t len, uint32_t access, vmmem_step_fn step, void *context,
 	   uint64_t *ret_done)
 {
-	return walk(collection, gpa, len, access, step, context, ret_done);
+	return walk(collection, gpa, len, access, step, context, false,
+		    ret_done);
 }
 
 VMMEM_COLD int
 vmmem_read_slow(const struct vmmem_collection *collection, uint64_t gpa,
 		void *buf, size_t len, uint64_t *ret_done)
 {
-	return walk_all(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
-			ret_done);
+	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf, true,
+		    ret_done);
 }
 
 VMMEM_COLD int
 vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 		 const void *buf, size_t len, uint64_t *ret_done)
 {
-	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_write,
-			&buf, ret_done);
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
+		    true, ret_done);
 }
 
 int
@@ -222,7 +153,7 @@ vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		  void *buf, size_t len, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
-		    ret_done);
+		    false, ret_done);
 }
 
 int
@@ -230,7 +161,7 @@ vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		   const void *buf, size_t len, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
-		    ret_done);
+		    false, ret_done);
 }
 
 int
@@ -238,7 +169,7 @@ vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
 		  uint64_t len, uint8_t value, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
-		    ret_done);
+		    false, ret_done);
 }
 
 /* report() stores a count where the caller wants one. */
@@ -431,8 +362,8 @@ vmmem_collection_fill(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	return walk_all(collection, gpa, len, VMMEM_PROT_WRITE, step_fill,
-			&value, ret_done != NULL ? ret_done : &done);
+	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
+		    true, ret_done != NULL ? ret_done : &done);
 }
 
 VMMEM_API int

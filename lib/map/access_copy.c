@@ -29,7 +29,7 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
 
 /*
  * write_entry_downwards() writes to bytes of one entry, the last ones first.
- * 'seen' is how they were found in a translated collection, or NULL.
+ * 'seen' is how they were found.
  */
 static int
 write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
@@ -58,10 +58,13 @@ write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 	return left != 0 ? VMMEM_EGONE : 0;
 }
 
-/* write_seen_downwards() is write_guest_downwards(), translated. */
+/*
+ * Piece by piece from the end, so that what was written when a callback fails
+ * is what follows.
+ */
 static int
-write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
-		     const unsigned char *buf, size_t len, uint64_t *done)
+write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
+		      const unsigned char *buf, size_t len, uint64_t *done)
 {
 	struct vmmem_iommu_wait wait = { 0 };
 	struct vmmem_seen seen;
@@ -69,7 +72,7 @@ write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
 	int rc = 0;
 
 	while (rc == 0 && len > 0) {
-		rc = vmmem_see(ranges->collection, iova + (len - 1), 1,
+		rc = vmmem_see(ranges->collection, gpa + (len - 1), 1,
 			       VMMEM_PROT_WRITE, &wait, &seen);
 		if (rc != 0)
 			break;
@@ -80,34 +83,6 @@ write_seen_downwards(const struct guest_ranges *ranges, uint64_t iova,
 		rc = write_entry_downwards(seen.entry, seen.offset, buf + len,
 					   piece, done, &seen);
 		vmmem_unsee(&seen);
-	}
-	return rc;
-}
-
-/*
- * Region by region from the end, so that what was written when a callback
- * fails is what follows.
- */
-static int
-write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
-		      const unsigned char *buf, size_t len, uint64_t *done)
-{
-	const struct vmmem_entry *entry;
-	uint64_t offset, piece;
-	int rc = 0;
-
-	if (ranges->collection->translation != NULL)
-		return write_seen_downwards(ranges, gpa, buf, len, done);
-	while (rc == 0 && len > 0) {
-		/* The region is there: the whole range was checked. */
-		entry = vmmem_find(ranges->collection, gpa + (len - 1),
-				   &offset);
-		if (entry == NULL)
-			return VMMEM_EBADADDR;
-		piece = offset < len ? offset + 1 : len;
-		len -= piece;
-		rc = write_entry_downwards(entry, offset - (piece - 1),
-					   buf + len, piece, done, NULL);
 	}
 	return rc;
 }

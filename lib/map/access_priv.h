@@ -33,7 +33,7 @@ int vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
  * A step moves the bytes [offset, offset + len) of one entry, which are those
  * of the access from '*done' on, and adds what it moved to '*done'.  It returns
  * 0, VMMEM_EGONE if memory is gone, or what a callback returned.  'seen' is
- * how the bytes were found in a translated collection, or NULL.
+ * how the bytes were found, or NULL in a plain collection.
  */
 typedef int (*vmmem_step_fn)(const struct vmmem_entry *entry, uint64_t offset,
 			     uint64_t len, uint64_t *done, void *context,
@@ -49,7 +49,7 @@ int vmmem_walk(const struct vmmem_collection *collection, uint64_t gpa,
 
 /*
  * vmmem_step_written() follows each write to bytes of an entry, from the byte
- * 'at' on.  'seen' is how they were found in a translated collection, or NULL.
+ * 'at' on.  'seen' is how they were found, or NULL in a plain collection.
  */
 static inline void
 vmmem_step_written(const struct vmmem_entry *entry, uint64_t offset,

@@ -148,17 +148,39 @@ place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
 	return 0;
 }
 
+/* see_untranslated() is vmmem_see() where the address is a physical one. */
+static int
+see_untranslated(const struct vmmem_collection *physical, uint64_t gpa,
+		 uint64_t len, uint32_t access, struct vmmem_seen *ret_seen)
+{
+	int rc;
+
+	rc = place(physical, gpa, UINT64_MAX - gpa, len, access, ret_seen);
+	if (rc != 0)
+		return rc;
+	ret_seen->before = ret_seen->offset;
+	ret_seen->iotlb = NULL;
+	ret_seen->iova = gpa;
+	ret_seen->log = NULL;
+	return 0;
+}
+
 int
 vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 	  uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
 	  struct vmmem_seen *ret_seen)
 {
 	const struct vmmem_translation *translation = collection->translation;
-	struct vmmem_iommu *iommu = translation->iommu;
-	struct vmmem_iotlb *iotlb = translation->iotlb;
 	struct vmmem_iotlb_entry found;
+	struct vmmem_iommu *iommu;
+	struct vmmem_iotlb *iotlb;
 	int rc;
 
+	if (translation == NULL)
+		return see_untranslated(collection, iova, len, access,
+					ret_seen);
+	iommu = translation->iommu;
+	iotlb = translation->iotlb;
 	while (vmmem_iommu_is_on(iommu)) {
 		ret_seen->section = vmmem_underway_enter(&iotlb->underway);
 		vmmem_iotlb_find(&iotlb->table, iova, &found);
@@ -185,15 +207,8 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 			return rc;
 	}
 	/* It is off: the slow path is as in the physical map. */
-	rc = place(translation->physical, iova, UINT64_MAX - iova, len, access,
-		   ret_seen);
-	if (rc != 0)
-		return rc;
-	ret_seen->before = ret_seen->offset;
-	ret_seen->iotlb = NULL;
-	ret_seen->iova = iova;
-	ret_seen->log = NULL;
-	return 0;
+	return see_untranslated(translation->physical, iova, len, access,
+				ret_seen);
 }
 
 int

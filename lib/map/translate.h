@@ -42,10 +42,10 @@ struct vmmem_seen {
 };
 
 /*
- * vmmem_see() finds the place of [iova, iova + len), or of its first bytes:
- * 'len' is not 0, and 'collection' is translated.  If there is no translation
- * it asks the miss handler and waits; without 'wait' it returns
- * VMMEM_EIOMMUMISS.  If it returns 0, the caller must call vmmem_unsee().
+ * vmmem_see() finds the place of [iova, iova + len), or of its first bytes, in
+ * a collection of either kind: 'len' is not 0.  If there is no translation it
+ * asks the miss handler and waits; without 'wait' it returns VMMEM_EIOMMUMISS.
+ * If it returns 0, the caller must call vmmem_unsee().
  *
  * Returns 0, or what an access returns.
  */
