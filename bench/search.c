@@ -48,7 +48,7 @@ struct map {
 static inline size_t
 written_out(struct map *map, uint64_t gpa)
 {
-	return vmmem_search(map->collection, gpa);
+	return vmmem_collection_search(map->collection, gpa);
 }
 
 static inline size_t
@@ -136,7 +136,7 @@ hint(struct map *map, uint64_t gpa)
 
 	if (gpa - map->starts[at] <= map->last[at] - map->starts[at])
 		return at;
-	return map->hint = vmmem_search(map->collection, gpa);
+	return map->hint = vmmem_collection_search(map->collection, gpa);
 }
 
 static uint64_t gpas[ADDRESSES];

@@ -211,7 +211,7 @@ vmmem_copy_from_guest_any(void *to, const void *from, size_t len)
 	MIDDLE(STEP, ALL(vmmem_copy_long(buf, guest, len)));
 	return 0;
 gone:
-	return vmmem_read_carefully(buf, guest, len + tail);
+	return vmmem_copy_read_carefully(buf, guest, len + tail);
 #undef STEP
 #undef MAYBE
 }
@@ -263,14 +263,14 @@ vmmem_copy_to_guest_any(void *to, const void *from, size_t len)
 	}
 	return 0;
 gone:
-	return vmmem_write_carefully(guest, buf, len + tail);
+	return vmmem_copy_write_carefully(guest, buf, len + tail);
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
 }
 
 size_t
-vmmem_fill_guest(void *to, uint8_t value, size_t len)
+vmmem_copy_fill(void *to, uint8_t value, size_t len)
 {
 	/* As long as the widest access. */
 	unsigned char pattern[WIDE];
@@ -307,7 +307,7 @@ vmmem_fill_guest(void *to, uint8_t value, size_t len)
 		ADVANCE(head);
 		len -= tail;
 	}
-	MIDDLE(STEP, ALL(vmmem_fill_long(guest, value, len)));
+	MIDDLE(STEP, ALL(vmmem_copy_fill_long(guest, value, len)));
 	if (ends) {
 		len = tail;
 		tail = 0;
@@ -315,7 +315,7 @@ vmmem_fill_guest(void *to, uint8_t value, size_t len)
 	}
 	return 0;
 gone:
-	return vmmem_fill_carefully(guest, value, len + tail);
+	return vmmem_copy_fill_carefully(guest, value, len + tail);
 #undef STEP
 #undef MAYBE
 #undef ADVANCE
@@ -532,7 +532,7 @@ vmmem_copy_within_guest(void *target, const void *source, size_t len)
 		return copy_alike(target, source, len);
 #ifdef VMMEM_COPY_X86
 	if (len >= VMMEM_COPY_APART) {
-		size_t left = vmmem_copy_apart(target, source, len);
+		size_t left = vmmem_copy_unaligned(target, source, len);
 
 		if (likely(left == 0))
 			return 0;

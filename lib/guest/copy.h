@@ -38,9 +38,9 @@ size_t vmmem_copy_to_guest_downwards(void *guest, const void *buf, size_t len);
  * told to the byte.  Where a faster way finds memory gone, this goes on from
  * what that one has surely done.  In copy_carefully.c, with the one above.
  */
-size_t vmmem_read_carefully(void *buf, const void *guest, size_t len);
-size_t vmmem_write_carefully(void *guest, const void *buf, size_t len);
-size_t vmmem_fill_carefully(void *guest, uint8_t value, size_t len);
+size_t vmmem_copy_read_carefully(void *buf, const void *guest, size_t len);
+size_t vmmem_copy_write_carefully(void *guest, const void *buf, size_t len);
+size_t vmmem_copy_fill_carefully(void *guest, uint8_t value, size_t len);
 /* Between guest addresses that are aligned alike modulo 8, upwards. */
 size_t vmmem_copy_carefully(void *target, const void *source, size_t len);
 
@@ -86,8 +86,8 @@ int vmmem_transfer(const struct vmmem_transfer *transfer, uint64_t *ret_done);
  */
 size_t vmmem_copy_within_guest(void *target, const void *source, size_t len);
 
-/* vmmem_fill_guest() sets guest bytes to 'value'. */
-size_t vmmem_fill_guest(void *guest, uint8_t value, size_t len);
+/* vmmem_copy_fill() sets guest bytes to 'value'. */
+size_t vmmem_copy_fill(void *guest, uint8_t value, size_t len);
 
 /*
  * The accesses themselves, between the guest and a buffer that lies anywhere.

@@ -25,7 +25,7 @@
 	} while (0)
 
 size_t
-vmmem_read_carefully(void *to, const void *from, size_t len)
+vmmem_copy_read_carefully(void *to, const void *from, size_t len)
 {
 	const unsigned char *guest = from;
 	unsigned char *buf = to;
@@ -43,7 +43,7 @@ vmmem_read_carefully(void *to, const void *from, size_t len)
 }
 
 size_t
-vmmem_write_carefully(void *to, const void *from, size_t len)
+vmmem_copy_write_carefully(void *to, const void *from, size_t len)
 {
 	const unsigned char *buf = from;
 	unsigned char *guest = to;
@@ -61,7 +61,7 @@ vmmem_write_carefully(void *to, const void *from, size_t len)
 }
 
 size_t
-vmmem_fill_carefully(void *to, uint8_t value, size_t len)
+vmmem_copy_fill_carefully(void *to, uint8_t value, size_t len)
 {
 	unsigned char *guest = to;
 	uint64_t pattern;

@@ -116,7 +116,7 @@ gone:
 }
 
 WITH_AVX size_t
-vmmem_fill_long(void *guest, uint8_t value, size_t len)
+vmmem_copy_fill_long(void *guest, uint8_t value, size_t len)
 {
 	const __m256i pattern = _mm256_set1_epi8((char)value);
 	widest pattern_widest = (widest)pattern;
@@ -251,7 +251,7 @@ write_tail(unsigned char *target, uint64_t value, size_t count)
 }
 
 size_t
-vmmem_copy_apart(void *to, const void *from, size_t len)
+vmmem_copy_unaligned(void *to, const void *from, size_t len)
 {
 	const unsigned char *source = from;
 	unsigned char *target = to, *const end = target + len;

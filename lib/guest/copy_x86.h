@@ -47,15 +47,15 @@ vmmem_copy_has_avx(void)
  */
 size_t vmmem_copy_long(void *target, const void *source, size_t len);
 
-/* vmmem_fill_long() fills as many bytes. */
-size_t vmmem_fill_long(void *guest, uint8_t value, size_t len);
+/* vmmem_copy_fill_long() fills as many bytes. */
+size_t vmmem_copy_fill_long(void *guest, uint8_t value, size_t len);
 
 /*
- * vmmem_copy_apart() copies upwards between guest addresses that are not
+ * vmmem_copy_unaligned() copies upwards between guest addresses that are not
  * aligned alike modulo 8.  'len' is at least VMMEM_COPY_APART.
  */
 #define VMMEM_COPY_APART 32
-size_t vmmem_copy_apart(void *target, const void *source, size_t len);
+size_t vmmem_copy_unaligned(void *target, const void *source, size_t len);
 
 #endif
 #endif

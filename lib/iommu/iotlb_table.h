@@ -157,7 +157,7 @@ size_t vmmem_iotlb_table_count_with(const struct vmmem_iotlb_table *table,
 
 /*
  * vmmem_iotlb_step() is a half of a search: 'last' is where the lower half from
- * 'at' on ends.  A conditional move, as in vmmem_search().
+ * 'at' on ends.  A conditional move, as in vmmem_collection_search().
  */
 static VMMEM_ALWAYS_INLINE size_t
 vmmem_iotlb_step(const uint64_t *last, size_t at, size_t half, uint64_t iova)

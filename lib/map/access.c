@@ -22,7 +22,7 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
      uint64_t *ret_done)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t done = 0, bad;
 	int rc = 0;
 
@@ -31,40 +31,40 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 			rc = VMMEM_EWRAPS;
 			break;
 		}
-		rc = vmmem_see(collection, gpa + done, len - done, access,
-			       &wait, &seen);
+		rc = vmmem_translate(collection, gpa + done, len - done, access,
+				     &wait, &place);
 		if (rc != 0)
 			break;
-		if (all && seen.len != len) {
+		if (all && place.len != len) {
 			/* Several pieces: all of them must be there. */
-			vmmem_unsee(&seen);
-			rc = vmmem_see_check(collection, gpa, len, access,
-					     &wait, &bad);
+			vmmem_translate_end(&place);
+			rc = vmmem_translate_check(collection, gpa, len, access,
+						   &wait, &bad);
 			all = false;
 			continue;
 		}
 		all = false;
 		/* Where no access was asked for, the state was not either. */
-		seen.len = vmmem_entry_shared(seen.entry, seen.offset,
-					      seen.len);
-		rc = seen.len == 0 ? VMMEM_EPRIVATE :
-				     step(seen.entry, seen.offset, seen.len,
-					  &done, context, &seen);
-		vmmem_unsee(&seen);
+		place.len = vmmem_private_entry_shared(place.entry,
+						       place.offset, place.len);
+		rc = place.len == 0 ? VMMEM_EPRIVATE :
+				      step(place.entry, place.offset, place.len,
+					   &done, context, &place);
+		vmmem_translate_end(&place);
 	}
 	*ret_done = done;
 	return rc;
 }
 
 static int
-step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_read(const struct vmmem_region_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_place *place)
 {
-	const unsigned char *host = vmmem_entry_host(entry);
+	const unsigned char *host = vmmem_region_entry_host(entry);
 	unsigned char *buf = context;
 	size_t left;
 
-	(void)seen;
+	(void)place;
 	if (host == NULL)
 		return vmmem_region_call_read(vmmem_region_of(entry), offset,
 					      buf + *done, len, done);
@@ -74,11 +74,12 @@ step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 }
 
 static int
-step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	   uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_write(const struct vmmem_region_entry *entry, uint64_t offset,
+	   uint64_t len, uint64_t *done, void *context,
+	   const struct vmmem_place *place)
 {
 	const unsigned char *const *buf = context;
-	unsigned char *host = vmmem_entry_host(entry);
+	unsigned char *host = vmmem_region_entry_host(entry);
 	size_t left;
 	int rc;
 
@@ -86,30 +87,30 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
 					     *buf + *done, len, done);
 		/* A callback that failed may have written some of it. */
-		vmmem_step_written(entry, offset, len, seen, 0);
+		vmmem_step_written(entry, offset, len, place, 0);
 		return rc;
 	}
 	left = vmmem_copy_to_guest(host + offset, *buf + *done, len);
 	if (left != len)
-		vmmem_step_written(entry, offset, len - left, seen, 0);
+		vmmem_step_written(entry, offset, len - left, place, 0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EGONE : 0;
 }
 
 static int
-step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_fill(const struct vmmem_region_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_place *place)
 {
 	const uint8_t *value = context;
-	unsigned char *host = vmmem_entry_host(entry);
+	unsigned char *host = vmmem_region_entry_host(entry);
 	uint64_t piece, at = 0;
 	size_t left;
 	int rc = 0;
 
 	if (host != NULL) {
-		left = vmmem_fill_guest(host + offset, *value, len);
+		left = vmmem_copy_fill(host + offset, *value, len);
 		if (left != len)
-			vmmem_step_written(entry, offset, len - left, seen, 0);
+			vmmem_step_written(entry, offset, len - left, place, 0);
 		*done += len - left;
 		return left != 0 ? VMMEM_EGONE : 0;
 	}
@@ -117,56 +118,59 @@ step_fill(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 		rc = vmmem_region_call_fill(vmmem_region_of(entry),
 					    offset + at, len - at, *value,
 					    &piece, done);
-		vmmem_step_written(entry, offset, piece, seen, at);
+		vmmem_step_written(entry, offset, piece, place, at);
 		at += piece;
 	}
 	return rc;
 }
 
 int
-vmmem_walk(const struct vmmem_collection *collection, uint64_t gpa,
-	   uint64_t len, uint32_t access, vmmem_step_fn step, void *context,
-	   uint64_t *ret_done)
+vmmem_access_walk(const struct vmmem_collection *collection, uint64_t gpa,
+		  uint64_t len, uint32_t access, vmmem_step_fn step,
+		  void *context, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, access, step, context, false,
 		    ret_done);
 }
 
 VMMEM_COLD int
-vmmem_read_slow(const struct vmmem_collection *collection, uint64_t gpa,
-		void *buf, size_t len, uint64_t *ret_done)
+vmmem_access_read_slow(const struct vmmem_collection *collection, uint64_t gpa,
+		       void *buf, size_t len, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf, true,
 		    ret_done);
 }
 
 VMMEM_COLD int
-vmmem_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
-		 const void *buf, size_t len, uint64_t *ret_done)
+vmmem_access_write_slow(const struct vmmem_collection *collection, uint64_t gpa,
+			const void *buf, size_t len, uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
 		    true, ret_done);
 }
 
 int
-vmmem_read_pieces(const struct vmmem_collection *collection, uint64_t gpa,
-		  void *buf, size_t len, uint64_t *ret_done)
+vmmem_access_read_pieces(const struct vmmem_collection *collection,
+			 uint64_t gpa, void *buf, size_t len,
+			 uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_READ, step_read, buf,
 		    false, ret_done);
 }
 
 int
-vmmem_write_pieces(const struct vmmem_collection *collection, uint64_t gpa,
-		   const void *buf, size_t len, uint64_t *ret_done)
+vmmem_access_write_pieces(const struct vmmem_collection *collection,
+			  uint64_t gpa, const void *buf, size_t len,
+			  uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_write, &buf,
 		    false, ret_done);
 }
 
 int
-vmmem_fill_pieces(const struct vmmem_collection *collection, uint64_t gpa,
-		  uint64_t len, uint8_t value, uint64_t *ret_done)
+vmmem_access_fill_pieces(const struct vmmem_collection *collection,
+			 uint64_t gpa, uint64_t len, uint8_t value,
+			 uint64_t *ret_done)
 {
 	return walk(collection, gpa, len, VMMEM_PROT_WRITE, step_fill, &value,
 		    false, ret_done);
@@ -182,7 +186,7 @@ report(size_t *ret_done, uint64_t done)
 
 /* A range that runs from one region into the next, and no further. */
 struct crossing {
-	const struct vmmem_entry *from, *into;
+	const struct vmmem_region_entry *from, *into;
 	uint64_t offset; /* in 'from' */
 	uint64_t first;	 /* bytes that are in 'from'; the rest is in 'into' */
 };
@@ -196,15 +200,15 @@ static inline bool
 crosses(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 	uint32_t access, struct crossing *ret_crossing)
 {
-	const struct vmmem_entry *from, *into;
+	const struct vmmem_region_entry *from, *into;
 	uint64_t offset, more;
 	size_t at;
 
-	from = vmmem_find_index(collection, gpa, &offset, &at);
+	from = vmmem_collection_find_index(collection, gpa, &offset, &at);
 	if (from == NULL)
 		return false;
 	more = from->span - offset;
-	into = vmmem_next_index(collection, &at);
+	into = vmmem_collection_next_index(collection, &at);
 	if (into == NULL || len - 1 <= more || len - more - 2 > into->span ||
 	    (access & ~(from->direct & into->direct)) != 0)
 		return false;
@@ -234,7 +238,7 @@ read_slow(const struct vmmem_collection *collection, uint64_t gpa, void *buf,
 		report(ret_done, len - left);
 		return likely(left == 0) ? 0 : VMMEM_EGONE;
 	}
-	rc = vmmem_read_slow(collection, gpa, buf, len, &done);
+	rc = vmmem_access_read_slow(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
@@ -243,15 +247,15 @@ VMMEM_API int
 vmmem_collection_read(const struct vmmem_collection *collection, uint64_t gpa,
 		      void *buf, size_t len, size_t *ret_done)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EARGUMENT;
 	if (likely(len != 0)) {
-		entry = vmmem_find_direct(collection, gpa, len,
-					  VMMEM_PROT_READ, &offset);
+		entry = vmmem_collection_find_direct(collection, gpa, len,
+						     VMMEM_PROT_READ, &offset);
 		if (likely(entry != NULL)) {
 			left = vmmem_copy_from_guest(
 				buf, entry->host + offset, len);
@@ -272,7 +276,7 @@ vmmem_collection_read_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EARGUMENT;
-	rc = vmmem_read_pieces(collection, gpa, buf, len, &done);
+	rc = vmmem_access_read_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
@@ -296,18 +300,18 @@ write_slow(const struct vmmem_collection *collection, uint64_t gpa,
 		return rc;
 	}
 
-	rc = vmmem_write_slow(collection, gpa, buf, len, &done);
+	rc = vmmem_access_write_slow(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
 
 /* write_cut_short() ends a write of which 'moved' bytes found their memory. */
 static VMMEM_COLD int
-write_cut_short(const struct vmmem_entry *entry, uint64_t offset, size_t moved,
-		size_t *ret_done)
+write_cut_short(const struct vmmem_region_entry *entry, uint64_t offset,
+		size_t moved, size_t *ret_done)
 {
 	if (moved != 0)
-		vmmem_written(entry, offset, moved);
+		vmmem_mark_written(entry, offset, moved);
 	report(ret_done, moved);
 	return VMMEM_EGONE;
 }
@@ -316,22 +320,22 @@ VMMEM_API int
 vmmem_collection_write(const struct vmmem_collection *collection, uint64_t gpa,
 		       const void *buf, size_t len, size_t *ret_done)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 	size_t left;
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EARGUMENT;
 	if (likely(len != 0)) {
-		entry = vmmem_find_direct(collection, gpa, len,
-					  VMMEM_PROT_WRITE, &offset);
+		entry = vmmem_collection_find_direct(collection, gpa, len,
+						     VMMEM_PROT_WRITE, &offset);
 		if (likely(entry != NULL)) {
 			left = vmmem_copy_to_guest(entry->host + offset, buf,
 						   len);
 			if (!likely(left == 0))
 				return write_cut_short(entry, offset,
 						       len - left, ret_done);
-			vmmem_written(entry, offset, len);
+			vmmem_mark_written(entry, offset, len);
 			report(ret_done, len);
 			return 0;
 		}
@@ -349,7 +353,7 @@ vmmem_collection_write_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL || (buf == NULL && len != 0))
 		return VMMEM_EARGUMENT;
-	rc = vmmem_write_pieces(collection, gpa, buf, len, &done);
+	rc = vmmem_access_write_pieces(collection, gpa, buf, len, &done);
 	report(ret_done, done);
 	return rc;
 }
@@ -375,6 +379,6 @@ vmmem_collection_fill_some(const struct vmmem_collection *collection,
 
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	return vmmem_fill_pieces(collection, gpa, len, value,
-				 ret_done != NULL ? ret_done : &done);
+	return vmmem_access_fill_pieces(collection, gpa, len, value,
+					ret_done != NULL ? ret_done : &done);
 }

@@ -23,20 +23,20 @@ read_guest(void *context, uint64_t position, void *buf, size_t len)
 	const struct guest_ranges *ranges = context;
 	uint64_t done;
 
-	return vmmem_read_pieces(ranges->collection, ranges->source + position,
-				 buf, len, &done);
+	return vmmem_access_read_pieces(
+		ranges->collection, ranges->source + position, buf, len, &done);
 }
 
 /*
  * write_entry_downwards() writes to bytes of one entry, the last ones first.
- * 'seen' is how they were found.
+ * 'place' is how they were found.
  */
 static int
-write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
+write_entry_downwards(const struct vmmem_region_entry *entry, uint64_t offset,
 		      const unsigned char *buf, size_t len, uint64_t *done,
-		      const struct vmmem_seen *seen)
+		      const struct vmmem_place *place)
 {
-	unsigned char *host = vmmem_entry_host(entry);
+	unsigned char *host = vmmem_region_entry_host(entry);
 	uint64_t moved = 0;
 	size_t left;
 	int rc;
@@ -46,14 +46,14 @@ write_entry_downwards(const struct vmmem_entry *entry, uint64_t offset,
 		rc = vmmem_region_call_write(vmmem_region_of(entry), offset,
 					     buf, len, &moved);
 		/* A callback that failed may have written some of it. */
-		vmmem_step_written(entry, offset, len, seen, 0);
+		vmmem_step_written(entry, offset, len, place, 0);
 		if (rc == 0)
 			*done += moved;
 		return rc;
 	}
 	left = vmmem_copy_to_guest_downwards(host + offset, buf, len);
 	if (left != len)
-		vmmem_step_written(entry, offset, len - left, seen, left);
+		vmmem_step_written(entry, offset, len - left, place, left);
 	*done += len - left;
 	return left != 0 ? VMMEM_EGONE : 0;
 }
@@ -67,22 +67,22 @@ write_guest_downwards(const struct guest_ranges *ranges, uint64_t gpa,
 		      const unsigned char *buf, size_t len, uint64_t *done)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t piece;
 	int rc = 0;
 
 	while (rc == 0 && len > 0) {
-		rc = vmmem_see(ranges->collection, gpa + (len - 1), 1,
-			       VMMEM_PROT_WRITE, &wait, &seen);
+		rc = vmmem_translate(ranges->collection, gpa + (len - 1), 1,
+				     VMMEM_PROT_WRITE, &wait, &place);
 		if (rc != 0)
 			break;
-		piece = seen.before < len ? seen.before + 1 : len;
+		piece = place.before < len ? place.before + 1 : len;
 		len -= piece;
-		seen.offset -= piece - 1;
-		seen.iova -= piece - 1;
-		rc = write_entry_downwards(seen.entry, seen.offset, buf + len,
-					   piece, done, &seen);
-		vmmem_unsee(&seen);
+		place.offset -= piece - 1;
+		place.iova -= piece - 1;
+		rc = write_entry_downwards(place.entry, place.offset, buf + len,
+					   piece, done, &place);
+		vmmem_translate_end(&place);
 	}
 	return rc;
 }
@@ -98,8 +98,9 @@ write_guest(void *context, uint64_t position, const void *buf, size_t len,
 	if (!ranges->upwards)
 		return write_guest_downwards(
 			ranges, ranges->target + position, buf, len, done);
-	rc = vmmem_write_pieces(ranges->collection, ranges->target + position,
-				buf, len, &moved);
+	rc = vmmem_access_write_pieces(ranges->collection,
+				       ranges->target + position, buf, len,
+				       &moved);
 	*done += moved;
 	return rc;
 }
@@ -126,10 +127,11 @@ copy_slow(const struct vmmem_collection *collection, uint64_t target,
 	int rc;
 
 	*ret_done = 0;
-	rc = vmmem_check(collection, source, len, VMMEM_PROT_READ, &bad);
+	rc = vmmem_collection_check_range(collection, source, len,
+					  VMMEM_PROT_READ, &bad);
 	if (rc == 0)
-		rc = vmmem_check(collection, target, len, VMMEM_PROT_WRITE,
-				 &bad);
+		rc = vmmem_collection_check_range(collection, target, len,
+						  VMMEM_PROT_WRITE, &bad);
 	if (rc != 0)
 		return rc;
 	return vmmem_transfer(&transfer, ret_done);
@@ -140,7 +142,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 		      uint64_t target, uint64_t source, uint64_t len,
 		      uint64_t *ret_done)
 {
-	const struct vmmem_entry *from = NULL, *to = NULL;
+	const struct vmmem_region_entry *from = NULL, *to = NULL;
 	uint64_t from_offset, to_offset, done = len;
 	size_t left;
 	int rc = 0;
@@ -148,10 +150,10 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
 	if (len != 0) {
-		from = vmmem_find_direct(collection, source, len,
-					 VMMEM_PROT_READ, &from_offset);
-		to = vmmem_find_direct(collection, target, len,
-				       VMMEM_PROT_WRITE, &to_offset);
+		from = vmmem_collection_find_direct(
+			collection, source, len, VMMEM_PROT_READ, &from_offset);
+		to = vmmem_collection_find_direct(collection, target, len,
+						  VMMEM_PROT_WRITE, &to_offset);
 	}
 	if (from != NULL && to != NULL) {
 		left = vmmem_copy_within_guest(to->host + to_offset,
@@ -165,7 +167,7 @@ vmmem_collection_copy(const struct vmmem_collection *collection,
 			    (uintptr_t)from->host + from_offset, len))
 			left = 0;
 		if (done != 0)
-			vmmem_written(to, to_offset + left, done);
+			vmmem_mark_written(to, to_offset + left, done);
 	} else {
 		rc = copy_slow(collection, target, source, len, &done);
 	}

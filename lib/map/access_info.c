@@ -31,35 +31,36 @@ can_be_written(const struct vmmem_region *region)
 
 /* step_check() moves nothing, and finds out whether each byte can be moved. */
 static int
-step_check(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	   uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_check(const struct vmmem_region_entry *entry, uint64_t offset,
+	   uint64_t len, uint64_t *done, void *context,
+	   const struct vmmem_place *place)
 {
 	const struct access *access = context;
 
 	(void)offset;
-	(void)seen;
+	(void)place;
 	if (access->from != NULL &&
 	    (access->info.flags & VMMEM_ACCESS_DEBUG) != 0 &&
 	    !can_be_written(vmmem_region_of(entry)))
 		return VMMEM_EDENIED;
 	if ((access->info.flags & VMMEM_ACCESS_RAM_ONLY) != 0 &&
-	    vmmem_entry_host(entry) == NULL)
+	    vmmem_region_entry_host(entry) == NULL)
 		return VMMEM_ENOHOST;
 	*done += len;
 	return 0;
 }
 
 static int
-step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	  uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_read(const struct vmmem_region_entry *entry, uint64_t offset, uint64_t len,
+	  uint64_t *done, void *context, const struct vmmem_place *place)
 {
-	const unsigned char *host = vmmem_entry_host(entry);
+	const unsigned char *host = vmmem_region_entry_host(entry);
 	const struct access *access = context;
 	unsigned char *to = access->to + *done;
 	size_t left;
 	int rc;
 
-	rc = step_check(entry, offset, 0, done, context, seen);
+	rc = step_check(entry, offset, 0, done, context, place);
 	if (rc != 0)
 		return rc;
 	if (host == NULL)
@@ -72,17 +73,18 @@ step_read(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 }
 
 static int
-step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
-	   uint64_t *done, void *context, const struct vmmem_seen *seen)
+step_write(const struct vmmem_region_entry *entry, uint64_t offset,
+	   uint64_t len, uint64_t *done, void *context,
+	   const struct vmmem_place *place)
 {
 	const struct access *access = context;
 	const unsigned char *from = access->from + *done;
-	unsigned char *host = vmmem_entry_host(entry);
+	unsigned char *host = vmmem_region_entry_host(entry);
 	size_t left;
 	int rc;
 
 	/* In a translated collection the translation may have changed. */
-	rc = step_check(entry, offset, 0, done, context, seen);
+	rc = step_check(entry, offset, 0, done, context, place);
 	if (rc != 0)
 		return rc;
 	if (host == NULL) {
@@ -90,12 +92,12 @@ step_write(const struct vmmem_entry *entry, uint64_t offset, uint64_t len,
 						  offset, from, len,
 						  &access->info, done);
 		/* A callback that failed may have written some of it. */
-		vmmem_step_written(entry, offset, len, seen, 0);
+		vmmem_step_written(entry, offset, len, place, 0);
 		return rc;
 	}
 	left = vmmem_copy_to_guest(host + offset, from, len);
 	if (left != len)
-		vmmem_step_written(entry, offset, len - left, seen, 0);
+		vmmem_step_written(entry, offset, len - left, place, 0);
 	*done += len - left;
 	return left != 0 ? VMMEM_EGONE : 0;
 }
@@ -106,7 +108,7 @@ take_info(const struct vmmem_access_info *info,
 {
 	int rc = 0;
 
-	*ret_info = vmmem_plain_access;
+	*ret_info = vmmem_region_plain_access;
 	if (info != NULL)
 		rc = vmmem_struct_take(info, ret_info, sizeof(*ret_info),
 				       VMMEM_ACCESS_INFO_SIZE_0_9);
@@ -130,11 +132,11 @@ move(const struct vmmem_collection *collection, uint64_t gpa, size_t len,
 	if ((access->info.flags & VMMEM_ACCESS_DEBUG) != 0 &&
 	    needed == VMMEM_PROT_WRITE)
 		needed = 0;
-	rc = vmmem_walk(collection, gpa, len, needed, step_check, access,
-			&done);
+	rc = vmmem_access_walk(collection, gpa, len, needed, step_check, access,
+			       &done);
 	if (rc == 0)
-		rc = vmmem_walk(collection, gpa, len, needed, step, access,
-				&done);
+		rc = vmmem_access_walk(collection, gpa, len, needed, step,
+				       access, &done);
 	else
 		done = 0;
 	if (ret_done != NULL)

@@ -14,28 +14,27 @@
  * are in a function of their own.
  */
 #define READ(name, type)                                                   \
-	static VMMEM_HOT int see_##name(                                   \
+	static VMMEM_HOT int translated_read_##name(                       \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		type *ret_value)                                           \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		uint64_t done;                                             \
 		type value;                                                \
 		int rc = 0;                                                \
                                                                            \
-		if (likely(vmmem_see_direct(collection, gpa,               \
-					    sizeof(value),                 \
-					    VMMEM_PROT_READ, &seen))) {    \
+		if (likely(vmmem_translate_direct(collection, gpa,         \
+						  sizeof(value),           \
+						  VMMEM_PROT_READ, &place))) { \
 			if (!likely(vmmem_copy_from_guest(                 \
 					    &value,                        \
-					    seen.entry->host +             \
-						    seen.offset,           \
+					    place.entry->host + place.offset,  \
 					    sizeof(value)) == 0))          \
 				rc = VMMEM_EGONE;                          \
-			vmmem_unsee(&seen);                                \
+			vmmem_translate_end(&place);                       \
 		} else {                                                   \
-			rc = vmmem_read_slow(collection, gpa, &value,      \
-					     sizeof(value), &done);        \
+			rc = vmmem_access_read_slow(collection, gpa, &value,   \
+						    sizeof(value), &done); \
 		}                                                          \
 		if (rc == 0)                                               \
 			*ret_value = value;                                \
@@ -53,9 +52,10 @@
 		if (collection == NULL || ret_value == NULL)               \
 			return VMMEM_EARGUMENT;                            \
 		if (collection->translation != NULL)                       \
-			return see_##name(collection, gpa, ret_value);     \
-		rc = vmmem_read_slow(collection, gpa, &value,              \
-				     sizeof(value), &done);                \
+			return translated_read_##name(collection, gpa,     \
+						      ret_value);          \
+		rc = vmmem_access_read_slow(collection, gpa, &value,       \
+					    sizeof(value), &done);         \
 		if (rc == 0)                                               \
 			*ret_value = value;                                \
 		return rc;                                                 \
@@ -65,19 +65,21 @@
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		type *ret_value)                                           \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint64_t offset;                                           \
 		type value;                                                \
                                                                            \
 		if (!likely(collection != NULL && ret_value != NULL &&     \
 			    VMMEM_ALIGNED(gpa, sizeof(value))))            \
 			return read_##name(collection, gpa, ret_value);    \
-		entry = vmmem_find_direct(collection, gpa, sizeof(value),  \
-					  VMMEM_PROT_READ, &offset);       \
+		entry = vmmem_collection_find_direct(collection, gpa,      \
+						     sizeof(value),        \
+						     VMMEM_PROT_READ,      \
+						     &offset);             \
 		if (!likely(entry != NULL))                                \
 			return collection->translation != NULL ?           \
-				       see_##name(collection, gpa,         \
-						  ret_value) :             \
+				       translated_read_##name(collection, gpa, \
+							      ret_value) : \
 				       read_##name(collection, gpa,        \
 						   ret_value);             \
 		if (!likely(vmmem_copy_aligned_from_guest(                 \
@@ -88,25 +90,25 @@
 	}
 
 #define WRITE(name, type)                                                  \
-	static VMMEM_HOT int see_to_##name(                                \
+	static VMMEM_HOT int translated_write_##name(                      \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		type value)                                                \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		uint64_t done;                                             \
 		size_t left;                                               \
                                                                            \
-		if (!likely(vmmem_see_direct(collection, gpa,              \
-					     sizeof(value),                \
-					     VMMEM_PROT_WRITE, &seen)))    \
-			return vmmem_write_slow(collection, gpa, &value,   \
-						sizeof(value), &done);     \
-		left = vmmem_copy_to_guest(seen.entry->host + seen.offset, \
+		if (!likely(vmmem_translate_direct(collection, gpa,        \
+						   sizeof(value),          \
+						   VMMEM_PROT_WRITE, &place))) \
+			return vmmem_access_write_slow(collection, gpa,    \
+						       &value, sizeof(value),  \
+						       &done);             \
+		left = vmmem_copy_to_guest(place.entry->host + place.offset,   \
 					   &value, sizeof(value));         \
 		if (likely(left != sizeof(value)))                         \
-			vmmem_seen_written(&seen, 0,                       \
-					   sizeof(value) - left);          \
-		vmmem_unsee(&seen);                                        \
+			vmmem_place_written(&place, 0, sizeof(value) - left);  \
+		vmmem_translate_end(&place);                               \
 		return likely(left == 0) ? 0 : VMMEM_EGONE;                \
 	}                                                                  \
                                                                            \
@@ -119,35 +121,35 @@
 		if (collection == NULL)                                    \
 			return VMMEM_EARGUMENT;                            \
 		if (collection->translation != NULL)                       \
-			return see_to_##name(collection, gpa, value);      \
-		return vmmem_write_slow(collection, gpa, &value,           \
-					sizeof(value), &done);             \
+			return translated_write_##name(collection, gpa,    \
+						       value);             \
+		return vmmem_access_write_slow(collection, gpa, &value,    \
+					       sizeof(value), &done);      \
 	}                                                                  \
                                                                            \
 	VMMEM_API int vmmem_collection_write_##name(                       \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		type value)                                                \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint64_t offset;                                           \
                                                                            \
 		if (!likely(collection != NULL &&                          \
 			    VMMEM_ALIGNED(gpa, sizeof(value))))            \
 			return write_##name(collection, gpa, value);       \
-		entry = vmmem_find_direct(collection, gpa, sizeof(value),  \
-					  VMMEM_PROT_WRITE, &offset);      \
+		entry = vmmem_collection_find_direct(collection, gpa,      \
+						     sizeof(value),        \
+						     VMMEM_PROT_WRITE,     \
+						     &offset);             \
 		if (!likely(entry != NULL))                                \
 			return collection->translation != NULL ?           \
-				       see_to_##name(collection, gpa,      \
-						     value) :              \
-				       write_##name(collection, gpa,       \
-						    value);                \
+				       translated_write_##name(collection, \
+							       gpa, value) :   \
+				       write_##name(collection, gpa, value);   \
 		if (!likely(vmmem_copy_aligned_to_guest(                   \
-			    entry->host + offset, &value,                  \
-			    sizeof(value))))                               \
+			    entry->host + offset, &value, sizeof(value)))) \
 			return VMMEM_EGONE;                                \
-		return vmmem_written_all(entry, offset,                    \
-					 sizeof(value));                   \
+		return vmmem_mark_written_all(entry, offset, sizeof(value));   \
 	}
 
 READ(u8, uint8_t)

@@ -24,34 +24,35 @@ _Static_assert(VMMEM_ORDER_RELAXED == __ATOMIC_RELAXED &&
  * aligned in the host because 'gpa' is; or NULL, and the twin in
  * translate_atomic.c knows why.
  */
-static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
+static VMMEM_ALWAYS_INLINE const struct vmmem_region_entry *
 locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
        uint32_t access, uint64_t *ret_offset)
 {
 	if (!likely((gpa & (size - 1)) == 0))
 		return NULL;
-	return vmmem_find_direct(collection, gpa, size, access, ret_offset);
+	return vmmem_collection_find_direct(collection, gpa, size, access,
+					    ret_offset);
 }
 
 VMMEM_COLD int
 vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		    uint64_t size, uint32_t access)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, bad;
 	int rc;
 
-	rc = vmmem_check(collection, gpa, size, 0, &bad);
+	rc = vmmem_collection_check_range(collection, gpa, size, 0, &bad);
 	if (rc != 0)
 		return rc;
-	entry = vmmem_find(collection, gpa, &offset);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	if (!vmmem_range_within(entry->span, offset, size))
 		return VMMEM_ECROSS;
 	if ((gpa & (size - 1)) != 0)
 		return VMMEM_EMISALIGNED;
 	if ((access & ~entry->access) != 0)
 		return VMMEM_EDENIED;
-	if (vmmem_entry_host(entry) == NULL)
+	if (vmmem_region_entry_host(entry) == NULL)
 		return VMMEM_ENOHOST;
 	return vmmem_private_refuses(vmmem_region_of(entry), offset, size);
 }
@@ -61,22 +62,22 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint##bits##_t value;                                      \
 		uint64_t offset;                                           \
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_value == NULL)               \
-			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))  \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))          \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8,                \
-			       VMMEM_PROT_READ, &offset);                  \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_PROT_READ,   \
+			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return vmmem_see_load_u##bits(collection, gpa,     \
-						      order, ret_value);   \
-		rc = vmmem_atomic_load_u##bits(entry->host + offset,       \
-					       order, &value);             \
+			return vmmem_translate_load_u##bits(collection, gpa,   \
+							    order, ret_value); \
+		rc = vmmem_atomic_load_u##bits(entry->host + offset, order,    \
+					       &value);                    \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		*ret_value = value;                                        \
@@ -88,24 +89,24 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t value, int order)                           \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint64_t offset;                                           \
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
-			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE)) \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE))         \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8,                \
-			       VMMEM_PROT_WRITE, &offset);                 \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_PROT_WRITE,  \
+			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return vmmem_see_store_u##bits(collection, gpa,    \
-						       value, order);      \
-		rc = vmmem_atomic_store_u##bits(entry->host + offset,      \
-						value, order);             \
+			return vmmem_translate_store_u##bits(collection, gpa,  \
+							     value, order);    \
+		rc = vmmem_atomic_store_u##bits(entry->host + offset, value,   \
+						order);                    \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		vmmem_written(entry, offset, (bits) / 8);                  \
+		vmmem_mark_written(entry, offset, (bits) / 8);             \
 		return 0;                                                  \
 	}
 
@@ -115,26 +116,27 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 		uint##bits##_t operand, int order,                         \
 		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint##bits##_t previous;                                   \
 		uint64_t offset;                                           \
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL)                                    \
-			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL)) \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return vmmem_see_##name##_u##bits(                 \
-				collection, gpa, operand, order,           \
-				ret_previous);                             \
-		rc = vmmem_atomic_##name##_u##bits(                        \
-			entry->host + offset, operand, order, &previous);  \
+			return vmmem_translate_##name##_u##bits(collection,    \
+								gpa, operand,  \
+								order,     \
+								ret_previous); \
+		rc = vmmem_atomic_##name##_u##bits(entry->host + offset,   \
+						   operand, order, &previous); \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
-		vmmem_written(entry, offset, (bits) / 8);                  \
+		vmmem_mark_written(entry, offset, (bits) / 8);             \
 		if (ret_previous != NULL)                                  \
 			*ret_previous = previous;                          \
 		return 0;                                                  \
@@ -143,36 +145,34 @@ vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
 #define COMPARE_EXCHANGE(bits)                                             \
 	VMMEM_API int vmmem_collection_compare_exchange_u##bits(           \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired,           \
-		int success, int failure, uint##bits##_t *ret_previous)    \
+		uint##bits##_t expected, uint##bits##_t desired, int success,  \
+		int failure, uint##bits##_t *ret_previous)                 \
 	{                                                                  \
-		const struct vmmem_entry *entry;                           \
+		const struct vmmem_region_entry *entry;                    \
 		uint##bits##_t previous;                                   \
 		uint64_t offset;                                           \
 		int rc;                                                    \
                                                                            \
 		if (collection == NULL || ret_previous == NULL)            \
-			return VMMEM_EARGUMENT;                               \
-		if (!vmmem_order_is_in(success,                     \
-					      VMMEM_ORDERS_ALL) ||      \
-		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD)) \
+			return VMMEM_EARGUMENT;                            \
+		if (!vmmem_order_is_in(success, VMMEM_ORDERS_ALL) ||       \
+		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE, \
+		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
 			       &offset);                                   \
 		if (!likely(entry != NULL))                                \
-			return vmmem_see_compare_exchange_u##bits(         \
+			return vmmem_translate_compare_exchange_u##bits(   \
 				collection, gpa, expected, desired,        \
-				vmmem_order_join(success, failure),       \
+				vmmem_order_join(success, failure),        \
 				ret_previous);                             \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
 			entry->host + offset, expected, desired,           \
-			vmmem_order_join(success, failure), &previous);   \
+			vmmem_order_join(success, failure), &previous);    \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		/* A value that was not stored is not marked. */           \
 		if (previous == expected)                                  \
-			vmmem_written(entry, offset,                       \
-				      (bits) / 8);                         \
+			vmmem_mark_written(entry, offset, (bits) / 8);     \
 		*ret_previous = previous;                                  \
 		return 0;                                                  \
 	}

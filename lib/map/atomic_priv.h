@@ -17,26 +17,26 @@ int vmmem_atomic_refuse(const struct vmmem_collection *collection,
 			uint64_t gpa, uint64_t size, uint32_t access);
 
 #define VMMEM_SEE_MODIFY(name, bits)                                       \
-	int vmmem_see_##name##_u##bits(                                    \
+	int vmmem_translate_##name##_u##bits(                              \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t operand, int order,                         \
 		uint##bits##_t *ret_previous)
 
 #define VMMEM_SEE(bits)                                                    \
-	int vmmem_see_load_u##bits(                                        \
+	int vmmem_translate_load_u##bits(                                  \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		int order, uint##bits##_t *ret_value);                     \
-	int vmmem_see_store_u##bits(                                       \
+	int vmmem_translate_store_u##bits(                                 \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t value, int order);                          \
 	VMMEM_SEE_MODIFY(exchange, bits);                                  \
 	VMMEM_SEE_MODIFY(fetch_add, bits);                                 \
 	VMMEM_SEE_MODIFY(fetch_or, bits);                                  \
 	VMMEM_SEE_MODIFY(fetch_and, bits);                                 \
-	int vmmem_see_compare_exchange_u##bits(                            \
+	int vmmem_translate_compare_exchange_u##bits(                      \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired,           \
-		int order, uint##bits##_t *ret_previous);
+		uint##bits##_t expected, uint##bits##_t desired, int order,    \
+		uint##bits##_t *ret_previous);
 
 VMMEM_SEE(8)
 VMMEM_SEE(16)

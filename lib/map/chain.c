@@ -44,7 +44,7 @@ check_part(const struct vmmem_collection *collection, uint32_t access,
 	if (at > UINT64_MAX - gpa)
 		return VMMEM_EWRAPS;
 	gpa += at;
-	rc = vmmem_check(collection, gpa, len, access, &bad);
+	rc = vmmem_collection_check_range(collection, gpa, len, access, &bad);
 	*ret_good = rc == 0 ? len : rc == VMMEM_EWRAPS ? 0 - gpa : bad - gpa;
 	return rc;
 }
@@ -122,12 +122,13 @@ move_piece(const struct vmmem_collection *collection, const struct job *job,
 	   uint64_t gpa, uint64_t done, uint64_t len, uint64_t *ret_moved)
 {
 	if (job->to != NULL)
-		return vmmem_read_pieces(collection, gpa, job->to + done, len,
-					 ret_moved);
+		return vmmem_access_read_pieces(collection, gpa, job->to + done,
+						len, ret_moved);
 	if (job->from != NULL)
-		return vmmem_write_pieces(collection, gpa, job->from + done,
-					  len, ret_moved);
-	return vmmem_fill_pieces(collection, gpa, len, job->value, ret_moved);
+		return vmmem_access_write_pieces(
+			collection, gpa, job->from + done, len, ret_moved);
+	return vmmem_access_fill_pieces(collection, gpa, len, job->value,
+					ret_moved);
 }
 
 /* move() moves the next 'len' bytes, which were checked. */

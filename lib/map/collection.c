@@ -217,7 +217,7 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 		return NULL;
 	/* The physical one holds the regions of a translated one. */
 	if (collection->translation != NULL) {
-		vmmem_translation_free(collection->translation);
+		vmmem_translate_free(collection->translation);
 		vmmem_collection_end_cookies(collection);
 		free(collection);
 		return NULL;
@@ -270,7 +270,9 @@ vmmem_collection_is_held(const struct vmmem_collection *collection)
 VMMEM_API size_t
 vmmem_collection_count(const struct vmmem_collection *collection)
 {
-	return collection != NULL ? vmmem_physical(collection)->count : 0;
+	return collection != NULL ?
+		       vmmem_translate_physical(collection)->count :
+		       0;
 }
 
 VMMEM_API struct vmmem_region *
@@ -278,7 +280,7 @@ vmmem_collection_region(const struct vmmem_collection *collection, size_t index)
 {
 	if (collection == NULL)
 		return NULL;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	return index < collection->count ? collection->regions[index] : NULL;
 }
 
@@ -293,7 +295,7 @@ vmmem_collection_for_each(const struct vmmem_collection *collection,
 
 	if (collection == NULL || visit == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	for (i = 0; i < collection->count && rc == 0; i++)
 		rc = visit(opaque, collection->regions[i]);
 	return rc;
@@ -309,9 +311,12 @@ vmmem_collection_find(const struct vmmem_collection *collection, uint64_t gpa)
 	/* Once: an iommu may be switched on at any time. */
 	count = __atomic_load_n(&collection->count, __ATOMIC_RELAXED);
 	if (!likely(count != 0))
-		return vmmem_see_region(collection, gpa);
-	at = vmmem_search(collection, gpa);
-	/* As in vmmem_find(), except that the region is not looked at. */
+		return vmmem_translate_region(collection, gpa);
+	at = vmmem_collection_search(collection, gpa);
+	/*
+	 * As in vmmem_collection_find_entry(), except that the region is not
+	 * looked at.
+	 */
 	if (!likely(gpa - collection->starts[at] <=
 		    collection->starts[count + at])) {
 		__asm__ volatile("");
@@ -328,8 +333,8 @@ vmmem_collection_next(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (collection == NULL || ret_region == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
-	at = vmmem_first_after(collection, gpa);
+	collection = vmmem_translate_physical(collection);
+	at = vmmem_collection_first_after(collection, gpa);
 	if (at > 0 && last_of(collection, at - 1) >= gpa)
 		at--;
 	if (at == collection->count)
@@ -343,18 +348,20 @@ vmmem_collection_host_to_gpa(const struct vmmem_collection *collection,
 			     const void *host, uint64_t *ret_gpa,
 			     uint64_t *ret_len)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 	size_t i;
 
 	if (collection == NULL || ret_gpa == NULL || ret_len == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	for (i = 0; i < collection->count; i++) {
 		entry = &collection->regions[i]->entry;
 		/* Below the region this wraps to more than any has. */
-		offset = (uintptr_t)host - (uintptr_t)vmmem_entry_host(entry);
-		if (vmmem_entry_host(entry) == NULL || offset > entry->span)
+		offset = (uintptr_t)host -
+			 (uintptr_t)vmmem_region_entry_host(entry);
+		if (vmmem_region_entry_host(entry) == NULL ||
+		    offset > entry->span)
 			continue;
 		*ret_gpa = collection->starts[i] + offset;
 		*ret_len = entry->span - offset + 1;
@@ -368,22 +375,22 @@ vmmem_collection_locate(const struct vmmem_collection *collection,
 			uint64_t gpa, struct vmmem_region **ret_region,
 			uint64_t *ret_offset)
 {
-	const struct vmmem_entry *entry;
-	struct vmmem_seen seen;
+	const struct vmmem_region_entry *entry;
+	struct vmmem_place place;
 	uint64_t offset;
 	int rc;
 
 	if (collection == NULL || ret_region == NULL || ret_offset == NULL)
 		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL) {
-		rc = vmmem_see_one(collection, gpa, 0, &seen);
+		rc = vmmem_translate_byte(collection, gpa, 0, &place);
 		if (rc != 0)
 			return rc;
-		*ret_region = vmmem_region_of(seen.entry);
-		*ret_offset = seen.offset;
+		*ret_region = vmmem_region_of(place.entry);
+		*ret_offset = place.offset;
 		return 0;
 	}
-	entry = vmmem_find(collection, gpa, &offset);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	*ret_region = vmmem_region_of(entry);
@@ -397,7 +404,7 @@ vmmem_collection_last(const struct vmmem_collection *collection,
 {
 	if (collection == NULL || ret_last == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	if (collection->count == 0)
 		return VMMEM_ENOREGION;
 	*ret_last = last_of(collection, collection->count - 1);
@@ -412,18 +419,19 @@ vmmem_collection_contains(const struct vmmem_collection *collection,
 }
 
 int
-vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
-	    uint64_t len, uint32_t access, uint64_t *ret_bad)
+vmmem_collection_check_range(const struct vmmem_collection *collection,
+			     uint64_t gpa, uint64_t len, uint32_t access,
+			     uint64_t *ret_bad)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, here, shared;
 
 	if (len == 0)
 		return 0;
 	if (collection->translation != NULL)
-		return vmmem_see_check(collection, gpa, len, access, NULL,
-				       ret_bad);
-	entry = vmmem_find(collection, gpa, &offset);
+		return vmmem_translate_check(collection, gpa, len, access, NULL,
+					     ret_bad);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	while (entry != NULL) {
 		if ((access & ~entry->access) != 0) {
 			*ret_bad = gpa;
@@ -433,7 +441,8 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 			       len :
 			       entry->span - offset + 1;
 		/* A caller that asks for no access asks for memory alone. */
-		shared = access != 0 ? vmmem_entry_shared(entry, offset, here) :
+		shared = access != 0 ? vmmem_private_entry_shared(entry, offset,
+								  here) :
 				       here;
 		if (shared != here) {
 			*ret_bad = gpa + shared;
@@ -448,7 +457,7 @@ vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
 			return VMMEM_EWRAPS;
 		gpa++;
 		offset = 0;
-		entry = vmmem_next(collection, entry);
+		entry = vmmem_collection_next_entry(collection, entry);
 	}
 	*ret_bad = gpa;
 	return VMMEM_EBADADDR;
@@ -462,15 +471,15 @@ vmmem_collection_check(const struct vmmem_collection *collection, uint64_t gpa,
 
 	if (collection == NULL || (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
-	return vmmem_check(collection, gpa, len, access,
-			   ret_bad != NULL ? ret_bad : &bad);
+	return vmmem_collection_check_range(collection, gpa, len, access,
+					    ret_bad != NULL ? ret_bad : &bad);
 }
 
 VMMEM_API int
 vmmem_collection_address_add(const struct vmmem_collection *collection,
 			     uint64_t gpa, uint64_t offset, uint64_t *ret_gpa)
 {
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t sum;
 	int rc;
 
@@ -480,7 +489,7 @@ vmmem_collection_address_add(const struct vmmem_collection *collection,
 	if (rc != 0)
 		return rc;
 	if (collection->translation != NULL)
-		rc = vmmem_see_one(collection, sum, 0, &seen);
+		rc = vmmem_translate_byte(collection, sum, 0, &place);
 	else if (!vmmem_collection_contains(collection, sum))
 		rc = VMMEM_EBADADDR;
 	if (rc != 0)
@@ -494,26 +503,27 @@ vmmem_collection_host_address(const struct vmmem_collection *collection,
 			      uint64_t gpa, uint32_t access, void **ret_host,
 			      uint64_t *ret_len)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, shared;
 
 	if (collection == NULL || ret_host == NULL || ret_len == NULL ||
 	    (access & ~VMMEM_READ_WRITE) != 0)
 		return VMMEM_EARGUMENT;
 	if (collection->translation != NULL)
-		return vmmem_see_host(collection, gpa, access, ret_host,
-				      ret_len);
-	entry = vmmem_find(collection, gpa, &offset);
+		return vmmem_translate_host(collection, gpa, access, ret_host,
+					    ret_len);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	if ((access & ~entry->access) != 0)
 		return VMMEM_EDENIED;
-	if (vmmem_entry_host(entry) == NULL)
+	if (vmmem_region_entry_host(entry) == NULL)
 		return VMMEM_ENOHOST;
-	shared = vmmem_entry_shared(entry, offset, entry->span - offset + 1);
+	shared = vmmem_private_entry_shared(entry, offset,
+					    entry->span - offset + 1);
 	if (shared == 0)
 		return VMMEM_EPRIVATE;
-	*ret_host = vmmem_entry_host(entry) + offset;
+	*ret_host = vmmem_region_entry_host(entry) + offset;
 	*ret_len = shared;
 	return 0;
 }

@@ -24,7 +24,7 @@ copy(struct vmmem_collection *collection, size_t to,
 	if (count > FEW) {
 		memcpy(&collection->starts[to], &other->starts[from],
 		       count * sizeof(other->starts[0]));
-		memcpy(&spans[to], &vmmem_spans(other)[from],
+		memcpy(&spans[to], &vmmem_collection_spans(other)[from],
 		       count * sizeof(spans[0]));
 		memcpy(&collection->regions[to], &other->regions[from],
 		       count * sizeof(other->regions[0]));
@@ -32,7 +32,7 @@ copy(struct vmmem_collection *collection, size_t to,
 	}
 	for (i = 0; i < count; i++) {
 		collection->starts[to + i] = other->starts[from + i];
-		spans[to + i] = vmmem_spans(other)[from + i];
+		spans[to + i] = vmmem_collection_spans(other)[from + i];
 		collection->regions[to + i] = other->regions[from + i];
 		/* Without this the compiler makes the loop a memcpy(). */
 		__asm__ volatile("");
@@ -67,7 +67,8 @@ vmmem_collection_shadow(const struct vmmem_collection *collection)
 }
 
 size_t
-vmmem_first_after(const struct vmmem_collection *collection, uint64_t gpa)
+vmmem_collection_first_after(const struct vmmem_collection *collection,
+			     uint64_t gpa)
 {
 	size_t low = 0, high = collection->count;
 
@@ -96,7 +97,7 @@ vmmem_collection_insert(const struct vmmem_collection *collection,
 	if (collection->translation != NULL)
 		return vmmem_translate_insert(collection, region,
 					      ret_collection);
-	at = vmmem_first_after(collection, region->start);
+	at = vmmem_collection_first_after(collection, region->start);
 	if (at > 0 && collection->regions[at - 1]->last >= region->start)
 		return VMMEM_EOVERLAP;
 	if (at < collection->count && collection->starts[at] <= region->last)
@@ -131,10 +132,10 @@ vmmem_collection_remove(const struct vmmem_collection *collection,
 	if (collection->translation != NULL)
 		return vmmem_translate_remove(collection, gpa, len,
 					      ret_collection, ret_region);
-	at = vmmem_first_after(collection, gpa);
+	at = vmmem_collection_first_after(collection, gpa);
 	/* A length of 0 asks for the span 2^64 - 1, which no region has. */
 	if (at == 0 || collection->starts[at - 1] != gpa ||
-	    vmmem_spans(collection)[at - 1] != len - 1)
+	    vmmem_collection_spans(collection)[at - 1] != len - 1)
 		return VMMEM_ENOREGION;
 	at--;
 	region = collection->regions[at];
@@ -168,8 +169,8 @@ fill(struct vmmem_collection *result, const struct vmmem_collection *older,
 				 (i == added_count ||
 				  removed[j]->start <= added[i]->start);
 
-		at = out ? vmmem_search(older, removed[j]->start) :
-			   vmmem_first_after(older, added[i]->start);
+		at = out ? vmmem_collection_search(older, removed[j]->start) :
+			   vmmem_collection_first_after(older, added[i]->start);
 		/* The regions below were copied, or removed. */
 		if (at > from) {
 			copy(result, to, older, from, at - from);

@@ -30,7 +30,7 @@ kind_name(uint32_t kind)
 }
 
 const char *
-vmmem_text_name(const char *name, char to[VMMEM_REGION_NAME_MAX + 1])
+vmmem_describe_name(const char *name, char to[VMMEM_REGION_NAME_MAX + 1])
 {
 	size_t i;
 
@@ -43,7 +43,7 @@ vmmem_text_name(const char *name, char to[VMMEM_REGION_NAME_MAX + 1])
 }
 
 void
-vmmem_text_put(struct vmmem_text *text, const char *format, ...)
+vmmem_describe_put(struct vmmem_text *text, const char *format, ...)
 {
 	char line[VMMEM_TEXT_LINE];
 	size_t room = 0, len;
@@ -70,36 +70,36 @@ put_region(struct vmmem_text *text, const struct vmmem_region *region)
 {
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
-	vmmem_text_put(text,
-		       "%016" PRIx64 "-%016" PRIx64 " %s %c%c%c 0x%" PRIx64
-		       " %s",
-		       region->start, region->last, kind_name(region->kind),
-		       (region->protection & VMMEM_PROT_READ) != 0 ? 'r' : '-',
-		       (region->protection & VMMEM_PROT_WRITE) != 0 ? 'w' :
-								      '-',
-		       (region->protection & VMMEM_PROT_EXEC) != 0 ? 'x' : '-',
-		       region->entry.span + 1,
-		       vmmem_text_name(region->name, name));
+	vmmem_describe_put(
+		text,
+		"%016" PRIx64 "-%016" PRIx64 " %s %c%c%c 0x%" PRIx64 " %s",
+		region->start, region->last, kind_name(region->kind),
+		(region->protection & VMMEM_PROT_READ) != 0 ? 'r' : '-',
+		(region->protection & VMMEM_PROT_WRITE) != 0 ? 'w' : '-',
+		(region->protection & VMMEM_PROT_EXEC) != 0 ? 'x' : '-',
+		region->entry.span + 1,
+		vmmem_describe_name(region->name, name));
 	if (region->target != NULL)
-		vmmem_text_put(text, " of %s+0x%" PRIx64,
-			       vmmem_text_name(region->target->name, name),
-			       region->target_offset);
-	vmmem_text_put(text, "\n");
+		vmmem_describe_put(text, " of %s+0x%" PRIx64,
+				   vmmem_describe_name(region->target->name,
+						       name),
+				   region->target_offset);
+	vmmem_describe_put(text, "\n");
 }
 
 void
-vmmem_text_map(struct vmmem_text *text,
-	       const struct vmmem_collection *collection)
+vmmem_describe_map(struct vmmem_text *text,
+		   const struct vmmem_collection *collection)
 {
 	size_t i;
 
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	for (i = 0; i < collection->count; i++)
 		put_region(text, collection->regions[i]);
 }
 
 int
-vmmem_text_end(struct vmmem_text *text, size_t *ret_len)
+vmmem_describe_end(struct vmmem_text *text, size_t *ret_len)
 {
 	if (text->capacity != 0)
 		text->buf[text->len < text->capacity ? text->len :
@@ -118,6 +118,6 @@ vmmem_collection_describe(const struct vmmem_collection *collection, char *buf,
 
 	if (collection == NULL || (buf == NULL && capacity != 0))
 		return VMMEM_EARGUMENT;
-	vmmem_text_map(&text, collection);
-	return vmmem_text_end(&text, ret_len);
+	vmmem_describe_map(&text, collection);
+	return vmmem_describe_end(&text, ret_len);
 }

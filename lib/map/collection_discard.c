@@ -14,13 +14,13 @@ static int
 discard_range(const struct vmmem_collection *collection, uint64_t gpa,
 	      uint64_t len, uint32_t flags, uint64_t *ret_discarded)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, here;
 	int rc;
 
 	while (len != 0) {
 		/* There is one: the range was checked, and nothing changes. */
-		entry = vmmem_find(collection, gpa, &offset);
+		entry = vmmem_collection_find_entry(collection, gpa, &offset);
 		here = vmmem_range_within(entry->span, offset, len) ?
 			       len :
 			       entry->span - offset + 1;
@@ -51,10 +51,11 @@ vmmem_collection_discard_ranges(const struct vmmem_collection *collection,
 	    (flags & ~VMMEM_DISCARD_KNOWN) != 0)
 		return VMMEM_EARGUMENT;
 	/* A discard is of memory, whatever the translation is. */
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	for (i = 0; i < count; i++) {
-		rc = vmmem_check(collection, ranges[i].gpa, ranges[i].len,
-				 VMMEM_PROT_WRITE, &bad);
+		rc = vmmem_collection_check_range(collection, ranges[i].gpa,
+						  ranges[i].len,
+						  VMMEM_PROT_WRITE, &bad);
 		if (rc == 0)
 			continue;
 		if (ret_bad != NULL && rc != VMMEM_EWRAPS)

@@ -32,7 +32,7 @@ vmmem_collection_start_logging(const struct vmmem_collection *collection)
 
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	/* All words are set, then one barrier: only then is logging on. */
 	for (i = 0; i < collection->count; i++) {
 		bitmap = collection->regions[i]->bitmap;
@@ -54,7 +54,7 @@ vmmem_collection_stop_logging(const struct vmmem_collection *collection)
 
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	for (i = 0; i < collection->count; i++) {
 		bitmap = collection->regions[i]->bitmap;
 		if (bitmap == NULL)

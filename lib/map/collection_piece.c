@@ -14,8 +14,8 @@ vmmem_collection_index(const struct vmmem_collection *collection, uint64_t gpa)
 
 	if (collection == NULL)
 		return 0;
-	collection = vmmem_physical(collection);
-	at = vmmem_first_after(collection, gpa);
+	collection = vmmem_translate_physical(collection);
+	at = vmmem_collection_first_after(collection, gpa);
 	return at > 0 && collection->regions[at - 1]->last >= gpa ? at - 1 :
 								     at;
 }
@@ -28,7 +28,7 @@ vmmem_collection_overlaps(const struct vmmem_collection *collection,
 
 	if (collection == NULL || len == 0)
 		return 0;
-	collection = vmmem_physical(collection);
+	collection = vmmem_translate_physical(collection);
 	at = vmmem_collection_index(collection, gpa);
 	if (at == collection->count)
 		return 0;
@@ -38,25 +38,25 @@ vmmem_collection_overlaps(const struct vmmem_collection *collection,
 
 /* The results for a piece. */
 struct piece {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 	uint64_t len;
 };
 
-/* see_piece() finds the piece of a translated collection. */
+/* translated_piece() finds the piece of a translated collection. */
 static int
-see_piece(const struct vmmem_collection *collection, uint64_t iova,
-	  uint64_t len, uint32_t access, struct piece *ret_piece)
+translated_piece(const struct vmmem_collection *collection, uint64_t iova,
+		 uint64_t len, uint32_t access, struct piece *ret_piece)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	int rc;
 
-	rc = vmmem_see(collection, iova, len, access, &wait, &seen);
+	rc = vmmem_translate(collection, iova, len, access, &wait, &place);
 	if (rc != 0)
 		return rc;
-	vmmem_unsee(&seen);
-	*ret_piece = (struct piece){ seen.entry, seen.offset, seen.len };
+	vmmem_translate_end(&place);
+	*ret_piece = (struct piece){ place.entry, place.offset, place.len };
 	return 0;
 }
 
@@ -65,10 +65,10 @@ static int
 find_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t len, uint32_t access, struct piece *ret_piece)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 
-	entry = vmmem_find(collection, gpa, &offset);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	if ((access & ~entry->access) != 0)
@@ -76,7 +76,7 @@ find_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	if (!vmmem_range_within(entry->span, offset, len))
 		len = entry->span - offset + 1;
 	if (access != 0)
-		len = vmmem_entry_shared(entry, offset, len);
+		len = vmmem_private_entry_shared(entry, offset, len);
 	if (len == 0)
 		return VMMEM_EPRIVATE;
 	*ret_piece = (struct piece){ entry, offset, len };
@@ -98,7 +98,7 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
 		return VMMEM_EARGUMENT;
 	if (len == 0)
 		return VMMEM_EZEROLEN;
-	rc = (collection->translation != NULL ? see_piece : find_piece)(
+	rc = (collection->translation != NULL ? translated_piece : find_piece)(
 		collection, gpa, len, access, &piece);
 	if (rc != 0)
 		return rc;
@@ -111,11 +111,11 @@ vmmem_collection_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	if (ret_host == NULL)
 		return 0;
 	/* Where no access was asked for, some of it may be private. */
-	host = vmmem_entry_host(piece.entry);
-	*ret_host = host != NULL &&
-				    vmmem_entry_shared(piece.entry,
-						       piece.offset,
-						       piece.len) == piece.len ?
+	host = vmmem_region_entry_host(piece.entry);
+	*ret_host = host != NULL && vmmem_private_entry_shared(piece.entry,
+							       piece.offset,
+							       piece.len) ==
+					    piece.len ?
 			    host + piece.offset :
 			    NULL;
 	return 0;

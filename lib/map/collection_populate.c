@@ -18,13 +18,13 @@ walk(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
      bool do_it)
 {
 	const struct vmmem_region *region;
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, here;
 	int rc;
 
 	while (len != 0) {
 		/* There is one: the range was checked, and nothing changes. */
-		entry = vmmem_find(collection, gpa, &offset);
+		entry = vmmem_collection_find_entry(collection, gpa, &offset);
 		region = vmmem_region_of(entry);
 		here = vmmem_range_within(entry->span, offset, len) ?
 			       len :
@@ -49,8 +49,8 @@ vmmem_collection_populate(const struct vmmem_collection *collection,
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
 	/* It is memory that is made, however devices see it. */
-	collection = vmmem_physical(collection);
-	rc = vmmem_check(collection, gpa, len, 0, &bad);
+	collection = vmmem_translate_physical(collection);
+	rc = vmmem_collection_check_range(collection, gpa, len, 0, &bad);
 	if (rc == 0)
 		rc = walk(collection, gpa, len, false);
 	return rc != 0 ? rc : walk(collection, gpa, len, true);

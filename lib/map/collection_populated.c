@@ -22,8 +22,9 @@ vmmem_collection_next_populated(const struct vmmem_collection *collection,
 		return VMMEM_EWRAPS;
 	last = gpa + (len - 1);
 	/* The question is about memory, whatever the translation is. */
-	collection = vmmem_physical(collection);
-	at = collection->count != 0 ? vmmem_search(collection, gpa) : 0;
+	collection = vmmem_translate_physical(collection);
+	at = collection->count != 0 ? vmmem_collection_search(collection, gpa) :
+				      0;
 	for (; len != 0 && at < collection->count &&
 	       collection->starts[at] <= last;
 	     at++) {

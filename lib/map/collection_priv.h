@@ -65,9 +65,11 @@ struct vmmem_collection {
 	uint64_t starts[]; /* and, behind them, lengths - 1 */
 };
 
-/* vmmem_spans() is where the lengths - 1 are, in a plain collection. */
+/*
+ * vmmem_collection_spans() is where the lengths - 1 are, in a plain collection.
+ */
 static inline const uint64_t *
-vmmem_spans(const struct vmmem_collection *collection)
+vmmem_collection_spans(const struct vmmem_collection *collection)
 {
 	return &collection->starts[collection->count];
 }
@@ -105,11 +107,11 @@ int vmmem_collection_finish(struct vmmem_collection *collection,
 void vmmem_collection_end_cookies(struct vmmem_collection *collection);
 
 /*
- * vmmem_first_after() returns the index of the first region that starts above
- * 'gpa'.
+ * vmmem_collection_first_after() returns the index of the first region that
+ * starts above 'gpa'.
  */
-size_t vmmem_first_after(const struct vmmem_collection *collection,
-			 uint64_t gpa);
+size_t vmmem_collection_first_after(const struct vmmem_collection *collection,
+				    uint64_t gpa);
 
 /*
  * vmmem_collection_change() makes a collection without the 'removed' regions of
@@ -152,8 +154,8 @@ bool vmmem_collection_is_held(const struct vmmem_collection *collection);
 	} while (0)
 
 /*
- * vmmem_search() returns the number of the last region that does not start
- * above 'gpa', or 0.  There is a region.
+ * vmmem_collection_search() returns the number of the last region that does not
+ * start above 'gpa', or 0.  There is a region.
  *
  * Up to 512 regions the steps are written out, and a jump leads to the first
  * that is needed: it can be predicted, since maps seldom change.  A loop took
@@ -161,7 +163,7 @@ bool vmmem_collection_is_held(const struct vmmem_collection *collection);
  * takes 5.7 and 16.
  */
 static VMMEM_ALWAYS_INLINE size_t
-vmmem_search(const struct vmmem_collection *collection, uint64_t gpa)
+vmmem_collection_search(const struct vmmem_collection *collection, uint64_t gpa)
 {
 	const uint64_t *starts = collection->starts;
 	size_t at = 0, step;
@@ -208,21 +210,21 @@ vmmem_search(const struct vmmem_collection *collection, uint64_t gpa)
 }
 
 /*
- * vmmem_find_index() returns the entry that holds 'gpa', its number, and how
- * far into it 'gpa' lies; NULL if none does.
+ * vmmem_collection_find_index() returns the entry that holds 'gpa', its number,
+ * and how far into it 'gpa' lies; NULL if none does.
  */
-static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
-vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
-		 uint64_t *ret_offset, size_t *ret_at)
+static VMMEM_ALWAYS_INLINE const struct vmmem_region_entry *
+vmmem_collection_find_index(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t *ret_offset, size_t *ret_at)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	size_t at;
 
 	/* Relaxed: the switch of an iommu is the only thing that races. */
 	if (!likely(__atomic_load_n(&collection->count, __ATOMIC_RELAXED) !=
 		    0))
 		return NULL;
-	*ret_at = at = vmmem_search(collection, gpa);
+	*ret_at = at = vmmem_collection_search(collection, gpa);
 	entry = &collection->regions[at]->entry;
 	/*
 	 * Below the first start this wraps to at least 2^64 - start, which is
@@ -239,22 +241,23 @@ vmmem_find_index(const struct vmmem_collection *collection, uint64_t gpa,
 	return entry;
 }
 
-/* vmmem_find() is the same without the number. */
-static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
-vmmem_find(const struct vmmem_collection *collection, uint64_t gpa,
-	   uint64_t *ret_offset)
+/* vmmem_collection_find_entry() is the same without the number. */
+static VMMEM_ALWAYS_INLINE const struct vmmem_region_entry *
+vmmem_collection_find_entry(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t *ret_offset)
 {
 	size_t at;
 
-	return vmmem_find_index(collection, gpa, ret_offset, &at);
+	return vmmem_collection_find_index(collection, gpa, ret_offset, &at);
 }
 
 /*
- * vmmem_next_index() goes on from number '*at' to the region that begins right
- * behind its end, and returns its entry; NULL if none does.
+ * vmmem_collection_next_index() goes on from number '*at' to the region that
+ * begins right behind its end, and returns its entry; NULL if none does.
  */
-static inline const struct vmmem_entry *
-vmmem_next_index(const struct vmmem_collection *collection, size_t *at)
+static inline const struct vmmem_region_entry *
+vmmem_collection_next_index(const struct vmmem_collection *collection,
+			    size_t *at)
 {
 	const uint64_t last = collection->regions[*at]->last;
 
@@ -266,37 +269,38 @@ vmmem_next_index(const struct vmmem_collection *collection, size_t *at)
 }
 
 /*
- * vmmem_next() returns the entry of the region that begins right behind
- * another's end; NULL if none does.
+ * vmmem_collection_next_entry() returns the entry of the region that begins
+ * right behind another's end; NULL if none does.
  */
-static inline const struct vmmem_entry *
-vmmem_next(const struct vmmem_collection *collection,
-	   const struct vmmem_entry *entry)
+static inline const struct vmmem_region_entry *
+vmmem_collection_next_entry(const struct vmmem_collection *collection,
+			    const struct vmmem_region_entry *entry)
 {
 	const uint64_t last = vmmem_region_of(entry)->last;
 	size_t at;
 
 	if (last == UINT64_MAX)
 		return NULL;
-	at = vmmem_search(collection, last + 1);
+	at = vmmem_collection_search(collection, last + 1);
 	return collection->starts[at] == last + 1 ?
 		       &collection->regions[at]->entry :
 		       NULL;
 }
 
 /*
- * vmmem_find_direct() returns the entry that holds 'gpa', and how far into it
- * 'gpa' lies, if it holds all of [gpa, gpa + len), permits 'access' and has
- * host addresses: the case that is worth being fast.  NULL does not tell the
- * reason.  'len' is not 0.
+ * vmmem_collection_find_direct() returns the entry that holds 'gpa', and how
+ * far into it 'gpa' lies, if it holds all of [gpa, gpa + len), permits 'access'
+ * and has host addresses: the case that is worth being fast.  NULL does not
+ * tell the reason.  'len' is not 0.
  */
-static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
-vmmem_find_direct(const struct vmmem_collection *collection, uint64_t gpa,
-		  uint64_t len, uint32_t access, uint64_t *ret_offset)
+static VMMEM_ALWAYS_INLINE const struct vmmem_region_entry *
+vmmem_collection_find_direct(const struct vmmem_collection *collection,
+			     uint64_t gpa, uint64_t len, uint32_t access,
+			     uint64_t *ret_offset)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 
-	entry = vmmem_find(collection, gpa, ret_offset);
+	entry = vmmem_collection_find_entry(collection, gpa, ret_offset);
 	if (entry == NULL ||
 	    !vmmem_range_within(entry->span, *ret_offset, len) ||
 	    (access & ~entry->direct) != 0)
@@ -312,27 +316,29 @@ struct vmmem_collection *
 vmmem_collection_shadow(const struct vmmem_collection *collection);
 
 /*
- * vmmem_check() is vmmem_collection_check() without the checks of its
- * arguments; 'ret_bad' is not NULL.
+ * vmmem_collection_check_range() is vmmem_collection_check() without the checks
+ * of its arguments; 'ret_bad' is not NULL.
  */
-int vmmem_check(const struct vmmem_collection *collection, uint64_t gpa,
-		uint64_t len, uint32_t access, uint64_t *ret_bad);
+int vmmem_collection_check_range(const struct vmmem_collection *collection,
+				 uint64_t gpa, uint64_t len, uint32_t access,
+				 uint64_t *ret_bad);
 
 /*
- * vmmem_next_piece() is vmmem_collection_next_slice() without the checks of
- * its arguments; 'len' is not 0.  All code that hands host addresses to the
- * kernel, or stores them in an iovec, gets them here, piece by piece.  Without
- * 'acquire' memory that is mapped on demand is VMMEM_ENOHOST.
+ * vmmem_collection_next_piece() is vmmem_collection_next_slice() without the
+ * checks of its arguments; 'len' is not 0.  All code that hands host addresses
+ * to the kernel, or stores them in an iovec, gets them here, piece by piece.
+ * Without 'acquire' memory that is mapped on demand is VMMEM_ENOHOST.
  */
-int vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
-		     uint64_t len, uint32_t access, bool acquire,
-		     struct vmmem_slice *ret_piece);
+int vmmem_collection_next_piece(const struct vmmem_collection *collection,
+				uint64_t gpa, uint64_t len, uint32_t access,
+				bool acquire, struct vmmem_slice *ret_piece);
 
 /*
- * vmmem_mark_guest() marks [gpa, gpa + len), wherever it is mapped.  Returns 0,
- * or what vmmem_check() returns for the whole range.
+ * vmmem_collection_mark_range() marks [gpa, gpa + len), wherever it is mapped.
+ * Returns 0, or what vmmem_collection_check_range() returns for the whole
+ * range.
  */
-int vmmem_mark_guest(const struct vmmem_collection *collection, uint64_t gpa,
-		     uint64_t len);
+int vmmem_collection_mark_range(const struct vmmem_collection *collection,
+				uint64_t gpa, uint64_t len);
 
 #endif

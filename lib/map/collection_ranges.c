@@ -54,16 +54,16 @@ make(const struct vmmem_file_range *range, uint64_t first,
 	if (settings.bitmap != NULL &&
 	    vmmem_address_checked_add(like->bitmap_offset, range->gpa - first,
 				      &settings.bitmap_offset) != 0)
-		return vmmem_refuse(like, VMMEM_EOUTOFRANGE,
-				    "A range reaches past the bitmap");
+		return vmmem_region_refuse(like, VMMEM_EOUTOFRANGE,
+					   "A range reaches past the bitmap");
 	/* And one guest_memfd, in the same way: a hole in it costs nothing. */
 	if (settings.has_guest_memfd &&
 	    vmmem_address_checked_add(like->guest_memfd_offset,
 				      range->gpa - first,
 				      &settings.guest_memfd_offset) != 0)
-		return vmmem_refuse(like, VMMEM_EWRAPS,
-				    "A range is past the end of any "
-				    "guest_memfd");
+		return vmmem_region_refuse(like, VMMEM_EWRAPS,
+					   "A range is past the end of any "
+					   "guest_memfd");
 	rc = vmmem_region_make(&settings, ret_region);
 	like->why = settings.why;
 	return rc;
@@ -77,9 +77,10 @@ check_like(struct vmmem_region_settings *like)
 	if (like->kind == VMMEM_REGION_ANONYMOUS ||
 	    like->kind == VMMEM_REGION_MEMFD)
 		return 0;
-	return vmmem_refuse(like, VMMEM_EARGUMENT,
-			    "The backing of ranges is neither anonymous nor a "
-			    "memfd");
+	return vmmem_region_refuse(
+		like, VMMEM_EARGUMENT,
+		"The backing of ranges is neither anonymous nor a "
+		"memfd");
 }
 
 static int

@@ -15,7 +15,7 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 		       uint64_t len, uint32_t access,
 		       struct vmmem_slice *ret_slice)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset, bad;
 	int rc;
 
@@ -27,9 +27,9 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 		return 0;
 	}
 	if (collection->translation != NULL)
-		return vmmem_see_slice(collection, gpa, len, access, true,
-				       true, ret_slice);
-	entry = vmmem_find(collection, gpa, &offset);
+		return vmmem_translate_slice(collection, gpa, len, access, true,
+					     true, ret_slice);
+	entry = vmmem_collection_find_entry(collection, gpa, &offset);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	if (likely(vmmem_range_within(entry->span, offset, len) &&
@@ -39,7 +39,8 @@ vmmem_collection_slice(const struct vmmem_collection *collection, uint64_t gpa,
 		return 0;
 	}
 	if (!vmmem_range_within(entry->span, offset, len)) {
-		rc = vmmem_check(collection, gpa, len, 0, &bad);
+		rc = vmmem_collection_check_range(collection, gpa, len, 0,
+						  &bad);
 		return rc != 0 ? rc : VMMEM_ECROSS;
 	}
 	return vmmem_region_slice(vmmem_region_of(entry), offset, len, access,
@@ -64,21 +65,21 @@ continues(const struct vmmem_region *region, uint64_t offset, uint64_t len,
 		next->bitmap_offset == region->bitmap_offset + offset + len);
 }
 
-/* next_piece() is vmmem_next_piece(), for its two callers. */
+/* next_piece() is vmmem_collection_next_piece(), for its two callers. */
 static VMMEM_ALWAYS_INLINE int
 next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	   uint64_t len, uint32_t access, bool acquire,
 	   struct vmmem_slice *ret_piece)
 {
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	struct vmmem_region *region;
 	uint64_t offset, more, joined;
 	size_t at;
 
 	if (collection->translation != NULL)
-		return vmmem_see_slice(collection, gpa, len, access, false,
-				       acquire, ret_piece);
-	entry = vmmem_find_index(collection, gpa, &offset, &at);
+		return vmmem_translate_slice(collection, gpa, len, access,
+					     false, acquire, ret_piece);
+	entry = vmmem_collection_find_index(collection, gpa, &offset, &at);
 	if (entry == NULL)
 		return VMMEM_EBADADDR;
 	more = entry->span - offset;
@@ -88,11 +89,11 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	region = vmmem_region_of(entry);
 	joined = len - 1 > more ? more + 1 : len;
 	if (!likely(vmmem_slice_is_direct(entry, access))) {
-		if (!acquire && vmmem_entry_host(entry) == NULL &&
+		if (!acquire && vmmem_region_entry_host(entry) == NULL &&
 		    (access & ~entry->access) == 0)
 			return VMMEM_ENOHOST;
 		/* VMMEM_EDENIED comes before VMMEM_EPRIVATE. */
-		more = vmmem_entry_shared(entry, offset, joined);
+		more = vmmem_private_entry_shared(entry, offset, joined);
 		if (more != 0)
 			joined = more;
 		return vmmem_region_slice(region, offset, joined, access,
@@ -100,7 +101,7 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 	}
 
 	while (joined < len &&
-	       (entry = vmmem_next_index(collection, &at)) != NULL &&
+	       (entry = vmmem_collection_next_index(collection, &at)) != NULL &&
 	       continues(region, offset, joined, vmmem_region_of(entry),
 			 access)) {
 		more = len - joined;
@@ -115,9 +116,9 @@ next_piece(const struct vmmem_collection *collection, uint64_t gpa,
 }
 
 int
-vmmem_next_piece(const struct vmmem_collection *collection, uint64_t gpa,
-		 uint64_t len, uint32_t access, bool acquire,
-		 struct vmmem_slice *ret_piece)
+vmmem_collection_next_piece(const struct vmmem_collection *collection,
+			    uint64_t gpa, uint64_t len, uint32_t access,
+			    bool acquire, struct vmmem_slice *ret_piece)
 {
 	return next_piece(collection, gpa, len, access, acquire, ret_piece);
 }

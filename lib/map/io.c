@@ -223,13 +223,13 @@ range_io(const struct vmmem_collection *collection, uint64_t gpa, uint64_t len,
 {
 	struct vmmem_io io = io_of(fd, to_fd, offset, flags);
 	const struct vmmem_region *region;
-	const struct vmmem_entry *entry = NULL;
+	const struct vmmem_region_entry *entry = NULL;
 	struct vmmem_slice slice;
 	uint64_t at;
 
 	if (collection != NULL && len != 0 && (flags & ~VMMEM_IO_SOME) == 0)
-		entry = vmmem_find_direct(collection, gpa, len,
-					  access_of(&io), &at);
+		entry = vmmem_collection_find_direct(collection, gpa, len,
+						     access_of(&io), &at);
 	if (!likely(entry != NULL))
 		return any_range(collection, gpa, len, &io, flags, ret_done);
 	region = vmmem_region_of(entry);

@@ -24,8 +24,8 @@ bounce(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 	if (piece > len)
 		piece = len;
 	if (io->to_fd) {
-		batch->rc = vmmem_read_slow(cursor->collection, gpa,
-					    batch->bounce, piece, &piece);
+		batch->rc = vmmem_access_read_slow(
+			cursor->collection, gpa, batch->bounce, piece, &piece);
 		if (piece == 0)
 			return batch->rc;
 	}
@@ -34,7 +34,7 @@ bounce(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 	*ret_piece = (struct vmmem_slice){
 		.host = batch->bounce,
 		.len = piece,
-		.logging = &vmmem_never_logging,
+		.logging = &vmmem_region_never_logging,
 	};
 	return 0;
 }
@@ -71,13 +71,13 @@ seen_piece(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 	   uint32_t access, struct vmmem_slice *ret_piece)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	int rc;
 
 	for (;;) {
 		enter(batch, cursor->collection);
-		rc = vmmem_see_piece(cursor->collection, gpa, len, access,
-				     ret_piece);
+		rc = vmmem_translate_piece(cursor->collection, gpa, len, access,
+					   ret_piece);
 		/* Bytes that the log does not cover are counted in bounce(). */
 		if (rc != VMMEM_EIOMMUMISS && rc != VMMEM_ENOHOST &&
 		    rc != VMMEM_EUNLOGGED)
@@ -91,11 +91,11 @@ seen_piece(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 		 * For the first piece alone, and not for all that is left: an
 		 * iotlb may have room for no more.
 		 */
-		rc = vmmem_see(cursor->collection, gpa, len, access, &wait,
-			       &seen);
+		rc = vmmem_translate(cursor->collection, gpa, len, access,
+				     &wait, &place);
 		if (rc != 0)
 			return rc;
-		vmmem_unsee(&seen);
+		vmmem_translate_end(&place);
 	}
 }
 
@@ -110,8 +110,8 @@ piece_of(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 	if (cursor->collection->translation != NULL)
 		return seen_piece(batch, io, cursor, gpa, len, access,
 				  ret_piece);
-	rc = vmmem_next_piece(cursor->collection, gpa, len, access, true,
-			      ret_piece);
+	rc = vmmem_collection_next_piece(cursor->collection, gpa, len, access,
+					 true, ret_piece);
 	if (rc == VMMEM_ENOHOST)
 		rc = bounce(batch, io, cursor, gpa, len, ret_piece);
 	return rc;
@@ -225,9 +225,9 @@ vmmem_io_settle(struct vmmem_io_batch *batch, const struct vmmem_io *io,
 
 	leave(batch);
 	if (!io->to_fd && batch->done > before) {
-		rc = vmmem_write_slow(collection, batch->bounce_gpa,
-				      batch->bounce, batch->done - before,
-				      &given);
+		rc = vmmem_access_write_slow(collection, batch->bounce_gpa,
+					     batch->bounce,
+					     batch->done - before, &given);
 		batch->done = before + given;
 	}
 	for (i = 0; i < batch->held_count; i++)

@@ -51,10 +51,12 @@ vmmem_io_copy(struct vmmem_io_cursor *cursor, void *bytes, uint64_t len,
 		part = cursor->range->len - cursor->at;
 		if (part > len)
 			part = len;
-		rc = from_guest ? vmmem_read_slow(cursor->collection, gpa,
-						  byte, (size_t)part, &moved) :
-				  vmmem_write_slow(cursor->collection, gpa,
-						   byte, (size_t)part, &moved);
+		rc = from_guest ? vmmem_access_read_slow(cursor->collection,
+							 gpa, byte,
+							 (size_t)part, &moved) :
+				  vmmem_access_write_slow(cursor->collection,
+							  gpa, byte,
+							  (size_t)part, &moved);
 		*ret_done += moved;
 		cursor->at += moved;
 		cursor->left -= moved;

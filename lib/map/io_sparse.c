@@ -85,7 +85,7 @@ write_zeroes(struct sparse *sparse, uint64_t len)
 {
 	struct vmmem_slice slice = {
 		.host = zeroes,
-		.logging = &vmmem_never_logging,
+		.logging = &vmmem_region_never_logging,
 	};
 	uint64_t done;
 	int rc = 0;
@@ -227,8 +227,8 @@ zero(struct sparse *sparse, uint64_t gpa, uint64_t len)
 		move_on(sparse, start - gpa);
 		for (gpa = start; rc == 0 && found != 0; found -= part) {
 			part = found < ZEROES ? found : ZEROES;
-			rc = vmmem_write_slow(collection, gpa, zeroes,
-					      (size_t)part, &part);
+			rc = vmmem_access_write_slow(collection, gpa, zeroes,
+						     (size_t)part, &part);
 			sparse->io.offset += part;
 			move_on(sparse, part);
 			gpa += part;

@@ -61,8 +61,8 @@ put_range(struct list *list, const struct vmmem_collection *collection,
 	int rc;
 
 	while (len != 0) {
-		rc = vmmem_next_piece(collection, gpa, len, access, false,
-				      &piece);
+		rc = vmmem_collection_next_piece(collection, gpa, len, access,
+						 false, &piece);
 		if (rc != 0)
 			return failed(rc, gpa, ret_bad);
 		put(list, &piece);
@@ -147,8 +147,8 @@ add_slices(const struct vmmem_collection *collection, uint64_t gpa,
 	int rc;
 
 	for (; len != 0; gpa += step, len -= step) {
-		rc = vmmem_next_piece(collection, gpa, len, access, true,
-				      &piece);
+		rc = vmmem_collection_next_piece(collection, gpa, len, access,
+						 true, &piece);
 		if (rc != 0)
 			return failed(rc, gpa, ret_bad);
 		step = piece.len;
@@ -203,7 +203,7 @@ vmmem_collection_mark(const struct vmmem_collection *collection, uint64_t gpa,
 {
 	if (collection == NULL)
 		return VMMEM_EARGUMENT;
-	return vmmem_mark_guest(collection, gpa, len);
+	return vmmem_collection_mark_range(collection, gpa, len);
 }
 
 VMMEM_API int
@@ -220,7 +220,8 @@ vmmem_collection_mark_ranges(const struct vmmem_collection *collection,
 	/* All the rest is marked too: better a page too many than one lost. */
 	for (i = 0; i < count && len != 0; i++) {
 		piece = ranges[i].len < len ? ranges[i].len : len;
-		failed = vmmem_mark_guest(collection, ranges[i].gpa, piece);
+		failed = vmmem_collection_mark_range(collection, ranges[i].gpa,
+						     piece);
 		if (rc == 0)
 			rc = failed;
 		len -= piece;

@@ -110,8 +110,8 @@ has(const struct vmmem_collection *collection,
     const struct vmmem_region *region)
 {
 	return collection != NULL && collection->count != 0 &&
-	       collection->regions[vmmem_search(collection, region->start)] ==
-		       region;
+	       collection->regions[vmmem_collection_search(
+		       collection, region->start)] == region;
 }
 
 /*

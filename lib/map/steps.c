@@ -129,8 +129,9 @@ overlaps_added(struct vmmem_steps *steps, const struct vmmem_region *region)
 static bool
 overlaps_map(struct vmmem_steps *steps, const struct vmmem_region *region)
 {
-	const struct vmmem_collection *map = vmmem_physical(steps->map);
-	size_t i = vmmem_first_after(map, region->start);
+	const struct vmmem_collection *map =
+		vmmem_translate_physical(steps->map);
+	size_t i = vmmem_collection_first_after(map, region->start);
 
 	if (i > 0 && map->regions[i - 1]->last >= region->start &&
 	    !is_removed(steps, map->regions[i - 1]))
@@ -164,12 +165,13 @@ vmmem_steps_insert(struct vmmem_steps *steps, struct vmmem_region *region)
 static struct vmmem_region *
 in_map(struct vmmem_steps *steps, uint64_t gpa)
 {
-	const struct vmmem_collection *map = vmmem_physical(steps->map);
+	const struct vmmem_collection *map =
+		vmmem_translate_physical(steps->map);
 	size_t i;
 
 	if (map->count == 0)
 		return NULL;
-	i = vmmem_search(map, gpa);
+	i = vmmem_collection_search(map, gpa);
 	return map->starts[i] == gpa && !is_removed(steps, map->regions[i]) ?
 		       map->regions[i] :
 		       NULL;
@@ -244,8 +246,8 @@ vmmem_steps_settle(struct vmmem_steps *steps)
 	}
 	list(&steps->added, regions);
 	list(&steps->removed, regions + steps->added_count);
-	rc = vmmem_collection_change(vmmem_physical(steps->map), regions,
-				     steps->added_count,
+	rc = vmmem_collection_change(vmmem_translate_physical(steps->map),
+				     regions, steps->added_count,
 				     regions + steps->added_count,
 				     steps->removed_count, &map);
 	if (rc == 0 && steps->map->translation != NULL)

@@ -63,8 +63,8 @@ vmmem_translate_insert(const struct vmmem_collection *collection,
 	struct vmmem_collection *larger;
 	int rc;
 
-	rc = vmmem_collection_insert(vmmem_physical(collection), region,
-				     &larger);
+	rc = vmmem_collection_insert(vmmem_translate_physical(collection),
+				     region, &larger);
 	return rc != 0 ? rc :
 			 vmmem_translate_like(collection, larger,
 					      ret_collection);
@@ -80,8 +80,8 @@ vmmem_translate_remove(const struct vmmem_collection *collection,
 	struct vmmem_region *region;
 	int rc;
 
-	rc = vmmem_collection_remove(vmmem_physical(collection), gpa, len,
-				     &smaller, &region);
+	rc = vmmem_collection_remove(vmmem_translate_physical(collection), gpa,
+				     len, &smaller, &region);
 	if (rc != 0)
 		return rc;
 	rc = vmmem_translate_like(collection, smaller, ret_collection);
@@ -93,7 +93,7 @@ vmmem_translate_remove(const struct vmmem_collection *collection,
 }
 
 void
-vmmem_translation_free(struct vmmem_translation *translation)
+vmmem_translate_free(struct vmmem_translation *translation)
 {
 	vmmem_iommu_detach(translation->iommu, &translation->word);
 	vmmem_collection_unref(translation->physical);
@@ -124,51 +124,53 @@ least(uint64_t a, uint64_t b)
 }
 
 /*
- * place() finds 'gpa' in the physical map: 'len' bytes of which 'span' + 1 are
- * beside each other for the iommu.
+ * find_place() finds 'gpa' in the physical map: 'len' bytes of which 'span' + 1
+ * are beside each other for the iommu.
  */
 static int
-place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
-      uint64_t len, uint32_t access, struct vmmem_seen *seen)
+find_place(const struct vmmem_collection *physical, uint64_t gpa, uint64_t span,
+	   uint64_t len, uint32_t access, struct vmmem_place *place)
 {
-	seen->map = physical;
-	seen->entry = vmmem_find(physical, gpa, &seen->offset);
-	if (seen->entry == NULL)
+	place->map = physical;
+	place->entry =
+		vmmem_collection_find_entry(physical, gpa, &place->offset);
+	if (place->entry == NULL)
 		return VMMEM_EBADADDR;
-	if ((access & ~seen->entry->access) != 0)
+	if ((access & ~place->entry->access) != 0)
 		return VMMEM_EDENIED;
 	/* Fits: no region has 2^64 bytes. */
-	seen->reach = least(span, seen->entry->span - seen->offset) + 1;
+	place->reach = least(span, place->entry->span - place->offset) + 1;
 	if (access != 0)
-		seen->reach = vmmem_entry_shared(seen->entry, seen->offset,
-						 seen->reach);
-	if (seen->reach == 0)
+		place->reach = vmmem_private_entry_shared(
+			place->entry, place->offset, place->reach);
+	if (place->reach == 0)
 		return VMMEM_EPRIVATE;
-	seen->len = least(len, seen->reach);
+	place->len = least(len, place->reach);
 	return 0;
 }
 
-/* see_untranslated() is vmmem_see() where the address is a physical one. */
+/* untranslated() is vmmem_translate() where the address is a physical one. */
 static int
-see_untranslated(const struct vmmem_collection *physical, uint64_t gpa,
-		 uint64_t len, uint32_t access, struct vmmem_seen *ret_seen)
+untranslated(const struct vmmem_collection *physical, uint64_t gpa,
+	     uint64_t len, uint32_t access, struct vmmem_place *ret_place)
 {
 	int rc;
 
-	rc = place(physical, gpa, UINT64_MAX - gpa, len, access, ret_seen);
+	rc = find_place(physical, gpa, UINT64_MAX - gpa, len, access,
+			ret_place);
 	if (rc != 0)
 		return rc;
-	ret_seen->before = ret_seen->offset;
-	ret_seen->iotlb = NULL;
-	ret_seen->iova = gpa;
-	ret_seen->log = NULL;
+	ret_place->before = ret_place->offset;
+	ret_place->iotlb = NULL;
+	ret_place->iova = gpa;
+	ret_place->log = NULL;
 	return 0;
 }
 
 int
-vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
-	  uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
-	  struct vmmem_seen *ret_seen)
+vmmem_translate(const struct vmmem_collection *collection, uint64_t iova,
+		uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
+		struct vmmem_place *ret_place)
 {
 	const struct vmmem_translation *translation = collection->translation;
 	struct vmmem_iotlb_entry found;
@@ -177,29 +179,29 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 	int rc;
 
 	if (translation == NULL)
-		return see_untranslated(collection, iova, len, access,
-					ret_seen);
+		return untranslated(collection, iova, len, access, ret_place);
 	iommu = translation->iommu;
 	iotlb = translation->iotlb;
 	while (vmmem_iommu_is_on(iommu)) {
-		ret_seen->section = vmmem_underway_enter(&iotlb->underway);
+		ret_place->section = vmmem_underway_enter(&iotlb->underway);
 		vmmem_iotlb_find(&iotlb->table, iova, &found);
-		if (vmmem_see_permits(&found, access)) {
-			rc = place(translation->physical, iova + found.delta,
-				   found.last - iova, len, access, ret_seen);
+		if (vmmem_translate_permits(&found, access)) {
+			rc = find_place(translation->physical,
+					iova + found.delta, found.last - iova,
+					len, access, ret_place);
 			if (rc != 0) {
 				vmmem_underway_leave(&iotlb->underway,
-						     ret_seen->section);
+						     ret_place->section);
 				return rc;
 			}
-			ret_seen->before = least(iova - found.start,
-						 ret_seen->offset);
-			ret_seen->iotlb = iotlb;
-			ret_seen->iova = iova;
-			ret_seen->log = translation->log;
+			ret_place->before =
+				least(iova - found.start, ret_place->offset);
+			ret_place->iotlb = iotlb;
+			ret_place->iova = iova;
+			ret_place->log = translation->log;
 			return 0;
 		}
-		vmmem_underway_leave(&iotlb->underway, ret_seen->section);
+		vmmem_underway_leave(&iotlb->underway, ret_place->section);
 		if (wait == NULL)
 			return VMMEM_EIOMMUMISS;
 		rc = vmmem_iommu_miss(iommu, &found, iova, len, access, wait);
@@ -207,32 +209,32 @@ vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
 			return rc;
 	}
 	/* It is off: the slow path is as in the physical map. */
-	return see_untranslated(translation->physical, iova, len, access,
-				ret_seen);
+	return untranslated(translation->physical, iova, len, access,
+			    ret_place);
 }
 
 int
-vmmem_see_one(const struct vmmem_collection *collection, uint64_t iova,
-	      uint32_t access, struct vmmem_seen *ret_seen)
+vmmem_translate_byte(const struct vmmem_collection *collection, uint64_t iova,
+		     uint32_t access, struct vmmem_place *ret_place)
 {
 	struct vmmem_iommu_wait wait = { 0 };
 	int rc;
 
-	rc = vmmem_see(collection, iova, 1, access, &wait, ret_seen);
+	rc = vmmem_translate(collection, iova, 1, access, &wait, ret_place);
 	if (rc == 0)
-		vmmem_unsee(ret_seen);
+		vmmem_translate_end(ret_place);
 	return rc;
 }
 
 VMMEM_COLD struct vmmem_region *
-vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova)
+vmmem_translate_region(const struct vmmem_collection *collection, uint64_t iova)
 {
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 
 	if (collection->translation == NULL ||
-	    vmmem_see_one(collection, iova, 0, &seen) != 0)
+	    vmmem_translate_byte(collection, iova, 0, &place) != 0)
 		return NULL;
-	return vmmem_region_of(seen.entry);
+	return vmmem_region_of(place.entry);
 }
 
 /*
@@ -256,9 +258,9 @@ skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
 	span = found.last - iova;
 	if (found.flags != 0 && physical->count != 0) {
 		gpa = iova + found.delta;
-		if (vmmem_find(physical, gpa, &offset) != NULL)
+		if (vmmem_collection_find_entry(physical, gpa, &offset) != NULL)
 			return 0;
-		at = vmmem_search(physical, gpa);
+		at = vmmem_collection_search(physical, gpa);
 		if (physical->starts[at] < gpa)
 			at++;
 		if (at < physical->count)
@@ -268,11 +270,11 @@ skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
 }
 
 int
-vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
-	       uint64_t len)
+vmmem_translate_mark(const struct vmmem_collection *collection, uint64_t iova,
+		     uint64_t len)
 {
 	const struct vmmem_translation *translation = collection->translation;
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t piece;
 	int rc = 0, failed;
 
@@ -293,11 +295,12 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 		/*
 		 * The guest may have the page back: the handler is not asked.
 		 */
-		failed = vmmem_see(collection, iova, len, 0, NULL, &seen);
+		failed =
+			vmmem_translate(collection, iova, len, 0, NULL, &place);
 		if (failed == 0) {
-			vmmem_seen_written(&seen, 0, seen.len);
-			vmmem_unsee(&seen);
-			piece = seen.len;
+			vmmem_place_written(&place, 0, place.len);
+			vmmem_translate_end(&place);
+			piece = place.len;
 		} else {
 			piece = skip(translation, iova, len);
 			if (piece == 0)
@@ -312,65 +315,68 @@ vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
 		iova += piece;
 		len -= piece;
 	}
-	failed = vmmem_mark_guest(translation->physical, iova, len);
+	failed = vmmem_collection_mark_range(translation->physical, iova, len);
 	return rc != 0 ? rc : failed;
 }
 
 int
-vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
-	       uint32_t access, void **ret_host, uint64_t *ret_len)
+vmmem_translate_host(const struct vmmem_collection *collection, uint64_t iova,
+		     uint32_t access, void **ret_host, uint64_t *ret_len)
 {
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t shared;
 	int rc;
 
-	rc = vmmem_see_one(collection, iova, access, &seen);
+	rc = vmmem_translate_byte(collection, iova, access, &place);
 	if (rc != 0)
 		return rc;
-	if (vmmem_entry_host(seen.entry) == NULL)
+	if (vmmem_region_entry_host(place.entry) == NULL)
 		return VMMEM_ENOHOST;
-	shared = vmmem_entry_shared(seen.entry, seen.offset, seen.reach);
+	shared = vmmem_private_entry_shared(place.entry, place.offset,
+					    place.reach);
 	if (shared == 0)
 		return VMMEM_EPRIVATE;
-	*ret_host = vmmem_entry_host(seen.entry) + seen.offset;
+	*ret_host = vmmem_region_entry_host(place.entry) + place.offset;
 	*ret_len = shared;
 	return 0;
 }
 
 int
-vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
-		uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
-		uint64_t *ret_bad)
+vmmem_translate_check(const struct vmmem_collection *collection, uint64_t iova,
+		      uint64_t len, uint32_t access,
+		      struct vmmem_iommu_wait *wait, uint64_t *ret_bad)
 {
 	struct vmmem_iommu_wait own = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	int rc;
 
 	if (wait == NULL)
 		wait = &own;
 	while (len != 0) {
-		rc = vmmem_see(collection, iova, len, access, wait, &seen);
+		rc = vmmem_translate(collection, iova, len, access, wait,
+				     &place);
 		if (rc != 0) {
 			*ret_bad = iova;
 			return rc;
 		}
-		vmmem_unsee(&seen);
-		if (seen.len == len)
+		vmmem_translate_end(&place);
+		if (place.len == len)
 			break;
-		if (seen.len - 1 == UINT64_MAX - iova)
+		if (place.len - 1 == UINT64_MAX - iova)
 			return VMMEM_EWRAPS;
-		iova += seen.len;
-		len -= seen.len;
+		iova += place.len;
+		len -= place.len;
 	}
 	return 0;
 }
 
 int
-vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
-	      uint64_t len, uint32_t access, struct vmmem_seen *ret_seen)
+vmmem_translate_all(const struct vmmem_collection *collection, uint64_t iova,
+		    uint64_t len, uint32_t access,
+		    struct vmmem_place *ret_place)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	uint64_t bad;
 	int rc, turn;
 
@@ -379,17 +385,18 @@ vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
 	 * asking for it, it may be one.
 	 */
 	for (turn = 0; turn < 2; turn++) {
-		rc = vmmem_see(collection, iova, len, access, &wait, &seen);
+		rc = vmmem_translate(collection, iova, len, access, &wait,
+				     &place);
 		if (rc != 0)
 			return rc;
-		if (seen.len == len) {
-			*ret_seen = seen;
+		if (place.len == len) {
+			*ret_place = place;
 			return 0;
 		}
-		vmmem_unsee(&seen);
+		vmmem_translate_end(&place);
 		if (turn == 0)
-			rc = vmmem_see_check(collection, iova, len, access,
-					     &wait, &bad);
+			rc = vmmem_translate_check(collection, iova, len,
+						   access, &wait, &bad);
 		if (rc != 0)
 			return rc;
 	}
@@ -398,15 +405,16 @@ vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
 
 /* log_slice() makes a slice mark by iova the writes through it. */
 static int
-log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
+log_slice(const struct vmmem_place *place, bool whole,
+	  struct vmmem_slice *slice)
 {
-	const struct vmmem_iommu *iommu = seen->log;
+	const struct vmmem_iommu *iommu = place->log;
 	uint64_t offset, covered;
 
 	/* A slice that is only read from is never marked. */
 	if ((vmmem_slice_permits(slice) & VMMEM_PROT_WRITE) == 0)
 		return 0;
-	covered = vmmem_iommu_logged(iommu, seen->iova, slice->len, &offset);
+	covered = vmmem_iommu_logged(iommu, place->iova, slice->len, &offset);
 	if (covered == 0 || (whole && covered != slice->len))
 		return VMMEM_EUNLOGGED;
 	slice->len = covered;
@@ -415,62 +423,69 @@ log_slice(const struct vmmem_seen *seen, bool whole, struct vmmem_slice *slice)
 	return 0;
 }
 
-/* seen_slice() makes a slice of a place that was seen, and ends its section. */
+/*
+ * place_slice() makes a slice of a place, and ends its section.
+ */
 static int
-seen_slice(const struct vmmem_seen *seen, uint64_t len, uint32_t access,
-	   bool whole, bool acquire, struct vmmem_slice *ret_slice)
+place_slice(const struct vmmem_place *place, uint64_t len, uint32_t access,
+	    bool whole, bool acquire, struct vmmem_slice *ret_slice)
 {
 	struct vmmem_slice slice;
 	int rc;
 
 	/* There are no bytes behind the last address. */
-	if (len - 1 > UINT64_MAX - seen->iova &&
-	    seen->len - 1 == UINT64_MAX - seen->iova) {
-		vmmem_unsee(seen);
+	if (len - 1 > UINT64_MAX - place->iova &&
+	    place->len - 1 == UINT64_MAX - place->iova) {
+		vmmem_translate_end(place);
 		return VMMEM_EWRAPS;
 	}
 	/*
 	 * A slice that is acquired is given back as long as it was, so no log
 	 * may cut it short.
 	 */
-	if ((seen->log != NULL || !acquire) &&
-	    vmmem_entry_host(seen->entry) == NULL) {
-		vmmem_unsee(seen);
+	if ((place->log != NULL || !acquire) &&
+	    vmmem_region_entry_host(place->entry) == NULL) {
+		vmmem_translate_end(place);
 		return VMMEM_ENOHOST;
 	}
-	rc = vmmem_region_slice(vmmem_region_of(seen->entry), seen->offset,
-				seen->len, access, &slice);
-	if (rc == 0 && seen->log != NULL)
-		rc = log_slice(seen, whole, &slice);
-	vmmem_unsee(seen);
+	rc = vmmem_region_slice(vmmem_region_of(place->entry), place->offset,
+				place->len, access, &slice);
+	if (rc == 0 && place->log != NULL)
+		rc = log_slice(place, whole, &slice);
+	vmmem_translate_end(place);
 	if (rc == 0)
 		*ret_slice = slice;
 	return rc;
 }
 
 int
-vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
-		uint64_t len, uint32_t access, bool whole, bool acquire,
-		struct vmmem_slice *ret_slice)
+vmmem_translate_slice(const struct vmmem_collection *collection, uint64_t iova,
+		      uint64_t len, uint32_t access, bool whole, bool acquire,
+		      struct vmmem_slice *ret_slice)
 {
 	struct vmmem_iommu_wait wait = { 0 };
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	int rc;
 
-	rc = whole ? vmmem_see_all(collection, iova, len, access, &seen) :
-		     vmmem_see(collection, iova, len, access, &wait, &seen);
-	return rc != 0 ? rc : seen_slice(&seen, len, access, whole, acquire,
-					 ret_slice);
+	rc = whole ? vmmem_translate_all(collection, iova, len, access,
+					 &place) :
+		     vmmem_translate(collection, iova, len, access, &wait,
+				     &place);
+	return rc != 0 ? rc :
+			 place_slice(&place, len, access, whole, acquire,
+				     ret_slice);
 }
 
 int
-vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
-		uint64_t len, uint32_t access, struct vmmem_slice *ret_piece)
+vmmem_translate_piece(const struct vmmem_collection *collection, uint64_t iova,
+		      uint64_t len, uint32_t access,
+		      struct vmmem_slice *ret_piece)
 {
-	struct vmmem_seen seen;
+	struct vmmem_place place;
 	int rc;
 
-	rc = vmmem_see(collection, iova, len, access, NULL, &seen);
-	return rc != 0 ? rc : seen_slice(&seen, len, access, false, true,
-					 ret_piece);
+	rc = vmmem_translate(collection, iova, len, access, NULL, &place);
+	return rc != 0 ?
+		       rc :
+		       place_slice(&place, len, access, false, true, ret_piece);
 }

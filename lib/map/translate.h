@@ -28,9 +28,9 @@ struct vmmem_translation {
  * The place that an address leads to: bytes [offset, offset + len) of one entry
  * of 'map', which is plain.  While it is used, its section is open.
  */
-struct vmmem_seen {
+struct vmmem_place {
 	const struct vmmem_collection *map;
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 	uint64_t offset;
 	uint64_t len;	 /* of those that were asked for */
 	uint64_t reach;	 /* of all from 'offset' on that are seen with them */
@@ -42,35 +42,41 @@ struct vmmem_seen {
 };
 
 /*
- * vmmem_see() finds the place of [iova, iova + len), or of its first bytes, in
- * a collection of either kind: 'len' is not 0.  If there is no translation it
- * asks the miss handler and waits; without 'wait' it returns VMMEM_EIOMMUMISS.
- * If it returns 0, the caller must call vmmem_unsee().
+ * vmmem_translate() finds the place of [iova, iova + len), or of its first
+ * bytes, in a collection of either kind: 'len' is not 0.  If there is no
+ * translation it asks the miss handler and waits; without 'wait' it returns
+ * VMMEM_EIOMMUMISS.  If it returns 0, the caller must call
+ * vmmem_translate_end().
  *
  * Returns 0, or what an access returns.
  */
-int vmmem_see(const struct vmmem_collection *collection, uint64_t iova,
-	      uint64_t len, uint32_t access, struct vmmem_iommu_wait *wait,
-	      struct vmmem_seen *ret_seen);
+int vmmem_translate(const struct vmmem_collection *collection, uint64_t iova,
+		    uint64_t len, uint32_t access,
+		    struct vmmem_iommu_wait *wait,
+		    struct vmmem_place *ret_place);
 
 /*
- * vmmem_see_all() does the same for a range that must be one piece: else
+ * vmmem_translate_all() does the same for a range that must be one piece: else
  * VMMEM_ECROSS, if all of it is there.
  */
-int vmmem_see_all(const struct vmmem_collection *collection, uint64_t iova,
-		  uint64_t len, uint32_t access, struct vmmem_seen *ret_seen);
+int vmmem_translate_all(const struct vmmem_collection *collection,
+			uint64_t iova, uint64_t len, uint32_t access,
+			struct vmmem_place *ret_place);
 
-/* vmmem_unsee() ends the section. */
+/* vmmem_translate_end() ends the section. */
 static VMMEM_ALWAYS_INLINE void
-vmmem_unsee(const struct vmmem_seen *seen)
+vmmem_translate_end(const struct vmmem_place *place)
 {
-	if (seen->iotlb != NULL)
-		vmmem_underway_leave(&seen->iotlb->underway, seen->section);
+	if (place->iotlb != NULL)
+		vmmem_underway_leave(&place->iotlb->underway, place->section);
 }
 
-/* vmmem_see_permits() tells whether an entry is there and permits 'access'. */
+/*
+ * vmmem_translate_permits() tells whether an entry is there and permits
+ * 'access'.
+ */
 static VMMEM_ALWAYS_INLINE bool
-vmmem_see_permits(const struct vmmem_iotlb_entry *entry, uint32_t access)
+vmmem_translate_permits(const struct vmmem_iotlb_entry *entry, uint32_t access)
 {
 	const uint64_t needed = access | VMMEM_IOTLB_PRESENT;
 
@@ -78,15 +84,17 @@ vmmem_see_permits(const struct vmmem_iotlb_entry *entry, uint32_t access)
 }
 
 /*
- * vmmem_see_place() is vmmem_find() of 'gpa' in the physical map.  The region
- * that the entry led to last is tried first, and the one found is noted.
+ * vmmem_translate_find() is vmmem_collection_find_entry() of 'gpa' in the
+ * physical map.  The region that the entry led to last is tried first, and the
+ * one found is noted.
  */
-static VMMEM_ALWAYS_INLINE const struct vmmem_entry *
-vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
-		const struct vmmem_iotlb_entry *found, uint64_t *ret_offset)
+static VMMEM_ALWAYS_INLINE const struct vmmem_region_entry *
+vmmem_translate_find(const struct vmmem_collection *physical, uint64_t gpa,
+		     const struct vmmem_iotlb_entry *found,
+		     uint64_t *ret_offset)
 {
 	size_t at = found->use & VMMEM_IOTLB_REGION_MASK;
-	const struct vmmem_entry *entry;
+	const struct vmmem_region_entry *entry;
 
 	/* Other maps may be seen through the same iotlb. */
 	if (likely(at < physical->count)) {
@@ -97,10 +105,13 @@ vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
 	}
 	if (physical->count == 0)
 		return NULL;
-	at = vmmem_search(physical, gpa);
+	at = vmmem_collection_search(physical, gpa);
 	entry = &physical->regions[at]->entry;
 	*ret_offset = gpa - physical->starts[at];
-	/* As in vmmem_find(): below the first start this wraps. */
+	/*
+	 * As in vmmem_collection_find_entry(): below the first start this
+	 * wraps.
+	 */
 	if (*ret_offset > entry->span)
 		return NULL;
 	/*
@@ -115,14 +126,15 @@ vmmem_see_place(const struct vmmem_collection *physical, uint64_t gpa,
 }
 
 /*
- * vmmem_see_direct() is vmmem_find_direct() for a translated collection: it
- * finds a place that is one piece, with a host address, without asking the miss
- * handler.  If it returns true, the caller must call vmmem_unsee(); false does
- * not tell the reason.
+ * vmmem_translate_direct() is vmmem_collection_find_direct() for a translated
+ * collection: it finds a place that is one piece, with a host address, without
+ * asking the miss handler.  If it returns true, the caller must call
+ * vmmem_translate_end(); false does not tell the reason.
  */
 static VMMEM_ALWAYS_INLINE bool
-vmmem_see_direct(const struct vmmem_collection *collection, uint64_t iova,
-		 uint64_t len, uint32_t access, struct vmmem_seen *ret_seen)
+vmmem_translate_direct(const struct vmmem_collection *collection, uint64_t iova,
+		       uint64_t len, uint32_t access,
+		       struct vmmem_place *ret_place)
 {
 	const struct vmmem_translation *translation = collection->translation;
 	const struct vmmem_collection *physical = translation->physical;
@@ -133,90 +145,104 @@ vmmem_see_direct(const struct vmmem_collection *collection, uint64_t iova,
 	if (!likely(__atomic_load_n(&collection->count, __ATOMIC_ACQUIRE) ==
 		    0))
 		return false;
-	ret_seen->section = vmmem_underway_enter(&iotlb->underway);
+	ret_place->section = vmmem_underway_enter(&iotlb->underway);
 	vmmem_iotlb_find(&iotlb->table, iova, &found);
-	if (likely(vmmem_see_permits(&found, access) &&
+	if (likely(vmmem_translate_permits(&found, access) &&
 		   vmmem_range_within(found.last - iova, 0, len))) {
-		ret_seen->entry =
-			vmmem_see_place(physical, iova + found.delta, &found,
-					&ret_seen->offset);
-		if (likely(ret_seen->entry != NULL &&
-			   vmmem_range_within(ret_seen->entry->span,
-					      ret_seen->offset, len) &&
-			   (access & ~ret_seen->entry->direct) == 0)) {
-			ret_seen->map = physical;
-			ret_seen->len = len;
-			ret_seen->iova = iova;
-			ret_seen->log = translation->log;
-			ret_seen->iotlb = iotlb;
+		ret_place->entry =
+			vmmem_translate_find(physical, iova + found.delta,
+					     &found, &ret_place->offset);
+		if (likely(ret_place->entry != NULL &&
+			   vmmem_range_within(ret_place->entry->span,
+					      ret_place->offset, len) &&
+			   (access & ~ret_place->entry->direct) == 0)) {
+			ret_place->map = physical;
+			ret_place->len = len;
+			ret_place->iova = iova;
+			ret_place->log = translation->log;
+			ret_place->iotlb = iotlb;
 			return true;
 		}
 	}
-	vmmem_underway_leave(&iotlb->underway, ret_seen->section);
+	vmmem_underway_leave(&iotlb->underway, ret_place->section);
 	return false;
 }
 
 /*
- * vmmem_seen_written() follows each write to [at, at + len) of what is seen, as
- * vmmem_written() does for a plain collection.
+ * vmmem_place_written() follows each write to [at, at + len) of a place,
+ * as vmmem_mark_written() does for a plain collection.
  */
 static inline void
-vmmem_seen_written(const struct vmmem_seen *seen, uint64_t at, uint64_t len)
+vmmem_place_written(const struct vmmem_place *place, uint64_t at, uint64_t len)
 {
-	if (seen->log != NULL)
-		vmmem_iommu_mark(seen->log, seen->iova + at, len);
+	if (place->log != NULL)
+		vmmem_iommu_mark(place->log, place->iova + at, len);
 	else
-		vmmem_written(seen->entry, seen->offset + at, len);
+		vmmem_mark_written(place->entry, place->offset + at, len);
 }
 
 /*
- * vmmem_see_one() finds the place of one byte, for a caller that does not
- * access it: no section is open when it returns.
+ * vmmem_translate_byte() finds the place of one byte, for a caller that does
+ * not access it: no section is open when it returns.
  */
-int vmmem_see_one(const struct vmmem_collection *collection, uint64_t iova,
-		  uint32_t access, struct vmmem_seen *ret_seen);
+int vmmem_translate_byte(const struct vmmem_collection *collection,
+			 uint64_t iova, uint32_t access,
+			 struct vmmem_place *ret_place);
 
-/* vmmem_see_region() is the region it leads to; NULL too of a plain one. */
+/*
+ * vmmem_translate_region() is the region it leads to; NULL too of a plain one.
+ */
 struct vmmem_region *
-vmmem_see_region(const struct vmmem_collection *collection, uint64_t iova);
-
-/* vmmem_see_mark() is vmmem_mark_guest() for a translated one. */
-int vmmem_see_mark(const struct vmmem_collection *collection, uint64_t iova,
-		   uint64_t len);
-
-/* vmmem_see_host() is vmmem_collection_host_address() for a translated one. */
-int vmmem_see_host(const struct vmmem_collection *collection, uint64_t iova,
-		   uint32_t access, void **ret_host, uint64_t *ret_len);
+vmmem_translate_region(const struct vmmem_collection *collection,
+		       uint64_t iova);
 
 /*
- * vmmem_see_check() is vmmem_check() for a translated collection.  'wait' may
- * be NULL.
+ * vmmem_translate_mark() is vmmem_collection_mark_range() for a translated one.
  */
-int vmmem_see_check(const struct vmmem_collection *collection, uint64_t iova,
-		    uint64_t len, uint32_t access,
-		    struct vmmem_iommu_wait *wait, uint64_t *ret_bad);
+int vmmem_translate_mark(const struct vmmem_collection *collection,
+			 uint64_t iova, uint64_t len);
 
 /*
- * vmmem_see_slice() is vmmem_collection_slice() for one, and if not 'whole'
- * vmmem_next_piece(); without the checks of their arguments, and 'len' is not
- * 0.
+ * vmmem_translate_host() is vmmem_collection_host_address() for a translated
+ * one.
  */
-int vmmem_see_slice(const struct vmmem_collection *collection, uint64_t iova,
-		    uint64_t len, uint32_t access, bool whole, bool acquire,
-		    struct vmmem_slice *ret_slice);
+int vmmem_translate_host(const struct vmmem_collection *collection,
+			 uint64_t iova, uint32_t access, void **ret_host,
+			 uint64_t *ret_len);
 
 /*
- * vmmem_see_piece() is vmmem_next_piece(), with 'acquire', except that it never
- * asks the miss handler and so may be called in a section: VMMEM_EIOMMUMISS
- * where it would have to ask.
+ * vmmem_translate_check() is vmmem_collection_check_range() for a translated
+ * collection.  'wait' may be NULL.
  */
-int vmmem_see_piece(const struct vmmem_collection *collection, uint64_t iova,
-		    uint64_t len, uint32_t access,
-		    struct vmmem_slice *ret_piece);
+int vmmem_translate_check(const struct vmmem_collection *collection,
+			  uint64_t iova, uint64_t len, uint32_t access,
+			  struct vmmem_iommu_wait *wait, uint64_t *ret_bad);
 
-/* vmmem_physical() is the collection that has the regions of any collection. */
+/*
+ * vmmem_translate_slice() is vmmem_collection_slice() for one, and if not
+ * 'whole' vmmem_collection_next_piece(); without the checks of their arguments,
+ * and 'len' is not 0.
+ */
+int vmmem_translate_slice(const struct vmmem_collection *collection,
+			  uint64_t iova, uint64_t len, uint32_t access,
+			  bool whole, bool acquire,
+			  struct vmmem_slice *ret_slice);
+
+/*
+ * vmmem_translate_piece() is vmmem_collection_next_piece(), with 'acquire',
+ * except that it never asks the miss handler and so may be called in a section:
+ * VMMEM_EIOMMUMISS where it would have to ask.
+ */
+int vmmem_translate_piece(const struct vmmem_collection *collection,
+			  uint64_t iova, uint64_t len, uint32_t access,
+			  struct vmmem_slice *ret_piece);
+
+/*
+ * vmmem_translate_physical() is the collection that has the regions of any
+ * collection.
+ */
 static inline const struct vmmem_collection *
-vmmem_physical(const struct vmmem_collection *collection)
+vmmem_translate_physical(const struct vmmem_collection *collection)
 {
 	return collection->translation != NULL ?
 		       collection->translation->physical :
@@ -243,7 +269,7 @@ int vmmem_translate_like(const struct vmmem_collection *collection,
 			 struct vmmem_collection *physical,
 			 struct vmmem_collection **ret_collection);
 
-/* vmmem_translation_free() frees the translation of a collection. */
-void vmmem_translation_free(struct vmmem_translation *translation);
+/* vmmem_translate_free() frees the translation of a collection. */
+void vmmem_translate_free(struct vmmem_translation *translation);
 
 #endif

@@ -12,147 +12,150 @@
 #include "region/private_priv.h"
 
 static void *
-host_of(const struct vmmem_seen *seen)
+host_of(const struct vmmem_place *place)
 {
-	return vmmem_entry_host(seen->entry) + seen->offset;
+	return vmmem_region_entry_host(place->entry) + place->offset;
 }
 
 /*
- * see_plain() is see() of a plain collection, where shared bytes are of a
- * region that must be asked; all else is refused.
+ * translate_plain() is translate() of a plain collection, where shared bytes
+ * are of a region that must be asked; all else is refused.
  */
 static VMMEM_COLD int
-see_plain(const struct vmmem_collection *collection, uint64_t gpa,
-	  uint64_t size, uint32_t access, struct vmmem_seen *ret_seen)
+translate_plain(const struct vmmem_collection *collection, uint64_t gpa,
+		uint64_t size, uint32_t access, struct vmmem_place *ret_place)
 {
 	int rc;
 
 	rc = vmmem_atomic_refuse(collection, gpa, size, access);
 	if (rc != 0)
 		return rc;
-	*ret_seen = (struct vmmem_seen){ .map = collection, .iova = gpa };
-	ret_seen->entry = vmmem_find(collection, gpa, &ret_seen->offset);
+	*ret_place = (struct vmmem_place){ .map = collection, .iova = gpa };
+	ret_place->entry = vmmem_collection_find_entry(collection, gpa,
+						       &ret_place->offset);
 	return 0;
 }
 
 /*
- * see() finds the place of an atomic access of 'size' bytes, a power of two.
- * If it returns 0, vmmem_unsee() is due.
+ * translate() finds the place of an atomic access of 'size' bytes, a power of
+ * two.  If it returns 0, vmmem_translate_end() is due.
  */
 static int
-see(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
-    uint32_t access, struct vmmem_seen *ret_seen)
+translate(const struct vmmem_collection *collection, uint64_t gpa,
+	  uint64_t size, uint32_t access, struct vmmem_place *ret_place)
 {
 	int rc;
 
 	if (collection->translation == NULL)
-		return see_plain(collection, gpa, size, access, ret_seen);
+		return translate_plain(collection, gpa, size, access,
+				       ret_place);
 	/* The order of codes is that of a plain collection. */
 	if ((gpa & (size - 1)) != 0) {
-		rc = vmmem_see_all(collection, gpa, size, 0, ret_seen);
+		rc = vmmem_translate_all(collection, gpa, size, 0, ret_place);
 		if (rc != 0)
 			return rc;
-		vmmem_unsee(ret_seen);
+		vmmem_translate_end(ret_place);
 		return VMMEM_EMISALIGNED;
 	}
-	if (likely(vmmem_see_direct(collection, gpa, size, access, ret_seen)))
+	if (likely(vmmem_translate_direct(collection, gpa, size, access,
+					  ret_place)))
 		rc = 0;
 	else
-		rc = vmmem_see_all(collection, gpa, size, access, ret_seen);
+		rc = vmmem_translate_all(collection, gpa, size, access,
+					 ret_place);
 	if (rc != 0)
 		return rc;
-	if (vmmem_entry_host(ret_seen->entry) == NULL)
+	if (vmmem_region_entry_host(ret_place->entry) == NULL)
 		rc = VMMEM_ENOHOST;
-	else if (((uintptr_t)host_of(ret_seen) & (size - 1)) != 0)
+	else if (((uintptr_t)host_of(ret_place) & (size - 1)) != 0)
 		rc = VMMEM_ECONGRUENCE;
 	if (rc != 0)
-		vmmem_unsee(ret_seen);
+		vmmem_translate_end(ret_place);
 	return rc;
 }
 
 #define LOAD(bits)                                                         \
-	int vmmem_see_load_u##bits(                                        \
+	int vmmem_translate_load_u##bits(                                  \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		int order, uint##bits##_t *ret_value)                      \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		uint##bits##_t value;                                      \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_PROT_READ,     \
-			 &seen);                                           \
+		rc = translate(collection, gpa, (bits) / 8, VMMEM_PROT_READ,   \
+			       &place);                                    \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_atomic_load_u##bits(host_of(&seen), order,      \
+		rc = vmmem_atomic_load_u##bits(host_of(&place), order,     \
 					       &value);                    \
-		vmmem_unsee(&seen);                                        \
+		vmmem_translate_end(&place);                               \
 		if (likely(rc == 0))                                       \
 			*ret_value = value;                                \
 		return rc;                                                 \
 	}
 
 #define STORE(bits)                                                        \
-	int vmmem_see_store_u##bits(                                       \
+	int vmmem_translate_store_u##bits(                                 \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
 		uint##bits##_t value, int order)                           \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_PROT_WRITE,    \
-			 &seen);                                           \
+		rc = translate(collection, gpa, (bits) / 8, VMMEM_PROT_WRITE,  \
+			       &place);                                    \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_atomic_store_u##bits(host_of(&seen), value,     \
+		rc = vmmem_atomic_store_u##bits(host_of(&place), value,    \
 						order);                    \
 		if (likely(rc == 0))                                       \
-			vmmem_seen_written(&seen, 0, (bits) / 8);          \
-		vmmem_unsee(&seen);                                        \
+			vmmem_place_written(&place, 0, (bits) / 8);        \
+		vmmem_translate_end(&place);                               \
 		return rc;                                                 \
 	}
 
 #define MODIFY(name, bits)                                                 \
 	VMMEM_SEE_MODIFY(name, bits)                                       \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
-			 &seen);                                           \
+		rc = translate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
+			       &place);                                    \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_atomic_##name##_u##bits(                        \
-			host_of(&seen), operand, order, &previous);        \
+		rc = vmmem_atomic_##name##_u##bits(host_of(&place), operand,   \
+						   order, &previous);      \
 		if (likely(rc == 0))                                       \
-			vmmem_seen_written(&seen, 0, (bits) / 8);          \
-		vmmem_unsee(&seen);                                        \
+			vmmem_place_written(&place, 0, (bits) / 8);        \
+		vmmem_translate_end(&place);                               \
 		if (likely(rc == 0) && ret_previous != NULL)               \
 			*ret_previous = previous;                          \
 		return rc;                                                 \
 	}
 
 #define COMPARE_EXCHANGE(bits)                                             \
-	int vmmem_see_compare_exchange_u##bits(                            \
+	int vmmem_translate_compare_exchange_u##bits(                      \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired,           \
-		int order, uint##bits##_t *ret_previous)                   \
+		uint##bits##_t expected, uint##bits##_t desired, int order,    \
+		uint##bits##_t *ret_previous)                              \
 	{                                                                  \
-		struct vmmem_seen seen;                                    \
+		struct vmmem_place place;                                  \
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = see(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,    \
-			 &seen);                                           \
+		rc = translate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
+			       &place);                                    \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
-			host_of(&seen), expected, desired, order,          \
-			&previous);                                        \
+			host_of(&place), expected, desired, order, &previous); \
 		/* A value that was not stored is not marked. */           \
 		if (likely(rc == 0) && previous == expected)               \
-			vmmem_seen_written(&seen, 0, (bits) / 8);          \
-		vmmem_unsee(&seen);                                        \
+			vmmem_place_written(&place, 0, (bits) / 8);        \
+		vmmem_translate_end(&place);                               \
 		if (likely(rc == 0))                                       \
 			*ret_previous = previous;                          \
 		return rc;                                                 \

@@ -245,9 +245,10 @@ new_memory(struct vmmem_region *region,
 					 VMMEM_HUGE_PAGES_NO;
 	region->page_size = huge != 0 ? huge : (uint64_t)sysconf(_SC_PAGESIZE);
 	if (huge != 0 && settings->len % huge != 0)
-		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
-				    "The length is not a multiple of the huge "
-				    "page size");
+		return vmmem_region_refuse(
+			settings, VMMEM_EHUGEPAGE,
+			"The length is not a multiple of the huge "
+			"page size");
 	*ret_shift = region->start % agreed(region);
 	return plan(region, region->page_size, *ret_shift, ret_len);
 }
@@ -272,7 +273,8 @@ vmmem_backing_anonymous(struct vmmem_region *region,
 	rc = map(region, len, shift, flags, -1, 0, false);
 	/* All other arguments are valid, so the system lacks the page size. */
 	if (rc == -EINVAL && settings->huge_page_size != 0)
-		return vmmem_refuse(settings, VMMEM_EHUGEPAGE, no_such_pages);
+		return vmmem_region_refuse(settings, VMMEM_EHUGEPAGE,
+					   no_such_pages);
 	return rc;
 }
 
@@ -398,8 +400,8 @@ vmmem_backing_memfd(struct vmmem_region *region,
 		/* Only the page size can be wrong about 'how'. */
 		if (settings->huge_page_size != 0 &&
 		    (errno == EINVAL || errno == ENODEV))
-			return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
-					    no_such_pages);
+			return vmmem_region_refuse(settings, VMMEM_EHUGEPAGE,
+						   no_such_pages);
 		return -errno;
 	}
 	fd = keep_off_streams(fd);
@@ -549,9 +551,10 @@ map_file(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	/* Whole pages are mapped, from the one in which the region begins. */
 	shift = offset % region->page_size;
 	if ((region->start ^ shift) % agreed(region) != 0)
-		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
-				    "Guest address and file offset differ "
-				    "modulo 16, or the policy's alignment");
+		return vmmem_region_refuse(
+			settings, VMMEM_ECONGRUENCE,
+			"Guest address and file offset differ "
+			"modulo 16, or the policy's alignment");
 	rc = plan(region, region->page_size, shift, &len);
 	if (rc != 0)
 		return rc;
@@ -578,9 +581,10 @@ vmmem_backing_file(struct vmmem_region *region,
 
 	if (vmmem_address_checked_add(offset, settings->len, &end) != 0 ||
 	    end > INT64_MAX)
-		return vmmem_refuse(settings, VMMEM_EWRAPS,
-				    "The file's offset and the length pass the "
-				    "last offset that a file can have");
+		return vmmem_region_refuse(
+			settings, VMMEM_EWRAPS,
+			"The file's offset and the length pass the "
+			"last offset that a file can have");
 
 	/*
 	 * Before the library has a descriptor of its own, which it would have
@@ -605,9 +609,10 @@ vmmem_backing_file(struct vmmem_region *region,
 	if (rc != 0)
 		return rc;
 	if (!has_pages(region, settings))
-		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
-				    "The file has no pages of the huge page "
-				    "size, or the length is not a multiple");
+		return vmmem_region_refuse(
+			settings, VMMEM_EHUGEPAGE,
+			"The file has no pages of the huge page "
+			"size, or the length is not a multiple");
 	/*
 	 * Only a regular file has an end.  It may still be moved after this,
 	 * which no check can prevent and a seal can.

@@ -89,7 +89,7 @@ file_is_zero(const struct vmmem_region *region, const unsigned char *from,
 			return false;
 	}
 	return is_hole(region->fd, offset, len) ||
-	       vmmem_file_is_zero(region->fd, offset, len);
+	       vmmem_zeroes_in_file(region->fd, offset, len);
 }
 
 static bool
@@ -123,5 +123,5 @@ vmmem_discard_part(const struct vmmem_region *region, unsigned char *from,
 {
 	if (len == 0 || is_zero_already(region, from, len))
 		return 0;
-	return vmmem_fill_guest(from, 0, (size_t)len) != 0 ? VMMEM_EGONE : 0;
+	return vmmem_copy_fill(from, 0, (size_t)len) != 0 ? VMMEM_EGONE : 0;
 }

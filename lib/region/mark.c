@@ -6,7 +6,7 @@
 
 /* Not cold: while logging is on, each write comes here. */
 __attribute__((__noinline__)) int
-vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
+vmmem_mark_entry(const struct vmmem_region_entry *entry, uint64_t offset,
 		 uint64_t len)
 {
 	const struct vmmem_region *region = vmmem_region_of(entry);

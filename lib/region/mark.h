@@ -12,21 +12,24 @@
  * vmmem_mark_entry() marks [offset, offset + len) of an entry, not empty.
  * Returns 0, so that it can be the last call.
  */
-int vmmem_mark_entry(const struct vmmem_entry *entry, uint64_t offset,
+int vmmem_mark_entry(const struct vmmem_region_entry *entry, uint64_t offset,
 		     uint64_t len);
 
-/* vmmem_written() follows each write: it marks if logging is on. */
+/* vmmem_mark_written() follows each write: it marks if logging is on. */
 static inline void
-vmmem_written(const struct vmmem_entry *entry, uint64_t offset, uint64_t len)
+vmmem_mark_written(const struct vmmem_region_entry *entry, uint64_t offset,
+		   uint64_t len)
 {
 	if (__builtin_expect(vmmem_logging_wants(entry->logging), 0))
 		vmmem_mark_entry(entry, offset, len);
 }
 
-/* vmmem_written_all() is that, as the last thing of a function: returns 0. */
+/*
+ * vmmem_mark_written_all() is that, as the last thing of a function: returns 0.
+ */
 static inline int
-vmmem_written_all(const struct vmmem_entry *entry, uint64_t offset,
-		  uint64_t len)
+vmmem_mark_written_all(const struct vmmem_region_entry *entry, uint64_t offset,
+		       uint64_t len)
 {
 	if (__builtin_expect(vmmem_logging_wants(entry->logging), 0))
 		return vmmem_mark_entry(entry, offset, len);

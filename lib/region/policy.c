@@ -171,23 +171,25 @@ check_nodes(struct vmmem_region_settings *settings)
 	const int code = VMMEM_EARGUMENT;
 
 	if (policy->nodes_missing)
-		return vmmem_refuse(settings, code,
-				    "The policy's array of nodes is NULL");
+		return vmmem_region_refuse(
+			settings, code, "The policy's array of nodes is NULL");
 	if (policy->numa > VMMEM_NUMA_INTERLEAVE)
-		return vmmem_refuse(settings, code,
-				    "The policy's NUMA mode is unknown");
+		return vmmem_region_refuse(settings, code,
+					   "The policy's NUMA mode is unknown");
 	if (policy->nodes_too_high)
-		return vmmem_refuse(settings, VMMEM_ENONODE,
-				    "The policy has a node that none can be");
+		return vmmem_region_refuse(
+			settings, VMMEM_ENONODE,
+			"The policy has a node that none can be");
 	if (policy->numa == VMMEM_NUMA_DEFAULT)
 		return policy->node_count == 0 ?
 			       0 :
-			       vmmem_refuse(settings, code,
-					    "The policy has nodes without a "
-					    "NUMA mode");
+			       vmmem_region_refuse(
+				       settings, code,
+				       "The policy has nodes without a "
+				       "NUMA mode");
 	if (policy->numa != VMMEM_NUMA_PREFERRED && policy->node_count == 0)
-		return vmmem_refuse(settings, code,
-				    "The policy's NUMA mode has no nodes");
+		return vmmem_region_refuse(
+			settings, code, "The policy's NUMA mode has no nodes");
 	return 0;
 }
 
@@ -213,7 +215,9 @@ check_values(struct vmmem_region_settings *settings)
 		why = "The policy has too many threads to prefault";
 	else if ((policy->alignment & (policy->alignment - 1)) != 0)
 		why = "The policy's alignment is not a power of two";
-	return why != NULL ? vmmem_refuse(settings, VMMEM_EARGUMENT, why) : 0;
+	return why != NULL ?
+		       vmmem_region_refuse(settings, VMMEM_EARGUMENT, why) :
+		       0;
 }
 
 int
@@ -226,20 +230,23 @@ vmmem_policy_check(struct vmmem_region_settings *settings)
 	if (!policy->set)
 		return 0;
 	if (settings->kind > VMMEM_REGION_FILE)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "A policy is for memory that the library "
-				    "maps");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"A policy is for memory that the library "
+			"maps");
 	rc = check_values(settings);
 	if (rc != 0)
 		return rc;
 	if (policy->thp != VMMEM_THP_DEFAULT && settings->huge_page_size != 0)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The policy's transparent huge pages "
-				    "contradict the huge page size");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The policy's transparent huge pages "
+			"contradict the huge page size");
 	/* Memory that may not be accessed cannot be prefaulted. */
 	if (policy->threads != 0 && (settings->protection & touching) == 0)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The policy prefaults what the protection "
-				    "does not let touch");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The policy prefaults what the protection "
+			"does not let touch");
 	return check_nodes(settings);
 }

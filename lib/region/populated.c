@@ -146,8 +146,8 @@ by_pool(const struct vmmem_populated *walk, uint64_t from, uint64_t end,
 			       (owner->fd_offset + at) % owner->page_size);
 		if (behind > ret_part->from)
 			behind = ret_part->from;
-		if (!vmmem_file_is_zero(owner->fd, owner->fd_offset + at,
-					behind - at)) {
+		if (!vmmem_zeroes_in_file(owner->fd, owner->fd_offset + at,
+					  behind - at)) {
 			*ret_part = (struct part){ at, behind };
 			return 0;
 		}

@@ -251,8 +251,9 @@ judge(const struct vmmem_region *region,
 		rc = vmmem_file_is_same(settings->guest_memfd, region->fd,
 					&same);
 	if (rc == 0 && same)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The guest_memfd is the region's own file");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The guest_memfd is the region's own file");
 	return rc;
 }
 
@@ -263,15 +264,17 @@ check(const struct vmmem_region *region,
 {
 	if (settings->kind == VMMEM_REGION_ALIAS ||
 	    settings->kind == VMMEM_REGION_CUSTOM)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "An alias and a custom region have no "
-				    "guest_memfd of their own");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"An alias and a custom region have no "
+			"guest_memfd of their own");
 	if (settings->guest_memfd_offset % page != 0)
 		return VMMEM_EFILEOFFSET;
 	if ((region->start % page | settings->len % page) != 0)
-		return vmmem_refuse(settings, VMMEM_EMISALIGNED,
-				    "A region with a guest_memfd is not of "
-				    "whole pages");
+		return vmmem_region_refuse(
+			settings, VMMEM_EMISALIGNED,
+			"A region with a guest_memfd is not of "
+			"whole pages");
 	return 0;
 }
 

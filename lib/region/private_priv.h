@@ -34,12 +34,13 @@ int vmmem_private_refuses(const struct vmmem_region *region, uint64_t offset,
 			  uint64_t len);
 
 /*
- * vmmem_entry_shared() is vmmem_private_shared() of an entry: no more than a
- * look at it where there is a host address to be accessed without asking.
+ * vmmem_private_entry_shared() is vmmem_private_shared() of an entry: no more
+ * than a look at it where there is a host address to be accessed without
+ * asking.
  */
 static inline uint64_t
-vmmem_entry_shared(const struct vmmem_entry *entry, uint64_t offset,
-		   uint64_t len)
+vmmem_private_entry_shared(const struct vmmem_region_entry *entry,
+			   uint64_t offset, uint64_t len)
 {
 	return likely(entry->host != NULL) ?
 		       len :
@@ -48,12 +49,12 @@ vmmem_entry_shared(const struct vmmem_entry *entry, uint64_t offset,
 }
 
 /*
- * vmmem_entry_host() is where the bytes of an entry are, shared ones where
- * there is private state; NULL if only callbacks reach them.  It stands in the
- * entry's own cache line.
+ * vmmem_region_entry_host() is where the bytes of an entry are, shared ones
+ * where there is private state; NULL if only callbacks reach them.  It stands
+ * in the entry's own cache line.
  */
 static inline unsigned char *
-vmmem_entry_host(const struct vmmem_entry *entry)
+vmmem_region_entry_host(const struct vmmem_region_entry *entry)
 {
 	return vmmem_region_of(entry)->host;
 }

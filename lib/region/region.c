@@ -17,7 +17,7 @@
 #include "region/replaced.h"
 #include "base/unmap.h"
 
-const uint32_t vmmem_never_logging;
+const uint32_t vmmem_region_never_logging;
 
 VMMEM_API int
 vmmem_region_new_anonymous(uint64_t gpa, uint64_t len,

@@ -16,7 +16,7 @@ static int
 check(const struct vmmem_region *region, uint64_t offset, size_t len,
       uint32_t access)
 {
-	const struct vmmem_entry *entry = &region->entry;
+	const struct vmmem_region_entry *entry = &region->entry;
 
 	if (offset > entry->span ||
 	    !vmmem_range_within(entry->span, offset, len))
@@ -26,8 +26,9 @@ check(const struct vmmem_region *region, uint64_t offset, size_t len,
 	/* Of no access the range alone is checked. */
 	if (access == 0)
 		return 0;
-	return vmmem_entry_shared(entry, offset, len) != len ? VMMEM_EPRIVATE :
-							       0;
+	return vmmem_private_entry_shared(entry, offset, len) != len ?
+		       VMMEM_EPRIVATE :
+		       0;
 }
 
 VMMEM_API int
@@ -77,7 +78,7 @@ vmmem_region_write(struct vmmem_region *region, uint64_t offset,
 			marked = len;
 		}
 		if (marked != 0)
-			vmmem_written(&region->entry, offset, marked);
+			vmmem_mark_written(&region->entry, offset, marked);
 	}
 	if (ret_done != NULL)
 		*ret_done = (size_t)done;
@@ -93,17 +94,17 @@ fill(struct vmmem_region *region, uint64_t offset, uint64_t len, uint8_t value,
 	int rc = 0;
 
 	if (region->host != NULL) {
-		*done = len - vmmem_fill_guest(region->host + offset, value,
-					       len);
+		*done = len -
+			vmmem_copy_fill(region->host + offset, value, len);
 		if (*done != 0)
-			vmmem_written(&region->entry, offset, *done);
+			vmmem_mark_written(&region->entry, offset, *done);
 		return *done != len ? VMMEM_EGONE : 0;
 	}
 	for (at = 0; at < len && rc == 0; at += piece) {
 		rc = vmmem_region_call_fill(region, offset + at, len - at,
 					    value, &piece, done);
 		/* A callback that failed may have written some. */
-		vmmem_written(&region->entry, offset + at, piece);
+		vmmem_mark_written(&region->entry, offset + at, piece);
 	}
 	return rc;
 }
@@ -252,6 +253,6 @@ vmmem_region_store(struct vmmem_region *region, uint64_t offset, uint32_t size,
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* A callback that failed may have written some. */
 	if (rc == 0 || region->host == NULL)
-		vmmem_written(&region->entry, offset, size);
+		vmmem_mark_written(&region->entry, offset, size);
 	return rc;
 }

@@ -344,35 +344,40 @@ check(struct vmmem_region_settings *settings)
 	if (settings->name_too_long)
 		return VMMEM_ELONGNAME;
 	if (settings->cookie_lost)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "There are too many cookies");
+		return vmmem_region_refuse(settings, VMMEM_EARGUMENT,
+					   "There are too many cookies");
 	for (i = 0; i < settings->cookie_count; i++) {
 		if (settings->cookies[i].key == NULL)
-			return vmmem_refuse(settings, VMMEM_EARGUMENT,
-					    "The key of a cookie is NULL");
+			return vmmem_region_refuse(
+				settings, VMMEM_EARGUMENT,
+				"The key of a cookie is NULL");
 	}
 	if ((settings->file_flags & ~VMMEM_FILE_FLAGS) != 0)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The file's flags have an unknown bit");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The file's flags have an unknown bit");
 	if (settings->file_flags == VMMEM_FILE_FLAGS)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The file's flags contradict each other");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The file's flags contradict each other");
 	if (settings->role > VMMEM_ROLE_RESERVED)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The role is unknown");
+		return vmmem_region_refuse(settings, VMMEM_EARGUMENT,
+					   "The role is unknown");
 	if ((settings->protection & ~PROTECTION_KNOWN) != 0)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The protection has an unknown bit");
+		return vmmem_region_refuse(settings, VMMEM_EARGUMENT,
+					   "The protection has an unknown bit");
 	/* Sizes of pages are powers of two, and huge ones above the page's. */
 	if (huge != 0 && ((huge & (huge - 1)) != 0 ||
 			  huge <= (uint64_t)sysconf(_SC_PAGESIZE)))
-		return vmmem_refuse(settings, VMMEM_EHUGEPAGE,
-				    "The huge page size is not a power of two "
-				    "above the page size");
+		return vmmem_region_refuse(
+			settings, VMMEM_EHUGEPAGE,
+			"The huge page size is not a power of two "
+			"above the page size");
 	if (settings->rules_code != 0)
-		return vmmem_refuse(settings, settings->rules_code,
-				    "The rules for the file have a wrong size "
-				    "or an unknown bit");
+		return vmmem_region_refuse(
+			settings, settings->rules_code,
+			"The rules for the file have a wrong size "
+			"or an unknown bit");
 	return vmmem_policy_check(settings);
 }
 
@@ -381,8 +386,8 @@ back_external(struct vmmem_region *region,
 	      struct vmmem_region_settings *settings)
 {
 	if (settings->host == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The external memory is NULL");
+		return vmmem_region_refuse(settings, VMMEM_EARGUMENT,
+					   "The external memory is NULL");
 	region->host = settings->host;
 	if (settings->huge_page_size != 0) {
 		region->huge_pages = VMMEM_HUGE_PAGES_YES;
@@ -400,13 +405,13 @@ back_alias(struct vmmem_region *region,
 	uint64_t span;
 
 	if (target == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The alias has no target");
+		return vmmem_region_refuse(settings, VMMEM_EARGUMENT,
+					   "The alias has no target");
 	span = target->last - target->start;
 	if (settings->offset > span ||
 	    region->last - region->start > span - settings->offset)
-		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
-				    "The alias reaches past its target");
+		return vmmem_region_refuse(settings, VMMEM_EOUTOFRANGE,
+					   "The alias reaches past its target");
 
 	/* Straight to the bytes: chains of aliases never get longer than 1. */
 	owner = vmmem_region_owner(target);
@@ -441,14 +446,16 @@ back_custom(struct vmmem_region *region,
 	int rc;
 
 	if (settings->ops == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The custom region has no callbacks");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The custom region has no callbacks");
 	rc = vmmem_struct_take(settings->ops, ops, sizeof(*ops),
 			       VMMEM_REGION_OPS_SIZE_0_9);
 	if (rc != 0)
-		return vmmem_refuse(settings, rc,
-				    "The size of the callbacks is wrong, or "
-				    "the library too old for one of them");
+		return vmmem_region_refuse(
+			settings, rc,
+			"The size of the callbacks is wrong, or "
+			"the library too old for one of them");
 
 	rc = ops->host != NULL ? ops->host(settings->opaque, &host) :
 				 VMMEM_ENOHOST;
@@ -456,8 +463,9 @@ back_custom(struct vmmem_region *region,
 		return VMMEM_ECALLBACK;
 	if (rc == 0) {
 		if (host == NULL)
-			return vmmem_refuse(settings, VMMEM_EARGUMENT,
-					    "The host() callback stored NULL");
+			return vmmem_region_refuse(
+				settings, VMMEM_EARGUMENT,
+				"The host() callback stored NULL");
 		region->host = host;
 		return 0;
 	}
@@ -465,9 +473,10 @@ back_custom(struct vmmem_region *region,
 		return rc;
 
 	if (ops->read == NULL && ops->acquire == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The custom region has no host address, "
-				    "no read() and no acquire()");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The custom region has no host address, "
+			"no read() and no acquire()");
 	if (ops->write == NULL && ops->acquire == NULL)
 		region->protection &= ~VMMEM_PROT_WRITE;
 	return 0;
@@ -506,12 +515,14 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	 * One log for each byte: an alias of a tracked region has its target's.
 	 */
 	if (region->bitmap != NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "The alias is tracked by its target, and "
-				    "takes neither tracking nor a bitmap");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"The alias is tracked by its target, and "
+			"takes neither tracking nor a bitmap");
 	if (settings->tracking != 0 && settings->bitmap != NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "Tracking and a bitmap are both set");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"Tracking and a bitmap are both set");
 	if (settings->tracking != 0) {
 		rc = vmmem_bitmap_new(span + 1, 0, settings->tracking,
 				      NULL, &region->bitmap);
@@ -524,8 +535,9 @@ track(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	len = vmmem_bitmap_len(settings->bitmap);
 	if (settings->bitmap_offset >= len ||
 	    span > len - settings->bitmap_offset - 1)
-		return vmmem_refuse(settings, VMMEM_EOUTOFRANGE,
-				    "The region reaches past its bitmap");
+		return vmmem_region_refuse(
+			settings, VMMEM_EOUTOFRANGE,
+			"The region reaches past its bitmap");
 	region->bitmap = vmmem_bitmap_ref(settings->bitmap);
 	region->bitmap_offset = settings->bitmap_offset;
 	return 0;
@@ -541,13 +553,15 @@ check_host(const struct vmmem_region *region,
 	if (region->host == NULL)
 		return 0;
 	if (region->last - region->start > UINTPTR_MAX - host)
-		return vmmem_refuse(settings, VMMEM_EWRAPS,
-				    "The host address and the length pass the "
-				    "end of the address space");
+		return vmmem_region_refuse(
+			settings, VMMEM_EWRAPS,
+			"The host address and the length pass the "
+			"end of the address space");
 	if ((region->start ^ host) % VMMEM_CONGRUENCE != 0)
-		return vmmem_refuse(settings, VMMEM_ECONGRUENCE,
-				    "Guest and host address of the first byte "
-				    "differ modulo 16");
+		return vmmem_region_refuse(
+			settings, VMMEM_ECONGRUENCE,
+			"Guest and host address of the first byte "
+			"differ modulo 16");
 	return 0;
 }
 
@@ -573,9 +587,10 @@ finish(struct vmmem_region *region, struct vmmem_region_settings *settings)
 	if (rc != 0 || !settings->logging)
 		return rc;
 	if (region->bitmap == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "Logging is to be on, and there is neither "
-				    "tracking nor a bitmap");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"Logging is to be on, and there is neither "
+			"tracking nor a bitmap");
 	return vmmem_bitmap_start_logging(region->bitmap);
 }
 
@@ -605,11 +620,11 @@ set_entry(struct vmmem_region *region)
 	/* No fast path takes what must be asked about, page by page. */
 	unsigned char *host = asks ? NULL : region->host;
 
-	region->entry = (struct vmmem_entry){
+	region->entry = (struct vmmem_region_entry){
 		.span = region->last - region->start,
 		.host = host,
 		.logging = region->bitmap != NULL ? &region->bitmap->logging :
-						    &vmmem_never_logging,
+						    &vmmem_region_never_logging,
 		.access = region->protection,
 		.direct = host != NULL ? region->protection : 0,
 	};
@@ -629,8 +644,9 @@ vmmem_region_make(struct vmmem_region_settings *settings,
 
 	settings->why = NULL;
 	if (ret_region == NULL)
-		return vmmem_refuse(settings, VMMEM_EARGUMENT,
-				    "There is no place to store the region");
+		return vmmem_region_refuse(
+			settings, VMMEM_EARGUMENT,
+			"There is no place to store the region");
 	rc = vmmem_address_range_last(settings->gpa, settings->len, &last);
 	if (rc != 0)
 		return rc;

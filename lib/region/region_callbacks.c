@@ -12,8 +12,8 @@
 /* A region without a host address is filled from a buffer of this size. */
 #define BOUNCE 1024
 
-const struct vmmem_access_info vmmem_plain_access = {
-	.size = sizeof(vmmem_plain_access),
+const struct vmmem_access_info vmmem_region_plain_access = {
+	.size = sizeof(vmmem_region_plain_access),
 };
 
 /* A positive value would read as neither success nor failure. */
@@ -140,7 +140,7 @@ vmmem_region_call_read(const struct vmmem_region *region, uint64_t offset,
 		       void *buf, size_t len, uint64_t *done)
 {
 	return vmmem_region_call_read_with(region, offset, buf, len,
-					   &vmmem_plain_access, done);
+					   &vmmem_region_plain_access, done);
 }
 
 int
@@ -148,7 +148,7 @@ vmmem_region_call_write(const struct vmmem_region *region, uint64_t offset,
 			const void *buf, size_t len, uint64_t *done)
 {
 	return vmmem_region_call_write_with(region, offset, buf, len,
-					    &vmmem_plain_access, done);
+					    &vmmem_region_plain_access, done);
 }
 
 int

@@ -28,7 +28,7 @@ struct vmmem_replaced;
  * The members of a region that an access needs, beside each other in 32 bytes,
  * so that one cache line serves it and the rest of the region is not looked at.
  */
-struct vmmem_entry {
+struct vmmem_region_entry {
 	uint64_t span;		 /* length - 1 */
 	unsigned char *host;	 /* of the first byte, or NULL: ask first */
 	const uint32_t *logging; /* is not 0 while writes are marked */
@@ -41,7 +41,7 @@ struct vmmem_entry {
 };
 
 /* 'logging' points to this word if there is no bitmap: it is always 0. */
-extern const uint32_t vmmem_never_logging;
+extern const uint32_t vmmem_region_never_logging;
 
 /* A pointer that a component has left with an object, under its key. */
 struct vmmem_cookie {
@@ -52,7 +52,7 @@ struct vmmem_cookie {
 
 struct vmmem_region {
 	/* First, in a cache line that does not change. */
-	struct vmmem_entry entry;
+	struct vmmem_region_entry entry;
 	uint64_t bitmap_offset; /* see 'bitmap' */
 
 	uint64_t start;
@@ -209,11 +209,12 @@ struct vmmem_region_settings {
 };
 
 /*
- * vmmem_refuse() returns 'code' and notes 'why', a sentence that is constant,
- * names the setting, and has no full stop.
+ * vmmem_region_refuse() returns 'code' and notes 'why', a sentence that is
+ * constant, names the setting, and has no full stop.
  */
 static inline int
-vmmem_refuse(struct vmmem_region_settings *settings, int code, const char *why)
+vmmem_region_refuse(struct vmmem_region_settings *settings, int code,
+		    const char *why)
 {
 	settings->why = why;
 	return code;
@@ -276,11 +277,11 @@ int vmmem_region_call_fill(const struct vmmem_region *region, uint64_t offset,
 			   uint64_t *done);
 
 /* The info that callbacks get for an access without info. */
-extern const struct vmmem_access_info vmmem_plain_access;
+extern const struct vmmem_access_info vmmem_region_plain_access;
 
 /* vmmem_region_of() returns the region whose entry this is. */
 static inline struct vmmem_region *
-vmmem_region_of(const struct vmmem_entry *entry)
+vmmem_region_of(const struct vmmem_region_entry *entry)
 {
 	_Static_assert(offsetof(struct vmmem_region, entry) == 0, "first");
 	return (struct vmmem_region *)(uintptr_t)entry;

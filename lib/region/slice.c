@@ -139,7 +139,7 @@ vmmem_slice_bitmap(const struct vmmem_slice *slice, uint64_t *ret_offset)
 {
 	/* A struct of zeros has not even the word that is always 0. */
 	if (slice == NULL || slice->logging == NULL ||
-	    slice->logging == &vmmem_never_logging)
+	    slice->logging == &vmmem_region_never_logging)
 		return NULL;
 	if (ret_offset != NULL)
 		*ret_offset = slice->log_offset;

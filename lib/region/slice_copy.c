@@ -154,7 +154,7 @@ vmmem_slice_fill(const struct vmmem_slice *slice, uint64_t offset,
 	rc = check(slice, offset, len, VMMEM_PROT_WRITE);
 	if (rc != 0)
 		return rc;
-	left = vmmem_fill_guest(vmmem_slice_host(slice, offset), value, len);
+	left = vmmem_copy_fill(vmmem_slice_host(slice, offset), value, len);
 	return written(slice, offset, len, left);
 }
 

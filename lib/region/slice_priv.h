@@ -92,7 +92,7 @@ static inline void
 vmmem_slice_set_empty(struct vmmem_slice *slice, uint32_t access)
 {
 	*slice = (struct vmmem_slice){
-		.logging = &vmmem_never_logging,
+		.logging = &vmmem_region_never_logging,
 		.access = access | vmmem_slice_call(),
 	};
 }
@@ -102,7 +102,7 @@ vmmem_slice_set_empty(struct vmmem_slice *slice, uint32_t access)
  * so.
  */
 static inline bool
-vmmem_slice_is_direct(const struct vmmem_entry *entry, uint32_t access)
+vmmem_slice_is_direct(const struct vmmem_region_entry *entry, uint32_t access)
 {
 	return entry->host != NULL && (access & ~entry->direct) == 0;
 }

@@ -10,7 +10,7 @@
 #define CHUNK ((size_t)16 << 10)
 
 bool
-vmmem_are_zero(const unsigned char *bytes, size_t len)
+vmmem_zeroes_in_memory(const unsigned char *bytes, size_t len)
 {
 	/* If the first is, and each is what the one before it is. */
 	return len == 0 ||
@@ -18,7 +18,7 @@ vmmem_are_zero(const unsigned char *bytes, size_t len)
 }
 
 bool
-vmmem_file_is_zero(int fd, uint64_t offset, uint64_t len)
+vmmem_zeroes_in_file(int fd, uint64_t offset, uint64_t len)
 {
 	unsigned char bytes[CHUNK] = { 0 };
 	ssize_t got;
@@ -33,7 +33,7 @@ vmmem_file_is_zero(int fd, uint64_t offset, uint64_t len)
 			return true;
 		if (got < 0)
 			continue;
-		if (!vmmem_are_zero(bytes, (size_t)got))
+		if (!vmmem_zeroes_in_memory(bytes, (size_t)got))
 			return false;
 		offset += (uint64_t)got;
 		len -= (uint64_t)got;

@@ -7,14 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* vmmem_are_zero() is for memory that no other thread changes meanwhile. */
-bool vmmem_are_zero(const unsigned char *bytes, size_t len);
+/*
+ * vmmem_zeroes_in_memory() is for memory that no other thread changes
+ * meanwhile.
+ */
+bool vmmem_zeroes_in_memory(const unsigned char *bytes, size_t len);
 
 /*
- * vmmem_file_is_zero() is whether a file reads as zero in [offset,
+ * vmmem_zeroes_in_file() is whether a file reads as zero in [offset,
  * offset + len); behind its end it does, and if it cannot be read it does not.
  * Reading makes no pages in shared memory, nor in that of the pool.
  */
-bool vmmem_file_is_zero(int fd, uint64_t offset, uint64_t len);
+bool vmmem_zeroes_in_file(int fd, uint64_t offset, uint64_t len);
 
 #endif

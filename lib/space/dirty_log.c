@@ -225,7 +225,7 @@ static int
 on_commit(void *opaque, struct vmmem_collection *old_map,
 	  struct vmmem_collection *new_map)
 {
-	const struct vmmem_collection *map = vmmem_physical(new_map);
+	const struct vmmem_collection *map = vmmem_translate_physical(new_map);
 	struct vmmem_dirty_log *log = opaque;
 	bool started = false;
 	int rc = 0;

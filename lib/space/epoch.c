@@ -11,7 +11,7 @@
 static uint64_t latest = VMMEM_GENERATION_NONE;
 
 uint64_t
-vmmem_generation_next(void)
+vmmem_epoch_next_generation(void)
 {
 	/* Relaxed: it orders nothing, and modifications are in one order. */
 	return __atomic_add_fetch(&latest, 1, __ATOMIC_RELAXED);

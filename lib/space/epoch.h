@@ -88,10 +88,11 @@ struct vmmem_epoch {
 };
 
 /*
- * vmmem_generation_next() returns a number that it has not returned before, for
- * any space, and that is higher than every number that the caller knows of.
+ * vmmem_epoch_next_generation() returns a number that it has not returned
+ * before, for any space, and that is higher than every number that the caller
+ * knows of.
  */
-uint64_t vmmem_generation_next(void);
+uint64_t vmmem_epoch_next_generation(void);
 
 /* vmmem_epoch_init() returns 0 or -errno. */
 int vmmem_epoch_init(struct vmmem_epoch *epoch);

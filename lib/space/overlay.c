@@ -140,8 +140,8 @@ overlay(struct vmmem_steps *steps, struct vmmem_region *region)
 	if (rc != 0)
 		return rc;
 	/* The map does not change while there are steps. */
-	map = vmmem_physical(steps->map);
-	i = vmmem_first_after(map, region->start);
+	map = vmmem_translate_physical(steps->map);
+	i = vmmem_collection_first_after(map, region->start);
 	if (i > 0 && map->regions[i - 1]->last >= region->start)
 		i--;
 	for (; rc == 0 && i < map->count && map->starts[i] <= region->last; i++)

@@ -129,7 +129,7 @@ vmmem_space_new(struct vmmem_collection *map,
 	atomic_init(&space->refs, 1);
 	vmmem_collection_keep(map);
 	space->view.current = map;
-	space->view.generation = vmmem_generation_next();
+	space->view.generation = vmmem_epoch_next_generation();
 	*ret_space = space;
 	return 0;
 }
@@ -332,7 +332,7 @@ vmmem_space_publish(struct vmmem_space *space, struct vmmem_collection *map,
 	/* A map that is current again is no longer to be dropped. */
 	forget(space, map, &forgotten);
 	node->map = space->view.current;
-	node->generation = vmmem_generation_next();
+	node->generation = vmmem_epoch_next_generation();
 	/*
 	 * Sequentially consistent, for threads without a reader: see
 	 * vmmem_epoch_enter().  It releases too: a thread that loads the map

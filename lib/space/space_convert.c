@@ -82,8 +82,8 @@ prepare(struct conversion *conversion, uint64_t gpa, uint64_t len)
 	uint64_t bad, *next;
 	int rc;
 
-	map = vmmem_physical(conversion->space->view.current);
-	rc = vmmem_check(map, gpa, len, 0, &bad);
+	map = vmmem_translate_physical(conversion->space->view.current);
+	rc = vmmem_collection_check_range(map, gpa, len, 0, &bad);
 	if (rc == 0)
 		rc = look(map, gpa, len, &conversion->count, &words);
 	if (rc != 0)
@@ -209,8 +209,8 @@ drop(struct conversion *conversion)
 						    part->len, 0, &gone);
 		} else {
 			/* Other bytes than before are seen from now on. */
-			vmmem_written(&part->region->entry, part->offset,
-				      part->len);
+			vmmem_mark_written(&part->region->entry, part->offset,
+					   part->len);
 			if (vmmem_private_drop(part->region, part->offset,
 					       part->len) == 0)
 				gone = part->len;

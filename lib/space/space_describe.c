@@ -26,11 +26,14 @@ put_readers(struct vmmem_text *text, const struct vmmem_epoch *epoch)
 		section = __atomic_load_n(&reader->hot.section,
 					  __ATOMIC_RELAXED);
 		if (section == 0 || section == VMMEM_SECTION_FENCED)
-			vmmem_text_put(text, "reader %s outside\n",
-			    vmmem_text_name(reader->name, name));
+			vmmem_describe_put(text, "reader %s outside\n",
+					   vmmem_describe_name(reader->name,
+							       name));
 		else
-			vmmem_text_put(text, "reader %s in %" PRIu64 "\n",
-			    vmmem_text_name(reader->name, name), section);
+			vmmem_describe_put(text, "reader %s in %" PRIu64 "\n",
+					   vmmem_describe_name(reader->name,
+							       name),
+					   section);
 	}
 }
 
@@ -41,18 +44,21 @@ put_space(struct vmmem_text *text, struct vmmem_space *space)
 	const struct vmmem_listener *listener;
 	char name[VMMEM_REGION_NAME_MAX + 1];
 
-	vmmem_text_put(text, "space %s generation %" PRIu64 " retired %zu\n",
-	    vmmem_text_name(space->name, name), vmmem_space_generation(space),
-	    vmmem_space_retired(space));
+	vmmem_describe_put(text,
+			   "space %s generation %" PRIu64 " retired %zu\n",
+			   vmmem_describe_name(space->name, name),
+			   vmmem_space_generation(space),
+			   vmmem_space_retired(space));
 	pthread_mutex_lock(&space->epoch.lock);
 	put_readers(text, &space->epoch);
 	pthread_mutex_unlock(&space->epoch.lock);
 	for (listener = vmmem_listeners_next(space, NULL); listener != NULL;
 	     listener = vmmem_listeners_next(space, listener))
-		vmmem_text_put(text, "listener %s priority %" PRId32 "\n",
-		    vmmem_text_name(vmmem_listener_name(listener), name),
-		    vmmem_listener_priority(listener));
-	vmmem_text_map(text, space->view.current);
+		vmmem_describe_put(text, "listener %s priority %" PRId32 "\n",
+				   vmmem_describe_name(
+					   vmmem_listener_name(listener), name),
+				   vmmem_listener_priority(listener));
+	vmmem_describe_map(text, space->view.current);
 }
 
 VMMEM_API int
@@ -71,5 +77,5 @@ vmmem_space_describe(struct vmmem_space *space, char *buf, size_t capacity,
 	if (own == 0)
 		vmmem_space_unlock_telling(space);
 	vmmem_cancel_back(cancel);
-	return vmmem_text_end(&text, ret_len);
+	return vmmem_describe_end(&text, ret_len);
 }

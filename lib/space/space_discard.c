@@ -35,8 +35,8 @@ tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 	struct part part;
 
 	while (len != 0) {
-		part = part_at(vmmem_physical(space->view.current), gpa,
-			       len);
+		part = part_at(vmmem_translate_physical(space->view.current),
+			       gpa, len);
 		vmmem_listeners_tell_discarded(&space->listeners, part.region,
 					       part.offset, part.len, code);
 		gpa += part.len;
@@ -56,8 +56,8 @@ ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 	int rc;
 
 	while (left != 0) {
-		part = part_at(vmmem_physical(space->view.current), at,
-			       left);
+		part = part_at(vmmem_translate_physical(space->view.current),
+			       at, left);
 		rc = vmmem_listeners_tell_discarding(&space->listeners,
 						     part.region, part.offset,
 						     part.len);
@@ -101,8 +101,8 @@ discard(struct vmmem_space *space, const struct vmmem_range *ranges,
 		return rc;
 	}
 	rc = vmmem_collection_discard_ranges(
-		vmmem_physical(space->view.current), ranges, count, flags,
-		ret_discarded, ret_bad);
+		vmmem_translate_physical(space->view.current), ranges, count,
+		flags, ret_discarded, ret_bad);
 	tell_all_discarded(space, ranges, count, rc);
 	return rc;
 }
@@ -141,8 +141,8 @@ vmmem_space_discard_ranges(struct vmmem_space *space,
 		vmmem_cancel_back(cancel);
 		return rc;
 	}
-	rc = check(vmmem_physical(space->view.current), ranges, count, flags,
-		   ret_bad);
+	rc = check(vmmem_translate_physical(space->view.current), ranges, count,
+		   flags, ret_bad);
 	if (rc == 0)
 		rc = discard(space, ranges, count, flags, ret_discarded,
 			     ret_bad);

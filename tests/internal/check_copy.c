@@ -79,7 +79,7 @@ START_TEST(fill)
 		memset(guest, 0xee, 1024);
 		memset(expected, 0xee, 1024);
 		memset(expected + to, 0x5a, len);
-		vmmem_fill_guest(guest + to, 0x5a, len);
+		vmmem_copy_fill(guest + to, 0x5a, len);
 		ck_assert_mem_eq(guest, expected, 1024);
 	}
 }
@@ -119,8 +119,8 @@ START_TEST(guard_pages)
 		vmmem_copy_from_guest(local, end - len, len);
 		vmmem_copy_to_guest(first, local, len);
 		vmmem_copy_to_guest(end - len, local, len);
-		vmmem_fill_guest(first, 1, len);
-		vmmem_fill_guest(end - len, 1, len);
+		vmmem_copy_fill(first, 1, len);
+		vmmem_copy_fill(end - len, 1, len);
 		vmmem_copy_within_guest(first, end - len, len);
 		vmmem_copy_within_guest(end - len, first, len);
 	}
