@@ -54,7 +54,7 @@ vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
 	rc = -pthread_mutex_init(&iotlb->lock, NULL);
 	if (rc != 0)
 		goto no_lock;
-	vmmem_underway_init(&iotlb->underway);
+	vmmem_srcu_init(&iotlb->srcu);
 	iotlb->flags = known.flags;
 	atomic_init(&iotlb->refs, 1);
 	LIST_INIT(&iotlb->waiters);
@@ -415,9 +415,9 @@ vmmem_iotlb_enter(struct vmmem_iotlb *iotlb)
 
 	if (!likely(iotlb != NULL))
 		return 0;
-	section = vmmem_underway_enter(&iotlb->underway);
+	section = vmmem_srcu_enter(&iotlb->srcu);
 	if (section.slot != NULL)
-		slot = (uint64_t)(section.slot - iotlb->underway.slots) + 1;
+		slot = (uint64_t)(section.slot - iotlb->srcu.slots) + 1;
 	return slot << 32 | section.before;
 }
 
@@ -428,11 +428,10 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 
 	if (!likely(iotlb != NULL))
 		return;
-	vmmem_underway_leave(
-		&iotlb->underway,
+	vmmem_srcu_leave(
+		&iotlb->srcu,
 		(struct vmmem_section){
-			.slot = slot != 0 ? &iotlb->underway.slots[slot - 1] :
-					    NULL,
+			.slot = slot != 0 ? &iotlb->srcu.slots[slot - 1] : NULL,
 			.before = section & UINT32_MAX,
 		});
 }
@@ -440,9 +439,8 @@ vmmem_iotlb_leave(struct vmmem_iotlb *iotlb, uint64_t section)
 VMMEM_API int
 vmmem_iotlb_synchronize(struct vmmem_iotlb *iotlb, uint64_t timeout_ns)
 {
-	return iotlb != NULL ?
-		       vmmem_underway_wait(&iotlb->underway, timeout_ns) :
-		       VMMEM_EARGUMENT;
+	return iotlb != NULL ? vmmem_srcu_wait(&iotlb->srcu, timeout_ns) :
+			       VMMEM_EARGUMENT;
 }
 
 VMMEM_API size_t

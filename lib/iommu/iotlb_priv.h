@@ -13,7 +13,7 @@
 #include <vmmem/iotlb.h>
 
 #include "iommu/iotlb_table.h"
-#include "iommu/underway.h"
+#include "iommu/srcu.h"
 
 /* A question that was put off, on the stack of the access that waits. */
 struct vmmem_iotlb_waiter {
@@ -33,7 +33,7 @@ struct vmmem_iotlb_waiter {
 
 struct vmmem_iotlb {
 	struct vmmem_iotlb_table table;
-	struct vmmem_underway underway;
+	struct vmmem_srcu srcu;
 	uint32_t flags; /* VMMEM_IOTLB_NO_EVICT */
 	/*
 	 * Changes whenever an access that waits should look again; it sleeps

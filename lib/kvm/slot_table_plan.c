@@ -24,13 +24,13 @@
 #define JOIN_BELOW (UINT64_C(1) << 20)
 
 /* There is none on the other side. */
-#define NO_MATE SIZE_MAX
+#define NO_PEER SIZE_MAX
 
-/* A slot that is there, or one that the map wants; 'mate' is its peer. */
+/* A slot that is there, or one that the map wants; 'peer' is the other one. */
 struct side {
 	struct vmmem_slot slot;
 	size_t position; /* of one that is there, in the table's order */
-	size_t mate;
+	size_t peer;
 };
 
 /*
@@ -77,7 +77,7 @@ push(struct list *list, const struct vmmem_slot *slot, size_t position)
 	list->sides[list->count++] = (struct side){
 		.slot = *slot,
 		.position = position,
-		.mate = NO_MATE,
+		.peer = NO_PEER,
 	};
 	return 0;
 }
@@ -232,7 +232,7 @@ same_memory(const struct vmmem_slot *a, const struct vmmem_slot *b)
 
 /*
  * Slots with a guest_memfd can only be made and deleted; and a slot that is
- * spoilt is the same as no other.
+ * stale is the same as no other.
  */
 static bool
 may_become(const struct work *work, const struct side *have,
@@ -240,11 +240,10 @@ may_become(const struct work *work, const struct side *have,
 {
 	const struct vmmem_slot *is = &have->slot, *should = &want->slot;
 
-	return !vmmem_slot_table_entry_at(work->slots,
-					  have->position)->spoilt &&
-		same_memory(is, should) &&
-		((is->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 ||
-		 (is->flags == should->flags && is->gpa == should->gpa));
+	return !vmmem_slot_table_entry_at(work->slots, have->position)->stale &&
+	       same_memory(is, should) &&
+	       ((is->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 ||
+		(is->flags == should->flags && is->gpa == should->gpa));
 }
 
 /* is_same() tells whether a slot needs no operation. */
@@ -252,7 +251,7 @@ static bool
 is_same(const struct vmmem_slot_table_entry *entry,
 	const struct vmmem_slot *slot)
 {
-	return !entry->spoilt && entry->slot.region == slot->region &&
+	return !entry->stale && entry->slot.region == slot->region &&
 	       entry->slot.region_count == slot->region_count &&
 	       entry->slot.flags == slot->flags &&
 	       same_memory(&entry->slot, slot);
@@ -331,7 +330,7 @@ next_keeper(const struct work *work, size_t *i)
 		slot = &entry->slot;
 		if (vmmem_slot_last(slot) > vmmem_slot_last(run))
 			return NULL;
-		if (!entry->spoilt && slot->len >= JOIN_BELOW &&
+		if (!entry->stale && slot->len >= JOIN_BELOW &&
 		    shows(slot, run, slot->gpa - run->gpa))
 			return slot;
 	}
@@ -430,7 +429,7 @@ has_slots(const struct work *work, size_t index, size_t *at)
 		const struct vmmem_slot_table_entry *entry =
 			vmmem_slot_table_entry_at(slots, i++);
 
-		if (entry->slot.region != region || entry->spoilt ||
+		if (entry->slot.region != region || entry->stale ||
 		    entry->slot.region_count != 1 ||
 		    entry->slot.gpa - start != offset)
 			return false;
@@ -526,8 +525,8 @@ gather(struct work *work)
 static void
 pair(struct work *work, size_t have, size_t want)
 {
-	work->have.sides[have].mate = want;
-	work->want.sides[want].mate = have;
+	work->have.sides[have].peer = want;
+	work->want.sides[want].peer = have;
 }
 
 /* Slots that have their place already. */
@@ -586,7 +585,7 @@ in_the_way(const struct work *work, const struct vmmem_slot *slot,
 		       slot->gpa) {
 		const struct side *other = find_have(work, i);
 
-		if (other != NULL && other != self && other->mate != NO_MATE)
+		if (other != NULL && other != self && other->peer != NO_PEER)
 			return true;
 	}
 	return false;
@@ -601,14 +600,14 @@ compare_hosts(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* loners() gathers those without a mate, by host address. */
+/* unpaired() gathers those without a peer, by host address. */
 static size_t
-loners(const struct list *list, struct side **found)
+unpaired(const struct list *list, struct side **found)
 {
 	size_t count = 0, i;
 
 	for (i = 0; i < list->count; i++)
-		if (list->sides[i].mate == NO_MATE)
+		if (list->sides[i].peer == NO_PEER)
 			found[count++] = &list->sides[i];
 	qsort(found, count, sizeof(struct side *), compare_hosts);
 	return count;
@@ -630,7 +629,7 @@ pair_movers(struct work *work, struct side **have, size_t have_count,
 		for (at = first; at < want_count &&
 				 (uintptr_t)want[at]->slot.host == host;
 		     at++) {
-			if (want[at]->mate != NO_MATE ||
+			if (want[at]->peer != NO_PEER ||
 			    !may_become(work, have[i], want[at]))
 				continue;
 			pair(work, (size_t)(have[i] - work->have.sides),
@@ -652,19 +651,19 @@ find_movers(struct work *work)
 	have = calloc(work->have.count + work->want.count, sizeof(*have));
 	if (have == NULL)
 		return -ENOMEM;
-	have_count = loners(&work->have, have);
+	have_count = unpaired(&work->have, have);
 	want = have + have_count;
-	want_count = loners(&work->want, want);
+	want_count = unpaired(&work->want, want);
 	pair_movers(work, have, have_count, want, want_count);
 	/* A slot whose place is taken is deleted and made again. */
 	for (i = 0; i < have_count; i++) {
-		struct side *mate;
+		struct side *peer;
 
-		if (have[i]->mate == NO_MATE)
+		if (have[i]->peer == NO_PEER)
 			continue;
-		mate = &work->want.sides[have[i]->mate];
-		if (in_the_way(work, &mate->slot, have[i]))
-			mate->mate = have[i]->mate = NO_MATE;
+		peer = &work->want.sides[have[i]->peer];
+		if (in_the_way(work, &peer->slot, have[i]))
+			peer->peer = have[i]->peer = NO_PEER;
 	}
 	free(have);
 	return 0;
@@ -681,7 +680,7 @@ give_numbers(struct work *work)
 		const struct side *have = &work->have.sides[i];
 		size_t number = have->slot.number - slots->options.first;
 
-		if (have->mate != NO_MATE)
+		if (have->peer != NO_PEER)
 			continue;
 		slots->pool[number].doomed = true;
 		if (number < next)
@@ -690,9 +689,9 @@ give_numbers(struct work *work)
 	for (i = 0; i < work->want.count; i++) {
 		struct side *want = &work->want.sides[i];
 
-		if (want->mate != NO_MATE) {
+		if (want->peer != NO_PEER) {
 			want->slot.number =
-				work->have.sides[want->mate].slot.number;
+				work->have.sides[want->peer].slot.number;
 			continue;
 		}
 		while (next < slots->pool_len && !slots->pool[next].doomed &&
@@ -730,16 +729,16 @@ emit_all(const struct work *work, struct vmmem_slot_plan *plan)
 
 	for (i = work->have.count; i-- > 0;) {
 		side = &work->have.sides[i];
-		if (side->mate == NO_MATE)
+		if (side->peer == NO_PEER)
 			emit(plan, VMMEM_SLOT_OP_DELETE, &side->slot,
 			     &side->slot);
 	}
 	for (i = 0; i < work->have.count; i++) {
 		side = &work->have.sides[i];
-		if (side->mate == NO_MATE)
+		if (side->peer == NO_PEER)
 			continue;
 		is = &side->slot;
-		should = &work->want.sides[side->mate].slot;
+		should = &work->want.sides[side->peer].slot;
 		if (is->gpa != should->gpa)
 			emit(plan, VMMEM_SLOT_OP_MOVE, is, should);
 		else if (is->flags != should->flags)
@@ -749,7 +748,7 @@ emit_all(const struct work *work, struct vmmem_slot_plan *plan)
 	}
 	for (i = 0; i < work->want.count; i++) {
 		side = &work->want.sides[i];
-		if (side->mate == NO_MATE)
+		if (side->peer == NO_PEER)
 			emit(plan, VMMEM_SLOT_OP_CREATE, NULL, &side->slot);
 	}
 }

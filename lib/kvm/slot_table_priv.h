@@ -9,7 +9,7 @@
 
 struct vmmem_slot_table_entry {
 	struct vmmem_slot slot; /* without a region: a number that is free */
-	bool spoilt;		/* the hypervisor may have another, or none */
+	bool stale;		/* the hypervisor may have another, or none */
 	bool doomed;		/* while planning: will be deleted */
 };
 

@@ -45,7 +45,7 @@ enter(struct vmmem_io_batch *batch, const struct vmmem_collection *collection)
 	if (batch->iotlb != NULL)
 		return;
 	batch->iotlb = collection->translation->iotlb;
-	batch->section = vmmem_underway_enter(&batch->iotlb->underway);
+	batch->section = vmmem_srcu_enter(&batch->iotlb->srcu);
 }
 
 static void
@@ -53,7 +53,7 @@ leave(struct vmmem_io_batch *batch)
 {
 	if (batch->iotlb == NULL)
 		return;
-	vmmem_underway_leave(&batch->iotlb->underway, batch->section);
+	vmmem_srcu_leave(&batch->iotlb->srcu, batch->section);
 	batch->iotlb = NULL;
 }
 

@@ -61,11 +61,11 @@ find_kind(const struct vmmem_io *io, size_t count, enum kind *ret_kind)
 }
 
 /*
- * judge_nothing() tells what a result of no bytes means: a message, from a
+ * nothing_code() tells what a result of no bytes means: a message, from a
  * socket without a connection, which has no end; else the end, as for read(2).
  */
 static int
-judge_nothing(const struct vmmem_io *io, enum kind kind)
+nothing_code(const struct vmmem_io *io, enum kind kind)
 {
 	const int error = errno;
 	int type = SOCK_STREAM, rc = 0;
@@ -151,17 +151,17 @@ call_whole(struct vmmem_io *io, enum kind kind, unsigned char *bytes,
 	return *ret_cut ? (int64_t)len : moved;
 }
 
-/* judge() returns the code for the result of a message. */
+/* outcome_code() returns the code for the result of a message. */
 static int
-judge(const struct vmmem_io *io, enum kind kind, const struct outcome *outcome,
-      uint64_t len)
+outcome_code(const struct vmmem_io *io, enum kind kind,
+	     const struct outcome *outcome, uint64_t len)
 {
 	if (outcome->moved < 0)
 		return vmmem_io_code(outcome->moved);
 	if (io->to_fd)
 		return (uint64_t)outcome->moved < len ? VMMEM_EPARTIAL : 0;
 	if (outcome->moved == 0)
-		return judge_nothing(io, kind);
+		return nothing_code(io, kind);
 	return outcome->cut ? VMMEM_ENOROOM : 0;
 }
 
@@ -255,7 +255,7 @@ gather(struct vmmem_io *io, enum kind kind, const struct guest *guest,
 		rc = take(guest, buffer.bytes);
 	if (rc == 0) {
 		outcome = move_whole(io, kind, buffer.bytes, guest->len);
-		rc = judge(io, kind, &outcome, guest->len);
+		rc = outcome_code(io, kind, &outcome, guest->len);
 		if (outcome.moved > 0 && io->to_fd)
 			*ret_done = (uint64_t)outcome.moved;
 		else if (outcome.moved > 0)
@@ -303,7 +303,7 @@ vmmem_io_message_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		vmmem_slice_mark(slice, 0, written_by(&outcome, guest.len));
 	if (outcome.moved > 0)
 		*ret_done = (uint64_t)outcome.moved;
-	return judge(io, kind, &outcome, guest.len);
+	return outcome_code(io, kind, &outcome, guest.len);
 }
 
 /*
@@ -327,7 +327,7 @@ at_once(struct vmmem_io *io, enum kind kind, struct vmmem_io_batch *batch,
 		vmmem_io_mark(batch, written_by(&outcome, len));
 	if (outcome.moved > 0)
 		batch->done = (uint64_t)outcome.moved;
-	*ret_rc = judge(io, kind, &outcome, len);
+	*ret_rc = outcome_code(io, kind, &outcome, len);
 	return 0;
 }
 

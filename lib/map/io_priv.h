@@ -13,7 +13,7 @@
 #include <vmmem/collection.h>
 #include <vmmem/slice.h>
 
-#include "iommu/underway.h"
+#include "iommu/srcu.h"
 
 struct vmmem_iotlb;
 

@@ -83,11 +83,12 @@ vmmem_io_code(int64_t moved)
 }
 
 /*
- * judge() tells how to go on after a call that was asked for 'wanted' bytes
- * returned 'moved'; 'more' bytes are to follow these.  Returns 0 to go on.
+ * after_call() tells how to go on after a call that was asked for 'wanted'
+ * bytes returned 'moved'; 'more' bytes are to follow these.  Returns 0 to go
+ * on.
  */
 static int
-judge(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
+after_call(const struct vmmem_io *io, int64_t moved, uint64_t wanted, bool more)
 {
 	if (moved == -EINTR)
 		return 0;
@@ -142,7 +143,7 @@ vmmem_io_flat(struct vmmem_io *io, const struct vmmem_slice *slice,
 		}
 		if (moved > 0)
 			done += (uint64_t)moved;
-		rc = judge(io, moved, wanted, done < slice->len);
+		rc = after_call(io, moved, wanted, done < slice->len);
 		if (rc != 0 || done == slice->len)
 			break;
 		wanted = slice->len - done;
@@ -178,8 +179,8 @@ run(struct vmmem_io_batch *batch, struct vmmem_io *io, bool more)
 		}
 		if (moved > 0)
 			vmmem_io_advance(batch, (uint64_t)moved);
-		rc = judge(io, moved, wanted,
-			   batch->done < batch->len || more);
+		rc = after_call(io, moved, wanted,
+				batch->done < batch->len || more);
 	}
 	return rc;
 }

@@ -183,15 +183,15 @@ vmmem_translate(const struct vmmem_collection *collection, uint64_t iova,
 	iommu = translation->iommu;
 	iotlb = translation->iotlb;
 	while (vmmem_iommu_is_on(iommu)) {
-		ret_place->section = vmmem_underway_enter(&iotlb->underway);
+		ret_place->section = vmmem_srcu_enter(&iotlb->srcu);
 		vmmem_iotlb_find(&iotlb->table, iova, &found);
 		if (vmmem_translate_permits(&found, access)) {
 			rc = find_place(translation->physical,
 					iova + found.delta, found.last - iova,
 					len, access, ret_place);
 			if (rc != 0) {
-				vmmem_underway_leave(&iotlb->underway,
-						     ret_place->section);
+				vmmem_srcu_leave(&iotlb->srcu,
+						 ret_place->section);
 				return rc;
 			}
 			ret_place->before =
@@ -201,7 +201,7 @@ vmmem_translate(const struct vmmem_collection *collection, uint64_t iova,
 			ret_place->log = translation->log;
 			return 0;
 		}
-		vmmem_underway_leave(&iotlb->underway, ret_place->section);
+		vmmem_srcu_leave(&iotlb->srcu, ret_place->section);
 		if (wait == NULL)
 			return VMMEM_EIOMMUMISS;
 		rc = vmmem_iommu_miss(iommu, &found, iova, len, access, wait);
@@ -252,9 +252,9 @@ skip(const struct vmmem_translation *translation, uint64_t iova, uint64_t len)
 	uint64_t gpa, offset, span;
 	size_t at;
 
-	section = vmmem_underway_enter(&iotlb->underway);
+	section = vmmem_srcu_enter(&iotlb->srcu);
 	vmmem_iotlb_find(&iotlb->table, iova, &found);
-	vmmem_underway_leave(&iotlb->underway, section);
+	vmmem_srcu_leave(&iotlb->srcu, section);
 	span = found.last - iova;
 	if (found.flags != 0 && physical->count != 0) {
 		gpa = iova + found.delta;

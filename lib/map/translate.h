@@ -68,7 +68,7 @@ static VMMEM_ALWAYS_INLINE void
 vmmem_translate_end(const struct vmmem_place *place)
 {
 	if (place->iotlb != NULL)
-		vmmem_underway_leave(&place->iotlb->underway, place->section);
+		vmmem_srcu_leave(&place->iotlb->srcu, place->section);
 }
 
 /*
@@ -145,7 +145,7 @@ vmmem_translate_direct(const struct vmmem_collection *collection, uint64_t iova,
 	if (!likely(__atomic_load_n(&collection->count, __ATOMIC_ACQUIRE) ==
 		    0))
 		return false;
-	ret_place->section = vmmem_underway_enter(&iotlb->underway);
+	ret_place->section = vmmem_srcu_enter(&iotlb->srcu);
 	vmmem_iotlb_find(&iotlb->table, iova, &found);
 	if (likely(vmmem_translate_permits(&found, access) &&
 		   vmmem_range_within(found.last - iova, 0, len))) {
@@ -164,7 +164,7 @@ vmmem_translate_direct(const struct vmmem_collection *collection, uint64_t iova,
 			return true;
 		}
 	}
-	vmmem_underway_leave(&iotlb->underway, ret_place->section);
+	vmmem_srcu_leave(&iotlb->srcu, ret_place->section);
 	return false;
 }
 

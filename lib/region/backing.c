@@ -460,10 +460,13 @@ file_seals(struct vmmem_region *region, const struct stat *status)
 	return 0;
 }
 
-/* judge() checks whether an untrusted file may be mapped for the region. */
+/*
+ * check_foreign() checks whether an untrusted file may be mapped for the
+ * region.
+ */
 static int
-judge(const struct vmmem_region *region,
-      const struct vmmem_region_settings *settings)
+check_foreign(const struct vmmem_region *region,
+	      const struct vmmem_region_settings *settings)
 {
 	struct vmmem_fd_report report = { 0 };
 	bool shared = (settings->file_flags & VMMEM_FILE_PRIVATE) == 0;
@@ -592,7 +595,7 @@ vmmem_backing_file(struct vmmem_region *region,
 	 * not answer.
 	 */
 	if (settings->untrusted) {
-		rc = judge(region, settings);
+		rc = check_foreign(region, settings);
 		if (rc != 0)
 			return rc;
 	}

@@ -138,11 +138,11 @@ allocate(const struct vmmem_region *region)
 }
 
 /*
- * put_by() reserves what mmap() does not: the blocks of a file.  mmap() itself
- * has reserved the pages of the huge page pool.
+ * reserve_blocks() reserves what mmap() does not: the blocks of a file.  mmap()
+ * itself has reserved the pages of the huge page pool.
  */
 static int
-put_by(const struct vmmem_region *region)
+reserve_blocks(const struct vmmem_region *region)
 {
 	struct vmmem_quiet quiet;
 	int rc;
@@ -192,7 +192,7 @@ vmmem_policy_apply(struct vmmem_region *region)
 
 	rc = vmmem_policy_advise(policy, region->pages, region->pages_len);
 	if (rc == 0)
-		rc = put_by(region);
+		rc = reserve_blocks(region);
 	/*
 	 * Several threads make pages faster than mlock2() does, and with
 	 * progress; the limit on locked memory is still found out now.
@@ -268,7 +268,10 @@ reserve_of(const struct vmmem_region *region)
 		return VMMEM_RESERVE_NO;
 	if (region->huge_pages == VMMEM_HUGE_PAGES_YES || !shared)
 		return VMMEM_RESERVE_YES;
-	/* mmap() reserves nothing of a file; put_by() did if it was asked. */
+	/*
+	 * mmap() reserves nothing of a file; reserve_blocks() did if it was
+	 * asked.
+	 */
 	return region->policy.reserve == VMMEM_RESERVE_YES ? VMMEM_RESERVE_YES :
 							      VMMEM_RESERVE_NO;
 }

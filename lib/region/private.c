@@ -228,10 +228,10 @@ vmmem_private_drop(const struct vmmem_region *region, uint64_t offset,
 	return errno == EOPNOTSUPP ? VMMEM_ENODISCARD : -errno;
 }
 
-/* judge() tells whether the file may be what it is to be. */
+/* check_file() tells whether the file may be what it is to be. */
 static int
-judge(const struct vmmem_region *region,
-      struct vmmem_region_settings *settings)
+check_file(const struct vmmem_region *region,
+	   struct vmmem_region_settings *settings)
 {
 	const struct vmmem_fd_rules rules = {
 		.size = sizeof(rules),
@@ -310,7 +310,7 @@ vmmem_private_make(struct vmmem_region *region,
 		return 0;
 	rc = check(region, settings, page);
 	if (rc == 0)
-		rc = judge(region, settings);
+		rc = check_file(region, settings);
 	if (rc != 0)
 		return rc;
 	pages = settings->len / page;

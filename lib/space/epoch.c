@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/barrier.h"
-#include "iommu/underway.h"
+#include "iommu/srcu.h"
 
 /* The latest generation of all spaces. */
 static uint64_t latest = VMMEM_GENERATION_NONE;
@@ -82,7 +82,7 @@ counter_of(void)
 {
 	/* Thread pointers differ in the middle: multiply, take the top. */
 	const uint64_t hash =
-		(uint64_t)vmmem_underway_self() * UINT64_C(0x9e3779b97f4a7c15);
+		(uint64_t)vmmem_srcu_self() * UINT64_C(0x9e3779b97f4a7c15);
 
 	return (unsigned int)(hash >> 32) % VMMEM_EPOCH_COUNTERS;
 }

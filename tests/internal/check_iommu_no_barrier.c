@@ -46,14 +46,13 @@ START_TEST(sections_are_counted)
 	open_with(false, -ENOSYS);
 	outer = vmmem_iotlb_enter(see.iotlb);
 	inner = vmmem_iotlb_enter(see.iotlb);
-	ck_assert_uint_eq(see.iotlb->underway.counts[0] +
-				  see.iotlb->underway.counts[1],
+	ck_assert_uint_eq(see.iotlb->srcu.counts[0] + see.iotlb->srcu.counts[1],
 			  2);
 	assert_ok(vmmem_collection_read_u64(see.map, IOVA, &value));
 	vmmem_iotlb_leave(see.iotlb, inner);
 	vmmem_iotlb_leave(see.iotlb, outer);
-	ck_assert_uint_eq(see.iotlb->underway.counts[0], 0);
-	ck_assert_uint_eq(see.iotlb->underway.counts[1], 0);
+	ck_assert_uint_eq(see.iotlb->srcu.counts[0], 0);
+	ck_assert_uint_eq(see.iotlb->srcu.counts[1], 0);
 	assert_ok(vmmem_iotlb_synchronize(see.iotlb, VMMEM_FOREVER));
 	see_close();
 }

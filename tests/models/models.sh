@@ -76,16 +76,16 @@ variants() {
 		translate broken LATE_BEGIN
 		translate broken EARLY_FINISH
 		translate broken LATE_FINISH INTERRUPTED
-		underway good
-		underway broken NO_BARRIER
-		underway broken BARRIER_FIRST
-		underway broken LOOK_FIRST
-		underway broken LEAVE_FIRST
-		underway broken GENERATION_FIRST
-		underway broken SLOTS_ONLY
-		underway broken ONE_TURN
-		underway broken NOT_WAITING
-		underway broken WAITING_LATE
+		srcu good
+		srcu broken NO_BARRIER
+		srcu broken BARRIER_FIRST
+		srcu broken LOOK_FIRST
+		srcu broken LEAVE_FIRST
+		srcu broken GENERATION_FIRST
+		srcu broken SLOTS_ONLY
+		srcu broken ONE_TURN
+		srcu broken NOT_WAITING
+		srcu broken WAITING_LATE
 	END
 }
 

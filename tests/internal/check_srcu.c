@@ -12,7 +12,7 @@
 #include "base/barrier.h"
 #include "base/futex.h"
 #include "suite.h"
-#include "iommu/underway.h"
+#include "iommu/srcu.h"
 
 #define ASSERT_IS(call, want) ck_assert_int_eq(call, want)
 
@@ -79,34 +79,34 @@ vmmem_futex_wake(const uint32_t *word)
 	wakes++;
 }
 
-static struct vmmem_underway underway;
+static struct vmmem_srcu srcu;
 
 static void
 open_with(bool with_barrier)
 {
-	memset(&underway, 0, sizeof(underway));
+	memset(&srcu, 0, sizeof(srcu));
 	available = with_barrier;
 	barrier_result = sleep_result = 0;
 	barriers = sleeps = wakes = 0;
 	slept_at = woken = NULL;
 	meanwhile = NULL;
 	deadline_at = 0;
-	vmmem_underway_init(&underway);
+	vmmem_srcu_init(&srcu);
 }
 
-static struct vmmem_underway_slot *
+static struct vmmem_srcu_slot *
 own_slot(void)
 {
-	return vmmem_underway_first(&underway, vmmem_underway_self());
+	return vmmem_srcu_first(&srcu, vmmem_srcu_self());
 }
 
 /* The slot of some other thread. */
-static struct vmmem_underway_slot *
+static struct vmmem_srcu_slot *
 other_slot(void)
 {
-	size_t own = (size_t)(own_slot() - underway.slots);
+	size_t own = (size_t)(own_slot() - srcu.slots);
 
-	return &underway.slots[(own + 20) % VMMEM_UNDERWAY_SLOTS];
+	return &srcu.slots[(own + 20) % VMMEM_SRCU_SLOTS];
 }
 
 START_TEST(nobody)
@@ -114,12 +114,12 @@ START_TEST(nobody)
 	uint32_t before;
 
 	open_with(_i != 0);
-	before = underway.generation;
+	before = srcu.generation;
 	ck_assert_uint_ne(before, 0);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
-	ck_assert_uint_eq(underway.generation, before + 2);
-	ck_assert_uint_eq(underway.waiting, 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
+	ck_assert_uint_eq(srcu.generation, before + 2);
+	ck_assert_uint_eq(srcu.waiting, 0);
 	ck_assert_uint_eq(barriers, _i != 0 ? 2 : 0);
 	ck_assert_uint_eq(sleeps, 0);
 }
@@ -131,17 +131,15 @@ START_TEST(own_sections)
 	struct vmmem_section outer, inner;
 
 	open_with(true);
-	outer = vmmem_underway_enter(&underway);
-	inner = vmmem_underway_enter(&underway);
+	outer = vmmem_srcu_enter(&srcu);
+	inner = vmmem_srcu_enter(&srcu);
 	ck_assert_ptr_eq(outer.slot, own_slot());
 	ck_assert_ptr_eq(inner.slot, own_slot());
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
-		  VMMEM_ESELFWAIT);
-	vmmem_underway_leave(&underway, inner);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
-		  VMMEM_ESELFWAIT);
-	vmmem_underway_leave(&underway, outer);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), VMMEM_ESELFWAIT);
+	vmmem_srcu_leave(&srcu, inner);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), VMMEM_ESELFWAIT);
+	vmmem_srcu_leave(&srcu, outer);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(wakes, 0);
 }
 END_TEST
@@ -152,16 +150,15 @@ START_TEST(generations_wrap)
 	struct vmmem_section section;
 
 	open_with(true);
-	underway.generation = UINT32_MAX;
-	section = vmmem_underway_enter(&underway);
+	srcu.generation = UINT32_MAX;
+	section = vmmem_srcu_enter(&srcu);
 	ck_assert_uint_eq(own_slot()->state, UINT32_MAX);
-	vmmem_underway_leave(&underway, section);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
-	section = vmmem_underway_enter(&underway);
+	vmmem_srcu_leave(&srcu, section);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
+	section = vmmem_srcu_enter(&srcu);
 	ck_assert_uint_ne(own_slot()->state, 0);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
-		  VMMEM_ESELFWAIT);
-	vmmem_underway_leave(&underway, section);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), VMMEM_ESELFWAIT);
+	vmmem_srcu_leave(&srcu, section);
 }
 END_TEST
 
@@ -172,7 +169,7 @@ other_leaves(void)
 	const struct vmmem_section section = { other_slot(), 0 };
 
 	ck_assert_ptr_eq(slept_at, &other_slot()->state);
-	vmmem_underway_leave(&underway, section);
+	vmmem_srcu_leave(&srcu, section);
 	ck_assert_ptr_eq(woken, &other_slot()->state);
 }
 
@@ -181,7 +178,7 @@ static void
 other_goes_on(void)
 {
 	other_leaves();
-	other_slot()->state = underway.generation;
+	other_slot()->state = srcu.generation;
 }
 
 /* A signal, or nothing at all: then it leaves. */
@@ -199,16 +196,15 @@ START_TEST(slots_are_waited_for)
 
 	open_with(true);
 	other_slot()->owner = 1;
-	other_slot()->state = underway.generation;
+	other_slot()->state = srcu.generation;
 	meanwhile = ways[_i];
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
-	ck_assert_uint_eq(slept_while, underway.generation - 1);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
+	ck_assert_uint_eq(slept_while, srcu.generation - 1);
 	ck_assert_uint_eq(sleeps, ways[_i] == other_stays_for_a_while ? 2 : 1);
 	ck_assert_uint_eq(wakes, 1);
 	/* Who leaves later need not wake anybody. */
-	other_slot()->state = underway.generation;
-	vmmem_underway_leave(&underway,
-			     (struct vmmem_section){ other_slot(), 0 });
+	other_slot()->state = srcu.generation;
+	vmmem_srcu_leave(&srcu, (struct vmmem_section){ other_slot(), 0 });
 	ck_assert_uint_eq(wakes, 1);
 }
 END_TEST
@@ -220,9 +216,9 @@ enter_counted(void)
 	struct vmmem_section section;
 	size_t i;
 
-	for (i = 0; available && i < VMMEM_UNDERWAY_SLOTS; i++)
-		underway.slots[i].owner = i + 1;
-	section = vmmem_underway_enter(&underway);
+	for (i = 0; available && i < VMMEM_SRCU_SLOTS; i++)
+		srcu.slots[i].owner = i + 1;
+	section = vmmem_srcu_enter(&srcu);
 	ck_assert_ptr_null(section.slot);
 	ck_assert_uint_lt(section.before, 2);
 	return section;
@@ -233,8 +229,8 @@ static struct vmmem_section counted;
 static void
 counted_leaves(void)
 {
-	ck_assert_ptr_eq(slept_at, &underway.counts[counted.before]);
-	vmmem_underway_leave(&underway, counted);
+	ck_assert_ptr_eq(slept_at, &srcu.counts[counted.before]);
+	vmmem_srcu_leave(&srcu, counted);
 	ck_assert_ptr_eq(woken, slept_at);
 }
 
@@ -243,13 +239,13 @@ START_TEST(counts_are_waited_for)
 	open_with(_i != 0);
 	counted = enter_counted();
 	meanwhile = counted_leaves;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 1);
 	ck_assert_uint_eq(slept_while, 1);
-	ck_assert_uint_eq(underway.counts[0], 0);
-	ck_assert_uint_eq(underway.counts[1], 0);
+	ck_assert_uint_eq(srcu.counts[0], 0);
+	ck_assert_uint_eq(srcu.counts[1], 0);
 	/* Nobody waits: nobody is woken. */
-	vmmem_underway_leave(&underway, enter_counted());
+	vmmem_srcu_leave(&srcu, enter_counted());
 	ck_assert_uint_eq(wakes, 1);
 }
 END_TEST
@@ -261,11 +257,11 @@ END_TEST
 START_TEST(late_counts_are_waited_for)
 {
 	open_with(false);
-	underway.phase = (uint32_t)_i % 2;
+	srcu.phase = (uint32_t)_i % 2;
 	counted = (struct vmmem_section){ NULL, (uint64_t)(_i / 2) };
-	underway.counts[counted.before]++;
+	srcu.counts[counted.before]++;
 	meanwhile = counted_leaves;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 1);
 }
 END_TEST
@@ -276,7 +272,7 @@ static struct vmmem_section newer;
 static void
 another_comes(void)
 {
-	newer = vmmem_underway_enter(&underway);
+	newer = vmmem_srcu_enter(&srcu);
 	ck_assert_uint_ne(newer.before, counted.before);
 	counted_leaves();
 	/* In the second turn it is too late for this one not to be there. */
@@ -292,11 +288,11 @@ START_TEST(phases_change)
 	open_with(false);
 	counted = enter_counted();
 	meanwhile = another_comes;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	next = enter_counted();
-	vmmem_underway_leave(&underway, next);
-	ck_assert_uint_eq(underway.counts[0], 0);
-	ck_assert_uint_eq(underway.counts[1], 0);
+	vmmem_srcu_leave(&srcu, next);
+	ck_assert_uint_eq(srcu.counts[0], 0);
+	ck_assert_uint_eq(srcu.counts[1], 0);
 }
 END_TEST
 
@@ -304,7 +300,7 @@ END_TEST
 static void
 both_leave(void)
 {
-	vmmem_underway_leave(&underway, newer);
+	vmmem_srcu_leave(&srcu, newer);
 	ck_assert_uint_eq(wakes, 0);
 	counted_leaves();
 }
@@ -315,7 +311,7 @@ START_TEST(last_one_wakes)
 	counted = enter_counted();
 	newer = enter_counted();
 	meanwhile = both_leave;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(slept_while, 2);
 	ck_assert_uint_eq(wakes, 1);
 }
@@ -329,27 +325,27 @@ START_TEST(neighbours)
 	size_t i;
 
 	open_with(true);
-	first = (size_t)(own_slot() - underway.slots);
+	first = (size_t)(own_slot() - srcu.slots);
 	for (i = 0; i < taken; i++)
-		underway.slots[(first + i) % VMMEM_UNDERWAY_SLOTS].owner = 1;
-	section = vmmem_underway_enter(&underway);
+		srcu.slots[(first + i) % VMMEM_SRCU_SLOTS].owner = 1;
+	section = vmmem_srcu_enter(&srcu);
 	if (section.slot == NULL) {
 		ck_assert_uint_ge(taken, 8);
 	} else {
-		ck_assert_ptr_eq(section.slot,
-				 &underway.slots[(first + taken) %
-						 VMMEM_UNDERWAY_SLOTS]);
-		ck_assert_uint_eq(section.slot->owner, vmmem_underway_self());
-		ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER),
+		ck_assert_ptr_eq(
+			section.slot,
+			&srcu.slots[(first + taken) % VMMEM_SRCU_SLOTS]);
+		ck_assert_uint_eq(section.slot->owner, vmmem_srcu_self());
+		ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER),
 			  VMMEM_ESELFWAIT);
 	}
-	vmmem_underway_leave(&underway, section);
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	vmmem_srcu_leave(&srcu, section);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert_uint_eq(sleeps, 0);
 	/* A wait takes no slot. */
 	if (taken == 0)
 		own_slot()->owner = 0;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 	ck_assert(taken != 0 || own_slot()->owner == 0);
 }
 END_TEST
@@ -357,49 +353,48 @@ END_TEST
 START_TEST(failures)
 {
 	open_with(true);
-	other_slot()->state = underway.generation;
+	other_slot()->state = srcu.generation;
 	barrier_result = -EPERM;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -EPERM);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), -EPERM);
 	ck_assert_uint_eq(sleeps, 0);
-	ck_assert_uint_eq(underway.waiting, 0);
+	ck_assert_uint_eq(srcu.waiting, 0);
 	barrier_result = 0;
 	sleep_result = -ENOSYS;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), -ENOSYS);
 	ck_assert_uint_eq(sleeps, 1);
-	ck_assert_uint_eq(underway.waiting, 0);
+	ck_assert_uint_eq(srcu.waiting, 0);
 	other_slot()->state = 0;
-	underway.counts[_i] = 1;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
+	srcu.counts[_i] = 1;
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), -ENOSYS);
 	ck_assert_uint_eq(sleeps, 2);
-	ck_assert_uint_eq(underway.waiting, 0);
+	ck_assert_uint_eq(srcu.waiting, 0);
 	/* Nobody was left out for it. */
-	underway.counts[_i] = 0;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	srcu.counts[_i] = 0;
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 }
 END_TEST
 
 /* A section that does not end: a slot's, or one that is counted. */
 START_TEST(time_is_over)
 {
-	uint32_t *state = _i == 0 ? &other_slot()->state :
-				    &underway.counts[_i - 1];
+	uint32_t *state = _i == 0 ? &other_slot()->state : &srcu.counts[_i - 1];
 
 	open_with(true);
-	*state = underway.generation;
+	*state = srcu.generation;
 	deadline_at = 7;
 	sleep_result = VMMEM_ETIMEOUT;
-	ASSERT_IS(vmmem_underway_wait(&underway, 7), VMMEM_ETIMEOUT);
-	ASSERT_IS(vmmem_underway_wait(&underway, 7), VMMEM_ETIMEOUT);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, 7), VMMEM_ETIMEOUT);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, 7), VMMEM_ETIMEOUT);
 	ck_assert_uint_eq(sleeps, 2);
 	ck_assert_ptr_eq(slept_at, state);
-	ck_assert_uint_eq(underway.waiting, 0);
-	ck_assert_uint_eq(underway.turn, 0);
+	ck_assert_uint_eq(srcu.waiting, 0);
+	ck_assert_uint_eq(srcu.turn, 0);
 	/* It is waited for as before. */
 	deadline_at = 0;
 	sleep_result = -ENOSYS;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), -ENOSYS);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), -ENOSYS);
 	*state = 0;
-	ASSERT_IS(vmmem_underway_wait(&underway, VMMEM_FOREVER), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, VMMEM_FOREVER), 0);
 }
 END_TEST
 
@@ -407,41 +402,41 @@ END_TEST
 static void
 its_turn_ends(void)
 {
-	ck_assert_ptr_eq(slept_at, &underway.turn);
+	ck_assert_ptr_eq(slept_at, &srcu.turn);
 	if (sleeps < 3)
 		return;
 	/* That some thread sleeps there is to be seen. */
-	ck_assert_uint_eq(underway.turn, 2);
-	underway.turn = 0;
+	ck_assert_uint_eq(srcu.turn, 2);
+	srcu.turn = 0;
 }
 
 /* Waits come one after the other, and each has its own deadline. */
 START_TEST(turns)
 {
 	open_with(_i != 0);
-	underway.turn = 1;
+	srcu.turn = 1;
 	meanwhile = its_turn_ends;
 	deadline_at = 9;
-	ASSERT_IS(vmmem_underway_wait(&underway, 9), 0);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, 9), 0);
 	ck_assert_uint_eq(sleeps, 3);
-	ck_assert_uint_eq(underway.turn, 0);
+	ck_assert_uint_eq(srcu.turn, 0);
 	/* It cannot know whether another one sleeps there. */
-	ck_assert_ptr_eq(woken, &underway.turn);
+	ck_assert_ptr_eq(woken, &srcu.turn);
 	ck_assert_uint_eq(wakes, 1);
-	underway.turn = 1;
+	srcu.turn = 1;
 	sleep_result = VMMEM_ETIMEOUT;
-	ASSERT_IS(vmmem_underway_wait(&underway, 9), VMMEM_ETIMEOUT);
+	ASSERT_IS(vmmem_srcu_wait(&srcu, 9), VMMEM_ETIMEOUT);
 	/* The turn is still the other thread's. */
-	ck_assert_uint_eq(underway.turn, 2);
-	ck_assert_uint_eq(underway.waiting, 0);
+	ck_assert_uint_eq(srcu.turn, 2);
+	ck_assert_uint_eq(srcu.waiting, 0);
 }
 END_TEST
 
 Suite *
 make_suite(void)
 {
-	Suite *suite = suite_create("underway");
-	TCase *tcase = tcase_create("underway");
+	Suite *suite = suite_create("srcu");
+	TCase *tcase = tcase_create("srcu");
 
 	tcase_add_loop_test(tcase, nobody, 0, 2);
 	tcase_add_test(tcase, own_sections);

@@ -2,7 +2,7 @@
 /*
  * Sections of threads that translate, one with a slot of its own and one that
  * is counted; and one who changes the translation, waits until those that were
- * under way are over, and gives the page away.  lib/iommu/underway.[ch].
+ * under way are over, and gives the page away.  lib/iommu/srcu.[ch].
  *
  * The claim: nobody uses a page that was given away; and who waits is woken.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Sections of threads: another thread, the waiter, can wait until all threads
- * that are in one have left it.
+ * Sections of threads, as SRCU has them: another thread, the waiter, can wait
+ * until all threads that are in one have left it.
  *
  * Entering and leaving take a plain store each.  A thread has a slot of its
  * own, which it finds by its thread pointer: no thread-local variable, nothing
@@ -10,10 +10,10 @@
  * order that entering needs, with vmmem_barrier().  A thread that finds no
  * slot, or any thread without membarrier(2), counts in shared counters instead.
  *
- * docs/models/underway.pml is a model of it.
+ * docs/models/srcu.pml is a model of it.
  */
-#ifndef UNDERWAY_H
-#define UNDERWAY_H
+#ifndef SRCU_H
+#define SRCU_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,16 +22,16 @@
 #include "base/api.h"
 
 /* A power of two; 64 bytes each.  More threads than this are rare. */
-#define VMMEM_UNDERWAY_SLOTS 128
+#define VMMEM_SRCU_SLOTS 128
 
-struct vmmem_underway_slot {
+struct vmmem_srcu_slot {
 	/* The thread's pointer; set once, by a compare-exchange, and kept. */
 	_Alignas(VMMEM_CACHE_LINE) uintptr_t owner;
 	/* 0 outside, else the generation at which its section began. */
 	uint32_t state;
 };
 
-struct vmmem_underway {
+struct vmmem_srcu {
 	/* Each wait has one of its own, never 0. */
 	uint32_t generation;
 	/* Not 0 while a thread waits: each that leaves a section wakes it. */
@@ -47,21 +47,21 @@ struct vmmem_underway {
 	 * has to come before a deadline of the steady clock.
 	 */
 	uint32_t turn;
-	struct vmmem_underway_slot slots[VMMEM_UNDERWAY_SLOTS];
+	struct vmmem_srcu_slot slots[VMMEM_SRCU_SLOTS];
 };
 
 /* A section that was entered, to leave it by; on the stack of its thread. */
 struct vmmem_section {
-	struct vmmem_underway_slot *slot; /* NULL: counted */
+	struct vmmem_srcu_slot *slot; /* NULL: counted */
 	uint64_t before; /* the slot's state before, or the phase */
 };
 
-/* vmmem_underway_init() is called when all bytes are zero. */
-void vmmem_underway_init(struct vmmem_underway *underway);
+/* vmmem_srcu_init() is called when all bytes are zero. */
+void vmmem_srcu_init(struct vmmem_srcu *srcu);
 
 /* The thread pointer, by which no two threads are the same at one time. */
 static inline uintptr_t
-vmmem_underway_self(void)
+vmmem_srcu_self(void)
 {
 #if defined(__powerpc64__)
 	/* gcc has no built-in there; this is the same register. */
@@ -72,31 +72,30 @@ vmmem_underway_self(void)
 }
 
 /* The slot that a thread tries first. */
-static inline struct vmmem_underway_slot *
-vmmem_underway_first(struct vmmem_underway *underway, uintptr_t self)
+static inline struct vmmem_srcu_slot *
+vmmem_srcu_first(struct vmmem_srcu *srcu, uintptr_t self)
 {
 	/* Thread pointers differ in the middle: multiply, take the top. */
 	const uint64_t hash = (uint64_t)self * UINT64_C(0x9e3779b97f4a7c15);
 
-	return &underway->slots[hash >> 57];
+	return &srcu->slots[hash >> 57];
 }
-_Static_assert(VMMEM_UNDERWAY_SLOTS == 1 << (64 - 57), "the top 7 bits");
+_Static_assert(VMMEM_SRCU_SLOTS == 1 << (64 - 57), "the top 7 bits");
 
 /* Entering, for a thread whose slot is not the first that it tries. */
-struct vmmem_section vmmem_underway_enter_slow(struct vmmem_underway *underway);
+struct vmmem_section vmmem_srcu_enter_slow(struct vmmem_srcu *srcu);
 
 /* Leaving a section that is counted, or that a waiter waits for. */
-void vmmem_underway_leave_slow(struct vmmem_underway *underway,
-			       struct vmmem_section section);
+void vmmem_srcu_leave_slow(struct vmmem_srcu *srcu,
+			   struct vmmem_section section);
 
 /*
- * vmmem_underway_enter_slot() enters by a slot of this thread's.  A signal
+ * vmmem_srcu_enter_slot() enters by a slot of this thread's.  A signal
  * handler may do the same at any point of it, and has left again before this
  * goes on.
  */
 static VMMEM_ALWAYS_INLINE struct vmmem_section
-vmmem_underway_enter_slot(struct vmmem_underway *underway,
-			  struct vmmem_underway_slot *slot)
+vmmem_srcu_enter_slot(struct vmmem_srcu *srcu, struct vmmem_srcu_slot *slot)
 {
 	/* Relaxed: only this thread writes it. */
 	const uint32_t before = __atomic_load_n(&slot->state, __ATOMIC_RELAXED);
@@ -107,7 +106,7 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 	 */
 	if (likely(before == 0))
 		__atomic_store_n(&slot->state,
-				 __atomic_load_n(&underway->generation,
+				 __atomic_load_n(&srcu->generation,
 						 __ATOMIC_ACQUIRE),
 				 __ATOMIC_RELAXED);
 	/*
@@ -118,26 +117,25 @@ vmmem_underway_enter_slot(struct vmmem_underway *underway,
 	return (struct vmmem_section){ slot, before };
 }
 
-/* vmmem_underway_enter() begins a section.  They nest, on one thread. */
+/* vmmem_srcu_enter() begins a section.  They nest, on one thread. */
 static VMMEM_ALWAYS_INLINE struct vmmem_section
-vmmem_underway_enter(struct vmmem_underway *underway)
+vmmem_srcu_enter(struct vmmem_srcu *srcu)
 {
-	const uintptr_t self = vmmem_underway_self();
-	struct vmmem_underway_slot *slot = vmmem_underway_first(underway, self);
+	const uintptr_t self = vmmem_srcu_self();
+	struct vmmem_srcu_slot *slot = vmmem_srcu_first(srcu, self);
 
 	/* Relaxed: if it is this thread's, this thread has set it. */
 	if (!likely(__atomic_load_n(&slot->owner, __ATOMIC_RELAXED) == self))
-		return vmmem_underway_enter_slow(underway);
-	return vmmem_underway_enter_slot(underway, slot);
+		return vmmem_srcu_enter_slow(srcu);
+	return vmmem_srcu_enter_slot(srcu, slot);
 }
 
-/* vmmem_underway_leave() ends it, on the thread that began it. */
+/* vmmem_srcu_leave() ends it, on the thread that began it. */
 static VMMEM_ALWAYS_INLINE void
-vmmem_underway_leave(struct vmmem_underway *underway,
-		     struct vmmem_section section)
+vmmem_srcu_leave(struct vmmem_srcu *srcu, struct vmmem_section section)
 {
 	if (!likely(section.slot != NULL)) {
-		vmmem_underway_leave_slow(underway, section);
+		vmmem_srcu_leave_slow(srcu, section);
 		return;
 	}
 	/* Release: the accesses of the section are before. */
@@ -146,12 +144,12 @@ vmmem_underway_leave(struct vmmem_underway *underway,
 	/* As on the way in: the store before the look, by their barrier. */
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	/* Relaxed: for that reason. */
-	if (!likely(__atomic_load_n(&underway->waiting, __ATOMIC_RELAXED) == 0))
-		vmmem_underway_leave_slow(underway, section);
+	if (!likely(__atomic_load_n(&srcu->waiting, __ATOMIC_RELAXED) == 0))
+		vmmem_srcu_leave_slow(srcu, section);
 }
 
 /*
- * vmmem_underway_wait() waits until each section that began before the call is
+ * vmmem_srcu_wait() waits until each section that began before the call is
  * over, sleeping if it must; for 'timeout_ns' nanoseconds at most, those in
  * which it waits for another such call included.
  *
@@ -160,6 +158,6 @@ vmmem_underway_leave(struct vmmem_underway *underway,
  *   VMMEM_ETIMEOUT   one is not over; those that were not looked at may be
  *   -errno           what membarrier(2) or futex(2) said; nothing is known
  */
-int vmmem_underway_wait(struct vmmem_underway *underway, uint64_t timeout_ns);
+int vmmem_srcu_wait(struct vmmem_srcu *srcu, uint64_t timeout_ns);
 
 #endif
