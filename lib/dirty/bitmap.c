@@ -8,23 +8,13 @@
 #include <string.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "base/barrier.h"
 #include "dirty/bitmap_priv.h"
 #include "base/cancel.h"
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
-
-/* allocate() gives zeros; what a mark looks at is in one cache line. */
-static struct vmmem_bitmap *
-allocate(void)
-{
-	void *memory;
-
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE,
-			   sizeof(struct vmmem_bitmap)) != 0)
-		return NULL;
-	return memset(memory, 0, sizeof(struct vmmem_bitmap));
-}
+#include "base/zalloc.h"
 
 static bool
 page_size_is_good(uint64_t page_size)
@@ -103,7 +93,8 @@ make(uint64_t len, uint64_t max_len, unsigned int page_shift,
      const struct vmmem_bitmap_options *options,
      struct vmmem_bitmap **ret_bitmap)
 {
-	struct vmmem_bitmap *bitmap = allocate();
+	/* What a mark looks at is in one cache line. */
+	struct vmmem_bitmap *bitmap = vmmem_zalloc(sizeof(*bitmap));
 	int rc;
 
 	if (bitmap == NULL)
@@ -205,13 +196,8 @@ vmmem_bitmap_new_external(void *bits, size_t bits_len, uint64_t len,
 VMMEM_API struct vmmem_bitmap *
 vmmem_bitmap_ref(struct vmmem_bitmap *bitmap)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (bitmap != NULL)
-		atomic_fetch_add_explicit(&bitmap->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&bitmap->refs);
 	return bitmap;
 }
 
@@ -220,13 +206,7 @@ vmmem_bitmap_unref(struct vmmem_bitmap *bitmap)
 {
 	int cancel;
 
-	/*
-	 * Release: this thread's marks come before the count drops.  Acquire,
-	 * for the last one: all other threads' marks come before the end.
-	 */
-	if (bitmap == NULL ||
-	    atomic_fetch_sub_explicit(&bitmap->refs, 1,
-				      memory_order_acq_rel) != 1)
+	if (bitmap == NULL || !vmmem_refcount_drop(&bitmap->refs))
 		return NULL;
 	cancel = vmmem_cancel_off();
 	vmmem_bitmap_fini(bitmap);

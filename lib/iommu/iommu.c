@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "base/cancel.h"
 #include "dirty/bitmap_priv.h"
 #include "dirty/logging.h"
@@ -118,13 +119,8 @@ vmmem_iommu_new(struct vmmem_iotlb *iotlb,
 VMMEM_API struct vmmem_iommu *
 vmmem_iommu_ref(struct vmmem_iommu *iommu)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (iommu != NULL)
-		atomic_fetch_add_explicit(&iommu->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&iommu->refs);
 	return iommu;
 }
 
@@ -133,13 +129,7 @@ vmmem_iommu_unref(struct vmmem_iommu *iommu)
 {
 	int cancel;
 
-	/*
-	 * Release: this thread's accesses come before the count drops.
-	 * Acquire, for the last one: all other threads' come before the end.
-	 */
-	if (iommu == NULL ||
-	    atomic_fetch_sub_explicit(&iommu->refs, 1, memory_order_acq_rel) !=
-		    1)
+	if (iommu == NULL || !vmmem_refcount_drop(&iommu->refs))
 		return NULL;
 	cancel = vmmem_cancel_off();
 	vmmem_iotlb_unref(iommu->iotlb);

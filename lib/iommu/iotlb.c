@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "base/futex.h"
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
+#include "base/zalloc.h"
 #include "iommu/iotlb_priv.h"
 
 #define FLAGS_KNOWN VMMEM_IOTLB_NO_EVICT
@@ -26,7 +28,6 @@ vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
 {
 	struct vmmem_iotlb_options known = { 0 };
 	struct vmmem_iotlb *iotlb;
-	void *memory;
 	int rc;
 
 	if (ret_iotlb == NULL)
@@ -43,11 +44,9 @@ vmmem_iotlb_new(const struct vmmem_iotlb_options *options,
 	    (known.flags & ~FLAGS_KNOWN) != 0 || known.reserved != 0)
 		return VMMEM_EARGUMENT;
 	/* Each thread's slot has a cache line of its own. */
-	rc = posix_memalign(&memory, _Alignof(struct vmmem_iotlb),
-			    sizeof(*iotlb));
-	if (rc != 0)
-		return -rc;
-	iotlb = memset(memory, 0, sizeof(*iotlb));
+	iotlb = vmmem_zalloc(sizeof(*iotlb));
+	if (iotlb == NULL)
+		return -ENOMEM;
 	rc = vmmem_iotlb_table_init(&iotlb->table, (size_t)known.capacity);
 	if (rc != 0)
 		goto no_table;
@@ -71,26 +70,15 @@ no_table:
 VMMEM_API struct vmmem_iotlb *
 vmmem_iotlb_ref(struct vmmem_iotlb *iotlb)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (iotlb != NULL)
-		atomic_fetch_add_explicit(&iotlb->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&iotlb->refs);
 	return iotlb;
 }
 
 VMMEM_API struct vmmem_iotlb *
 vmmem_iotlb_unref(struct vmmem_iotlb *iotlb)
 {
-	/*
-	 * Release: this thread's look-ups come before the count drops.
-	 * Acquire, for the last one: all other threads' come before the end.
-	 */
-	if (iotlb == NULL ||
-	    atomic_fetch_sub_explicit(&iotlb->refs, 1, memory_order_acq_rel) !=
-		    1)
+	if (iotlb == NULL || !vmmem_refcount_drop(&iotlb->refs))
 		return NULL;
 	pthread_mutex_destroy(&iotlb->lock);
 	vmmem_iotlb_table_fini(&iotlb->table);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "dirty/bitmap_priv.h"
 #include "map/collection_priv.h"
 #include "map/lineage.h"
@@ -184,13 +185,8 @@ vmmem_collection_new_empty(struct vmmem_collection **ret_collection)
 VMMEM_API struct vmmem_collection *
 vmmem_collection_ref(struct vmmem_collection *collection)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (collection != NULL)
-		atomic_fetch_add_explicit(&collection->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&collection->refs);
 	return collection;
 }
 
@@ -199,21 +195,8 @@ vmmem_collection_unref(struct vmmem_collection *collection)
 {
 	size_t left, i;
 
-	if (collection == NULL)
-		return NULL;
-	/*
-	 * Acquire: if this is the last reference, and so nobody can take
-	 * another, all other threads' look-ups came before their release.  It
-	 * spares the locked instruction.
-	 *
-	 * Release: this thread's look-ups come before the count drops.
-	 * Acquire, for the last one: all other threads' look-ups come before
-	 * the array is freed.
-	 */
-	if (atomic_load_explicit(&collection->refs, memory_order_acquire) !=
-		    1 &&
-	    atomic_fetch_sub_explicit(&collection->refs, 1,
-				      memory_order_acq_rel) != 1)
+	if (collection == NULL ||
+	    !vmmem_refcount_drop_likely_last(&collection->refs))
 		return NULL;
 	/* The physical one holds the regions of a translated one. */
 	if (collection->translation != NULL) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /* Files behind regions, which share one descriptor each. */
+#include "base/refcount.h"
 #include "region/file.h"
 
 #include <errno.h>
@@ -244,13 +245,7 @@ vmmem_file_fd(const struct vmmem_file *file)
 void
 vmmem_file_unref(struct vmmem_file *file)
 {
-	/*
-	 * Release: this thread's use of the descriptor comes before the count
-	 * drops.  Acquire, for the last one: so does all other threads'.
-	 */
-	if (file == NULL ||
-	    atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) !=
-		    1)
+	if (file == NULL || !vmmem_refcount_drop(&file->refs))
 		return;
 	/* Linux closes the descriptor even where close() fails. */
 	close(file->fd);

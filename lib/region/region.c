@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "base/cancel.h"
 #include "guest/fault_log.h"
 #include "region/pin_priv.h"
@@ -107,13 +108,8 @@ vmmem_region_new_custom(uint64_t gpa, uint64_t len,
 VMMEM_API struct vmmem_region *
 vmmem_region_ref(struct vmmem_region *region)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (region != NULL)
-		atomic_fetch_add_explicit(&region->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&region->refs);
 	return region;
 }
 
@@ -181,19 +177,8 @@ vmmem_region_unref(struct vmmem_region *region)
 {
 	int cancel;
 
-	if (region == NULL)
-		return NULL;
-	/*
-	 * Acquire: if this is the last reference, and so nobody can take
-	 * another, all other threads' accesses came before their release.
-	 *
-	 * Release: this thread's accesses come before the count drops.
-	 * Acquire, for the last one: all other threads' accesses come before
-	 * the memory is unmapped.
-	 */
-	if (atomic_load_explicit(&region->refs, memory_order_acquire) != 1 &&
-	    atomic_fetch_sub_explicit(&region->refs, 1,
-				      memory_order_acq_rel) != 1)
+	if (region == NULL ||
+	    !vmmem_refcount_drop_likely_last(&region->refs))
 		return NULL;
 
 	/* The caller may hold a lock, or have more to drop. */

@@ -20,6 +20,7 @@
 #include "region/private_priv.h"
 #include "region/region_priv.h"
 #include "base/struct_size.h"
+#include "base/zalloc.h"
 
 struct vmmem_region_builder {
 	struct vmmem_region_settings settings;
@@ -603,11 +604,8 @@ allocate(size_t cookies)
 {
 	const size_t bytes = sizeof(struct vmmem_region) +
 			     cookies * sizeof(struct vmmem_cookie);
-	void *memory;
 
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE, bytes) != 0)
-		return NULL;
-	return memset(memory, 0, bytes);
+	return vmmem_zalloc(bytes);
 }
 
 /* set_entry() copies the members that accesses need. */

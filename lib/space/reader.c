@@ -18,6 +18,7 @@
 #include "space/space_priv.h"
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
+#include "base/zalloc.h"
 
 /* The whole begins with the public part. */
 _Static_assert(offsetof(struct vmmem_epoch_reader, hot) == 0, "a prefix");
@@ -29,7 +30,6 @@ vmmem_reader_new(struct vmmem_space *space,
 {
 	struct vmmem_reader_options known = { 0 };
 	struct vmmem_epoch_reader *reader;
-	void *memory;
 	int rc = 0;
 
 	if (space == NULL || ret_reader == NULL)
@@ -39,10 +39,9 @@ vmmem_reader_new(struct vmmem_space *space,
 				       VMMEM_READER_OPTIONS_SIZE_0_9);
 	if (rc != 0)
 		return rc;
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*reader)) != 0)
+	reader = vmmem_zalloc(sizeof(*reader));
+	if (reader == NULL)
 		return -ENOMEM;
-	reader = memory;
-	memset(reader, 0, sizeof(*reader));
 	rc = vmmem_space_name_take(known.name, reader->name);
 	if (rc != 0) {
 		free(reader);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/api.h"
+#include "base/refcount.h"
 #include "base/futex.h"
 #include "map/collection_priv.h"
 #include "map/lineage.h"
@@ -17,6 +18,7 @@
 #include "space/space_priv.h"
 #include "base/released_sizes.h"
 #include "base/struct_size.h"
+#include "base/zalloc.h"
 
 /*
  * How vmmem_space_synchronize() waits: sections are short, so first it only
@@ -89,7 +91,6 @@ vmmem_space_new(struct vmmem_collection *map,
 	struct vmmem_space_options known = { 0 };
 	struct vmmem_collection *none = NULL;
 	struct vmmem_space *space;
-	void *memory;
 	int rc = 0;
 
 	if (ret_space == NULL)
@@ -110,10 +111,9 @@ vmmem_space_new(struct vmmem_collection *map,
 				       VMMEM_SPACE_OPTIONS_SIZE_0_9);
 	if (rc != 0)
 		return rc;
-	if (posix_memalign(&memory, VMMEM_CACHE_LINE, sizeof(*space)) != 0)
+	space = vmmem_zalloc(sizeof(*space));
+	if (space == NULL)
 		return -ENOMEM;
-	space = memory;
-	memset(space, 0, sizeof(*space));
 	rc = vmmem_space_name_take(known.name, space->name);
 	if (rc == 0)
 		rc = init(space);
@@ -143,13 +143,8 @@ vmmem_space_name(const struct vmmem_space *space)
 VMMEM_API struct vmmem_space *
 vmmem_space_ref(struct vmmem_space *space)
 {
-	/*
-	 * Relaxed: the caller holds a reference already, so the count
-	 * cannot reach zero meanwhile, and nothing is published by this.
-	 */
 	if (space != NULL)
-		atomic_fetch_add_explicit(&space->refs, 1,
-					  memory_order_relaxed);
+		vmmem_refcount_take(&space->refs);
 	return space;
 }
 
@@ -169,13 +164,7 @@ drop(struct vmmem_retired_list *list)
 VMMEM_API struct vmmem_space *
 vmmem_space_unref(struct vmmem_space *space)
 {
-	/*
-	 * Release: this thread's use comes before the count drops.  Acquire,
-	 * for the last one: all other threads' use comes before the end.
-	 */
-	if (space == NULL ||
-	    atomic_fetch_sub_explicit(&space->refs, 1,
-				      memory_order_acq_rel) != 1)
+	if (space == NULL || !vmmem_refcount_drop(&space->refs))
 		return NULL;
 	/* Readers, listeners and updates hold references: none are left. */
 	drop(&space->retired);
