@@ -34,29 +34,6 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 					    ret_offset);
 }
 
-VMMEM_COLD int
-vmmem_atomic_refuse(const struct vmmem_collection *collection, uint64_t gpa,
-		    uint64_t size, uint32_t access)
-{
-	const struct vmmem_region_entry *entry;
-	uint64_t offset, bad;
-	int rc;
-
-	rc = vmmem_collection_check_range(collection, gpa, size, 0, &bad);
-	if (rc != 0)
-		return rc;
-	entry = vmmem_collection_find_entry(collection, gpa, &offset);
-	if (!vmmem_range_within(entry->span, offset, size))
-		return VMMEM_ECROSS;
-	if ((gpa & (size - 1)) != 0)
-		return VMMEM_EMISALIGNED;
-	if ((access & ~entry->access) != 0)
-		return VMMEM_EDENIED;
-	if (vmmem_region_entry_host(entry) == NULL)
-		return VMMEM_ENOHOST;
-	return vmmem_private_refuses(vmmem_region_of(entry), offset, size);
-}
-
 #define LOAD(bits)                                                         \
 	VMMEM_API int vmmem_collection_load_u##bits(                       \
 		const struct vmmem_collection *collection, uint64_t gpa,   \

@@ -219,3 +219,64 @@ vmmem_update_commit(struct vmmem_update *update)
 	vmmem_cancel_back(cancel);
 	return rc;
 }
+
+VMMEM_API int
+vmmem_space_insert(struct vmmem_space *space, struct vmmem_region *region)
+{
+	struct vmmem_update update;
+	int rc;
+
+	if (space == NULL || region == NULL)
+		return VMMEM_EARGUMENT;
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_insert(&update, region);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_remove(struct vmmem_space *space, uint64_t gpa, uint64_t len,
+		   struct vmmem_region **ret_region)
+{
+	struct vmmem_region *region = NULL;
+	struct vmmem_update update;
+	int rc;
+
+	if (space == NULL)
+		return VMMEM_EARGUMENT;
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_remove(&update, gpa, len,
+				 ret_region != NULL ? &region : NULL);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
+	if (rc == 0 && ret_region != NULL)
+		*ret_region = region;
+	else
+		vmmem_region_unref(region);
+	return rc;
+}
+
+VMMEM_API int
+vmmem_space_replace(struct vmmem_space *space, struct vmmem_collection *map)
+{
+	struct vmmem_update update;
+	int rc;
+
+	if (space == NULL || map == NULL)
+		return VMMEM_EARGUMENT;
+	rc = vmmem_update_open(space, VMMEM_FOREVER, &update);
+	if (rc != 0)
+		return rc;
+	rc = vmmem_update_replace(&update, map);
+	if (rc == 0)
+		rc = vmmem_update_commit(&update);
+	vmmem_update_close(&update);
+	return rc;
+}
