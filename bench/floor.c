@@ -237,7 +237,7 @@ harvest(const struct bench_work *given, size_t count)
 
 /* A mark of one's own that others may look at, and the pointer. */
 static uint64_t
-take(const struct bench_work *given, size_t count)
+enter(const struct bench_work *given, size_t count)
 {
 	const struct bench_work work = *given;
 	uint64_t *slot = pointer((uintptr_t)work.map);
@@ -302,7 +302,7 @@ bench_run *const bench_floor[OP_COUNT] = {
 	[OP_SLICE_WRITE_U64] = slice_write_u64,
 	[OP_MARK] = mark,
 	[OP_HARVEST] = harvest,
-	[OP_TAKE] = take,
+	[OP_ENTER] = enter,
 	[OP_RING] = ring,
 	[OP_READ_FILE] = read_file,
 };

@@ -63,7 +63,7 @@ slice_write_u64(const struct bench_work *given, size_t count)
 }
 
 static uint64_t
-take(const struct bench_work *given, size_t count)
+enter(const struct bench_work *given, size_t count)
 {
 	const struct bench_work work = *given;
 	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;
@@ -78,7 +78,7 @@ take(const struct bench_work *given, size_t count)
 }
 
 static uint64_t
-take_read(const struct bench_work *given, size_t count)
+enter_read(const struct bench_work *given, size_t count)
 {
 	const struct bench_work work = *given;
 	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;
@@ -121,7 +121,7 @@ bench_run *const bench_inline[OP_COUNT] = {
 	[OP_SLICE_LOAD_U64] = slice_load_u64,
 	[OP_SLICE_READ_U64] = slice_read_u64,
 	[OP_SLICE_WRITE_U64] = slice_write_u64,
-	[OP_TAKE] = take,
-	[OP_TAKE_READ] = take_read,
+	[OP_ENTER] = enter,
+	[OP_ENTER_READ] = enter_read,
 	[OP_RING] = ring,
 };

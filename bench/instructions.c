@@ -367,7 +367,7 @@ insert_256(void)
 }
 
 static void
-take_release(void)
+enter_leave(void)
 {
 	size_t i;
 
@@ -378,12 +378,12 @@ take_release(void)
 }
 
 static void
-take_release_inline(void)
+enter_leave_inline(void)
 {
 	size_t i;
 
 	for (i = 0; i < CALLS; i++)
-		inline_take_release(reader);
+		inline_enter_leave(reader);
 }
 
 static void
@@ -432,8 +432,8 @@ static const struct {
 	{ "mark_page", mark_page },
 	{ "harvest_1_gib_clean", harvest_1_gib_clean },
 	{ "insert_256", insert_256 },
-	{ "take_release", take_release },
-	{ "take_release_inline", take_release_inline },
+	{ "enter_leave", enter_leave },
+	{ "enter_leave_inline", enter_leave_inline },
 	{ "reader_read_u64", reader_read_u64 },
 	{ "space_get", space_get },
 };

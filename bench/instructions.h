@@ -9,7 +9,7 @@
 /* inline_slice_load() is one load that is compiled into its caller. */
 int inline_slice_load(const struct vmmem_slice *slice, uint64_t offset);
 
-/* inline_take_release() is the pair, likewise. */
-void inline_take_release(struct vmmem_reader *reader);
+/* inline_enter_leave() is the pair, likewise. */
+void inline_enter_leave(struct vmmem_reader *reader);
 
 #endif

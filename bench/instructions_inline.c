@@ -15,7 +15,7 @@ inline_slice_load(const struct vmmem_slice *slice, uint64_t offset)
 }
 
 void
-inline_take_release(struct vmmem_reader *reader)
+inline_enter_leave(struct vmmem_reader *reader)
 {
 	struct vmmem_collection *map = vmmem_reader_enter(reader);
 

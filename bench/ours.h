@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-bench_run ours_take, ours_get, ours_take_read, ours_chain, ours_ring,
+bench_run ours_enter, ours_get, ours_enter_read, ours_chain, ours_ring,
 	ours_iovec, ours_read_file;
 
 #endif

@@ -8,7 +8,7 @@
 #include "ours.h"
 
 uint64_t
-ours_take(const struct bench_work *given, size_t count)
+ours_enter(const struct bench_work *given, size_t count)
 {
 	const struct bench_work work = *given;
 	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;
@@ -34,7 +34,7 @@ ours_get(const struct bench_work *given, size_t count)
 }
 
 uint64_t
-ours_take_read(const struct bench_work *given, size_t count)
+ours_enter_read(const struct bench_work *given, size_t count)
 {
 	const struct bench_work work = *given;
 	struct vmmem_reader *reader = (void *)(uintptr_t)work.map;

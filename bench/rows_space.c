@@ -114,7 +114,7 @@ set_works(struct bench_row *row, struct world *world, const uint64_t *gpas)
 	row->works[FLOOR].map = &world->slot;
 	for (i = 0; i < PEERS; i++)
 		row->works[CRATE_0_18 + i].map = world->peers[i];
-	if (row->run != OP_TAKE)
+	if (row->run != OP_ENTER)
 		row->works[FLOOR] = (struct bench_work){ .map = NULL };
 }
 
@@ -164,17 +164,17 @@ static const struct {
 	double charter_0_18, charter_0_16;
 	bool writer, reader;
 } rows[] = {
-	{ "current map, take and release", OP_TAKE, 4.4, OURS, 4.4, 0, false,
+	{ "current map, enter and leave", OP_ENTER, 4.4, OURS, 4.4, 0, false,
 	  false },
-	{ "current map, take and release, inline", OP_TAKE, 0.8, INLINE, 4.4,
+	{ "current map, enter and leave, inline", OP_ENTER, 0.8, INLINE, 4.4,
 	  0, false, false },
-	{ "take, read u64, release", OP_TAKE_READ, 8, OURS, 50, 12, false,
+	{ "enter, read u64, leave", OP_ENTER_READ, 8, OURS, 50, 12, false,
 	  false },
-	{ "take, read u64, release, with a writer", OP_TAKE_READ, 15, OURS,
+	{ "enter, read u64, leave, with a writer", OP_ENTER_READ, 15, OURS,
 	  224, 0, true, false },
-	{ "take, read u64, release, two readers", OP_TAKE_READ, 0, OURS, 0, 0,
+	{ "enter, read u64, leave, two readers", OP_ENTER_READ, 0, OURS, 0, 0,
 	  false, true },
-	{ "same, two readers and a writer", OP_TAKE_READ, 0, OURS, 0, 0, true,
+	{ "same, two readers and a writer", OP_ENTER_READ, 0, OURS, 0, 0, true,
 	  true },
 	{ "current map by reference, get and unref", OP_GET, 0, OURS, 0, 0,
 	  false, false },

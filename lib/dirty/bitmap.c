@@ -93,7 +93,7 @@ make(uint64_t len, uint64_t max_len, unsigned int page_shift,
      const struct vmmem_bitmap_options *options,
      struct vmmem_bitmap **ret_bitmap)
 {
-	/* What a mark looks at is in one cache line. */
+	/* A mark looks at one cache line of it. */
 	struct vmmem_bitmap *bitmap = vmmem_zalloc(sizeof(*bitmap));
 	int rc;
 

@@ -11,14 +11,16 @@ LC_ALL=C
 export LC_ALL
 
 cd "$1"
-set -- lib/*/*.[ch] include/vmmem/*.h \
+set -- lib/*/*.[ch] include/vmmem/*.h README.md CONTRIBUTING.md \
 	docs/README.md docs/abi.md docs/access.md docs/address.md \
 	docs/architecture.md docs/atomic.md docs/bitmap.md docs/chain.md \
-	docs/collection.md docs/diff.md docs/dirty_log.md docs/discard.md \
-	docs/endian.md docs/error.md docs/fault.md docs/fd.md \
+	docs/collection.md docs/conformance.md docs/dependencies.md \
+	docs/diff.md docs/dirty_log.md docs/discard.md \
+	docs/endian.md docs/endian_access.md docs/error.md docs/fault.md docs/fd.md \
 	docs/harvester.md docs/inline.md docs/io.md docs/iommu.md \
 	docs/iotlb.md docs/iovec.md docs/kvm.md docs/listener.md \
-	docs/marking.md docs/memory-model.md docs/pin.md docs/policy.md \
+	docs/marking.md docs/memory-model.md docs/performance.md \
+	docs/pin.md docs/policy.md docs/private.md \
 	docs/reader.md docs/reader_access.md docs/region.md \
 	docs/region_builder.md docs/residency.md docs/slice.md \
 	docs/slice_atomic.md docs/slot_table.md docs/space.md \
