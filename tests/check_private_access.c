@@ -277,7 +277,8 @@ START_TEST(iovecs)
 					      &count, &bad));
 	ck_assert_uint_eq(count, 2);
 	assert_ok(vmmem_slice_list_iovec(slices, 2, RW, iov, 4, &count));
-	ck_assert_uint_eq(iov[0].iov_len, 3 * page);
+	/* Two regions may lie beside each other in the host. */
+	ck_assert_uint_eq(iov[0].iov_len, count == 1 ? 4 * page : 3 * page);
 	assert_ok(vmmem_region_set_private(region, back, page, 1));
 	assert_code(vmmem_slice_list_iovec(slices, 2, RW, iov, 4, &count),
 		    VMMEM_EPRIVATE);

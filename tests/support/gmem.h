@@ -7,6 +7,8 @@
 #ifndef GMEM_H
 #define GMEM_H
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -48,6 +50,17 @@ gmem_new(uint64_t len)
 	ck_assert_int_eq(fstat(fd, &status), 0);
 	gmem_inode = status.st_ino;
 	return fd;
+}
+
+/*
+ * gmem_is_told_apart() is whether the library can know that a descriptor is of
+ * the same guest_memfd as another: all of them have one inode, and only
+ * F_DUPFD_QUERY, of Linux 6.10, tells.  Valgrind does not know it.
+ */
+static inline bool
+gmem_is_told_apart(int fd)
+{
+	return fcntl(fd, 1024 + 3, fd) == 1;
 }
 
 /* gmem_missing() is why the library cannot be deceived so; NULL if it can. */
