@@ -54,6 +54,13 @@ vm_missing(void)
 			 strerror(errno));
 		return reason;
 	}
+	/* An emulator opens it, and knows none of its calls. */
+	if (ioctl(fd, KVM_GET_API_VERSION, 0UL) < 0) {
+		snprintf(reason, sizeof(reason), "/dev/kvm: %s",
+			 strerror(errno));
+		close(fd);
+		return reason;
+	}
 	close(fd);
 	return NULL;
 }
