@@ -23,18 +23,20 @@
 		type value;                                                \
 		int rc = 0;                                                \
                                                                            \
-		if (likely(vmmem_translate_direct(collection, gpa,         \
-						  sizeof(value),           \
-						  VMMEM_PROT_READ, &place))) { \
+		if (likely(vmmem_translate_direct(                         \
+			    collection, gpa, sizeof(value),                \
+			    VMMEM_PROT_READ, &place))) {                   \
 			if (!likely(vmmem_copy_from_guest(                 \
 					    &value,                        \
-					    place.entry->host + place.offset,  \
+					    place.entry->host +            \
+						    place.offset,          \
 					    sizeof(value)) == 0))          \
 				rc = VMMEM_EGONE;                          \
 			vmmem_translate_end(&place);                       \
 		} else {                                                   \
-			rc = vmmem_access_read_slow(collection, gpa, &value,   \
-						    sizeof(value), &done); \
+			rc = vmmem_access_read_slow(collection, gpa,       \
+						    &value, sizeof(value), \
+						    &done);                \
 		}                                                          \
 		if (rc == 0)                                               \
 			*ret_value = value;                                \
@@ -78,7 +80,8 @@
 						     &offset);             \
 		if (!likely(entry != NULL))                                \
 			return collection->translation != NULL ?           \
-				       translated_read_##name(collection, gpa, \
+				       translated_read_##name(collection,  \
+							      gpa,         \
 							      ret_value) : \
 				       read_##name(collection, gpa,        \
 						   ret_value);             \
@@ -98,16 +101,19 @@
 		uint64_t done;                                             \
 		size_t left;                                               \
                                                                            \
-		if (!likely(vmmem_translate_direct(collection, gpa,        \
-						   sizeof(value),          \
-						   VMMEM_PROT_WRITE, &place))) \
+		if (!likely(vmmem_translate_direct(                        \
+			    collection, gpa, sizeof(value),                \
+			    VMMEM_PROT_WRITE, &place)))                    \
 			return vmmem_access_write_slow(collection, gpa,    \
-						       &value, sizeof(value),  \
+						       &value,             \
+						       sizeof(value),      \
 						       &done);             \
-		left = vmmem_copy_to_guest(place.entry->host + place.offset,   \
+		left = vmmem_copy_to_guest(place.entry->host +             \
+						   place.offset,           \
 					   &value, sizeof(value));         \
 		if (likely(left != sizeof(value)))                         \
-			vmmem_place_written(&place, 0, sizeof(value) - left);  \
+			vmmem_place_written(&place, 0,                     \
+					    sizeof(value) - left);         \
 		vmmem_translate_end(&place);                               \
 		return likely(left == 0) ? 0 : VMMEM_EGONE;                \
 	}                                                                  \
@@ -143,13 +149,15 @@
 						     &offset);             \
 		if (!likely(entry != NULL))                                \
 			return collection->translation != NULL ?           \
-				       translated_write_##name(collection, \
-							       gpa, value) :   \
-				       write_##name(collection, gpa, value);   \
+				       translated_write_##name(            \
+					       collection, gpa, value) :   \
+				       write_##name(collection, gpa,       \
+						    value);                \
 		if (!likely(vmmem_copy_aligned_to_guest(                   \
 			    entry->host + offset, &value, sizeof(value)))) \
 			return VMMEM_EGONE;                                \
-		return vmmem_mark_written_all(entry, offset, sizeof(value));   \
+		return vmmem_mark_written_all(entry, offset,               \
+					      sizeof(value));              \
 	}
 
 READ(u8, uint8_t)

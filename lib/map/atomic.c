@@ -48,13 +48,13 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 			return VMMEM_EARGUMENT;                            \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_LOAD))          \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_PROT_READ,   \
-			       &offset);                                   \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_READ, &offset);                  \
 		if (!likely(entry != NULL))                                \
-			return vmmem_translate_load_u##bits(collection, gpa,   \
-							    order, ret_value); \
-		rc = vmmem_atomic_load_u##bits(entry->host + offset, order,    \
-					       &value);                    \
+			return vmmem_translate_load_u##bits(               \
+				collection, gpa, order, ret_value);        \
+		rc = vmmem_atomic_load_u##bits(entry->host + offset,       \
+					       order, &value);             \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		*ret_value = value;                                        \
@@ -74,13 +74,13 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 			return VMMEM_EARGUMENT;                            \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_STORE))         \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_PROT_WRITE,  \
-			       &offset);                                   \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_WRITE, &offset);                 \
 		if (!likely(entry != NULL))                                \
-			return vmmem_translate_store_u##bits(collection, gpa,  \
-							     value, order);    \
-		rc = vmmem_atomic_store_u##bits(entry->host + offset, value,   \
-						order);                    \
+			return vmmem_translate_store_u##bits(              \
+				collection, gpa, value, order);            \
+		rc = vmmem_atomic_store_u##bits(entry->host + offset,      \
+						value, order);             \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		vmmem_mark_written(entry, offset, (bits) / 8);             \
@@ -102,15 +102,14 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 			return VMMEM_EARGUMENT;                            \
 		if (!vmmem_order_is_in(order, VMMEM_ORDERS_ALL))           \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
-			       &offset);                                   \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_READ_WRITE, &offset);                 \
 		if (!likely(entry != NULL))                                \
-			return vmmem_translate_##name##_u##bits(collection,    \
-								gpa, operand,  \
-								order,     \
-								ret_previous); \
-		rc = vmmem_atomic_##name##_u##bits(entry->host + offset,   \
-						   operand, order, &previous); \
+			return vmmem_translate_##name##_u##bits(           \
+				collection, gpa, operand, order,           \
+				ret_previous);                             \
+		rc = vmmem_atomic_##name##_u##bits(                        \
+			entry->host + offset, operand, order, &previous);  \
 		if (!likely(rc == 0))                                      \
 			return rc;                                         \
 		vmmem_mark_written(entry, offset, (bits) / 8);             \
@@ -122,8 +121,8 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 #define COMPARE_EXCHANGE(bits)                                             \
 	VMMEM_API int vmmem_collection_compare_exchange_u##bits(           \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired, int success,  \
-		int failure, uint##bits##_t *ret_previous)                 \
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int success, int failure, uint##bits##_t *ret_previous)    \
 	{                                                                  \
 		const struct vmmem_region_entry *entry;                    \
 		uint##bits##_t previous;                                   \
@@ -135,8 +134,8 @@ locate(const struct vmmem_collection *collection, uint64_t gpa, uint64_t size,
 		if (!vmmem_order_is_in(success, VMMEM_ORDERS_ALL) ||       \
 		    !vmmem_order_is_in(failure, VMMEM_ORDERS_LOAD))        \
 			return VMMEM_EORDER;                               \
-		entry = locate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
-			       &offset);                                   \
+		entry = locate(collection, gpa, (bits) / 8,                \
+			       VMMEM_READ_WRITE, &offset);                 \
 		if (!likely(entry != NULL))                                \
 			return vmmem_translate_compare_exchange_u##bits(   \
 				collection, gpa, expected, desired,        \

@@ -35,8 +35,8 @@ int vmmem_atomic_refuse(const struct vmmem_collection *collection,
 	VMMEM_SEE_MODIFY(fetch_and, bits);                                 \
 	int vmmem_translate_compare_exchange_u##bits(                      \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired, int order,    \
-		uint##bits##_t *ret_previous);
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int order, uint##bits##_t *ret_previous);
 
 VMMEM_SEE(8)
 VMMEM_SEE(16)

@@ -106,8 +106,8 @@ translate(const struct vmmem_collection *collection, uint64_t gpa,
 		uint##bits##_t value;                                      \
 		int rc;                                                    \
                                                                            \
-		rc = translate(collection, gpa, (bits) / 8, VMMEM_PROT_READ,   \
-			       &place);                                    \
+		rc = translate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_READ, &place);                   \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_load_u##bits(host_of(&place), order,     \
@@ -126,8 +126,8 @@ translate(const struct vmmem_collection *collection, uint64_t gpa,
 		struct vmmem_place place;                                  \
 		int rc;                                                    \
                                                                            \
-		rc = translate(collection, gpa, (bits) / 8, VMMEM_PROT_WRITE,  \
-			       &place);                                    \
+		rc = translate(collection, gpa, (bits) / 8,                \
+			       VMMEM_PROT_WRITE, &place);                  \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_store_u##bits(host_of(&place), value,    \
@@ -145,12 +145,12 @@ translate(const struct vmmem_collection *collection, uint64_t gpa,
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = translate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
-			       &place);                                    \
+		rc = translate(collection, gpa, (bits) / 8,                \
+			       VMMEM_READ_WRITE, &place);                  \
 		if (rc != 0)                                               \
 			return rc;                                         \
-		rc = vmmem_atomic_##name##_u##bits(host_of(&place), operand,   \
-						   order, &previous);      \
+		rc = vmmem_atomic_##name##_u##bits(                        \
+			host_of(&place), operand, order, &previous);       \
 		if (likely(rc == 0))                                       \
 			vmmem_place_written(&place, 0, (bits) / 8);        \
 		vmmem_translate_end(&place);                               \
@@ -162,19 +162,20 @@ translate(const struct vmmem_collection *collection, uint64_t gpa,
 #define COMPARE_EXCHANGE(bits)                                             \
 	int vmmem_translate_compare_exchange_u##bits(                      \
 		const struct vmmem_collection *collection, uint64_t gpa,   \
-		uint##bits##_t expected, uint##bits##_t desired, int order,    \
-		uint##bits##_t *ret_previous)                              \
+		uint##bits##_t expected, uint##bits##_t desired,           \
+		int order, uint##bits##_t *ret_previous)                   \
 	{                                                                  \
 		struct vmmem_place place;                                  \
 		uint##bits##_t previous;                                   \
 		int rc;                                                    \
                                                                            \
-		rc = translate(collection, gpa, (bits) / 8, VMMEM_READ_WRITE,  \
-			       &place);                                    \
+		rc = translate(collection, gpa, (bits) / 8,                \
+			       VMMEM_READ_WRITE, &place);                  \
 		if (rc != 0)                                               \
 			return rc;                                         \
 		rc = vmmem_atomic_compare_exchange_u##bits(                \
-			host_of(&place), expected, desired, order, &previous); \
+			host_of(&place), expected, desired, order,         \
+			&previous);                                        \
 		/* A value that was not stored is not marked. */           \
 		if (likely(rc == 0) && previous == expected)               \
 			vmmem_place_written(&place, 0, (bits) / 8);        \
