@@ -15,49 +15,23 @@
 #define ALL_TYPES (2 * VMMEM_FD_TYPE_GUEST_MEMFD - 1)
 
 /* As Linux 6.8 and later have them; headers may be older. */
-#define CREATE_GUEST_MEMFD _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0xd4, 64)
 #define CAP_GUEST_MEMFD_FLAGS 244
 #define MAPPABLE 1U
 #define INIT_SHARED 2U
 
 static struct vm vm;
 
-static int
-make(int of, uint64_t flags)
-{
-	uint64_t create[8] = { LEN, flags };
-
-	return ioctl(of, CREATE_GUEST_MEMFD, create);
-}
-
 /* A guest_memfd that was made with 'flags', or -1. */
 static int
 guest_memfd(uint64_t flags)
 {
-	return make(vm.fd, flags);
+	return vm_guest_memfd(vm.fd, LEN, flags);
 }
 
 const char *
 skip_reason(void)
 {
-	static char reason[128];
-	int kvm, machine, fd;
-
-	if (vm_missing() != NULL)
-		return vm_missing();
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	machine = ioctl(kvm, KVM_CREATE_VM, 0UL);
-	fd = machine >= 0 ? make(machine, 0) : -1;
-	if (fd < 0)
-		snprintf(reason, sizeof(reason), "KVM makes no guest_memfd: %s",
-			 strerror(errno));
-	close(kvm);
-	if (machine >= 0)
-		close(machine);
-	if (fd < 0)
-		return reason;
-	close(fd);
-	return NULL;
+	return vm_guest_memfd_missing();
 }
 
 static void

@@ -11,40 +11,14 @@
 #include <vmmem/kvm.h>
 
 #define LEN (2 * MIB)
-#define CREATE_GUEST_MEMFD _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0xd4, 64)
 #define CAP_MEMORY_ATTRIBUTES 233
 
 static struct vm vm;
 
-static int
-make(int of)
-{
-	uint64_t create[8] = { LEN };
-
-	return ioctl(of, CREATE_GUEST_MEMFD, create);
-}
-
 const char *
 skip_reason(void)
 {
-	static char reason[128];
-	int kvm, machine, fd;
-
-	if (vm_missing() != NULL)
-		return vm_missing();
-	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	machine = ioctl(kvm, KVM_CREATE_VM, 0UL);
-	fd = machine >= 0 ? make(machine) : -1;
-	if (fd < 0)
-		snprintf(reason, sizeof(reason), "KVM makes no guest_memfd: %s",
-			 strerror(errno));
-	close(kvm);
-	if (machine >= 0)
-		close(machine);
-	if (fd < 0)
-		return reason;
-	close(fd);
-	return NULL;
+	return vm_guest_memfd_missing();
 }
 
 /* The slot has both sides, and only the shared one is ever touched. */
@@ -60,7 +34,7 @@ START_TEST(converts)
 	int fd, rc;
 
 	vm_open(&vm);
-	fd = make(vm.fd);
+	fd = vm_guest_memfd(vm.fd, LEN, 0);
 	ck_assert_int_ge(fd, 0);
 	vmmem_region_builder_set_range(builder, 0, LEN);
 	vmmem_region_builder_set_memfd(builder);

@@ -322,9 +322,92 @@ START_TEST(building_refuses)
 END_TEST
 
 /* The real thing. */
+/* All pairs of an offset and a length at which sums go wrong, by a model. */
+START_TEST(by_numbers)
+{
+	const uint64_t numbers[] = {
+		0,
+		1,
+		page - 1,
+		page,
+		page + 1,
+		63 * page,
+		64 * page,
+		128 * page,
+		len - page,
+		len - 1,
+		len,
+		len + 1,
+		UINT64_C(1) << 32,
+		(UINT64_C(1) << 32) + page,
+		UINT64_C(1) << 63,
+		TOP - page + 1,
+		TOP - len + 1,
+		TOP - 1,
+		TOP,
+	};
+	const size_t count = ARRAY_LEN(numbers);
+	const uint64_t from = 60 * page, to = 70 * page;
+	uint64_t offset, bytes, first, end, at, found;
+	bool inside, crosses;
+	size_t i, j, k;
+	int want;
+
+	for (i = 0; i < count * count; i++) {
+		offset = numbers[i / count];
+		bytes = numbers[i % count];
+		inside = offset < len && bytes <= len - offset;
+		assert_ok(vmmem_region_set_private(region, 0, len, 0));
+		assert_ok(vmmem_region_set_private(region, from, to - from, 1));
+
+		/* [60, 70) are private, and nothing else. */
+		crosses = inside && bytes != 0 && offset < to &&
+			  offset + bytes > from;
+		ck_assert_int_eq(vmmem_region_is_private(region, offset, bytes),
+				 crosses);
+		at = found = 99;
+		assert_code(vmmem_region_next_private(region, offset, bytes,
+						      &at, &found),
+			    inside || bytes == 0 ? 0 : VMMEM_EOUTOFRANGE);
+		first = !inside && bytes != 0 ? 99 :
+			!crosses	      ? offset + bytes :
+			offset < from	      ? from :
+						offset;
+		end = offset + bytes < to ? offset + bytes : to;
+		ck_assert_uint_eq(at, first);
+		ck_assert_uint_eq(found, !inside && bytes != 0 ? 99 :
+					 crosses ? end - first :
+						   0);
+
+		for (k = 0; k < 2; k++) {
+			want = bytes == 0 ? 0 :
+			       !inside	  ? VMMEM_EOUTOFRANGE :
+			       (offset | bytes) % page != 0 ?
+					    VMMEM_EMISALIGNED :
+					    0;
+			assert_code(vmmem_region_set_private(region, offset,
+							     bytes, k == 0),
+				    want);
+			/* Each page is what was said of it last. */
+			for (j = 0; j < PAGES; j++) {
+				bool hit = want == 0 && bytes != 0 &&
+					   j * page >= offset &&
+					   j * page - offset < bytes;
+
+				ck_assert_int_eq(
+					vmmem_region_is_private(
+						region, j * page, page),
+					hit ? k == 0 :
+					      j * page >= from && j * page < to);
+			}
+		}
+	}
+}
+END_TEST
+
 START_TEST(of_kvm)
 {
-	uint64_t create[8] = { len }, at = 0;
+	uint64_t at = 0;
 	struct vm vm;
 	int real, mine = -1;
 	uint8_t byte = 0xee;
@@ -334,8 +417,7 @@ START_TEST(of_kvm)
 		return;
 	}
 	vm_open(&vm);
-	real = ioctl(vm.fd, _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0xd4, 64),
-		     create);
+	real = vm_guest_memfd(vm.fd, len, 0);
 	if (real < 0) {
 		printf("skipped: KVM makes no guest_memfd: %s\n",
 		       strerror(errno));
@@ -371,6 +453,7 @@ make_suite(void)
 	tcase_add_test(tcase, alias_sees_the_same);
 	tcase_add_test(tcase, ranges);
 	tcase_add_test(tcase, building_refuses);
+	tcase_add_test(tcase, by_numbers);
 	tcase_add_test(tcase, of_kvm);
 	suite_add_tcase(suite, tcase);
 	return suite;

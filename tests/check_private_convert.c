@@ -359,6 +359,114 @@ START_TEST(aliases)
 }
 END_TEST
 
+/* What is mapped, in ascending order; and what its conversion returns. */
+struct mapped {
+	uint64_t start, last;
+	struct vmmem_region *region;
+	int code;
+};
+
+/* The first code of the parts of a range that is mapped. */
+static int
+expect_convert(const struct mapped *all, size_t count, uint64_t gpa,
+	       uint64_t bytes)
+{
+	const uint64_t last = gpa + (bytes - 1);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const uint64_t from = gpa > all[i].start ? gpa : all[i].start;
+		const uint64_t to = last < all[i].last ? last : all[i].last;
+
+		if (from > to)
+			continue;
+		if (all[i].code != 0)
+			return all[i].code;
+		if (from % page != 0 || (to + 1) % page != 0)
+			return VMMEM_EMISALIGNED;
+	}
+	return 0;
+}
+
+/* All pairs of an address and a length at which sums go wrong. */
+START_TEST(by_numbers)
+{
+	struct vmmem_region *top = gmem_region(TOP - page + 1, page, fd, len);
+	const struct mapped all[] = {
+		{ GPA, GPA + len - 1, regions[0], 0 },
+		{ GPA + len, GPA + 2 * len - 1, regions[1], 0 },
+		{ GPA + 2 * len, GPA + 2 * len + page - 1, plain,
+		  VMMEM_ENOFILE },
+		{ TOP - page + 1, TOP, top, 0 },
+	};
+	const uint64_t numbers[] = {
+		0,
+		1,
+		page - 1,
+		page,
+		page + 1,
+		len,
+		2 * len,
+		2 * len + page,
+		GPA - 1,
+		GPA,
+		GPA + 1,
+		GPA + len - page,
+		GPA + len,
+		GPA + 2 * len,
+		UINT64_C(1) << 32,
+		UINT64_C(1) << 63,
+		TOP - page,
+		TOP - page + 1,
+		TOP - page + 2,
+		TOP - 1,
+		TOP,
+	};
+	const size_t count = ARRAY_LEN(numbers);
+	struct vmmem_collection *map;
+	uint64_t gpa, bytes, kept;
+	size_t i, j;
+	int want;
+
+	listener = vmmem_listener_free(listener);
+	assert_ok(vmmem_space_insert(space, top));
+	map = vmmem_space_get(space);
+	for (i = 0; i < 2 * count * count; i++) {
+		gpa = numbers[i / 2 / count];
+		bytes = numbers[i / 2 % count];
+		want = vmmem_collection_check(map, gpa, bytes, 0, NULL);
+		if (want == 0 && bytes != 0)
+			want = expect_convert(all, ARRAY_LEN(all), gpa, bytes);
+		kept = 99;
+		assert_code(vmmem_space_convert(space, gpa, bytes,
+						i % 2 == 0 ? SHARED : PRIVATE,
+						&kept),
+			    want);
+		ck_assert_uint_eq(kept, 0);
+		/* The first time all of it is shared, and nothing else. */
+		for (j = 0; j < ARRAY_LEN(all); j++) {
+			uint64_t at;
+
+			for (at = all[j].start; all[j].code == 0;
+			     at += page) {
+				bool hit = want == 0 && bytes != 0 &&
+					   at >= gpa && at - gpa < bytes;
+
+				ck_assert_int_eq(
+					vmmem_region_is_private(
+						all[j].region,
+						at - all[j].start, page),
+					!hit || i % 2 != 0);
+				if (at + (page - 1) == all[j].last)
+					break;
+			}
+		}
+	}
+	vmmem_collection_unref(map);
+	vmmem_region_unref(top);
+}
+END_TEST
+
 /* Of memory that cannot be given back it is said how much there is. */
 START_TEST(kept)
 {
@@ -476,6 +584,7 @@ make_suite(void)
 	tcase_add_test(tcase, pins);
 	tcase_add_test(tcase, refuses);
 	tcase_add_test(tcase, aliases);
+	tcase_add_test(tcase, by_numbers);
 	tcase_add_test(tcase, kept);
 	tcase_add_test(tcase, accesses_meanwhile);
 	suite_add_tcase(suite, tcase);

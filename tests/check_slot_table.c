@@ -276,14 +276,14 @@ START_TEST(a_plan_is_done_in_order_and_once)
 END_TEST
 
 /* What the hypervisor has is not known: it is made anew. */
-START_TEST(spoilt_slot_is_made_again)
+START_TEST(invalid_slot_is_made_again)
 {
 	struct vmmem_region *region = region_of(0, LEN);
 
 	plan_for(MAP(vmmem_region_ref(region)));
 	do_all();
-	assert_ok(vmmem_slot_table_spoil(slots, 0));
-	assert_code(vmmem_slot_table_spoil(slots, 1), VMMEM_ENOREGION);
+	assert_ok(vmmem_slot_table_invalidate(slots, 0));
+	assert_code(vmmem_slot_table_invalidate(slots, 1), VMMEM_ENOREGION);
 	plan_for(MAP(vmmem_region_ref(region)));
 	expect_count(2);
 	expect_op(0, VMMEM_SLOT_OP_DELETE, 0, 0);
@@ -380,7 +380,7 @@ START_TEST(what_is_wrong_is_refused)
 		    VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_table_by_number(slots, 0, NULL),
 		    VMMEM_EARGUMENT);
-	assert_code(vmmem_slot_table_spoil(NULL, 0), VMMEM_EARGUMENT);
+	assert_code(vmmem_slot_table_invalidate(NULL, 0), VMMEM_EARGUMENT);
 	assert_code(vmmem_slot_table_redescribe(NULL), VMMEM_EARGUMENT);
 	ck_assert_uint_eq(vmmem_slot_table_count(NULL), 0);
 	ck_assert_uint_eq(vmmem_slot_plan_count(NULL), 0);
@@ -410,7 +410,7 @@ make_suite(void)
 	tcase_add_test(tcase, no_more_slots_than_there_are);
 	tcase_add_test(tcase, slot_at_the_end_of_all_addresses);
 	tcase_add_test(tcase, a_plan_is_done_in_order_and_once);
-	tcase_add_test(tcase, spoilt_slot_is_made_again);
+	tcase_add_test(tcase, invalid_slot_is_made_again);
 	tcase_add_test(tcase, table_holds_what_it_shows);
 	tcase_add_test(tcase, what_is_wrong_is_refused);
 	suite_add_tcase(suite, tcase);

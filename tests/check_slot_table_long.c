@@ -96,13 +96,13 @@ START_TEST(several_slots)
 END_TEST
 
 /* What is not what the table says is made again, and only that. */
-START_TEST(one_is_spoilt)
+START_TEST(one_is_invalid)
 {
 	struct vmmem_region *region = region_of(0, LONG);
 
 	plan_for(MAP(vmmem_region_ref(region)));
 	do_all();
-	assert_ok(vmmem_slot_table_spoil(slots, 1));
+	assert_ok(vmmem_slot_table_invalidate(slots, 1));
 	plan_for(MAP(region));
 	expect_count(2);
 	expect_op(0, VMMEM_SLOT_OP_DELETE, 1, MOST);
@@ -242,7 +242,7 @@ make_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup_long, teardown);
 	tcase_add_test(tcase, several_slots);
-	tcase_add_test(tcase, one_is_spoilt);
+	tcase_add_test(tcase, one_is_invalid);
 	tcase_add_test(tcase, moved_and_kept);
 	tcase_add_loop_test(tcase, offsets_in_a_guest_memfd, 0, 2);
 	tcase_add_test(tcase, no_slots);

@@ -266,8 +266,8 @@ VMMEM_NODISCARD int vmmem_slot_plan_at(const struct vmmem_slot_plan *plan,
  * vmmem_slot_table_done() tells the table that the hypervisor has carried out
  * the next operation of the plan: the first call is about the operation at
  * index 0, the second about that at 1.  Once another plan was carried out, or
- * vmmem_slot_table_spoil() was called, a plan is stale.  For a deletion the
- * table drops its reference to the region, which may unmap memory on this
+ * vmmem_slot_table_invalidate() was called, a plan is stale.  For a deletion
+ * the table drops its reference to the region, which may unmap memory on this
  * thread.
  *
  * Returns 0, or
@@ -279,8 +279,8 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
 					  struct vmmem_slot_plan *plan);
 
 /*
- * vmmem_slot_table_spoil() tells the table that the slot of that number is not
- * what the table says, because something failed on the way.  The next plan
+ * vmmem_slot_table_invalidate() tells the table that the slot of that number is
+ * not what the table says, because something failed on the way.  The next plan
  * deletes the slot, and makes another if the map wants one.  Plans that were
  * made before are stale.
  *
@@ -288,7 +288,8 @@ VMMEM_NODISCARD int vmmem_slot_table_done(struct vmmem_slot_table *slots,
  *   VMMEM_EARGUMENT  'slots' is NULL
  *   VMMEM_ENOREGION  there is no such slot
  */
-int vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number);
+int vmmem_slot_table_invalidate(struct vmmem_slot_table *slots,
+				uint32_t number);
 
 /*
  * vmmem_slot_table_exclude() sets that a region gets no slot: what the guest

@@ -110,18 +110,18 @@ vmmem_kvm_converting(void *opaque, struct vmmem_region *region,
 }
 
 /*
- * spoil() has the slots that show a range made anew, with all that KVM knows of
- * their pages, as soon as may be.
+ * invalidate() has the next update make the slots of a range again, and tell
+ * KVM all of their pages.
  */
 static void
-spoil(struct vmmem_kvm *kvm, const struct vmmem_region *region,
-      uint64_t offset, uint64_t len)
+invalidate(struct vmmem_kvm *kvm, const struct vmmem_region *region,
+	   uint64_t offset, uint64_t len)
 {
 	const uint64_t end = offset + len;
 	struct vmmem_slot slot;
 
 	while (offset < end && next_slot(kvm, region, offset, &slot)) {
-		(void)vmmem_slot_table_spoil(kvm->slots, slot.number);
+		(void)vmmem_slot_table_invalidate(kvm->slots, slot.number);
 		offset = vmmem_slot_offset(&slot) + slot.len;
 	}
 	kvm->pending = true;
@@ -140,6 +140,6 @@ vmmem_kvm_converted(void *opaque, struct vmmem_region *region, uint64_t offset,
 	/* Given up: page by page as it was, which the region says again. */
 	if (next_slot(kvm, region, offset, &slot) &&
 	    show(kvm, region, offset, len) != 0)
-		spoil(kvm, region, offset, len);
+		invalidate(kvm, region, offset, len);
 	vmmem_kvm_unlock(kvm);
 }

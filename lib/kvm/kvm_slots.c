@@ -151,7 +151,7 @@ vmmem_kvm_delete(struct vmmem_kvm *kvm, const struct vmmem_slot *slot)
 	rc = unset(kvm, slot);
 	/* Back; if that fails too, KVM's slot differs from the table. */
 	if (rc != 0 && vmmem_kvm_set(kvm, slot) != 0) {
-		(void)vmmem_slot_table_spoil(kvm->slots, slot->number);
+		(void)vmmem_slot_table_invalidate(kvm->slots, slot->number);
 		kvm->touched = true;
 	}
 	return rc;

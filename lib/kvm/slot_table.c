@@ -241,7 +241,7 @@ vmmem_slot_table_done(struct vmmem_slot_table *slots,
 	switch (op->kind) {
 	case VMMEM_SLOT_OP_DELETE:
 		take_out(slots, entry);
-		*entry = (struct vmmem_slot_table_entry){ .stale = false };
+		*entry = (struct vmmem_slot_table_entry){ .invalid = false };
 		if (number < slots->lowest_free)
 			slots->lowest_free = number;
 		break;
@@ -270,7 +270,7 @@ vmmem_slot_table_done(struct vmmem_slot_table *slots,
 }
 
 VMMEM_API int
-vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number)
+vmmem_slot_table_invalidate(struct vmmem_slot_table *slots, uint32_t number)
 {
 	struct vmmem_slot_table_entry *entry;
 
@@ -279,7 +279,7 @@ vmmem_slot_table_spoil(struct vmmem_slot_table *slots, uint32_t number)
 	entry = find_number(slots, number);
 	if (entry == NULL)
 		return VMMEM_ENOREGION;
-	entry->stale = true;
+	entry->invalid = true;
 	slots->serial++;
 	return 0;
 }

@@ -240,7 +240,8 @@ may_become(const struct work *work, const struct side *have,
 {
 	const struct vmmem_slot *is = &have->slot, *should = &want->slot;
 
-	return !vmmem_slot_table_entry_at(work->slots, have->position)->stale &&
+	return !vmmem_slot_table_entry_at(work->slots, have->position)
+			->invalid &&
 	       same_memory(is, should) &&
 	       ((is->flags & VMMEM_SLOT_GUEST_MEMFD) == 0 ||
 		(is->flags == should->flags && is->gpa == should->gpa));
@@ -251,7 +252,7 @@ static bool
 is_same(const struct vmmem_slot_table_entry *entry,
 	const struct vmmem_slot *slot)
 {
-	return !entry->stale && entry->slot.region == slot->region &&
+	return !entry->invalid && entry->slot.region == slot->region &&
 	       entry->slot.region_count == slot->region_count &&
 	       entry->slot.flags == slot->flags &&
 	       same_memory(&entry->slot, slot);
@@ -330,7 +331,7 @@ next_keeper(const struct work *work, size_t *i)
 		slot = &entry->slot;
 		if (vmmem_slot_last(slot) > vmmem_slot_last(run))
 			return NULL;
-		if (!entry->stale && slot->len >= JOIN_BELOW &&
+		if (!entry->invalid && slot->len >= JOIN_BELOW &&
 		    shows(slot, run, slot->gpa - run->gpa))
 			return slot;
 	}
@@ -429,7 +430,7 @@ has_slots(const struct work *work, size_t index, size_t *at)
 		const struct vmmem_slot_table_entry *entry =
 			vmmem_slot_table_entry_at(slots, i++);
 
-		if (entry->slot.region != region || entry->stale ||
+		if (entry->slot.region != region || entry->invalid ||
 		    entry->slot.region_count != 1 ||
 		    entry->slot.gpa - start != offset)
 			return false;

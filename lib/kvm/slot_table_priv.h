@@ -9,7 +9,7 @@
 
 struct vmmem_slot_table_entry {
 	struct vmmem_slot slot; /* without a region: a number that is free */
-	bool stale;		/* the hypervisor may have another, or none */
+	bool invalid;		/* the hypervisor may have another, or none */
 	bool doomed;		/* while planning: will be deleted */
 };
 

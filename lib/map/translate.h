@@ -211,8 +211,8 @@ int vmmem_translate_host(const struct vmmem_collection *collection,
 			 uint64_t *ret_len);
 
 /*
- * vmmem_translate_check() is vmmem_collection_check_range() for a translated
- * collection.  'wait' may be NULL.
+ * vmmem_translate_check() is vmmem_collection_check_range() for a collection of
+ * either kind, where an access has begun to wait.  'wait' may be NULL.
  */
 int vmmem_translate_check(const struct vmmem_collection *collection,
 			  uint64_t iova, uint64_t len, uint32_t access,

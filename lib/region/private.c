@@ -278,14 +278,16 @@ check(const struct vmmem_region *region,
 	return 0;
 }
 
-/* take_file() has the state use what other regions have of the file. */
+/*
+ * take_file() gives the state the descriptor that all regions of a file share.
+ */
 static int
 take_file(struct vmmem_private *state, int theirs)
 {
 	int fd, rc;
 
 	/*
-	 * Not the place of a standard stream, which somebody may have closed.
+	 * Not the place of a standard stream that the program has closed.
 	 */
 	fd = fcntl(theirs, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (fd < 0)

@@ -50,10 +50,10 @@ void vmmem_listeners_tell_discarded(struct vmmem_listener_list *list,
 
 /*
  * vmmem_listeners_tell_converting() asks all of 'list' about bytes that are to
- * become private, or shared.  If one refuses it stores which, and tells nobody:
- * the state must be what it was before that.  vmmem_listeners_tell_converted()
- * tells all what came of it, or those whom 'refuser' did not keep from being
- * asked, if that is not NULL.
+ * become private, or shared.  If one refuses it stores which, and tells no
+ * other: the caller first makes the state what it was.
+ * vmmem_listeners_tell_converted() tells all of them the result; with a
+ * 'refuser' it tells those that were asked before that one.
  */
 int vmmem_listeners_tell_converting(struct vmmem_listener_list *list,
 				    struct vmmem_region *region,

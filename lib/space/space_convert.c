@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR Apache-2.0 */
 /*
- * Making memory private to the guest, or sharing it again, in an order in which
- * nobody is left behind: the library refuses private bytes before anybody is
- * asked, and gives out shared ones after everybody has agreed.
+ * Making memory private to the guest, or sharing it again.  The library refuses
+ * private bytes before it asks a listener, and gives out shared ones after all
+ * listeners have agreed: so it never gives out a byte that one of them has
+ * taken for private.
  */
 #include <vmmem/error.h>
 #include <vmmem/private.h>
@@ -19,11 +20,9 @@
 #include "region/private_priv.h"
 #include "space/listener_priv.h"
 
-/* One region's part of the range. */
+/* One region's part of the range, and what its conversion needs. */
 struct part {
-	struct vmmem_region *region;
-	uint64_t offset;
-	uint64_t len;
+	struct vmmem_space_part of;
 	struct vmmem_discarding discarding; /* keeps out new pins */
 	uint64_t *words; /* what the state was, where it becomes private */
 };
@@ -36,18 +35,6 @@ struct conversion {
 	uint64_t *words; /* of all parts */
 };
 
-/* part_at() is the part that begins at 'gpa', of a range that is mapped. */
-static struct part
-part_at(const struct vmmem_collection *map, uint64_t gpa, uint64_t len)
-{
-	struct part part = { .region = vmmem_collection_find(map, gpa) };
-	const uint64_t left = vmmem_region_last(part.region) - gpa;
-
-	part.offset = gpa - vmmem_region_start(part.region);
-	part.len = len - 1 <= left ? len : left + 1;
-	return part;
-}
-
 /*
  * look() goes over the range, which is mapped, and counts its parts, and the
  * words of their states.  Returns 0, or why one of them cannot be converted.
@@ -56,13 +43,13 @@ static int
 look(const struct vmmem_collection *map, uint64_t gpa, uint64_t len,
      size_t *ret_parts, size_t *ret_words)
 {
-	struct part part;
+	struct vmmem_space_part part;
 	int rc;
 
 	*ret_parts = 0;
 	*ret_words = 0;
 	for (; len != 0; gpa += part.len, len -= part.len) {
-		part = part_at(map, gpa, len);
+		part = vmmem_space_part_at(map, gpa, len);
 		rc = vmmem_private_check(part.region, part.offset, part.len);
 		if (rc != 0)
 			return rc;
@@ -97,12 +84,12 @@ prepare(struct conversion *conversion, uint64_t gpa, uint64_t len)
 	for (i = 0; i < conversion->count; i++) {
 		struct part *part = &conversion->parts[i];
 
-		*part = part_at(map, gpa, len);
+		part->of = vmmem_space_part_at(map, gpa, len);
 		part->words = next;
-		next += vmmem_private_words(part->region, part->offset,
-					    part->len);
-		gpa += part->len;
-		len -= part->len;
+		next += vmmem_private_words(part->of.region, part->of.offset,
+					    part->of.len);
+		gpa += part->of.len;
+		len -= part->of.len;
 	}
 	return 0;
 }
@@ -115,7 +102,7 @@ unhold(struct conversion *conversion, size_t count)
 		vmmem_pin_end_discard(&conversion->parts[count].discarding);
 }
 
-/* hold() sees to it that no byte is pinned, and none will be. */
+/* hold() refuses if a byte is pinned, and has new pins wait. */
 static int
 hold(struct conversion *conversion)
 {
@@ -126,10 +113,11 @@ hold(struct conversion *conversion)
 
 	for (i = 0; i < conversion->count; i++) {
 		part = &conversion->parts[i];
-		owner = vmmem_region_owner(part->region);
-		rc = vmmem_pin_begin_discard(
-			&part->discarding, owner,
-			part->region->target_offset + part->offset, part->len);
+		owner = vmmem_region_owner(part->of.region);
+		rc = vmmem_pin_begin_discard(&part->discarding, owner,
+					     part->of.region->target_offset +
+						     part->of.offset,
+					     part->of.len);
 		if (rc != 0) {
 			unhold(conversion, i);
 			return rc;
@@ -138,7 +126,7 @@ hold(struct conversion *conversion)
 	return 0;
 }
 
-/* set_all() sets the state of all parts, and notes what it was. */
+/* set_all() sets the state of all parts; what take_back() needs is noted. */
 static void
 set_all(struct conversion *conversion)
 {
@@ -147,10 +135,11 @@ set_all(struct conversion *conversion)
 
 	for (i = 0; i < conversion->count; i++) {
 		part = &conversion->parts[i];
-		vmmem_private_save(part->region, part->offset, part->len,
-				   part->words);
-		vmmem_private_put(part->region, part->offset, part->len,
-				  conversion->to_private);
+		if (conversion->to_private)
+			vmmem_private_save(part->of.region, part->of.offset,
+					   part->of.len, part->words);
+		vmmem_private_put(part->of.region, part->of.offset,
+				  part->of.len, conversion->to_private);
 	}
 }
 
@@ -163,8 +152,8 @@ take_back(struct conversion *conversion)
 
 	for (i = conversion->count; i-- > 0;) {
 		part = &conversion->parts[i];
-		vmmem_private_restore(part->region, part->offset, part->len,
-				      part->words);
+		vmmem_private_restore(part->of.region, part->of.offset,
+				      part->of.len, part->words);
 	}
 }
 
@@ -174,8 +163,9 @@ tell(struct conversion *conversion, const struct part *part,
      struct vmmem_listener *refuser, int code)
 {
 	vmmem_listeners_tell_converted(&conversion->space->listeners, refuser,
-				       part->region, part->offset, part->len,
-				       conversion->to_private, code);
+				       part->of.region, part->of.offset,
+				       part->of.len, conversion->to_private,
+				       code);
 }
 
 /* give_up() undoes all of a conversion, of which a part was refused. */
@@ -205,17 +195,18 @@ drop(struct conversion *conversion)
 		part = &conversion->parts[i];
 		gone = 0;
 		if (conversion->to_private) {
-			(void)vmmem_discard_checked(part->region, part->offset,
-						    part->len, 0, &gone);
+			(void)vmmem_discard_checked(part->of.region,
+						    part->of.offset,
+						    part->of.len, 0, &gone);
 		} else {
 			/* Other bytes than before are seen from now on. */
-			vmmem_mark_written(&part->region->entry, part->offset,
-					   part->len);
-			if (vmmem_private_drop(part->region, part->offset,
-					       part->len) == 0)
-				gone = part->len;
+			vmmem_mark_written(&part->of.region->entry,
+					   part->of.offset, part->of.len);
+			if (vmmem_private_drop(part->of.region, part->of.offset,
+					       part->of.len) == 0)
+				gone = part->of.len;
 		}
-		kept += part->len - gone;
+		kept += part->of.len - gone;
 	}
 	return kept;
 }
@@ -234,8 +225,8 @@ convert(struct conversion *conversion, uint64_t *ret_kept)
 	for (i = 0; i < conversion->count; i++) {
 		part = &conversion->parts[i];
 		rc = vmmem_listeners_tell_converting(
-			&conversion->space->listeners, part->region,
-			part->offset, part->len, conversion->to_private,
+			&conversion->space->listeners, part->of.region,
+			part->of.offset, part->of.len, conversion->to_private,
 			&refuser);
 		if (rc == 0)
 			continue;

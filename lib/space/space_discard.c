@@ -9,34 +9,16 @@
 #include "space/listener_priv.h"
 #include "map/translate.h"
 
-/* One region's part of the range to discard. */
-struct part {
-	struct vmmem_region *region;
-	uint64_t offset;
-	uint64_t len;
-};
-
-/* part_at() finds the part that begins at 'gpa', of a range that is mapped. */
-static struct part
-part_at(const struct vmmem_collection *map, uint64_t gpa, uint64_t len)
-{
-	struct part part = { .region = vmmem_collection_find(map, gpa) };
-	uint64_t left = vmmem_region_last(part.region) - gpa;
-
-	part.offset = gpa - vmmem_region_start(part.region);
-	part.len = len - 1 <= left ? len : left + 1;
-	return part;
-}
-
 /* tell_discarded() tells the listeners the parts of [gpa, gpa + len). */
 static void
 tell_discarded(struct vmmem_space *space, uint64_t gpa, uint64_t len, int code)
 {
-	struct part part;
+	struct vmmem_space_part part;
 
 	while (len != 0) {
-		part = part_at(vmmem_translate_physical(space->view.current),
-			       gpa, len);
+		part = vmmem_space_part_at(
+			vmmem_translate_physical(space->view.current), gpa,
+			len);
 		vmmem_listeners_tell_discarded(&space->listeners, part.region,
 					       part.offset, part.len, code);
 		gpa += part.len;
@@ -52,12 +34,13 @@ static int
 ask(struct vmmem_space *space, uint64_t gpa, uint64_t len)
 {
 	uint64_t at = gpa, left = len;
-	struct part part;
+	struct vmmem_space_part part;
 	int rc;
 
 	while (left != 0) {
-		part = part_at(vmmem_translate_physical(space->view.current),
-			       at, left);
+		part = vmmem_space_part_at(
+			vmmem_translate_physical(space->view.current), at,
+			left);
 		rc = vmmem_listeners_tell_discarding(&space->listeners,
 						     part.region, part.offset,
 						     part.len);

@@ -17,6 +17,31 @@
 #include "map/steps.h"
 #include "base/tree.h"
 
+/* One region's part of a range of a map. */
+struct vmmem_space_part {
+	struct vmmem_region *region;
+	uint64_t offset;
+	uint64_t len;
+};
+
+/*
+ * vmmem_space_part_at() is the part that begins at 'gpa', of a range that is
+ * not empty and all mapped in 'map', which is plain.
+ */
+static inline struct vmmem_space_part
+vmmem_space_part_at(const struct vmmem_collection *map, uint64_t gpa,
+		    uint64_t len)
+{
+	struct vmmem_space_part part = {
+		.region = vmmem_collection_find(map, gpa),
+	};
+	const uint64_t left = vmmem_region_last(part.region) - gpa;
+
+	part.offset = gpa - vmmem_region_start(part.region);
+	part.len = len - 1 <= left ? len : left + 1;
+	return part;
+}
+
 /* A retired map, which a reader may still see or a caller hold. */
 struct vmmem_retired {
 	TAILQ_ENTRY(vmmem_retired) link;

@@ -30,7 +30,7 @@ set -- lib/*/*.[ch] include/vmmem/*.h README.md CONTRIBUTING.md \
 # "who", and of these only people have one.
 patterns='(^|[.;:*(] +)[Ww]ho [^?]*$
 [Ww]hoever|[Ww]homever
-([Tt]hose|[Oo]ne|[Aa]ll|[Oo]thers|because) who\b
+([Tt]hose|[Oo]ne|[Aa]ll|[Oo]thers|because|,|\band|\bfor|\basks|\bor|\bby|\bof|\bwhile|\bwhere) who\b
 \bbut for\b
 \b(not|to|cannot) be had\b
 ^[[:space:]]*/\* (What|Who|Whom|Whose) [^?]*\*/

@@ -63,7 +63,7 @@ class Slots(Case):
         self.assertEqual(lib.get("slot_table_at", slots, 1).gpa, 4 * PAGE)
         self.assertEqual(lib.get("slot_table_by_number", slots, 3).gpa, 0)
         self.assertEqual(lib.get("slot_table_find", slots, 5 * PAGE - 1).number, 4)
-        self.assertEqual(lib.slot_table_spoil(slots, 3), 0)
+        self.assertEqual(lib.slot_table_invalidate(slots, 3), 0)
         self.assertEqual(lib.slot_table_redescribe(slots), 0)
         plan = self.plan(slots, self.memory())
         self.assertEqual([kind for kind, *_ in self.carry_out(slots, plan)],

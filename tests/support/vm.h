@@ -65,6 +65,43 @@ vm_missing(void)
 	return NULL;
 }
 
+/*
+ * vm_guest_memfd() makes a guest_memfd of a machine, or returns -1.  As Linux 6.8
+ * and later have it; headers may be older.
+ */
+static inline int
+vm_guest_memfd(int machine, uint64_t len, uint64_t flags)
+{
+	uint64_t create[8] = { len, flags };
+
+	return ioctl(machine, _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0xd4, 64),
+		     create);
+}
+
+/* vm_guest_memfd_missing() returns why KVM makes none, NULL if it does. */
+static inline const char *
+vm_guest_memfd_missing(void)
+{
+	static char reason[128];
+	int kvm, machine, fd;
+
+	if (vm_missing() != NULL)
+		return vm_missing();
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	machine = ioctl(kvm, KVM_CREATE_VM, 0UL);
+	fd = machine >= 0 ? vm_guest_memfd(machine, 1 << 21, 0) : -1;
+	if (fd < 0)
+		snprintf(reason, sizeof(reason), "KVM makes no guest_memfd: %s",
+			 strerror(errno));
+	close(kvm);
+	if (machine >= 0)
+		close(machine);
+	if (fd < 0)
+		return reason;
+	close(fd);
+	return NULL;
+}
+
 static inline int
 vm_extension(const struct vm *vm, unsigned long which)
 {
