@@ -5,7 +5,7 @@
  * A region of a confidential guest has two sides: bytes that the guest shares
  * are in the region's ordinary backing, private ones are in a guest_memfd
  * (vmmem_region_builder_set_guest_memfd()).  The region knows of each page
- * which side counts.  An alias sees the state of its target.
+ * which side counts.  An alias has the state of its target.
  *
  * Every function that reads, writes, slices or discards refuses private bytes
  * with VMMEM_EPRIVATE, and touches nothing: all or nothing, and the functions
@@ -14,9 +14,9 @@
  *
  * An access and a conversion of the same bytes may run at once.  The shared
  * backing stays mapped, so an access that has looked at the state before the
- * conversion changes it does no harm: it reads or writes shared bytes that
- * nobody sees any more.  Memory that others were handed, as an iovec or a host
- * address, does not look at any state: see vmmem/pin.h.
+ * conversion changes it does no harm: it reads or writes shared bytes that the
+ * guest does not see any more.  The library cannot look at the state for the
+ * kernel or a peer that has an iovec or a host address: see vmmem/pin.h.
  *
  * Since: 0.9, all of it.
  */

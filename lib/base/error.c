@@ -34,7 +34,7 @@ static const struct text texts[] = {
 	CODE(VMMEM_ENOHOST, EOPNOTSUPP, "Memory has no host address"),
 	CODE(VMMEM_EDENIED, EACCES, "Region does not permit this access"),
 	CODE(VMMEM_EMISALIGNED, EINVAL,
-	     "Guest address is misaligned for the access"),
+	     "Guest address or length is not aligned"),
 	CODE(VMMEM_ECROSS, EFAULT,
 	     "Access crosses from one region into the next"),
 	CODE(VMMEM_EORDER, EINVAL, "Memory order is invalid for the operation"),

@@ -131,14 +131,15 @@ is_answer(const struct vmmem_iotlb_waiter *waiter, uint64_t flags)
 {
 	if (waiter->denied == 0)
 		return flags != 0;
-	/* Where there is no translation any more, another question is due. */
+	/* Where there is no translation any more, the waiter asks anew. */
 	return flags == 0 || (waiter->denied & ~flags) == 0;
 }
 
 /*
  * may_be_taken_back() tells whether an answer may have come and gone while the
- * question was asked: a translation that denied an access is replaced by two
- * maps, and where there was none a map and a removal are needed.
+ * question was asked.  Where there was no translation, that takes a map and a
+ * removal.  Where a translation denied the access, two maps do it as well: one
+ * that grants the access, and one that denies it again.
  */
 static bool
 may_be_taken_back(const struct vmmem_iotlb *iotlb,
@@ -199,8 +200,9 @@ count(uint32_t *counter)
 }
 
 /*
- * answer() tells waiters that [first, last] has a translation with 'flags', or
- * none if they are 0; and whether any of them is to look.  Under the lock.
+ * answer() notes for each waiter in [first, last] that it has an answer, if a
+ * translation with 'flags', or none if they are 0, is one.  Returns whether any
+ * waiter has.  Under the lock.
  */
 static bool
 answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last, uint64_t flags)
@@ -219,7 +221,7 @@ answer(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last, uint64_t flags)
 	return any;
 }
 
-/* clear() removes all of [first, last], and returns as answer().  Ditto. */
+/* clear() removes all of [first, last], and returns what answer() does. */
 static bool
 clear(struct vmmem_iotlb *iotlb, uint64_t first, uint64_t last)
 {

@@ -20,11 +20,11 @@ struct vmmem_iotlb_waiter {
 	LIST_ENTRY(vmmem_iotlb_waiter) link;
 	uint64_t iova;
 	/*
-	 * The access that the translation of 'iova' denies; 0 if there is no
-	 * translation.
+	 * The access that the translation of 'iova' denied when the waiter
+	 * asked; 0 if there was no translation.
 	 */
 	uint32_t denied;
-	/* That was otherwise at some time since, or may have been. */
+	/* An answer has come since then, or may have. */
 	bool answered;
 	/* The two counts just before the question was asked. */
 	uint32_t maps;
